@@ -1,0 +1,40 @@
+# The project's whole vocabulary: make demo | test | check | bench | gpu.
+# Needs make and Python 3.11 or 3.12; everything else goes into .venv, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench gpu
+
+# Trains a small network for under a minute, then completes a photograph with it.
+demo: .venv/demo.installed
+	$(BIN)/python -m engine.commands.demo
+
+test: .venv/dev.installed
+	$(BIN)/python -m pytest
+
+check: .venv/dev.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/dev.installed
+	$(BIN)/python -m pytest bench --benchmark-only
+
+# On a machine with CUDA: the proofs that need a GPU. Uses $(GPU_PYTHON), which needs no more than torch and triton.
+GPU_PYTHON ?= $(PYTHON)
+gpu:
+	$(GPU_PYTHON) -m pytest -m gpu tests bench
+
+# Without an NVIDIA GPU, torch comes from PyTorch's index of CPU builds, which spares gigabytes of CUDA; where that
+# index cannot be reached, from wherever pip finds it. It goes first and alone, so that nothing else asks that index.
+.venv/torch.installed: constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	command -v nvidia-smi >/dev/null || $(BIN)/pip install --quiet --no-deps --retries 1 -c constraints.txt torch \
+	  --extra-index-url https://download.pytorch.org/whl/cpu
+	touch $@
+
+.venv/%.installed: .venv/torch.installed pyproject.toml
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[$*]'
+	touch $@

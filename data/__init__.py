@@ -1,0 +1,1 @@
+"""Photographs on disk become batches of crops, in an order that a seed decides."""

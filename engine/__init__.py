@@ -1,0 +1,1 @@
+"""Image completion after "Globally and Locally Consistent Image Completion" (Iizuka et al., SIGGRAPH 2017)."""

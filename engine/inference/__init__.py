@@ -1,0 +1,1 @@
+"""Completing photographs with a trained network."""

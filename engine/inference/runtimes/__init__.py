@@ -1,0 +1,1 @@
+"""Programs that run the network on a window, behind one interface."""

@@ -1,0 +1,236 @@
+"""The three networks of the paper: completion network, local and global discriminator, and what a weights file says of them.
+
+Shapes: N = photos in a batch, H and W = height and width in pixels, P = side of a local patch.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+STRIDE = 4
+"""The completion network works on sides that are multiples of this: it halves the resolution twice."""
+
+BATCH_NORM_EPS = 1e-5
+
+
+class Layer(NamedTuple):
+    """One row of the paper's Table 1. `width` is in units of the base width; `up` marks a transposed convolution."""
+
+    width: float
+    kernel: int = 3
+    stride: int = 1
+    dilation: int = 1
+    up: bool = False
+
+    @property
+    def padding(self) -> int:
+        """Zeros on each side, such that stride 1 keeps the size, stride 2 halves it and `up` doubles it."""
+        return 1 if self.up else self.dilation * (self.kernel - 1) // 2
+
+
+COMPLETION_LAYERS = (
+    Layer(1, kernel=5),
+    Layer(2, stride=2),
+    Layer(2),
+    Layer(4, stride=2),
+    Layer(4),
+    Layer(4),
+    Layer(4, dilation=2),
+    Layer(4, dilation=4),
+    Layer(4, dilation=8),
+    Layer(4, dilation=16),
+    Layer(4),
+    Layer(4),
+    Layer(2, kernel=4, stride=2, up=True),
+    Layer(2),
+    Layer(1, kernel=4, stride=2, up=True),
+    Layer(0.5),
+)
+"""The layers with batch norm and an activation; the output convolution (3x3, to RGB) follows them."""
+
+
+def input_interval(layer: Layer, first: int, last: int) -> tuple[int, int]:
+    """The inputs that the outputs `first`..`last` (inclusive) of `layer` read, along one axis."""
+    if layer.up:  # output o reads the inputs i with 0 <= o + padding - stride * i < kernel
+        return -((layer.kernel - 1 - first - layer.padding) // layer.stride), (
+            last + layer.padding
+        ) // layer.stride
+    reach = layer.dilation * (layer.kernel - 1)
+    return first * layer.stride - layer.padding, last * layer.stride - layer.padding + reach
+
+
+def receptive_field_halo() -> int:
+    """Pixels around a region (aligned to STRIDE) that can influence the output inside it, rounded up to STRIDE."""
+    first, last = 0, STRIDE - 1
+    for layer in reversed((*COMPLETION_LAYERS, Layer(0))):
+        first, last = input_interval(layer, first, last)
+    halo = max(-first, last - (STRIDE - 1))
+    return -(-halo // STRIDE) * STRIDE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompletionSpec:
+    """All that is needed to run a completion network's weights; stored as JSON in the weights file."""
+
+    base_width: int = 64
+    """Channels of the first layer: 64 is the paper's network, 16 is `lite`."""
+
+    norm_order: Literal["norm_act", "act_norm"] = "norm_act"
+    """Batch norm before the activation (the paper) or after it (some public weights)."""
+
+    output: Literal["sigmoid", "clip"] = "sigmoid"
+    """How the last convolution becomes RGB in [0, 1]: by a sigmoid, or clamped to [-1, 1] and shifted."""
+
+    input_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """RGB value taken from the input before the first layer; foreign weights expect it."""
+
+    input_scale: float = 1.0
+    """Factor on the shifted input."""
+
+    mean_pixel: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    """RGB in [0, 1] that holes are filled with: the mean pixel of the training photos."""
+
+    crop_size: int = 256
+    """Side in pixels of the squares that the network was trained on."""
+
+    hole_size: tuple[int, int] = (96, 128)
+    """Shortest and longest side in pixels of the holes that it was trained on."""
+
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Where the weights come from: data, iterations, licence. Free-form, JSON-serialisable."""
+
+    def __post_init__(self) -> None:
+        if self.base_width < 2 or self.base_width % 2:
+            raise ValueError(f"base_width is {self.base_width}; it must be an even number of at least 2")
+        if self.norm_order not in ("norm_act", "act_norm"):
+            raise ValueError(f"norm_order is {self.norm_order!r}; it must be 'norm_act' or 'act_norm'")
+        if self.output not in ("sigmoid", "clip"):
+            raise ValueError(f"output is {self.output!r}; it must be 'sigmoid' or 'clip'")
+        if len(self.mean_pixel) != 3 or not all(0 <= value <= 1 for value in self.mean_pixel):
+            raise ValueError(f"mean_pixel is {self.mean_pixel}; it must be three values in [0, 1]")
+
+    @property
+    def halo(self) -> int:
+        """Border in pixels that a window needs for its inside to equal the whole photo's result."""
+        return receptive_field_halo()
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict` after a trip through JSON. ValueError names a field it does not know."""
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(
+                f"the weights' spec has fields this version does not know: {', '.join(unknown)}; upgrade"
+            )
+        return cls(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        )
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch norm and ReLU, in the order that the spec asks for."""
+
+    def __init__(self, in_channels: int, out_channels: int, layer: Layer, norm_order: str) -> None:
+        super().__init__()
+        shape = (in_channels, out_channels, layer.kernel, layer.stride, layer.padding)
+        self.conv = nn.ConvTranspose2d(*shape) if layer.up else nn.Conv2d(*shape, layer.dilation)
+        self.norm = nn.BatchNorm2d(out_channels, eps=BATCH_NORM_EPS)
+        self.norm_first = norm_order == "norm_act"
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return torch.relu(self.norm(x)) if self.norm_first else self.norm(torch.relu(x))
+
+
+class CompletionNetwork(nn.Module):
+    """The generator C of the paper (section 3.2, Table 1): fully convolutional, dilated in the middle.
+
+    `forward` takes `holed_N4HW` (RGB in [0, 1] with the hole filled, then the mask, 1 = to be completed; H and W
+    multiples of 4) and returns `generated_N3HW`, RGB in [0, 1], for the whole image: compositing is the caller's.
+    """
+
+    def __init__(self, spec: CompletionSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        blocks, in_channels = [], 4
+        for layer in COMPLETION_LAYERS:
+            out_channels = int(layer.width * spec.base_width)
+            blocks.append(ConvBlock(in_channels, out_channels, layer, spec.norm_order))
+            in_channels = out_channels
+        self.blocks = nn.Sequential(*blocks)
+        self.to_rgb = nn.Conv2d(in_channels, 3, kernel_size=3, padding=1)
+        shift = torch.tensor((*spec.input_shift, 0.0)).view(1, 4, 1, 1)
+        scale = torch.tensor((*[spec.input_scale] * 3, 1.0)).view(1, 4, 1, 1)
+        self.register_buffer("input_shift", shift, persistent=False)
+        self.register_buffer("input_scale", scale, persistent=False)
+        self.shifts_input = spec.input_scale != 1.0 or any(spec.input_shift)
+
+    def forward(self, holed_N4HW: Tensor) -> Tensor:
+        return self.to_unit_range(self.to_rgb(self.blocks(self.normalise_input(holed_N4HW))))
+
+    def normalise_input(self, holed_N4HW: Tensor) -> Tensor:
+        """To the value range that the weights were trained on. Not folded into layer 1: its zero padding sees it."""
+        return (holed_N4HW - self.input_shift) * self.input_scale if self.shifts_input else holed_N4HW
+
+    def to_unit_range(self, output_N3HW: Tensor) -> Tensor:
+        """The last convolution's output as RGB in [0, 1]."""
+        if self.spec.output == "sigmoid":
+            return torch.sigmoid(output_N3HW)
+        return output_N3HW.clamp(-1, 1) * 0.5 + 0.5
+
+
+class Discriminator(nn.Module):
+    """One branch of D (section 3.3, Table 2): 5x5 convolutions of stride 2 down to 4 or 5 pixels, then 1024 features.
+
+    `forward` takes RGB `image_NCSS` in [0, 1] of the side S that it was built for and returns `features_NF`.
+    S = 256 gives the paper's global branch (6 convolutions), S = 128 its local branch (5); S = 160 and 96 give the
+    CelebA variant, 64 and 32 the small one.
+    """
+
+    def __init__(self, size: int, base_width: int = 64, features: int = 1024, leak: float = 0.0) -> None:
+        super().__init__()
+        if size < 8 or size % 2:
+            raise ValueError(
+                f"a discriminator's input side is {size}; it must be an even number of at least 8"
+            )
+        self.size = size
+        layers: list[nn.Module] = []
+        in_channels, side, width = 3, size, base_width
+        while side > 5:
+            layers += [
+                nn.Conv2d(in_channels, width, kernel_size=5, stride=2, padding=2),
+                nn.BatchNorm2d(width, eps=BATCH_NORM_EPS),
+                nn.LeakyReLU(leak) if leak else nn.ReLU(),
+            ]
+            in_channels, side, width = width, (side + 1) // 2, min(2 * width, 8 * base_width)
+        self.convolutions = nn.Sequential(*layers)
+        self.to_features = nn.Linear(in_channels * side * side, features)
+
+    def forward(self, image_N3SS: Tensor) -> Tensor:
+        # Flattened in N, C, H, W order whatever the memory layout, so that weights do not depend on it.
+        return torch.relu(self.to_features(self.convolutions(image_N3SS).flatten(1)))
+
+
+class ContextDiscriminator(nn.Module):
+    """D of the paper: local and global features, concatenated in this order, to one logit of "real".
+
+    `forward(patch_N3PP, image_N3SS)`, RGB in [0, 1], returns `logits_N1`.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 256,
+        patch_size: int = 128,
+        base_width: int = 64,
+        features: int = 1024,
+        leak: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.local = Discriminator(patch_size, base_width, features, leak)
+        self.image = Discriminator(image_size, base_width, features, leak)
+        self.to_logit = nn.Linear(2 * features, 1)
+
+    def forward(self, patch_N3PP: Tensor, image_N3SS: Tensor) -> Tensor:
+        return self.to_logit(torch.cat((self.local(patch_N3PP), self.image(image_N3SS)), dim=1))

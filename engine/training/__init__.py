@@ -1,0 +1,1 @@
+"""Training: the three phases of the paper, on one process or many, exactly resumable."""

@@ -1,0 +1,58 @@
+"""A completion network on disk: one safetensors file with the weights and, in its metadata, the spec to run them."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from engine.files import write_atomically
+from engine.networks import CompletionNetwork, CompletionSpec
+
+SPEC_KEY = "glcic_engine_spec"
+DEFAULT_WEIGHTS = Path(__file__).with_name("weights_default.safetensors")
+
+
+def save_weights(path: Path, network: CompletionNetwork, spec: CompletionSpec | None = None) -> None:
+    """Write `network` to `path` whole or not at all, with `spec` (the network's own if not given)."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(path, save(tensors, metadata={SPEC_KEY: json.dumps(asdict(spec or network.spec))}))
+
+
+def load_weights(path: Path) -> CompletionNetwork:
+    """The network in `path`, in fp32 and eval mode on the CPU; its `spec` attribute says how to run it.
+
+    ValueError if the file is missing, unreadable or not one of `save_weights`.
+    """
+    spec, tensors = _read(path)
+    network = CompletionNetwork(spec)
+    expected = network.state_dict()
+    wrong = sorted(
+        name
+        for name in expected.keys() | tensors.keys()
+        if name not in tensors or name not in expected or tensors[name].shape != expected[name].shape
+    )
+    if wrong:
+        raise ValueError(
+            f"{path} does not hold the network that its spec describes; wrong or missing: {wrong[:4]}"
+        )
+    network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
+    return network.eval()
+
+
+def _read(path: Path) -> tuple[CompletionSpec, dict[str, Tensor]]:
+    if not path.is_file():
+        raise ValueError(f"there is no weights file at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    if SPEC_KEY not in metadata:
+        raise ValueError(
+            f"{path} has no completion spec in its metadata, so it was not written by this engine"
+        )
+    return CompletionSpec.from_json(json.loads(metadata[SPEC_KEY])), tensors
