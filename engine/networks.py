@@ -1,4 +1,5 @@
-"""The three networks of the paper: completion network, local and global discriminator, and what a weights file says of them.
+"""The three networks of the paper (completion network, local and global discriminator), and what a weights file says
+of the first.
 
 Shapes: N = photos in a batch, H and W = height and width in pixels, P = side of a local patch.
 """
@@ -54,9 +55,7 @@ COMPLETION_LAYERS = (
 def input_interval(layer: Layer, first: int, last: int) -> tuple[int, int]:
     """The inputs that the outputs `first`..`last` (inclusive) of `layer` read, along one axis."""
     if layer.up:  # output o reads the inputs i with 0 <= o + padding - stride * i < kernel
-        return -((layer.kernel - 1 - first - layer.padding) // layer.stride), (
-            last + layer.padding
-        ) // layer.stride
+        return -((layer.kernel - 1 - first - layer.padding) // layer.stride), (last + layer.padding) // layer.stride
     reach = layer.dilation * (layer.kernel - 1)
     return first * layer.stride - layer.padding, last * layer.stride - layer.padding + reach
 
@@ -121,12 +120,8 @@ class CompletionSpec:
         """The inverse of `dataclasses.asdict` after a trip through JSON. ValueError names a field it does not know."""
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ValueError(
-                f"the weights' spec has fields this version does not know: {', '.join(unknown)}; upgrade"
-            )
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        )
+            raise ValueError(f"the weights' spec has fields this version does not know: {', '.join(unknown)}; upgrade")
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 class ConvBlock(nn.Module):
@@ -150,6 +145,9 @@ class CompletionNetwork(nn.Module):
     `forward` takes `holed_N4HW` (RGB in [0, 1] with the hole filled, then the mask, 1 = to be completed; H and W
     multiples of 4) and returns `generated_N3HW`, RGB in [0, 1], for the whole image: compositing is the caller's.
     """
+
+    input_shift: Tensor
+    input_scale: Tensor
 
     def __init__(self, spec: CompletionSpec) -> None:
         super().__init__()
@@ -192,9 +190,7 @@ class Discriminator(nn.Module):
     def __init__(self, size: int, base_width: int = 64, features: int = 1024, leak: float = 0.0) -> None:
         super().__init__()
         if size < 8 or size % 2:
-            raise ValueError(
-                f"a discriminator's input side is {size}; it must be an even number of at least 8"
-            )
+            raise ValueError(f"a discriminator's input side is {size}; it must be an even number of at least 8")
         self.size = size
         layers: list[nn.Module] = []
         in_channels, side, width = 3, size, base_width

@@ -35,9 +35,7 @@ def load_weights(path: Path) -> CompletionNetwork:
         if name not in tensors or name not in expected or tensors[name].shape != expected[name].shape
     )
     if wrong:
-        raise ValueError(
-            f"{path} does not hold the network that its spec describes; wrong or missing: {wrong[:4]}"
-        )
+        raise ValueError(f"{path} does not hold the network that its spec describes; wrong or missing: {wrong[:4]}")
     network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
     return network.eval()
 
@@ -52,7 +50,5 @@ def _read(path: Path) -> tuple[CompletionSpec, dict[str, Tensor]]:
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
     if SPEC_KEY not in metadata:
-        raise ValueError(
-            f"{path} has no completion spec in its metadata, so it was not written by this engine"
-        )
+        raise ValueError(f"{path} has no completion spec in its metadata, so it was not written by this engine")
     return CompletionSpec.from_json(json.loads(metadata[SPEC_KEY])), tensors
