@@ -121,7 +121,8 @@ class CompletionSpec:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ValueError(f"the weights' spec has fields this version does not know: {', '.join(unknown)}; upgrade")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        typed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**typed)
 
 
 class ConvBlock(nn.Module):
