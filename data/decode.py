@@ -1,0 +1,66 @@
+"""From an encoded photograph to the pixels of one crop, with OpenCV (libjpeg-turbo)."""
+
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.headers import Header, Unusable, is_complete, parse_header
+from data.orientation import stored_corner, upright
+from data.sampler import Crop, reduction
+
+Pixels = NDArray[np.uint8]
+
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+
+def check(data: bytes) -> Header:
+    """The header of an encoded photo that has its end. Unusable if it is no photo, or was cut short."""
+    header = parse_header(data)
+    if not is_complete(data, header):
+        raise Unusable("cut short: its end is missing")
+    return header
+
+
+def decode(data: bytes, reduced: int = 1) -> Pixels:
+    """The stored pixels, BGR uint8 of shape (height, width, 3), before the EXIF orientation, shrunk by `reduced`.
+
+    Grey, palette, transparent and 16-bit images come as 8-bit colour. Unusable if OpenCV cannot decode it.
+    """
+    if reduced != 1 and not data.startswith(b"\xff\xd8"):  # only JPEG decodes faster for being reduced
+        raise ValueError("only a JPEG can be decoded at a reduced size")
+    try:
+        photo_HW3 = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[reduced] | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise Unusable(f"cannot be decoded: {error}") from None
+    if photo_HW3 is None:
+        raise Unusable("cannot be decoded")
+    return cast(Pixels, photo_HW3)
+
+
+def decode_crop(data: bytes, crop: Crop, size: tuple[int, int], orientation: int, out_HW3: Pixels) -> None:
+    """Write one crop of an encoded photo into `out_HW3`: RGB uint8, square, of the size that it gets.
+
+    `size` is the photo's (width, height) as seen. Unusable if the photo is damaged or no longer of that size.
+    """
+    header = check(data)
+    stored = size if orientation < 5 else size[::-1]
+    if (header.width, header.height) != stored:
+        raise Unusable(f"it is {header.width}x{header.height} now, and was {stored[0]}x{stored[1]} when it was indexed")
+    reduced = reduction(crop.side, len(out_HW3)) if header.format == "jpeg" else 1
+    photo_HW3 = decode(data, reduced)
+    x, y = (edge // reduced for edge in stored_corner(crop.x, crop.y, crop.side, *size, orientation))
+    side = crop.side // reduced
+    square_HW3 = photo_HW3[y : y + side, x : x + side]
+    if square_HW3.shape[:2] != (side, side):
+        raise Unusable("its pixels are fewer than its header says")
+    # INTER_AREA averages what falls into a pixel, so that shrinking makes no false patterns; enlarging interpolates.
+    method = cv2.INTER_AREA if side > len(out_HW3) else cv2.INTER_LINEAR
+    resized_HW3 = cast(Pixels, cv2.resize(square_HW3, out_HW3.shape[:2], interpolation=method))
+    out_HW3[:] = upright(resized_HW3, orientation)[:, :: -1 if crop.flip else 1, ::-1]

@@ -1,0 +1,130 @@
+"""What the first kilobytes of an image file say of it: format, size, orientation. No pixel is decoded.
+
+JPEG and PNG are parsed here, since an index of millions of photos needs nothing else; other formats ask Pillow.
+"""
+
+import io
+import struct
+from typing import NamedTuple
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+"""Files with these suffixes (in any case) are taken for photographs; their content decides what they are."""
+
+MAX_PIXELS = 2**28
+"""A header that claims more is taken for damage: decoding it would take gigabytes."""
+
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
+_ORIENTATION_TAG = 0x0112
+_CMYK = "CMYK, whose colours depend on a profile: convert it to RGB"
+
+
+class Header(NamedTuple):
+    """`width` and `height` are those of the stored pixels, before the EXIF `orientation` (1..8) is applied.
+    `body` is where a JPEG's header ends and its pixels begin (0 in other formats)."""
+
+    format: str
+    width: int
+    height: int
+    orientation: int = 1
+    body: int = 0
+
+
+class Unusable(ValueError):
+    """A photograph that cannot be used; the message is the reason, for people."""
+
+
+def parse_header(data: bytes) -> Header:
+    """The header of an image file, of which `data` is the beginning or the whole.
+
+    Unusable if it is no image, if `data` ends within the header, or if it is an image that no training should see.
+    """
+    if data.startswith(b"\xff\xd8"):
+        header = _parse_jpeg(data)
+    elif data.startswith(b"\x89PNG\r\n\x1a\n"):
+        header = _parse_png(data)
+    else:
+        header = _ask_pillow(data)
+    if header.width < 1 or header.height < 1:
+        raise Unusable(f"its header says {header.width}x{header.height} pixels")
+    if header.width * header.height > MAX_PIXELS:
+        raise Unusable(f"its header says {header.width}x{header.height} pixels, more than the limit of {MAX_PIXELS}")
+    return header
+
+
+def _parse_jpeg(data: bytes) -> Header:
+    frame: tuple[int, int] | None = None
+    orientation = 1
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:
+            raise Unusable("a damaged JPEG header")
+        marker = data[at + 1]
+        if marker == 0xFF or marker in _ALONE:  # padding, or a marker without content
+            at += 1 if marker == 0xFF else 2
+            continue
+        length = (data[at + 2] << 8) | data[at + 3]
+        segment = data[at + 4 : at + 2 + length]
+        if marker in _START_OF_FRAME and len(segment) >= 6:
+            frame = struct.unpack_from(">HH", segment, 1)
+            if segment[5] == 4:
+                raise Unusable(_CMYK)
+        elif marker == 0xE1 and segment.startswith(b"Exif\0\0"):
+            orientation = _exif_orientation(segment[6:])
+        elif marker == 0xDA:
+            if frame is None:
+                break
+            return Header("jpeg", frame[1], frame[0], orientation, at)
+        at += 2 + length
+    raise Unusable("its JPEG header is cut short")
+
+
+def _exif_orientation(tiff: bytes) -> int:
+    """The orientation tag of the first directory; 1 (upright) where there is none or it makes no sense."""
+    try:
+        order = {b"II": "<", b"MM": ">"}[tiff[:2]]
+        (directory,) = struct.unpack_from(order + "I", tiff, 4)
+        (entries,) = struct.unpack_from(order + "H", tiff, directory)
+        for entry in range(entries):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + 12 * entry)
+            if tag == _ORIENTATION_TAG:
+                return value if 1 <= value <= 8 else 1
+    except (KeyError, struct.error):
+        pass
+    return 1
+
+
+def _parse_png(data: bytes) -> Header:
+    if len(data) < 33 or data[12:16] != b"IHDR":
+        raise Unusable("its PNG header is cut short")
+    width, height = struct.unpack_from(">II", data, 16)
+    return Header("png", width, height)
+
+
+def _ask_pillow(data: bytes) -> Header:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode == "CMYK":
+                raise Unusable(_CMYK)
+            if getattr(image, "is_animated", False):
+                raise Unusable("an animation")
+            return Header((image.format or "").lower(), *image.size)
+    except Unusable:
+        raise
+    except UnidentifiedImageError:
+        raise Unusable("not an image" if data else "an empty file") from None
+    except Image.DecompressionBombError as error:
+        raise Unusable(str(error)) from None
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise Unusable(f"damaged: {error}") from None
+
+
+def is_complete(data: bytes, header: Header) -> bool:
+    """Whether the file has its end. Decoders give a JPEG that was cut short as a photo with a grey lower part."""
+    if header.format == "jpeg":
+        return data.rfind(b"\xff\xd9", header.body) >= 0
+    if header.format == "png":
+        return data.rfind(b"IEND") >= 0
+    return True

@@ -1,0 +1,47 @@
+"""The index file: named arrays and a little JSON in the safetensors format, written whole, read mapped."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+_VERSION = "1"
+_KINDS = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
+
+
+def write(path: Path, columns: dict[str, NDArray[Any]], about: dict[str, Any]) -> None:
+    """Write the arrays and `about` (anything JSON can hold) to `path` through a temporary file beside it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(columns, temporary, {"glcic_catalog": _VERSION, "about": json.dumps(about)})
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays, mapped read-only, and `about`. ValueError if `path` is no index file."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+        size = int.from_bytes(start, "little")
+        if len(start) < 8 or size > os.fstat(file.fileno()).st_size:
+            raise ValueError(f"{path} is no index of photographs: make one with engine-data index FOLDER")
+        try:
+            header = json.loads(file.read(size))
+        except ValueError:
+            header = {}
+    about = header.pop("__metadata__", {}) if isinstance(header, dict) else {}
+    if about.get("glcic_catalog") != _VERSION:
+        raise ValueError(f"{path} is no index of photographs: make one with engine-data index FOLDER")
+    mapped = np.memmap(path, np.uint8, "r", offset=8 + size) if header["length"]["shape"][0] else np.empty(0, np.uint8)
+    columns = {}
+    for name, tensor in header.items():
+        first, last = tensor["data_offsets"]
+        columns[name] = mapped[first:last].view(_KINDS[tensor["dtype"]]).view(np.ndarray)
+    return columns, json.loads(about["about"])

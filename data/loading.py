@@ -1,0 +1,116 @@
+"""What both loaders have in common: the batch, the place in the order of samples, and what becomes of bad photos."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data.catalog import BadPhoto, Catalog
+from data.sampler import CropSampler
+
+log = logging.getLogger(__name__)
+
+MOST_REPLACEMENTS = 100
+"""So many unusable photos in a row are no accident."""
+
+
+class Batch(NamedTuple):
+    """Crops of N photos."""
+
+    image_N3HW: Tensor
+    """uint8 RGB, channels-last in memory, on the loader's device."""
+    ids_N: Tensor
+    """int64 numbers of the samples, on the CPU: what the sampler and the masks are functions of."""
+
+
+class Loader(ABC):
+    """An iterator without end over one rank's batches; it can be stopped, and continued at the very next batch.
+
+    Rank r of R gets the samples r, r + R, r + 2R, ... of the sampler's one order, so that together the ranks see the
+    same samples whatever their number. A photo that cannot be used is replaced by the next sample's, and counted.
+    """
+
+    def __init__(
+        self, catalog: Catalog, sampler: CropSampler, batch_size: int, *, rank: int = 0, ranks: int = 1, start: int = 0
+    ) -> None:
+        if batch_size < 1 or not 0 <= rank < ranks:
+            raise ValueError(
+                f"batch_size {batch_size}, rank {rank} of {ranks}: it takes batch_size >= 1, 0 <= rank < ranks"
+            )
+        if batch_size * ranks > len(catalog):
+            raise ValueError(
+                f"{len(catalog)} photos are fewer than one batch of {batch_size} on {ranks} rank(s): "
+                "use more photos, a smaller batch or fewer ranks"
+            )
+        self.catalog, self.sampler = catalog, sampler
+        self.batch_size, self.rank, self.ranks = batch_size, rank, ranks
+        self.next_sample = start
+        """The global number of the first sample of the next batch of all ranks."""
+        self.replaced = 0
+        """Samples that had to be replaced so far."""
+        self.bad: dict[str, str] = {}
+        """Name and reason of each photo that could not be used so far."""
+        self._running: Iterator[tuple[Tensor, list[BadPhoto]]] | None = None
+
+    @abstractmethod
+    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[BadPhoto]]]:
+        """Images of this rank's batches from the global sample `start` on, and the photos each had to replace."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """Let go of workers and buffers; `_batches` may be called again."""
+
+    def ids(self, start: int) -> NDArray[np.int64]:
+        """The samples of this rank's batch that begins at the global sample `start`."""
+        return start + self.rank + self.ranks * np.arange(self.batch_size, dtype=np.int64)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._running is None:
+            self._running = self._batches(self.next_sample)
+        image_N3HW, bad = next(self._running)
+        self._report(bad)
+        ids_N = torch.from_numpy(self.ids(self.next_sample))
+        self.next_sample += self.batch_size * self.ranks
+        return Batch(image_N3HW, ids_N)
+
+    def _report(self, bad: list[BadPhoto]) -> None:
+        self.replaced += len(bad)
+        for photo in bad:
+            if photo.name not in self.bad:
+                self.bad[photo.name] = photo.reason
+                log.warning("%s: %s; wherever it comes, the next sample takes its place", photo.name, photo.reason)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the next batch begins. It holds for any number of ranks, workers and photos in a batch."""
+        return {"seed": self.sampler.seed, "next_sample": self.next_sample}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue with the batch that was next when `state` was taken. ValueError if the order was another seed's."""
+        if state["seed"] != self.sampler.seed:
+            raise ValueError(
+                f"the loader's place was saved with seed {state['seed']}, and this run has seed {self.sampler.seed}: "
+                "a run continues with the seed it began with"
+            )
+        self.close()
+        self.next_sample = state["next_sample"]
+
+    def close(self) -> None:
+        """Stop workers. The loader can be used again: it continues where it was."""
+        if self._running is not None:
+            self._running = None
+            self._stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,42 @@
+"""EXIF orientation: cameras store pixels as the sensor lay, and say how to turn them to be seen upright."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Turn(NamedTuple):
+    """How stored pixels become upright: exchange rows and columns first, then mirror."""
+
+    transpose: bool
+    flip_y: bool
+    flip_x: bool
+
+
+TURNS = {
+    1: Turn(False, False, False),
+    2: Turn(False, False, True),
+    3: Turn(False, True, True),
+    4: Turn(False, True, False),
+    5: Turn(True, False, False),
+    6: Turn(True, False, True),
+    7: Turn(True, True, True),
+    8: Turn(True, True, False),
+}
+
+
+def stored_corner(x: int, y: int, side: int, width: int, height: int, orientation: int) -> tuple[int, int]:
+    """Top left corner (x, y), in stored pixels, of a square of an upright photo of `width` x `height`."""
+    turn = TURNS[orientation]
+    x = width - x - side if turn.flip_x else x
+    y = height - y - side if turn.flip_y else y
+    return (y, x) if turn.transpose else (x, y)
+
+
+def upright(stored_HW3: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """A view of stored pixels as they are to be seen."""
+    turn = TURNS[orientation]
+    if turn.transpose:
+        stored_HW3 = stored_HW3.swapaxes(0, 1)
+    return stored_HW3[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
