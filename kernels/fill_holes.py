@@ -1,0 +1,69 @@
+"""From photographs to the completion network's input, in one pass.
+
+Normalise to [0, 1], fill the hole with the mean pixel, append the mask as the fourth channel, cast, and lay out
+channels-last.
+
+Bytes moved per pixel, from uint8 RGB and a one-byte mask to bf16: 3 + 1 read, 8 written = 12; from boxes, 11.
+Plain PyTorch, fp32 until the last step: photo to fp32 (3 + 12), times 1/255 (12 + 12), where (12 + 1 + 12), mask to
+fp32 (1 + 4), cat (16 + 16), cast and lay out (16 + 8) = 125.
+"""
+
+import torch
+from torch import Tensor
+
+from kernels.checks import check_image, check_integers, check_mask, check_mean_pixel
+
+UINT8_SCALE = 1 / 255
+"""uint8 becomes [0, 1] by this product everywhere (255 gives exactly 1), so that all back ends agree to the bit."""
+
+
+def fill_holes(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The completion network's input `holed_N4HW` in `dtype`, channels-last (METHOD: mean pixel in the hole + mask).
+
+    `photo_N3HW` is uint8 or floating RGB in [0, 1], of any strides; `mask_N1HW` bool, or uint8 or floating of 0 and 1
+    (1 = to be completed); `mean_pixel` float32 of shape (3,) on the photo's device. Differentiable in a floating photo.
+
+    ValueError names what is wrong about an argument.
+    """
+    check_image("photo", photo_N3HW)
+    check_mask(mask_N1HW, "photo", photo_N3HW)
+    check_mean_pixel(mean_pixel, photo_N3HW)
+    return fill_holes_reference(photo_N3HW, mask_N1HW, mean_pixel, dtype)
+
+
+def fill_boxes(photo_N3HW: Tensor, boxes_NK4: Tensor, mean_pixel: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """`fill_holes` where the holes of each photo are K boxes (y0, x0, y1, x1; the ends excluded), so no mask is read.
+
+    `boxes_NK4` is int64 or int32; an empty box (y1 <= y0 or x1 <= x0) is padding, and one that leaves the photo is cut.
+    """
+    check_image("photo", photo_N3HW)
+    check_integers("boxes", boxes_NK4, (photo_N3HW.shape[0], -1, 4), "photo", photo_N3HW)
+    check_mean_pixel(mean_pixel, photo_N3HW)
+    mask_N1HW = mask_of_boxes(boxes_NK4, photo_N3HW.shape[2], photo_N3HW.shape[3])
+    return fill_holes_reference(photo_N3HW, mask_N1HW, mean_pixel, dtype)
+
+
+def mask_of_boxes(boxes_NK4: Tensor, height: int, width: int) -> Tensor:
+    """`mask_N1HW`, bool: True inside any of a photo's boxes (y0, x0, y1, x1; the ends excluded)."""
+    y0, x0, y1, x1 = boxes_NK4[..., None].unbind(2)
+    y_H = torch.arange(height, device=boxes_NK4.device)
+    x_W = torch.arange(width, device=boxes_NK4.device)
+    rows_NKH = (y_H >= y0) & (y_H < y1)
+    columns_NKW = (x_W >= x0) & (x_W < x1)
+    return (rows_NKH[..., :, None] & columns_NKW[..., None, :]).any(1, keepdim=True)
+
+
+def to_unit_range(image: Tensor) -> Tensor:
+    """uint8 or floating RGB as RGB in [0, 1], at least fp32."""
+    if image.dtype == torch.uint8:
+        return image.float() * UINT8_SCALE
+    return image if image.dtype == torch.float64 else image.float()
+
+
+def fill_holes_reference(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dtype: torch.dtype) -> Tensor:
+    """`fill_holes` in plain PyTorch."""
+    image_N3HW = to_unit_range(photo_N3HW)
+    hole_N1HW = mask_N1HW != 0
+    filled_N3HW = torch.where(hole_N1HW, mean_pixel.to(image_N3HW.dtype)[:, None, None], image_N3HW)
+    holed_N4HW = torch.cat((filled_N3HW, hole_N1HW.to(filled_N3HW.dtype)), dim=1)
+    return holed_N4HW.to(dtype).contiguous(memory_format=torch.channels_last)

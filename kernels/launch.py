@@ -1,0 +1,87 @@
+"""Which implementation of a kernel runs: the Triton one or the plain PyTorch reference.
+
+`auto` takes Triton for CUDA tensors and the reference elsewhere; `triton` and `reference` are explicit requests. The
+choice comes from the environment variable ENGINE_KERNELS, then from `set_backend` (the commands' `--kernels`).
+Triton on CPU tensors means its interpreter (TRITON_INTERPRET=1), which the tests use.
+"""
+
+import functools
+import importlib.util
+import logging
+import os
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+BACKENDS = ("auto", "triton", "reference")
+TRITON_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+"""The kernels compute in fp32; float64 (gradcheck) is the reference's business."""
+
+
+def _known(name: str, source: str) -> str:
+    if name not in BACKENDS:
+        raise ValueError(f"{source} is {name!r}; it must be one of {', '.join(BACKENDS)}")
+    return name
+
+
+_backend = _known(os.environ.get("ENGINE_KERNELS", "auto"), "ENGINE_KERNELS")
+
+
+def set_backend(name: str) -> None:
+    """Choose `auto`, `triton` or `reference` for all kernels of this process; overrides ENGINE_KERNELS.
+
+    ValueError for another name, RuntimeError if `triton` cannot run on this machine.
+    """
+    global _backend
+    _known(name, "the kernels' backend")
+    if name == "triton":
+        require_triton("cuda" if torch.cuda.is_available() else "cpu")
+    _backend = name
+
+
+def use_triton(op: str, device: torch.device, unsupported: str | None = None) -> bool:
+    """Whether `op` runs as a Triton kernel on `device`. `unsupported` says why these arguments cannot, if they cannot.
+
+    RuntimeError or ValueError if `triton` was asked for and cannot be had; under `auto` the reference then runs, and
+    the reason is logged once.
+    """
+    if _backend == "reference":
+        return False
+    if _backend == "triton":
+        if unsupported:
+            raise ValueError(f"{op}: {unsupported}; the kernels' backend 'triton' cannot do that, 'auto' can")
+        if not torch.compiler.is_compiling():
+            require_triton(device.type)
+        return True
+    if device.type != "cuda":
+        return False
+    reason = unsupported or missing_triton(device.type)
+    if reason and not torch.compiler.is_compiling():
+        log_fallback(op, reason)
+    return reason is None
+
+
+def require_triton(device_type: str) -> None:
+    """RuntimeError with the remedy if Triton kernels cannot run on tensors of `device_type`."""
+    if reason := missing_triton(device_type):
+        raise RuntimeError(f"the kernels' backend is 'triton', but {reason}")
+
+
+@functools.cache
+def missing_triton(device_type: str) -> str | None:
+    """Why Triton kernels cannot run on tensors of `device_type`, and the remedy; None if they can."""
+    if importlib.util.find_spec("triton") is None:
+        return "triton is not installed: pip install 'triton>=3.6', or choose 'auto' or 'reference'"
+    if device_type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1":
+        return None
+    return (
+        f"the tensors are on {device_type!r}: move them to a CUDA device, choose 'auto' or 'reference', "
+        "or set TRITON_INTERPRET=1 (slow, for tests)"
+    )
+
+
+@functools.cache
+def log_fallback(op: str, reason: str) -> None:
+    """Say once per reason that `op` runs as plain PyTorch on a CUDA device."""
+    logger.warning("%s runs as plain PyTorch on the GPU: %s", op, reason)
