@@ -1,0 +1,38 @@
+"""engine-train: train the three phases on a folder of photographs.
+
+engine-train --photos DIR                      the paper's network and schedule
+engine-train --preset lite --photos DIR        a small network, hours on a CPU
+engine-train --preset lite --resume            continue where it stopped
+"""
+
+import argparse
+import logging
+import shlex
+import sys
+
+import tyro
+
+from engine.training.config import PRESETS, TrainConfig
+from engine.training.trainer import train
+
+
+def parse(arguments: list[str]) -> TrainConfig:
+    """The command line over the defaults of the preset that it names."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", choices=sorted(PRESETS), default="places2")
+    preset = PRESETS[first.parse_known_args(arguments)[0].preset]
+    return tyro.cli(TrainConfig, args=arguments, default=preset, description=__doc__)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    arguments = sys.argv[1:]
+    try:
+        config = parse(arguments)
+        outcome = train(config)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"engine-train: {error}") from error
+    if outcome.iteration < outcome.total:
+        resume = shlex.join(["engine-train", *(a for a in arguments if a != "--resume"), "--resume"])
+        print(f"Stopped after iteration {outcome.iteration} of {outcome.total}. To continue:\n  {resume}")
+    print(f"Weights: {outcome.weights}\n  engine-infer PHOTO --mask MASK --weights {outcome.weights}")

@@ -1,0 +1,86 @@
+"""Photos with holes in them, on the training device, one batch ahead of the step that needs them."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from data.loading import Batch
+from data.masks import HoleConfig, draw_holes
+from engine.training.distributed import World
+
+COMPLETION_HOLES, DISCRIMINATOR_HOLES = 0, 1
+"""Random streams of M_c, the hole that is completed, and M_d, which places the real patch (Algorithm 1)."""
+
+
+class TrainingBatch(NamedTuple):
+    """What a step reads. N photos of side S."""
+
+    image_N3SS: Tensor
+    """uint8 RGB, channels-last."""
+
+    mask_N1SS: Tensor
+    """uint8, 1 in the hole M_c."""
+
+    centres_N2: Tensor
+    """int64 (y, x): centres of the local patches of the completed images."""
+
+    real_centres_N2: Tensor
+    """int64 (y, x): centres of the local patches of the real images, from M_d."""
+
+    hole_pixels: Tensor
+    """float32 scalar: pixels in all holes of the batch, on this process."""
+
+    ids: list[int]
+    """Numbers of the samples in the run's order, for reports."""
+
+    def chunks(self, count: int) -> list[Self]:
+        """The batch in `count` equal parts, for gradient accumulation."""
+        if count == 1:
+            return [self]
+        size = len(self.ids) // count
+        return [self._part(slice(start, start + size)) for start in range(0, len(self.ids), size)]
+
+    def _part(self, part: slice) -> Self:
+        mask = self.mask_N1SS[part]
+        return type(self)(
+            self.image_N3SS[part],
+            mask,
+            self.centres_N2[part],
+            self.real_centres_N2[part],
+            mask.sum(dtype=torch.float32),
+            self.ids[part],
+        )
+
+
+def make_batch(batch: Batch, holes: HoleConfig, seed: int, device: torch.device) -> TrainingBatch:
+    """Draw the holes of a loader's batch: they depend on the seed and the sample's number alone."""
+    size = batch.image_N3HW.shape[-1]
+    completed = draw_holes(holes, seed, COMPLETION_HOLES, batch.ids_N, size)
+    real = draw_holes(holes, seed, DISCRIMINATOR_HOLES, batch.ids_N, size)
+
+    def send(tensor: Tensor) -> Tensor:
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+    mask = send(completed.mask_N1HW)
+    return TrainingBatch(
+        image_N3SS=batch.image_N3HW.to(device, memory_format=torch.channels_last, non_blocking=True),
+        mask_N1SS=mask,
+        centres_N2=send(completed.centres_N2),
+        real_centres_N2=send(real.centres_N2),
+        hole_pixels=mask.sum(dtype=torch.float32),
+        ids=batch.ids_N.tolist(),
+    )
+
+
+def training_batches(loader: Iterable[Batch], holes: HoleConfig, seed: int, world: World) -> Iterator[TrainingBatch]:
+    """Batches without end; the next one is prepared in a thread while the caller works on this one."""
+    source = iter(loader)
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+        following = thread.submit(lambda: make_batch(next(source), holes, seed, world.device))
+        while True:
+            batch = following.result()
+            following = thread.submit(lambda: make_batch(next(source), holes, seed, world.device))
+            yield batch

@@ -1,0 +1,56 @@
+"""Checkpoints on disk: whole or absent, the newest few, and found again after anything.
+
+A checkpoint holds no random state and no position in the data: crops and holes are functions of the seed and of the
+sample's number, and the sample's number follows from the iteration.
+"""
+
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.files import atomic_writer
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+def save_checkpoint(folder: Path, iteration: int, state: dict[str, Any], keep: int) -> Path:
+    """Write `state` as the checkpoint of `iteration`, then drop all but the newest `keep`.
+
+    OSError, naming the file, if it cannot be written (a full disk, say); older checkpoints are then untouched.
+    """
+    path = folder / f"{iteration:08d}.pt"
+    try:
+        with atomic_writer(path) as file:
+            torch.save({"format": FORMAT, "iteration": iteration, **state}, file)
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
+        raise OSError(f"cannot write the checkpoint {path}: {error}") from error
+    for old in checkpoints(folder)[keep:]:
+        old.unlink()
+    return path
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in `folder`, newest first."""
+    return sorted(folder.glob("[0-9]*.pt"), reverse=True)
+
+
+def load_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint that can be read, and its state on the CPU; None if there is none.
+
+    A damaged one is passed over with a warning. ValueError if one was written by a newer format.
+    """
+    for path in checkpoints(folder):
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            log.warning("passing over the damaged checkpoint %s: %s", path, error)
+            continue
+        if state["format"] != FORMAT:
+            raise ValueError(f"{path} has checkpoint format {state['format']}; this version reads {FORMAT}")
+        return path, state
+    return None

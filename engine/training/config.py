@@ -1,0 +1,272 @@
+"""What a training run is told: one dataclass, and the presets that fill it in."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from data.masks import HoleConfig
+from engine.networks import STRIDE, CompletionSpec
+from engine.training.phases import Schedule
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainConfig:
+    """Defaults are the paper's (section 3.4 and 4), that is, the preset `places2`."""
+
+    preset: Literal["places2", "celeba", "small64", "lite", "demo"] = "places2"
+    """Where the defaults of all other options come from; see PRESETS."""
+
+    photos: Path | None = None
+    """Folder or catalog of training photographs. Default: $ENGINE_PHOTOS, then ./places2."""
+
+    out: Path | None = None
+    """Run folder: checkpoints, metrics, pictures and weights. Default: runs/PRESET."""
+
+    resume: bool = False
+    """Continue from the newest good checkpoint in the run folder."""
+
+    # --- photographs
+    crop_size: int = 256
+    """Side in pixels of the square crops."""
+
+    shorter_edge: tuple[int, int] = (256, 384)
+    """The photo's shorter edge is resized to a random length in this range before the crop."""
+
+    flip: bool = False
+    """Mirror half of the crops."""
+
+    loader: Literal["auto", "dali", "cpu"] = "auto"
+    """What decodes the photos."""
+
+    workers: int = 2
+    """Decoding processes (or DALI threads) for each training process."""
+
+    # --- holes
+    hole_kind: Literal["box", "freeform", "mixed"] = "box"
+    """Rectangles as in the paper, free-form strokes, or a random one of the two for each photo."""
+
+    hole_size: tuple[int, int] = (96, 128)
+    """Shortest and longest side of a hole in pixels."""
+
+    hole_count: tuple[int, int] = (1, 1)
+    """Fewest and most rectangles in a photo."""
+
+    patch_size: int = 128
+    """Side in pixels of the local discriminator's patch; holes lie inside it."""
+
+    # --- networks
+    base_width: int = 64
+    """Channels of the completion network's first layer."""
+
+    norm_order: Literal["norm_act", "act_norm"] = "norm_act"
+    """Batch norm before or after the activation."""
+
+    output: Literal["sigmoid", "clip"] = "sigmoid"
+    """What ends the completion network."""
+
+    discriminator_width: int = 64
+    """Channels of the discriminators' first layer."""
+
+    discriminator_features: int = 1024
+    """Features that each discriminator branch ends in."""
+
+    discriminator_leak: float = 0.0
+    """Slope of the discriminators' activation below zero; 0 is the paper's ReLU."""
+
+    # --- schedule
+    iterations: int = 500_000
+    """T_train: iterations of all three phases together."""
+
+    completion_iterations: int = 90_000
+    """T_C: iterations of phase 1, the completion network alone."""
+
+    discriminator_iterations: int = 10_000
+    """T_D: iterations of phase 2, the discriminator alone."""
+
+    split: tuple[int, int, int] | None = None
+    """Per cent of `iterations` for each phase, such as 18 2 80, in place of T_C and T_D."""
+
+    time_limit: float | None = None
+    """Stop after so many minutes, with a checkpoint to resume from."""
+
+    # --- losses and optimisers
+    batch: int = 96
+    """Photos in a batch, over all processes together."""
+
+    reduction: Literal["hole_mean", "all_mean", "sum"] = "hole_mean"
+    """What the squared error is divided by: the values in holes, all values, or nothing."""
+
+    alpha: float = 4e-4
+    """Weight of the adversarial loss in the generator's."""
+
+    alpha_on_discriminator: bool = False
+    """Weigh the discriminator's loss in the joint phase with alpha as well, as some implementations do."""
+
+    optimizer: Literal["adadelta", "adam"] = "adadelta"
+    """The paper's, or Adam."""
+
+    learning_rate: float | None = None
+    """Default: 1.0 for Adadelta, 2e-4 for Adam."""
+
+    ema: float = 0.0
+    """Decay of the moving average of the completion network's weights; 0 keeps none. Such as 0.999."""
+
+    # --- machine
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    """Where to train; auto is CUDA where there is a GPU."""
+
+    kernels: Literal["auto", "triton", "reference"] = "auto"
+    """Fused Triton kernels or plain PyTorch."""
+
+    seed: int = 0
+    """Decides the first weights, the order of the photos, the crops and the holes."""
+
+    # --- reports
+    mean_pixel_photos: int = 2000
+    """Photos that the mean pixel is computed from, at most."""
+
+    log_every: int = 20
+    """Iterations between two lines of metrics."""
+
+    picture_every: int = 1000
+    """Iterations between two pictures of input, hole and completion."""
+
+    checkpoint_every: int = 2000
+    """Iterations between two checkpoints."""
+
+    keep: int = 3
+    """Checkpoints kept."""
+
+    def __post_init__(self) -> None:
+        at_least = {
+            "crop_size": 16,
+            "workers": 0,
+            "iterations": 1,
+            "completion_iterations": 0,
+            "discriminator_iterations": 0,
+            "batch": 2,
+            "log_every": 1,
+            "picture_every": 1,
+            "checkpoint_every": 1,
+            "keep": 1,
+            "mean_pixel_photos": 1,
+        }
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least {least}")
+        if self.crop_size % STRIDE:
+            raise ValueError(f"--crop-size is {self.crop_size}; it must be a multiple of {STRIDE}")
+        if self.shorter_edge[0] < self.crop_size or self.shorter_edge[1] < self.shorter_edge[0]:
+            raise ValueError(
+                f"--shorter-edge is {self.shorter_edge}; it must rise, from at least the crop's {self.crop_size}"
+            )
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"--ema is {self.ema}; it must be at least 0 and below 1")
+        if not 8 <= self.patch_size <= self.crop_size:
+            raise ValueError(f"--patch-size is {self.patch_size}; it must be within 8 and the crop's {self.crop_size}")
+        if self.split is not None and sum(self.split) != 100:
+            raise ValueError(f"--split is {self.split}; its three parts must add up to 100")
+        _ = self.holes, self.schedule  # they check their own values
+
+    @property
+    def schedule(self) -> Schedule:
+        """The lengths of the three phases."""
+        if self.split is not None:
+            completion, discriminator = (self.iterations * part // 100 for part in self.split[:2])
+            return Schedule(completion, discriminator, self.iterations)
+        return Schedule(self.completion_iterations, self.discriminator_iterations, self.iterations)
+
+    @property
+    def holes(self) -> HoleConfig:
+        """How holes are drawn."""
+        return HoleConfig(kind=self.hole_kind, size=self.hole_size, count=self.hole_count, region=self.patch_size)
+
+    @property
+    def run_folder(self) -> Path:
+        return self.out or Path("runs") / self.preset
+
+    @property
+    def photos_folder(self) -> Path:
+        return self.photos or Path(os.environ.get("ENGINE_PHOTOS", "places2"))
+
+    def spec(self, mean_pixel: tuple[float, float, float]) -> CompletionSpec:
+        """What the weights of this run will say of themselves."""
+        return CompletionSpec(
+            base_width=self.base_width,
+            norm_order=self.norm_order,
+            output=self.output,
+            mean_pixel=mean_pixel,
+            crop_size=self.crop_size,
+            hole_size=self.hole_size,
+        )
+
+
+PLACES2 = TrainConfig()
+
+CELEBA = replace(
+    PLACES2,
+    preset="celeba",
+    crop_size=160,
+    shorter_edge=(160, 160),
+    hole_size=(48, 96),
+    patch_size=96,
+    iterations=300_000,
+    completion_iterations=90_000,
+    discriminator_iterations=10_000,
+)
+"""The paper's face variant: 160x160 crops, a global discriminator one layer shallower."""
+
+SMALL64 = replace(
+    PLACES2,
+    preset="small64",
+    crop_size=64,
+    shorter_edge=(64, 96),
+    hole_size=(16, 32),
+    patch_size=32,
+    iterations=100_000,
+    split=(18, 2, 80),
+)
+"""The paper's completion network at 64x64, for experiments."""
+
+LITE = replace(
+    PLACES2,
+    preset="lite",
+    crop_size=128,
+    shorter_edge=(128, 192),
+    hole_size=(48, 64),
+    patch_size=64,
+    base_width=16,
+    discriminator_width=16,
+    discriminator_features=256,
+    batch=16,
+    optimizer="adam",
+    iterations=40_000,
+    split=(60, 2, 38),
+    ema=0.999,
+    flip=True,
+)
+"""A quarter of the width, on 128x128: hours on a CPU in place of weeks on a GPU."""
+
+DEMO = replace(
+    LITE,
+    preset="demo",
+    crop_size=64,
+    shorter_edge=(64, 96),
+    hole_size=(16, 32),
+    patch_size=32,
+    base_width=8,
+    discriminator_width=8,
+    discriminator_features=64,
+    batch=8,
+    iterations=700,
+    split=(70, 5, 25),
+    time_limit=1.0,
+    ema=0.98,
+    log_every=10,
+    picture_every=200,
+    checkpoint_every=200,
+)
+"""Under a minute on two CPU cores: shows that everything works, not what it can do."""
+
+PRESETS = {config.preset: config for config in (PLACES2, CELEBA, SMALL64, LITE, DEMO)}

@@ -1,0 +1,171 @@
+"""What a run shows: a progress line, metrics.jsonl, TensorBoard, and pictures of what the network does."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import cv2
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from engine.training.steps import Losses
+
+log = logging.getLogger(__name__)
+
+PLAIN_LINE_SECONDS = 10.0
+"""Where the output is no terminal, at most one line in so many seconds."""
+
+
+class Monitor:
+    """Reports one run into its folder and to the terminal. A context manager; used by the first process alone."""
+
+    def __init__(self, folder: Path, total: int, start: int) -> None:
+        self.folder = folder
+        self.total = total
+        self.console = Console()
+        self.progress = Progress(
+            TextColumn("{task.description:>13}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[report]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.progress.add_task("starting", total=total, completed=start, report="")
+        self.started, self.start = time.monotonic(), start
+        self.last_line = -PLAIN_LINE_SECONDS
+        self.metrics_file = folder / "metrics.jsonl"
+        drop_later_rows(self.metrics_file, start)
+        self.board = open_tensorboard(folder / "tensorboard", start)
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+        if self.board is not None:
+            self.board.close()
+
+    def metrics(self, iteration: int, phase: str, values: dict[str, float]) -> None:
+        """Report the values of the last iterations; `iteration` counts those done."""
+        with open(self.metrics_file, "a") as file:
+            file.write(json.dumps({"iteration": iteration, "phase": phase, **values}) + "\n")
+        if self.board is not None:
+            for name, value in values.items():
+                self.board.add_scalar(name, value, iteration)
+        report = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self.progress.update(self.task, completed=iteration, description=phase, report=report)
+        if not self.console.is_terminal and time.monotonic() - self.last_line >= PLAIN_LINE_SECONDS:
+            self.last_line = time.monotonic()
+            left = (time.monotonic() - self.started) / max(iteration - self.start, 1) * (self.total - iteration)
+            print(f"{phase:>13} {iteration}/{self.total}  {report}  left {duration(left)}", flush=True)
+
+    def say(self, message: str) -> None:
+        """A line of its own, above the progress line."""
+        self.console.print(message, highlight=False, soft_wrap=True)
+
+    def picture(self, iteration: int, rows: np.ndarray) -> None:
+        """Write `rows` (H x W x 3 uint8 RGB) as pictures/ITERATION.png."""
+        path = self.folder / "pictures" / f"{iteration:08d}.png"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), rows[..., ::-1])
+        if self.board is not None:
+            self.board.add_image("completions", rows, iteration, dataformats="HWC")
+
+
+class Meter:
+    """Losses and times since the last report. Losses stay on the device until then: reading them waits for it."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.started = self.since = time.monotonic()
+        self.waited = 0.0
+        self.losses: list[Losses] = []
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time spent in here was spent waiting for data."""
+        begun = time.monotonic()
+        yield
+        self.waited += time.monotonic() - begun
+
+    def add(self, losses: Losses) -> None:
+        self.losses.append(losses)
+
+    def take(self) -> dict[str, float]:
+        """Means of the losses, iterations and photos a second, and the share of time spent waiting; starts anew."""
+        names = list(dict.fromkeys(name for losses in self.losses for name in losses))
+        means = {
+            name: torch.stack([losses[name] for losses in self.losses if name in losses]).float().mean().item()
+            for name in names
+        }
+        seconds, count = time.monotonic() - self.since, len(self.losses)
+        means |= {
+            "iterations/s": count / seconds,
+            "images/s": count * self.batch / seconds,
+            "waiting": self.waited / seconds,
+        }
+        self.since, self.waited, self.losses = time.monotonic(), 0.0, []
+        return means
+
+
+def comparison(
+    image_N3HW: Tensor, holed_N3HW: Tensor, completed_N3HW: Tensor, judged: tuple[Tensor, Tensor] | None
+) -> np.ndarray:
+    """Rows of input | holed | completed, uint8 RGB; `judged` are D's probabilities of "real", written on each.
+
+    The images are floating RGB in [0, 1]; `judged` is (of the input, of the completion), each of N values.
+    """
+    columns = torch.cat((image_N3HW, holed_N3HW, completed_N3HW), dim=3).float().clamp(0, 1)
+    rows = (columns * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy().copy()
+    width = image_N3HW.shape[-1]
+    if judged is not None:
+        for row, real, completed in zip(rows, judged[0].tolist(), judged[1].tolist(), strict=True):
+            for x, probability in ((0, real), (2 * width, completed)):
+                _write(row, f"D {probability:.2f}", x)
+    return rows.reshape(-1, 3 * width, 3)
+
+
+def _write(row: np.ndarray, text: str, x: int) -> None:
+    size = max(row.shape[0] / 256, 0.35)
+    place = (x + 2, row.shape[0] - 4)
+    cv2.putText(row, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(row, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+def open_tensorboard(folder: Path, start: int) -> Any:
+    """TensorBoard's writer, or None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        log.warning("no TensorBoard log: tensorboard is not installed (pip install 'glcic-engine[train]')")
+        return None
+    return SummaryWriter(str(folder), purge_step=start or None)
+
+
+def drop_later_rows(metrics_file: Path, iteration: int) -> None:
+    """Forget the metrics after `iteration`: a resumed run writes them again."""
+    if not metrics_file.exists():
+        return
+    rows = metrics_file.read_text().splitlines(keepends=True)
+    kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] <= iteration]
+    if len(kept) < len(rows):
+        metrics_file.write_text("".join(kept))
+
+
+def duration(seconds: float) -> str:
+    """1:02:03 for 3723 seconds."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

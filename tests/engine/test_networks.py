@@ -1,0 +1,131 @@
+"""The networks against the paper's tables: sizes, cost, reach."""
+
+import copy
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from engine.networks import (
+    CompletionNetwork,
+    CompletionSpec,
+    ContextDiscriminator,
+    Discriminator,
+    receptive_field_halo,
+)
+
+
+def parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_the_papers_completion_network_has_its_size_and_cost():
+    network = CompletionNetwork(CompletionSpec()).eval()
+    assert parameters(network) == 6_072_131
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.rand(1, 4, 256, 256))
+    assert counter.get_total_flops() / 1e9 == pytest.approx(65.1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("image", "patch", "millions"),
+    [(256, 128, 45.06), (160, 96, 39.56), (64, 32, 17.93)],  # the paper's, its CelebA variant, the small one
+)
+def test_discriminator_sizes(image, patch, millions):
+    network = ContextDiscriminator(image, patch)
+    assert parameters(network) / 1e6 == pytest.approx(millions, abs=0.01)
+    assert network(torch.rand(2, 3, patch, patch), torch.rand(2, 3, image, image)).shape == (2, 1)
+
+
+def test_the_global_branch_of_the_face_variant_is_one_layer_shallower():
+    def depth(size):
+        return sum(isinstance(layer, torch.nn.Conv2d) for layer in Discriminator(size, 8).convolutions)
+
+    assert (depth(256), depth(160), depth(128), depth(96)) == (6, 5, 5, 5)
+
+
+@pytest.mark.parametrize("size", [16, 22, 34, 50, 130])  # even, but no power of two
+def test_discriminators_take_any_even_side(size):
+    assert Discriminator(size, 4, 8)(torch.rand(2, 3, size, size)).shape == (2, 8)
+
+
+def test_discriminators_refuse_odd_sides():
+    with pytest.raises(ValueError, match="33"):
+        Discriminator(33)
+
+
+def test_leaky_relu_lets_negative_values_through():
+    assert any(isinstance(m, torch.nn.LeakyReLU) for m in Discriminator(32, 4, 8, leak=0.2).modules())
+    assert not any(isinstance(m, torch.nn.LeakyReLU) for m in Discriminator(32, 4, 8).modules())
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (4, 64), (28, 52), (100, 36)])
+def test_output_has_the_inputs_size_and_range(height, width):
+    for output in ("sigmoid", "clip"):
+        network = CompletionNetwork(CompletionSpec(base_width=4, output=output))
+        generated = network(10 * torch.randn(2, 4, height, width))
+        assert generated.shape == (2, 3, height, width)
+        assert generated.min() >= 0
+        assert generated.max() <= 1
+
+
+def test_the_halo_is_exactly_the_reach_of_the_network():
+    """Noise further away than the halo changes nothing; noise just within it does."""
+    assert receptive_field_halo() == 152 <= 156
+    network = CompletionNetwork(CompletionSpec(base_width=4)).double().eval()
+    halo, inside, border = 152, 8, 24
+    side = inside + 2 * (halo + border)
+    image = torch.rand(1, 4, side, side, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    middle = slice(halo + border, halo + border + inside)
+
+    def changed_by_noise_outside(distance: int) -> bool:
+        noisy = torch.rand_like(image)
+        kept = slice(middle.start - distance, middle.stop + distance)
+        noisy[..., kept, kept] = image[..., kept, kept]
+        with torch.no_grad():
+            difference = network(noisy)[..., middle, middle] - network(image)[..., middle, middle]
+        return bool(difference.abs().max() > 0)
+
+    assert not changed_by_noise_outside(halo)
+    assert changed_by_noise_outside(halo - 4)
+
+
+def test_the_two_norm_orders_differ_where_they_should():
+    torch.manual_seed(0)
+    before = CompletionNetwork(CompletionSpec(base_width=4, norm_order="norm_act"))
+    after = CompletionNetwork(CompletionSpec(base_width=4, norm_order="act_norm"))
+    after.load_state_dict(before.state_dict())
+    x = torch.rand(1, 4, 16, 16)
+    assert not torch.equal(before(x), after(x))
+    block = after.blocks[0].eval()
+    block.norm.bias.data.fill_(-1.0)
+    assert block(x).min() < 0  # the activation does not come last
+    assert before.blocks[0](x).min() >= 0
+
+
+def test_input_shift_and_scale_are_applied_to_rgb_and_not_to_the_mask():
+    shifted = CompletionNetwork(CompletionSpec(base_width=4, input_shift=(0.1, 0.2, 0.3), input_scale=2.0))
+    plain = CompletionNetwork(CompletionSpec(base_width=4))
+    plain.load_state_dict(shifted.state_dict())
+    x = torch.rand(2, 4, 16, 16)
+    moved = x.clone()
+    moved[:, :3] = (x[:, :3] - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) * 2
+    torch.testing.assert_close(copy.deepcopy(shifted)(x), plain(moved))
+
+
+def test_spec_survives_json_and_refuses_what_it_does_not_know():
+    spec = CompletionSpec(base_width=16, mean_pixel=(0.1, 0.2, 0.3), provenance={"photos": 7})
+    assert CompletionSpec.from_json(json.loads(json.dumps(asdict(spec)))) == spec
+    with pytest.raises(ValueError, match="colour"):
+        CompletionSpec.from_json({"colour": "bgr"})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"base_width": 3}, {"norm_order": "both"}, {"output": "tanh"}, {"mean_pixel": (0.1, 0.2, 30.0)}],
+)
+def test_spec_names_the_wrong_value(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        CompletionSpec(**wrong)
