@@ -1,0 +1,86 @@
+"""Which pixels of a photo to complete: reading masks in the forms that people have them, and preparing them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Mask = NDArray[np.bool_]
+
+
+def read_mask(path: Path, threshold: float = 0.5, invert: bool = False) -> Mask:
+    """The mask in an image file, upright (its EXIF orientation applied).
+
+    Of a picture with an alpha channel that varies, the alpha if the colours do not vary, else the colours; of a colour
+    picture, the brightest channel. Values are relative to the largest value that the picture could hold, unless all are
+    0 and 1, and at least `threshold` means hole (`invert`: below it). ValueError if the file cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            values_HW = mask_values(ImageOps.exif_transpose(image))
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no mask at {path}") from error
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"cannot read the mask {path}: {error}") from error
+    return (values_HW < threshold) if invert else (values_HW >= threshold)
+
+
+def mask_values(image: Image.Image) -> NDArray[np.float32]:
+    """The picture's mask in [0, 1]."""
+    if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
+        image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    if image.mode == "1":
+        return np.asarray(image).astype(np.float32)
+    values = np.asarray(image)
+    if values.ndim == 3 and image.mode in ("LA", "RGBA", "La", "RGBa"):
+        colours, alpha = values[..., :-1], values[..., -1]
+        values = alpha if colours.min() == colours.max() and alpha.min() < alpha.max() else colours
+    if values.ndim == 3:
+        values = values.max(2)
+    largest = 65535 if image.mode.startswith("I") else 255
+    if values.max() <= 1:  # what segmentation models write
+        largest = 1
+    return values.astype(np.float32) / np.float32(largest)
+
+
+def widen(mask_HW: Mask, pixels: int) -> Mask:
+    """The mask grown by a disc of this radius."""
+    if pixels == 0:
+        return mask_HW
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return cv2.dilate(mask_HW.view(np.uint8), disc).view(np.bool_)
+
+
+def prepare_mask(mask_HW: NDArray[np.generic], size: tuple[int, ...], dilate: int) -> Mask:
+    """`mask_HW` as bool and widened; ValueError if it is not a mask of this size with something in and outside it."""
+    if mask_HW.shape != tuple(size):
+        raise ValueError(
+            f"the mask is {describe(mask_HW.shape)} and the photo {describe(size)} (width x height): "
+            "they must be the same size"
+        )
+    hole_HW = np.ascontiguousarray(mask_HW != 0)
+    if not hole_HW.any():
+        raise ValueError("the mask is empty: no pixel is marked to be completed (is it inverted?)")
+    hole_HW = widen(hole_HW, dilate)
+    if hole_HW.all():
+        raise ValueError("the mask covers the whole photo, so that nothing is left to complete it from")
+    return hole_HW
+
+
+def describe(shape: tuple[int, ...]) -> str:
+    """Width x height as people say it."""
+    return "x".join(str(side) for side in reversed(shape[:2])) if len(shape) == 2 else f"of shape {tuple(shape)}"
+
+
+def mask_of_holes(holes: list[tuple[int, int, int, int]], size: tuple[int, int]) -> Mask:
+    """The mask of rectangles (x, y, width, height) in a photo of (height, width). ValueError if one lies outside it."""
+    mask_HW = np.zeros(size, np.bool_)
+    for x, y, width, height in holes:
+        if width < 1 or height < 1:
+            raise ValueError(f"the hole {x},{y},{width},{height} is empty: its width and height must be at least 1")
+        if x < 0 or y < 0 or x + width > size[1] or y + height > size[0]:
+            raise ValueError(f"the hole {x},{y},{width},{height} leaves the photo, which is {size[1]}x{size[0]}")
+        mask_HW[y : y + height, x : x + width] = True
+    return mask_HW

@@ -1,0 +1,67 @@
+"""PyTorch, eager, on the CPU or a CUDA GPU: the runtime that is always there and the reference for the others."""
+
+import os
+
+import torch
+from torch import Tensor
+
+from engine.inference.export import fold_batch_norm
+from engine.inference.window_network import Margins, WindowNetwork
+from engine.networks import STRIDE, CompletionNetwork
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+VALUES_PER_PIXEL = 16
+"""Peak of live activations, in values per input pixel and unit of base width."""
+
+
+class TorchRuntime:
+    """A `Runtime`: batch norms folded, channels-last, unpadded windows."""
+
+    name = "torch"
+    multiple = STRIDE
+
+    def __init__(
+        self,
+        network: CompletionNetwork,
+        *,
+        precision: str = "auto",
+        device: str = "auto",
+        memory: int | None = None,
+    ) -> None:
+        self.device = pick_device(device)
+        self.precision = ("fp16" if self.device.type == "cuda" else "fp32") if precision == "auto" else precision
+        if self.precision not in DTYPES:
+            raise ValueError(f"the torch runtime has no precision {precision!r}; choose one of: {', '.join(DTYPES)}")
+        self.dtype = DTYPES[self.precision]
+        windowed = WindowNetwork(fold_batch_norm(network))
+        self.network = windowed.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        bytes_per_pixel = VALUES_PER_PIXEL * network.spec.base_width * self.dtype.itemsize
+        self.max_batch_pixels = (memory or free_memory(self.device) // 2) // bytes_per_pixel
+
+    @torch.inference_mode()
+    def run(self, holed_N4HW: Tensor, margins: Margins = Margins()) -> Tensor:  # noqa: B008
+        holed_N4HW = holed_N4HW.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+        return self.network(holed_N4HW, margins).float()
+
+
+def pick_device(device: str) -> torch.device:
+    """The torch device for "auto", "cpu", "cuda" or "cuda:N". ValueError if it is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        picked = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device is {device!r}; it must be auto, cpu, cuda or cuda:N") from error
+    if picked.type == "cuda" and (picked.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device is {device!r}, but {torch.cuda.device_count()} CUDA devices are visible; use cpu")
+    return picked
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that could be allocated now."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 2 << 30
