@@ -13,7 +13,7 @@ import sys
 import tyro
 
 from engine.training.config import PRESETS, TrainConfig
-from engine.training.trainer import train
+from engine.training.launch import run
 
 
 def parse(arguments: list[str]) -> TrainConfig:
@@ -29,8 +29,8 @@ def main() -> None:
     arguments = sys.argv[1:]
     try:
         config = parse(arguments)
-        outcome = train(config)
-    except (ValueError, OSError) as error:
+        outcome = run(config)
+    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         raise SystemExit(f"engine-train: {error}") from error
     if outcome.iteration < outcome.total:
         resume = shlex.join(["engine-train", *(a for a in arguments if a != "--resume"), "--resume"])

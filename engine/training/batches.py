@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NamedTuple, Self
 
 import torch
@@ -30,27 +31,20 @@ class TrainingBatch(NamedTuple):
     real_centres_N2: Tensor
     """int64 (y, x): centres of the local patches of the real images, from M_d."""
 
-    hole_pixels: Tensor
-    """float32 scalar: pixels in all holes of the batch, on this process."""
-
     ids: list[int]
     """Numbers of the samples in the run's order, for reports."""
 
     def chunks(self, count: int) -> list[Self]:
-        """The batch in `count` equal parts, for gradient accumulation."""
-        if count == 1:
-            return [self]
+        """The batch in `count` parts of equal size, for gradient accumulation."""
         size = len(self.ids) // count
-        return [self._part(slice(start, start + size)) for start in range(0, len(self.ids), size)]
+        return [self._part(slice(start, start + size)) for start in range(0, count * size, size)]
 
     def _part(self, part: slice) -> Self:
-        mask = self.mask_N1SS[part]
         return type(self)(
             self.image_N3SS[part],
-            mask,
+            self.mask_N1SS[part],
             self.centres_N2[part],
             self.real_centres_N2[part],
-            mask.sum(dtype=torch.float32),
             self.ids[part],
         )
 
@@ -64,23 +58,31 @@ def make_batch(batch: Batch, holes: HoleConfig, seed: int, device: torch.device)
     def send(tensor: Tensor) -> Tensor:
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
-    mask = send(completed.mask_N1HW)
     return TrainingBatch(
         image_N3SS=batch.image_N3HW.to(device, memory_format=torch.channels_last, non_blocking=True),
-        mask_N1SS=mask,
+        mask_N1SS=send(completed.mask_N1HW),
         centres_N2=send(completed.centres_N2),
         real_centres_N2=send(real.centres_N2),
-        hole_pixels=mask.sum(dtype=torch.float32),
         ids=batch.ids_N.tolist(),
     )
 
 
-def training_batches(loader: Iterable[Batch], holes: HoleConfig, seed: int, world: World) -> Iterator[TrainingBatch]:
+@contextmanager
+def training_batches(
+    loader: Iterable[Batch], holes: HoleConfig, seed: int, world: World
+) -> Iterator[Iterator[TrainingBatch]]:
     """Batches without end; the next one is prepared in a thread while the caller works on this one."""
     source = iter(loader)
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
-        following = thread.submit(lambda: make_batch(next(source), holes, seed, world.device))
+
+    def following() -> TrainingBatch:
+        return make_batch(next(source), holes, seed, world.device)
+
+    def batches(thread: ThreadPoolExecutor) -> Iterator[TrainingBatch]:
+        ahead = thread.submit(following)
         while True:
-            batch = following.result()
-            following = thread.submit(lambda: make_batch(next(source), holes, seed, world.device))
+            batch = ahead.result()
+            ahead = thread.submit(following)
             yield batch
+
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+        yield batches(thread)

@@ -26,7 +26,7 @@ def save_checkpoint(folder: Path, iteration: int, state: dict[str, Any], keep: i
     path = folder / f"{iteration:08d}.pt"
     try:
         with atomic_writer(path) as file:
-            torch.save({"format": FORMAT, "iteration": iteration, **state}, file)
+            torch.save({"format": FORMAT, **state}, file)
     except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
         raise OSError(f"cannot write the checkpoint {path}: {error}") from error
     for old in checkpoints(folder)[keep:]:

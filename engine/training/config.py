@@ -109,12 +109,42 @@ class TrainConfig:
     learning_rate: float | None = None
     """Default: 1.0 for Adadelta, 2e-4 for Adam."""
 
+    discriminator_learning_rate: float | None = None
+    """The same for the discriminator; default: the completion network's."""
+
     ema: float = 0.0
     """Decay of the moving average of the completion network's weights; 0 keeps none. Such as 0.999."""
 
     # --- machine
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """Where to train; auto is CUDA where there is a GPU."""
+
+    gpus: int | None = None
+    """GPUs to train on, a process for each. Default: one if there is one. Under torchrun, its processes count."""
+
+    processes: int = 1
+    """Processes to train with where there is no GPU."""
+
+    max_restarts: int = 0
+    """After the loss of a process, start all again from the newest checkpoint, so often at most."""
+
+    amp: bool = False
+    """Mixed precision: bfloat16, or float16 with loss scaling on GPUs before sm_80."""
+
+    compile: bool = False
+    """Compile both networks with torch.compile: pays on a GPU, and after minutes."""
+
+    compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+    """How hard to compile."""
+
+    accumulate: int = 1
+    """Chunks that each process's batch is worked off in, to spare memory; batch norm then sees the chunks."""
+
+    sync_batch_norm: bool = False
+    """Batch norm over the photos of all processes together."""
+
+    deterministic: bool = False
+    """On a GPU, use only algorithms that give the same bits every time. On a CPU they all do."""
 
     kernels: Literal["auto", "triton", "reference"] = "auto"
     """Fused Triton kernels or plain PyTorch."""
@@ -150,6 +180,9 @@ class TrainConfig:
             "picture_every": 1,
             "checkpoint_every": 1,
             "keep": 1,
+            "processes": 1,
+            "accumulate": 1,
+            "max_restarts": 0,
             "mean_pixel_photos": 1,
         }
         for name, least in at_least.items():

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from engine.training.distributed import World
 from engine.training.steps import Losses
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Meter:
         self.batch = batch
         self.started = self.since = time.monotonic()
         self.waited = 0.0
-        self.losses: list[Losses] = []
+        self.iterations: list[tuple[int, list[int], Losses]] = []
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -101,23 +102,33 @@ class Meter:
         yield
         self.waited += time.monotonic() - begun
 
-    def add(self, losses: Losses) -> None:
-        self.losses.append(losses)
+    def add(self, iteration: int, ids: list[int], losses: Losses) -> None:
+        """Note the losses of an iteration and the samples they come from."""
+        self.iterations.append((iteration, ids, losses))
 
-    def take(self) -> dict[str, float]:
-        """Means of the losses, iterations and photos a second, and the share of time spent waiting; starts anew."""
-        names = list(dict.fromkeys(name for losses in self.losses for name in losses))
-        means = {
-            name: torch.stack([losses[name] for losses in self.losses if name in losses]).float().mean().item()
-            for name in names
-        }
-        seconds, count = time.monotonic() - self.since, len(self.losses)
+    def first_not_finite(self) -> tuple[int, list[int], Losses] | None:
+        """The first iteration since the last report with a loss that is infinite or not a number, if there is one."""
+        if not self.iterations:
+            return None
+        finite = torch.stack([torch.stack(list(losses.values())).isfinite().all() for *_, losses in self.iterations])
+        if finite.all():
+            return None
+        return self.iterations[int((~finite).nonzero()[0])]
+
+    def take(self, world: World) -> dict[str, float]:
+        """Means of the losses over all processes, rates a second and the share of time spent waiting; starts anew."""
+        gathered: dict[str, list[Tensor]] = {}
+        for *_, losses in self.iterations:
+            for name, loss in losses.items():
+                gathered.setdefault(name, []).append(loss)
+        means = {name: world.mean(torch.stack(losses).mean()).item() for name, losses in gathered.items()}
+        seconds, count = time.monotonic() - self.since, len(self.iterations)
         means |= {
             "iterations/s": count / seconds,
             "images/s": count * self.batch / seconds,
             "waiting": self.waited / seconds,
         }
-        self.since, self.waited, self.losses = time.monotonic(), 0.0, []
+        self.since, self.waited, self.iterations = time.monotonic(), 0.0, []
         return means
 
 

@@ -5,18 +5,14 @@ optimiser, D sees completed images (generated inside the hole, the photo outside
 statistics as they are, and alpha weighs the generator's adversarial term alone.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 import kernels
 from engine.training.batches import TrainingBatch
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
+from engine.training.learner import Learner
 from engine.training.losses import adversarial_loss, discriminator_loss
 from engine.training.phases import Phase
 
@@ -24,29 +20,12 @@ Losses = dict[str, Tensor]
 """Scalars of one iteration, detached, on the device and on this process."""
 
 
-@dataclass(slots=True)
-class Learner:
-    """A network and the optimiser that trains it."""
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-    world: World
-
-    @contextmanager
-    def update(self) -> Iterator[Callable[[Tensor], None]]:
-        """Collect the gradients of the losses given to the yielded function; then take one step."""
-        # Cleared here, right before they are computed: gradients from anywhere else cannot be in them.
-        self.optimizer.zero_grad(set_to_none=True)
-        yield lambda loss: self.scaler.scale(loss).backward()
-        # A gradient that overflowed on one process is infinite in the average on all, so that all skip this step.
-        self.world.average_gradients(self.network.parameters())
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-
-
 class Steps:
-    """The three steps over the two networks, their optimisers and what the config says of losses."""
+    """The three steps over the two learners. Each takes the batch in chunks of equal size, usually one.
+
+    Several chunks are gradient accumulation: their gradients add up to the whole batch's, but for batch norm, whose
+    statistics are each chunk's own.
+    """
 
     def __init__(
         self, completion: Learner, discriminator: Learner, mean_pixel: Tensor, config: TrainConfig, world: World
@@ -64,85 +43,91 @@ class Steps:
 
     def run(self, phase: Phase, batch: TrainingBatch) -> Losses:
         """One iteration of `phase`."""
-        return self.by_phase[phase](batch)
+        torch.compiler.cudagraph_mark_step_begin()
+        divisor = self.divisor(batch)
+        return self.by_phase[phase](batch.chunks(self.config.accumulate), divisor)
 
-    def completion_step(self, batch: TrainingBatch) -> Losses:
+    def completion_step(self, chunks: list[TrainingBatch], divisor: Tensor) -> Losses:
         """Phase 1: C alone, with the squared error in the hole (equation 2)."""
+        total = torch.zeros((), device=self.world.device)
         with self.completion.update() as descend:
-            loss = self.squared_error(self.generate(batch), batch)
-            descend(loss)
-        return {"mse": loss.detach()}
+            for chunk in chunks:
+                loss = self.squared_error(self.generate(chunk), chunk, divisor)
+                descend(loss)
+                total += loss.detach()
+        return {"mse": total}
 
-    def discriminator_step(self, batch: TrainingBatch) -> Losses:
+    def discriminator_step(self, chunks: list[TrainingBatch], divisor: Tensor) -> Losses:
         """Phase 2: D alone, against completions by the fixed C."""
         network = self.completion.network
         network.eval()  # neither uses nor moves the statistics of this batch
         with torch.no_grad():
-            generated = self.generate(batch)
+            generated = [self.generate(chunk) for chunk in chunks]
         network.train()
-        return self.train_discriminator(generated, batch, weight=1.0)
+        return self.train_discriminator(generated, chunks, weight=1.0)
 
-    def joint_step(self, batch: TrainingBatch) -> Losses:
+    def joint_step(self, chunks: list[TrainingBatch], divisor: Tensor) -> Losses:
         """Phase 3: D, then C with the squared error and the adversarial loss of the D just trained.
 
-        Both use one forward pass of C, which does not change in between.
+        C does not change in between, so both use one forward pass of it: that spares a fifth of the arithmetic.
         """
-        config = self.config
+        alpha = self.config.alpha
+        squared_error, adversarial = torch.zeros((2, 1), device=self.world.device)
         with self.completion.update() as descend:
-            generated = self.generate(batch)
-            weight = config.alpha if config.alpha_on_discriminator else 1.0
-            losses = self.train_discriminator(generated.detach(), batch, weight)
-            squared_error = self.squared_error(generated, batch)
-            adversarial = adversarial_loss(self.judge_frozen(*self.composite(generated, batch)))
-            descend(squared_error + config.alpha * adversarial)
-        return {"mse": squared_error.detach(), "adversarial": adversarial.detach(), **losses}
+            # Several chunks are there to spare memory: they keep no graph, and C runs on them once more below.
+            keep = len(chunks) == 1
+            with torch.set_grad_enabled(keep):
+                generated = [self.generate(chunk) for chunk in chunks]
+            weight = alpha if self.config.alpha_on_discriminator else 1.0
+            losses = self.train_discriminator([g.detach() for g in generated], chunks, weight)
+            for chunk in chunks:
+                output = generated[0] if keep else self.generate(chunk)
+                error = self.squared_error(output, chunk, divisor)
+                completed, patches = self.composite(output, chunk)
+                fooled = adversarial_loss(self.discriminator.forward_frozen(patches, completed)) / len(chunks)
+                descend(error + alpha * fooled)
+                squared_error += error.detach()
+                adversarial += fooled.detach()
+        return {"mse": squared_error[0], "adversarial": adversarial[0], **losses}
 
-    def train_discriminator(self, generated_N3SS: Tensor, batch: TrainingBatch, weight: float) -> Losses:
+    def train_discriminator(self, generated: list[Tensor], chunks: list[TrainingBatch], weight: float) -> Losses:
         """One step of D to tell photos from completions; `generated` carries no graph."""
-        completed, patches = self.composite(generated_N3SS, batch)
-        # As the composite's outside was made, so that D cannot tell the two by their rounding.
-        real = (batch.image_N3SS / 255).to(generated_N3SS.dtype)
-        real_patches = kernels.cut_patches(real, batch.real_centres_N2, self.config.patch_size)
+        totals = torch.zeros(3, device=self.world.device)
         with self.discriminator.update() as descend:
-            real_logits = self.discriminator.network(real_patches, real)
-            fake_logits = self.discriminator.network(patches, completed)
-            loss = discriminator_loss(real_logits, fake_logits)
-            descend(weight * loss)
-        return {
-            "discriminator": loss.detach(),
-            "real_accuracy": (real_logits.detach() > 0).float().mean(),
-            "fake_accuracy": (fake_logits.detach() < 0).float().mean(),
-        }
+            for output, chunk in zip(generated, chunks, strict=True):
+                completed, patches = self.composite(output, chunk)
+                # Rounded as the composite's outside is, so that D cannot tell the two by that.
+                real = (chunk.image_N3SS / 255).to(output.dtype)
+                real_patches = kernels.cut_patches(real, chunk.real_centres_N2, self.config.patch_size)
+                real_logits = self.discriminator.forward(real_patches, real)
+                fake_logits = self.discriminator.forward(patches, completed)
+                loss = discriminator_loss(real_logits, fake_logits)
+                descend(weight * loss / len(chunks))
+                accuracies = [(real_logits > 0).float().mean(), (fake_logits < 0).float().mean()]
+                totals += torch.stack([loss.detach(), *accuracies]) / len(chunks)
+        return dict(zip(("discriminator", "real_accuracy", "fake_accuracy"), totals, strict=True))
 
     def generate(self, batch: TrainingBatch) -> Tensor:
         """C's output for the holed images."""
-        holed = kernels.fill_holes(batch.image_N3SS, batch.mask_N1SS, self.mean_pixel)
-        return self.completion.network(holed)
+        dtype = self.completion.dtype or torch.float32
+        return self.completion.forward(kernels.fill_holes(batch.image_N3SS, batch.mask_N1SS, self.mean_pixel, dtype))
 
     def composite(self, generated_N3SS: Tensor, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
-        """Completed images and their local patches, as D takes them: (patches come second here, first in D)."""
+        """The completed images that D sees, and their patches around the holes."""
         return kernels.paste_crop(
             generated_N3SS, batch.image_N3SS, batch.mask_N1SS, batch.centres_N2, self.config.patch_size
         )
 
-    def judge_frozen(self, completed_N3SS: Tensor, patches_N3PP: Tensor) -> Tensor:
-        """D's logits, with gradients to the images only; D's batch norm statistics stay as they are."""
-        network = self.discriminator.network
-        state = {name: parameter.detach() for name, parameter in network.named_parameters()}
-        state |= {name: buffer.clone() for name, buffer in network.named_buffers()}
-        return functional_call(network, state, (patches_N3PP, completed_N3SS))
+    def squared_error(self, generated_N3SS: Tensor, batch: TrainingBatch, divisor: Tensor) -> Tensor:
+        """Equation 2 with the configured reduction, this chunk's share."""
+        return kernels.masked_mse(generated_N3SS, batch.image_N3SS, batch.mask_N1SS, reduction="sum") / divisor
 
-    def squared_error(self, generated_N3SS: Tensor, batch: TrainingBatch) -> Tensor:
-        """Equation 2 with the configured reduction, over the batch of all processes together."""
-        total = kernels.masked_mse(generated_N3SS, batch.image_N3SS, batch.mask_N1SS, reduction="sum")
-        return total / self.divisor(batch)
-
-    def divisor(self, batch: TrainingBatch) -> Tensor | float:
-        """What the sum of squares of this process is divided by, so that the mean over processes is the reduction."""
+    def divisor(self, batch: TrainingBatch) -> Tensor:
+        """What sums of squares are divided by, so that their mean over processes is the configured reduction."""
         match self.config.reduction:
             case "hole_mean":
-                return 3 * self.world.mean(batch.hole_pixels).clamp(min=1)
+                return 3 * self.world.mean(batch.mask_N1SS.sum(dtype=torch.float32)).clamp(min=1)
             case "all_mean":
-                return float(batch.image_N3SS.numel())
+                return torch.full((), batch.image_N3SS.numel(), device=self.world.device)
             case _:
-                return 1 / self.world.ranks
+                return torch.full((), 1 / self.world.ranks, device=self.world.device)

@@ -1,12 +1,18 @@
 """A training run from first to last iteration: set up or resume, step, report, save, stop."""
 
+import copy
+import itertools
+import json
 import logging
+import os
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -16,14 +22,16 @@ from data.catalog import Catalog
 from data.cpu_loader import CpuLoader
 from data.mean_pixel import mean_pixel
 from data.sampler import CropSampler
+from engine.files import write_atomically
 from engine.networks import CompletionNetwork, ContextDiscriminator
 from engine.training.batches import TrainingBatch, training_batches
-from engine.training.checkpoint import load_newest, save_checkpoint
+from engine.training.checkpoint import checkpoints, load_newest, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world
+from engine.training.learner import Learner
 from engine.training.monitor import Meter, Monitor, comparison
 from engine.training.phases import Phase
-from engine.training.steps import Learner, Steps
+from engine.training.steps import Losses, Steps
 from engine.training.stopping import StopRequest, stop_signals
 from engine.weights import save_weights
 
@@ -43,64 +51,75 @@ class Outcome(NamedTuple):
 def train(config: TrainConfig) -> Outcome:
     """Run `config` to its end, or to a stop by SIGTERM, SIGINT or its time limit, with a checkpoint to resume from.
 
-    ValueError for what the user can mend before training; OSError if a checkpoint cannot be written.
+    ValueError for what the user can mend before training, OSError if a checkpoint cannot be written,
+    FloatingPointError if the losses are no longer finite.
     """
     with join_world(config.device) as world, stop_signals() as stop:
         return Trainer(config, world).run(stop)
+
+
+def outcome_on_disk(config: TrainConfig) -> Outcome:
+    """How far the run folder's newest checkpoint has come."""
+    saved = checkpoints(config.run_folder / "checkpoints")
+    return Outcome(int(saved[0].stem) if saved else 0, config.iterations, weights_path(config))
+
+
+def weights_path(config: TrainConfig) -> Path:
+    """Where a run leaves its completion network."""
+    return config.run_folder / "weights.safetensors"
 
 
 class Trainer:
     """The state of a run: two learners, the moving average, and the iterations done."""
 
     def __init__(self, config: TrainConfig, world: World) -> None:
-        if config.kernels != "auto":
-            kernels.set_backend(config.kernels)
+        set_up_torch(config)
+        if config.batch % (world.ranks * config.accumulate):
+            raise ValueError(
+                f"--batch is {config.batch}; it must be a multiple of {world.ranks} processes x "
+                f"{config.accumulate} chunks"
+            )
         self.config, self.world, self.schedule = config, world, config.schedule
         self.folder = config.run_folder
         self.catalog = Catalog.open(config.photos_folder)
         self.iteration = 0
         saved = self.find_checkpoint()
-        self.spec = config.spec(tuple(saved[1]["mean_pixel"]) if saved else self.measure_mean_pixel())
+        self.spec = config.spec(tuple(saved["mean_pixel"]) if saved else self.measure_mean_pixel())
         torch.manual_seed(config.seed)
-        self.completion = self.learner(CompletionNetwork(self.spec))
-        self.discriminator = self.learner(
-            ContextDiscriminator(
-                config.crop_size,
-                config.patch_size,
-                config.discriminator_width,
-                config.discriminator_features,
-                config.discriminator_leak,
-            )
+        completion = CompletionNetwork(self.spec)
+        discriminator = ContextDiscriminator(
+            config.crop_size,
+            config.patch_size,
+            config.discriminator_width,
+            config.discriminator_features,
+            config.discriminator_leak,
         )
+        self.completion = Learner(completion, config.learning_rate, config, world)
+        rate = config.discriminator_learning_rate or config.learning_rate
+        self.discriminator = Learner(discriminator, rate, config, world)
         averaging = get_ema_multi_avg_fn(config.ema)
-        self.average = AveragedModel(self.completion.network, multi_avg_fn=averaging) if config.ema else None
-        if saved:
-            self.load_state(saved[1])
+        self.average = AveragedModel(completion, multi_avg_fn=averaging) if config.ema else None
         mean = torch.tensor(self.spec.mean_pixel, device=world.device)
         self.steps = Steps(self.completion, self.discriminator, mean, config, world)
+        if saved:
+            self.load_state_dict(saved)
 
-    def learner(self, network: torch.nn.Module) -> Learner:
-        """The network on the device, channels-last, with its optimiser."""
-        config = self.config
-        network = network.to(self.world.device, memory_format=torch.channels_last)
-        optimizer: torch.optim.Optimizer
-        if config.optimizer == "adadelta":
-            optimizer = kernels.Adadelta(network.parameters(), lr=config.learning_rate or 1.0)
-        else:
-            optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate or 2e-4)
-        scaler = torch.amp.GradScaler(self.world.device.type, enabled=False)
-        return Learner(network, optimizer, scaler, self.world)
-
-    def find_checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
-        """The checkpoint to resume from. ValueError if that and the run folder do not fit together."""
+    def find_checkpoint(self) -> dict[str, Any] | None:
+        """The state to resume from. ValueError if it and the options do not fit together."""
         saved = load_newest(self.folder / "checkpoints")
-        if saved is not None and not self.config.resume:
+        if saved is None:
+            if self.config.resume:
+                log.warning("nothing to resume in %s: starting from iteration 0", self.folder)
+            return None
+        path, state = saved
+        if not self.config.resume:
             raise ValueError(f"{self.folder} holds a run already; add --resume to continue it, or give another --out")
-        if saved is None and self.config.resume:
-            log.warning("nothing to resume in %s: starting from iteration 0", self.folder)
-        if saved is not None and self.world.is_first:
-            log.info("resuming from %s", saved[0])
-        return saved
+        if state["seed"] != self.config.seed:
+            raise ValueError(
+                f"{path} was trained with --seed {state['seed']}, not {self.config.seed}; resume with that"
+            )
+        log.info("resuming from %s", path)
+        return state
 
     def measure_mean_pixel(self) -> tuple[float, float, float]:
         """The mean colour of the training photos, or of a sample of them."""
@@ -108,29 +127,25 @@ class Trainer:
         red, green, blue = rgb.tolist()
         return red, green, blue
 
-    def state(self) -> dict[str, Any]:
-        """All that decides the next step."""
+    def state_dict(self) -> dict[str, Any]:
+        """All that decides the next step, and the options for whoever looks into the file."""
         return {
-            "completion": self.completion.network.state_dict(),
-            "discriminator": self.discriminator.network.state_dict(),
-            "completion_optimizer": self.completion.optimizer.state_dict(),
-            "discriminator_optimizer": self.discriminator.optimizer.state_dict(),
-            "completion_scaler": self.completion.scaler.state_dict(),
-            "discriminator_scaler": self.discriminator.scaler.state_dict(),
+            "iteration": self.iteration,
+            "completion": self.completion.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
             "average": self.average.state_dict() if self.average else None,
             "mean_pixel": list(self.spec.mean_pixel),
+            "seed": self.config.seed,
             "config": {name: str(value) for name, value in asdict(self.config).items()},
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """The inverse of `state`. ValueError if the configured networks are others."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`. ValueError if the configured networks are others."""
         try:
-            for learner, name in ((self.completion, "completion"), (self.discriminator, "discriminator")):
-                learner.network.load_state_dict(state[name])
-                learner.optimizer.load_state_dict(state[f"{name}_optimizer"])
-                learner.scaler.load_state_dict(state[f"{name}_scaler"])
-        except RuntimeError as error:
-            message = f"the checkpoint in {self.folder} is of another network; resume with its own options"
+            self.completion.load_state_dict(state["completion"])
+            self.discriminator.load_state_dict(state["discriminator"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            message = f"the checkpoint in {self.folder} is of another network; resume with the options it began with"
             raise ValueError(message) from error
         if self.average and state["average"]:
             self.average.load_state_dict(state["average"])
@@ -139,27 +154,42 @@ class Trainer:
     def run(self, stop: StopRequest) -> Outcome:
         """Iterate to the end of the schedule or to a stop; the last thing done is a checkpoint."""
         config, total = self.config, self.schedule.total
+        started = time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             monitor = stack.enter_context(Monitor(self.folder, total, self.iteration)) if self.world.is_first else None
             loader = stack.enter_context(self.open_loader())
-            batches = training_batches(loader, config.holes, config.seed, self.world)
+            batches = stack.enter_context(training_batches(loader, config.holes, config.seed, self.world))
+            if config.compile:
+                batches = self.warm_up(monitor, batches)
             meter = Meter(config.batch)
-            while self.iteration < total and not self.world.any(stop.requested or self.out_of_time(meter)):
+            while self.iteration < total:
+                out_of_time = config.time_limit is not None and time.monotonic() - started > 60 * config.time_limit
+                if self.world.any(stop.requested or out_of_time):
+                    break
                 with meter.waiting():
                     batch = next(batches)
                 phase = self.schedule.phase(self.iteration)
-                losses = self.steps.run(phase, batch)
+                meter.add(self.iteration, batch.ids, self.step(phase, batch))
                 self.iteration += 1
-                if self.average and phase is not Phase.DISCRIMINATOR:
-                    self.average.update_parameters(self.completion.network)
-                meter.add(losses)
-                if monitor and self.is_due(config.log_every):
-                    monitor.metrics(self.iteration, phase, meter.take())
+                if self.is_due(config.log_every):
+                    self.report(monitor, phase, meter)
                 if monitor and self.is_due(config.picture_every):
                     monitor.picture(self.iteration, self.picture(batch, phase))
                 if self.is_due(config.checkpoint_every):
-                    self.save()
-            return Outcome(self.iteration, total, self.save())
+                    self.save(meter)
+            self.save(meter)
+        return Outcome(self.iteration, total, weights_path(config))
+
+    def step(self, phase: Phase, batch: TrainingBatch) -> Losses:
+        """One iteration of both networks and of the moving average."""
+        if phase is Phase.DISCRIMINATOR and self.iteration == self.schedule.completion:
+            # From here on C completes with its statistics, which each process has gathered from its own photos.
+            self.world.copy_buffers_from_first(self.completion.network)
+        losses = self.steps.run(phase, batch)
+        if self.average and phase is not Phase.DISCRIMINATOR:
+            self.average.update_parameters(self.completion.network)
+        return losses
 
     def open_loader(self) -> CpuLoader:
         """Crops from the first sample of the current iteration on."""
@@ -175,18 +205,60 @@ class Trainer:
             start=self.iteration * config.batch,
         )
 
+    def warm_up(self, monitor: Monitor | None, batches: Iterator[TrainingBatch]) -> Iterator[TrainingBatch]:
+        """Compile what the phases still to come will run, on all processes at the same time, and change nothing.
+
+        Returns the batches with the first, which this looks at, still in front.
+        """
+        if monitor:
+            monitor.say("compiling ...")
+        started = time.monotonic()
+        first = next(batches)
+        before = copy.deepcopy(self.state_dict())
+        for phase in dict.fromkeys(map(self.schedule.phase, range(self.iteration, self.schedule.total))):
+            self.steps.run(phase, first)
+        self.load_state_dict(before)
+        self.world.barrier()
+        if monitor:
+            monitor.say(f"compiled in {time.monotonic() - started:.0f} s")
+        return itertools.chain([first], batches)
+
     def is_due(self, every: int) -> bool:
         return self.iteration % every == 0 or self.iteration == self.schedule.total
 
-    def out_of_time(self, meter: Meter) -> bool:
-        limit = self.config.time_limit
-        return limit is not None and time.monotonic() - meter.started > 60 * limit
+    def report(self, monitor: Monitor | None, phase: Phase, meter: Meter) -> None:
+        """Look at the losses since the last report, and show them."""
+        self.check_finite(meter)
+        values = meter.take(self.world)
+        if monitor:
+            monitor.metrics(self.iteration, phase, values)
 
-    def save(self) -> Path:
-        """Write the checkpoint and the weights; the weights' path."""
-        weights = self.folder / "weights.safetensors"
-        if self.world.is_first:
-            save_checkpoint(self.folder / "checkpoints", self.iteration, self.state(), self.config.keep)
+    def check_finite(self, meter: Meter) -> None:
+        """FloatingPointError, with the samples to blame in a file, if a loss since the last report is not finite."""
+        for learner, name in ((self.completion, "completion network"), (self.discriminator, "discriminator")):
+            if learner.scaler.is_enabled() and learner.scaler.get_scale() < 1:
+                raise FloatingPointError(
+                    f"the loss scale of the {name} fell below 1 by iteration {self.iteration}: its gradients overflow "
+                    "float16; train without --amp or at a lower --learning-rate"
+                )
+        broken = meter.first_not_finite()
+        if broken is None:
+            return
+        iteration, ids, losses = broken
+        report = self.folder / f"diverged-{self.world.rank}.json"
+        row = {"iteration": iteration, "samples": ids, "losses": {k: str(v.item()) for k, v in losses.items()}}
+        write_atomically(report, json.dumps(row).encode())
+        raise FloatingPointError(
+            f"the losses of iteration {iteration} are not finite: {row['losses']}; its samples are in {report}, "
+            "and the last checkpoint is from before. Try a lower --learning-rate, or look at these photos"
+        )
+
+    def save(self, meter: Meter) -> None:
+        """Write the checkpoint and the weights, unless they are there or the losses are not finite."""
+        self.check_finite(meter)
+        newest = checkpoints(self.folder / "checkpoints")[:1]
+        if self.world.is_first and not (newest and int(newest[0].stem) == self.iteration):
+            save_checkpoint(self.folder / "checkpoints", self.iteration, self.state_dict(), self.config.keep)
             provenance = {
                 "preset": self.config.preset,
                 "iterations": self.iteration,
@@ -194,10 +266,8 @@ class Trainer:
                 "photos": len(self.catalog),
                 "seed": self.config.seed,
             }
-            network = self.best_network()
-            save_weights(weights, network, replace(self.spec, provenance=provenance))
+            save_weights(weights_path(self.config), self.best_network(), replace(self.spec, provenance=provenance))
         self.world.barrier()
-        return weights
 
     def best_network(self) -> CompletionNetwork:
         """The moving average where there is one, else the network itself."""
@@ -206,11 +276,9 @@ class Trainer:
         return network
 
     @torch.no_grad()
-    def picture(self, batch: TrainingBatch, phase: Phase) -> Any:
+    def picture(self, batch: TrainingBatch, phase: Phase) -> np.ndarray:
         """Input | holed | completed for the first photos of `batch`, with D's opinion once D is trained."""
-        few = TrainingBatch(
-            *(part[:PICTURE_ROWS] if part.ndim else part for part in batch[:5]), batch.ids[:PICTURE_ROWS]
-        )
+        few = batch.chunks(max(1, len(batch.ids) // PICTURE_ROWS))[0]
         network, judge = self.best_network(), self.discriminator.network
         was_training = network.training
         network.eval()
@@ -225,3 +293,16 @@ class Trainer:
         network.train(was_training)
         judge.train()
         return comparison(image, holed[:, :3], completed, judged)
+
+
+def set_up_torch(config: TrainConfig) -> None:
+    """What the options say of torch as a whole."""
+    if config.kernels != "auto":
+        kernels.set_backend(config.kernels)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    torch.set_float32_matmul_precision("high")
+    if config.compile:  # shared by all runs beside this one
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((config.run_folder.parent / ".compiled").absolute()))

@@ -1,0 +1,92 @@
+"""A network, the optimiser that trains it, and how the two are run: precision, compilation, accumulation."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+import kernels
+from engine.training.config import TrainConfig
+from engine.training.distributed import World
+from engine.training.sync_norm import synchronise_batch_norm
+
+
+def precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
+    """What convolutions compute in: bfloat16 or float16 with --amp, None for plain fp32."""
+    if not config.amp:
+        return None
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16  # before sm_80
+    return torch.bfloat16
+
+
+class Learner:
+    """`network` (plain, for its state) with its optimiser; `forward` and `forward_frozen` run it as configured."""
+
+    def __init__(self, network: nn.Module, learning_rate: float | None, config: TrainConfig, world: World) -> None:
+        self.network = network.to(world.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.world = world
+        self.dtype = precision(config, world.device)
+        if config.sync_batch_norm:
+            synchronise_batch_norm(network, world)
+        self.optimizer: torch.optim.Optimizer
+        if config.optimizer == "adadelta":
+            self.optimizer = kernels.Adadelta(network.parameters(), lr=learning_rate or 1.0)
+        else:
+            self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate or 2e-4)
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype is torch.float16)
+        self._forward: Callable[..., Tensor] = network
+        self._forward_frozen: Callable[..., Tensor] = self._with_constants
+        if config.compile:
+            # Two functions, since one of them compiles with constant parameters: a graph never meets the other kind.
+            options: dict[str, Any] = {"mode": config.compile_mode, "fullgraph": True, "dynamic": False}
+            self._forward = torch.compile(network, **options)
+            self._forward_frozen = torch.compile(self._with_constants, **options)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The network's output, in the precision of the run; gradients reach its parameters."""
+        with self._autocast():
+            return self._forward(*inputs)
+
+    def forward_frozen(self, *inputs: Tensor) -> Tensor:
+        """The same with gradients to the inputs alone; the batch norm statistics stay as they are."""
+        parameters = {name: parameter.detach() for name, parameter in self.network.named_parameters()}
+        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        with self._autocast():
+            return self._forward_frozen(parameters | buffers, *inputs)
+
+    def _with_constants(self, state: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        return functional_call(self.network, state, inputs)
+
+    def _autocast(self) -> torch.autocast:
+        # One context for each forward pass: a weight cast under no_grad is then never met where gradients are wanted.
+        return torch.autocast(self.world.device.type, self.dtype or torch.bfloat16, enabled=self.dtype is not None)
+
+    @contextmanager
+    def update(self) -> Iterator[Callable[[Tensor], None]]:
+        """Collect the gradients of the losses given to the yielded function; then take one step."""
+        # Cleared here, right before they are computed: gradients from anywhere else cannot be in them.
+        self.optimizer.zero_grad(set_to_none=True)
+        yield lambda loss: self.scaler.scale(loss).backward()
+        # A gradient that overflowed on one process is infinite in the average on all, so that all skip this step.
+        self.world.average_gradients(self.network.parameters())
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that decides the next step."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`. RuntimeError if the network is another."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
