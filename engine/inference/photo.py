@@ -1,44 +1,277 @@
-"""Photos in and out: the same file with only the hole changed."""
+"""Photos in and out: the same file with only the hole changed.
 
-from dataclasses import dataclass
+Reads and writes JPEG, PNG, TIFF and WebP with 8 bits per sample, PNG and TIFF with 16; grey, RGB, palette; with alpha.
+Metadata (EXIF, XMP, ICC profile, resolution and what else the format carries) stays as it was; only the orientation is
+applied and reset, and the EXIF thumbnail, which still shows the hole's old content, removed.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from engine.files import write_atomically
+from engine.inference.formats import jpeg, png, tiff, webp
+from engine.inference.formats.exif import make_upright, make_xmp_upright
 
 CONTAINERS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
+"""What is written, by the ending of the file's name."""
+
+MAX_PIXELS = 500_000_000
+"""Photos above this are refused by default: a small file can claim to hold any number of pixels."""
+
+DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    cv2.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow and cv2 raise for files that are not what they claim."""
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(kw_only=True, slots=True)
 class Photo:
     """A decoded photo, upright, and what is needed to write it back as it was."""
 
-    pixels_HW3: NDArray[np.uint8] | NDArray[np.uint16]
-    alpha_HW: NDArray[np.uint8] | NDArray[np.uint16] | None
+    pixels_HW3: Pixels
+    """RGB; of a grey photo, three times the same."""
+    alpha_HW: Pixels | None
+    grey: bool
+    container: str
+    exif: bytes | None
+    icc: bytes | None
+    xmp: bytes | None
+    dpi: tuple[float, float] | None
+    compression: dict[str, Any] = field(default_factory=dict)
+    """Options of the encoder that wrote the file."""
+    carried: Any = None
+    """What of the container is carried over as it is: JPEG segments, PNG chunks or TIFF tags."""
 
 
-def read_photo(path: Path, max_pixels: int = 200_000_000) -> Photo:
-    """The photo at `path`. ValueError if it is missing, unreadable, too large or of a kind that cannot be kept."""
+def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
+    """The photo at `path`. ValueError if it is missing, broken, too large, or of a kind that could not be kept."""
     try:
-        with Image.open(path) as image:
+        content = path.read_bytes()
+        with open_image(BytesIO(content)) as image:
             if image.width * image.height > max_pixels:
-                raise ValueError(f"it has {image.width}x{image.height} pixels, more than --max-pixels {max_pixels}")
-            pixels = np.array(ImageOps.exif_transpose(image).convert("RGBA" if image.mode == "RGBA" else "RGB"))
+                raise ValueError(
+                    f"it has {image.width}x{image.height} pixels and the limit is {max_pixels}; "
+                    "if that is right, raise --max-pixels"
+                )
+            return decode(image, content)
     except FileNotFoundError as error:
         raise ValueError(f"there is no photo at {path}") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise ValueError(f"cannot read the photo {path}: {error}") from error
-    return Photo(pixels_HW3=pixels[..., :3], alpha_HW=pixels[..., 3] if pixels.shape[2] == 4 else None)
+    except DECODE_ERRORS as error:
+        raise ValueError(f"cannot read the photo {path}: {error or type(error).__name__}") from error
 
 
-def write_photo(path: Path, photo: Photo, pixels_HW3: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
-    """Write `photo` with other pixels to `path`, whole or not at all. ValueError if its ending names no container."""
-    if path.suffix.lower() not in CONTAINERS:
-        raise ValueError(f"cannot write {path}: its name must end in one of {', '.join(CONTAINERS)}")
+_limit_lock = Lock()
+
+
+def open_image(file: BytesIO) -> Image.Image:
+    """Pillow's image, not decoded yet. Without Pillow's own limit on pixels, which is the process's and not a photo's."""
+    with _limit_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def decode(image: Image.Image, content: bytes) -> Photo:
+    """The photo in an opened image, whose file's bytes are `content`."""
+    container = "JPEG" if image.format == "MPO" else str(image.format)
+    if container not in CONTAINERS.values():
+        raise ValueError(f"it is {container}, and photos are read as JPEG, PNG, TIFF or WebP; convert it")
+    if container != "JPEG" and getattr(image, "n_frames", 1) > 1:
+        raise ValueError(f"it holds {getattr(image, 'n_frames', 1)} pictures; a photo is one")
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    swapped = orientation in (5, 6, 7, 8)
+    exif, xmp = image.info.get("exif"), image.info.get("xmp")
+    if exif:
+        exif = make_upright(exif.removeprefix(jpeg.EXIF_HEAD), swapped)
+    photo = Photo(
+        pixels_HW3=np.empty((0, 0, 3), np.uint8),
+        alpha_HW=None,
+        grey=False,
+        container=container,
+        exif=exif or None,
+        icc=image.info.get("icc_profile") or None,
+        xmp=make_xmp_upright(xmp) if isinstance(xmp, bytes) else None,
+        dpi=image.info.get("dpi"),
+    )
+    if container == "JPEG":
+        photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, swapped)
+    elif container == "PNG":
+        photo.carried = png.metadata(content, swapped)
+    elif container == "TIFF":
+        photo.carried = tiff.metadata(image)
+        photo.exif = tiff.exif_block(photo.carried)
+    elif container == "WEBP":
+        photo.compression = webp.compression(content)
+    set_samples(photo, turn(*decode_samples(image, content, orientation)))
+    return photo
+
+
+def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tuple[Pixels, int]:
+    """The samples as stored, (height, width) or (height, width, 2 to 4), and the orientation still to be applied."""
+    if has_16_bit_colour(image, content):
+        samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        if samples is None or samples.dtype != np.uint16 or samples.shape[:2] != (image.height, image.width):
+            raise ValueError("its 16-bit samples cannot be decoded")
+        order = cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB
+        return cv2.cvtColor(samples, order), orientation
+    if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
+        transparent = "transparency" in image.info
+        image = image.convert(("LA" if image.mode in ("1", "L") else "RGBA") if transparent else "RGB")
+    elif image.mode == "1":
+        image = image.convert("L")
+    elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L"):
+        raise ValueError(f"its colours are {image.mode}, and they would not be kept; convert it to RGB or grey first")
+    image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
+    samples = np.array(image)
+    return samples.astype(samples.dtype.newbyteorder("=")), image.getexif().get(ExifTags.Base.Orientation, 1)
+
+
+def has_16_bit_colour(image: Image.Image, content: bytes) -> bool:
+    """Whether there are 16 bits per sample and several samples, which Pillow would halve."""
+    if image.format == "PNG":
+        if content[24] == 16 and b"tRNS" in (kind for kind, _ in png.chunks(content)):
+            raise ValueError("it has 16 bits and a transparent colour; give it an alpha channel instead")
+        return content[24] == 16 and content[25] != 0
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
+        return len(bits) > 1 and max(bits) == 16
+    return False
+
+
+def turn(samples: Pixels, orientation: int) -> Pixels:
+    """The samples upright, by the EXIF orientation 1 to 8."""
+    if orientation in (2, 3, 7):
+        samples = samples[:, ::-1]
+    if orientation in (3, 4, 7):
+        samples = samples[::-1]
+    if orientation in (5, 7):
+        samples = samples.swapaxes(0, 1)
+    if orientation in (6, 8):
+        samples = np.rot90(samples, -1 if orientation == 6 else 1)
+    return np.ascontiguousarray(samples)
+
+
+def set_samples(photo: Photo, samples: Pixels) -> None:
+    """Split the samples of an image file into RGB and alpha."""
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    photo.grey = channels in (1, 2)
+    if channels in (2, 4):
+        photo.alpha_HW = np.ascontiguousarray(samples[..., -1])
+        samples = samples[..., :-1]
+    if photo.grey:
+        samples = np.repeat(samples.reshape(*samples.shape[:2], 1), 3, axis=2)
+    photo.pixels_HW3 = np.ascontiguousarray(samples)
+
+
+def write_photo(path: Path, photo: Photo, pixels_HW3: Pixels) -> None:
+    """Write `photo` with other pixels to `path`, whole or not at all, in the format that its ending names.
+
+    ValueError if the ending names none, or the format cannot hold the photo (16 bits or alpha in a JPEG).
+    """
+    write_atomically(path, encode(photo, pixels_HW3, container_of(path)))
+
+
+def container_of(path: Path) -> str:
+    """The format that a file's name asks for. ValueError if it is none that is written."""
+    try:
+        return CONTAINERS[path.suffix.lower()]
+    except KeyError as error:
+        raise ValueError(f"cannot write {path}: its name must end in one of {', '.join(CONTAINERS)}") from error
+
+
+def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
+    """The bytes of a file of this format."""
+    bits = 8 * pixels_HW3.itemsize
+    if bits == 16 and container in ("JPEG", "WEBP"):
+        raise ValueError(f"the photo has 16 bits per sample and {container} holds 8; write a .png or .tif")
+    if photo.alpha_HW is not None and container == "JPEG":
+        raise ValueError("the photo has an alpha channel and JPEG holds none; write a .png, .tif or .webp")
+    samples_HWC = with_alpha(as_grey(pixels_HW3) if photo.grey else pixels_HW3, photo.alpha_HW)
+    same = container == photo.container
+    if container == "TIFF":
+        kept = photo.carried if same else tiff_tags(photo)
+        return tiff.encode(samples_HWC, photo.alpha_HW is not None, kept)
+    if bits == 16 and samples_HWC.shape[2] > 1:
+        encoded = encode_16_bit_png(samples_HWC)
+    else:
+        encoded = encode_with_pillow(photo, samples_HWC, container)
+    if same and container == "JPEG":
+        return jpeg.with_metadata(encoded, photo.carried)
+    if container == "PNG":
+        kept = photo.carried if same else png.metadata_chunks(photo.exif, photo.icc, photo.xmp, photo.dpi)
+        return png.with_metadata(encoded, kept)
+    return encoded
+
+
+def as_grey(pixels_HW3: Pixels) -> Pixels:
+    """One channel (height, width, 1): exactly the three where they are equal, else their luma."""
+    weights = np.array([299, 587, 114], np.uint32)
+    return ((pixels_HW3 @ weights + 500) // 1000).astype(pixels_HW3.dtype)[..., None]
+
+
+def with_alpha(samples_HWC: Pixels, alpha_HW: Pixels | None) -> Pixels:
+    """The samples with alpha as the last channel, if there is one."""
+    return samples_HWC if alpha_HW is None else np.concatenate((samples_HWC, alpha_HW[..., None]), axis=2)
+
+
+def encode_16_bit_png(samples_HWC: Pixels) -> bytes:
+    """A PNG of 16-bit colour; grey with alpha becomes colour with alpha of the same values."""
+    if samples_HWC.shape[2] == 2:
+        samples_HWC = samples_HWC[..., [0, 0, 0, 1]]
+    order = cv2.COLOR_RGBA2BGRA if samples_HWC.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    return cv2.imencode(".png", cv2.cvtColor(samples_HWC, order))[1].tobytes()
+
+
+def encode_with_pillow(photo: Photo, samples_HWC: Pixels, container: str) -> bytes:
+    """A JPEG, PNG or WebP, and the metadata of a WebP or of a JPEG that was none before."""
+    options: dict[str, Any] = {
+        "JPEG": {"quality": 95, "subsampling": 0},
+        "WEBP": {"lossless": True, "exact": True},
+    }.get(container, {})
+    if container == photo.container:
+        options = photo.compression
+    if container == "WEBP" or (container == "JPEG" and photo.container != "JPEG"):
+        metadata = {"exif": photo.exif, "icc_profile": photo.icc, "xmp": photo.xmp, "dpi": photo.dpi}
+        options = options | {name: value for name, value in metadata.items() if value}
     encoded = BytesIO()
-    Image.fromarray(pixels_HW3).save(encoded, CONTAINERS[path.suffix.lower()], quality=95)
-    write_atomically(path, encoded.getvalue())
+    samples = samples_HWC[..., 0] if samples_HWC.shape[2] == 1 else samples_HWC
+    Image.fromarray(samples).save(encoded, container, **options)
+    return encoded.getvalue()
+
+
+def tiff_tags(photo: Photo) -> dict[int, Any]:
+    """The metadata of a photo from another container as TIFF tags; of EXIF, what Pillow can parse."""
+    tags: dict[int, Any] = {34675: photo.icc, tiff.XMP: photo.xmp}
+    if photo.dpi:
+        tags |= {282: photo.dpi[0], 283: photo.dpi[1], 296: 2}
+    if photo.exif:
+        exif = Image.Exif()
+        exif.load(photo.exif)
+        tags |= {tag: value for tag, value in exif.items() if tag in tiff.DESCRIPTIVE}
+        tags |= {tag: dict(exif.get_ifd(tag)) for tag in (tiff.EXIF_IFD, tiff.GPS_IFD)}
+    return {tag: value for tag, value in tags.items() if value}

@@ -1,0 +1,90 @@
+"""EXIF blocks after a photo has been turned upright and changed: only what is no longer true is edited, in place.
+
+Everything else (maker notes, which hold absolute offsets, above all) stays byte for byte.
+"""
+
+import re
+import struct
+
+ORIENTATION = 0x0112
+EXIF_IFD = 0x8769
+PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
+THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 0x0201, 0x0202
+
+FORMATS = {3: "H", 4: "I"}
+"""struct characters of the integer types that these tags have: SHORT and LONG."""
+
+
+class BrokenExif(Exception):
+    """The block does not have the structure that EXIF prescribes."""
+
+
+def make_upright(exif: bytes, swapped: bool) -> bytes | None:
+    """A TIFF-structured EXIF block with orientation 1 and no thumbnail, which would still show what was removed.
+
+    `swapped`: the photo was turned by a quarter, so its EXIF width and height change places. None if the block is
+    broken, so that it cannot be made true.
+    """
+    block = bytearray(exif)
+    try:
+        order = {b"II": "<", b"MM": ">"}[bytes(block[:2])]
+        first = struct.unpack_from(order + "I", block, 4)[0]
+        entries, link = directory(block, order, first)
+        if ORIENTATION in entries:
+            write(block, order, entries[ORIENTATION], 1)
+        if swapped and EXIF_IFD in entries:
+            swap_sides(block, order, read(block, order, entries[EXIF_IFD]))
+        remove_thumbnail(block, order, link)
+    except (BrokenExif, struct.error, KeyError, IndexError):
+        return None
+    return bytes(block)
+
+
+def directory(block: bytearray, order: str, offset: int) -> tuple[dict[int, int], int]:
+    """Where the entry of each tag of an image file directory is, and where its link to the next directory is."""
+    count = struct.unpack_from(order + "H", block, offset)[0]
+    link = offset + 2 + 12 * count
+    if link + 4 > len(block):
+        raise BrokenExif
+    entries = range(offset + 2, link, 12)
+    return {struct.unpack_from(order + "H", block, entry)[0]: entry for entry in entries}, link
+
+
+def read(block: bytearray, order: str, entry: int) -> int:
+    """The integer in an entry."""
+    kind = struct.unpack_from(order + "H", block, entry + 2)[0]
+    return struct.unpack_from(order + FORMATS[kind], block, entry + 8)[0]
+
+
+def write(block: bytearray, order: str, entry: int, value: int) -> None:
+    """Put an integer into an entry, in the type that it has."""
+    kind = struct.unpack_from(order + "H", block, entry + 2)[0]
+    struct.pack_into(order + FORMATS[kind], block, entry + 8, value)
+
+
+def swap_sides(block: bytearray, order: str, offset: int) -> None:
+    """Exchange width and height in the EXIF directory."""
+    entries, _ = directory(block, order, offset)
+    if PIXEL_WIDTH in entries and PIXEL_HEIGHT in entries:
+        width = read(block, order, entries[PIXEL_WIDTH])
+        height = read(block, order, entries[PIXEL_HEIGHT])
+        write(block, order, entries[PIXEL_WIDTH], height)
+        write(block, order, entries[PIXEL_HEIGHT], width)
+
+
+def remove_thumbnail(block: bytearray, order: str, link: int) -> None:
+    """Cut the link to the thumbnail's directory and blank the thumbnail."""
+    second = struct.unpack_from(order + "I", block, link)[0]
+    if second == 0:
+        return
+    struct.pack_into(order + "I", block, link, 0)
+    entries, _ = directory(block, order, second)
+    if THUMBNAIL_OFFSET in entries and THUMBNAIL_LENGTH in entries:
+        start = read(block, order, entries[THUMBNAIL_OFFSET])
+        stop = min(start + read(block, order, entries[THUMBNAIL_LENGTH]), len(block))
+        block[start:stop] = bytes(max(stop - start, 0))
+
+
+def make_xmp_upright(xmp: bytes) -> bytes:
+    """The same for an orientation in XMP (as an attribute or an element)."""
+    return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>))\s*[1-8]", rb"\g<1>1", xmp)

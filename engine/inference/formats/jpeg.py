@@ -1,0 +1,73 @@
+"""JPEG: the segments beside the picture, and how the picture was compressed."""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from PIL import Image, JpegImagePlugin
+
+from engine.inference.formats.exif import make_upright, make_xmp_upright
+
+EXIF_HEAD = b"Exif\0\0"
+XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
+START, START_OF_SCAN, COMMENT = 0xD8, 0xDA, 0xFE
+APP0, APP1, APP2, APP14, APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
+
+
+def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """(marker, payload) of each segment before the picture's data."""
+    position = 2
+    while position + 4 <= len(content) and content[position] == 0xFF:
+        marker = content[position + 1]
+        if marker == 0xFF:  # a fill byte
+            position += 1
+            continue
+        if marker == START_OF_SCAN:
+            return
+        length = struct.unpack_from(">H", content, position + 2)[0]
+        yield marker, content[position + 4 : position + 2 + length]
+        position += 2 + length
+
+
+def metadata(content: bytes, swapped: bool) -> list[tuple[int, bytes]]:
+    """The segments to carry over: all that applications add and comments, made true for the upright photo.
+
+    Not those that describe the compression (Adobe's APP14) or point beyond the picture (multi-picture APP2), nor JFIF's
+    own thumbnail.
+    """
+    kept = []
+    for marker, payload in segments(content):
+        if marker == APP1 and payload.startswith(EXIF_HEAD):
+            exif = make_upright(payload[len(EXIF_HEAD) :], swapped)
+            if exif is None:
+                continue
+            payload = EXIF_HEAD + exif
+        elif marker == APP1:
+            payload = make_xmp_upright(payload)
+        elif marker == APP0 and payload.startswith(b"JFIF\0"):
+            payload = payload[:12] + b"\0\0"
+        elif marker in (APP0, APP14) or (marker == APP2 and payload.startswith(b"MPF\0")):
+            continue
+        if APP0 <= marker <= APP15 or marker == COMMENT:
+            kept.append((marker, payload))
+    return kept
+
+
+def with_metadata(encoded: bytes, kept: list[tuple[int, bytes]]) -> bytes:
+    """The JPEG `encoded` with these segments in place of its own."""
+    own = 2
+    for marker, payload in segments(encoded):
+        if not (APP0 <= marker <= APP15 or marker == COMMENT):
+            break
+        own += 4 + len(payload)
+    head = b"".join(struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload for marker, payload in kept)
+    return encoded[:2] + head + encoded[own:]
+
+
+def compression(image: Image.Image) -> dict[str, Any]:
+    """How an opened JPEG was compressed, as options of Pillow's encoder."""
+    assert isinstance(image, JpegImagePlugin.JpegImageFile)
+    # -1: not one of the three that Pillow can write (or grey); keeping every chroma sample loses nothing.
+    sampling = max(JpegImagePlugin.get_sampling(image), 0)
+    progressive = "progression" in image.info or "progressive" in image.info
+    return {"qtables": image.quantization, "subsampling": sampling, "progressive": progressive}
