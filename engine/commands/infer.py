@@ -14,7 +14,8 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from engine.inference.completer import Blend, Completer
+from engine.inference.blend import Blend
+from engine.inference.completer import Completer
 from engine.inference.mask import Mask, mask_of_holes, read_mask, widen
 from engine.inference.photo import Photo, read_photo, write_photo
 

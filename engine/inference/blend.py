@@ -9,10 +9,20 @@ implementations that round it). Where a hole touches the photo's border, the cor
 """
 
 from collections.abc import Iterator
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.inference.mask import Mask
+from engine.inference.photo import Pixels
+
+Blend = Literal["none", "feather", "poisson"]
+Floats = NDArray[Any]
+"""float32, which cv2's types do not say."""
+Where = tuple[slice, slice]
+"""Rows and columns."""
 
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
@@ -23,23 +33,36 @@ SWEEPS = 24
 """Relaxations on each scale of `harmonic`."""
 
 
-def feather_weight(mask_HW: NDArray[np.bool_], width: int) -> NDArray[np.float32]:
+def join(
+    photo_HW3: Pixels, generated_HW3: Floats, hole_HW: Mask, changed_HW: Mask, blend: Blend, feather: int
+) -> Pixels:
+    """The photo's pixels after blending, right where `changed_HW` is True (one hole, with its feather).
+
+    `generated_HW3` is the network's output in [0, 1]; it must cover one pixel around the hole for "poisson".
+    """
+    largest = np.iinfo(photo_HW3.dtype).max
+    joined_HW3 = generated_HW3 * np.float32(largest)
+    if blend == "feather":
+        weight_HW1 = feather_weight(hole_HW, feather)[..., None]
+        joined_HW3 = weight_HW1 * joined_HW3 + (1 - weight_HW1) * photo_HW3
+    elif blend == "poisson":
+        joined_HW3 += poisson_correction(photo_HW3 - joined_HW3, ~hole_HW, changed_HW)
+    return np.rint(joined_HW3).clip(0, largest).astype(photo_HW3.dtype)
+
+
+def feather_weight(mask_HW: Mask, width: int) -> Floats:
     """1 in the mask, falling linearly to 0 over `width` pixels outside it."""
     distance_HW = cv2.distanceTransform((~mask_HW).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.clip(1 - distance_HW / (width + 1), 0, 1)
 
 
-def poisson_correction(
-    difference_HW3: NDArray[np.float32], known_HW: NDArray[np.bool_], hole_HW: NDArray[np.bool_]
-) -> NDArray[np.float32]:
+def poisson_correction(difference_HW3: Floats, known_HW: Mask, hole_HW: Mask) -> Floats:
     """What to add to the completion in the hole, given photo minus completion at the known pixels beside it."""
     beside_HW = cv2.dilate(hole_HW.astype(np.uint8), CROSS) > 0
     return harmonic(difference_HW3, beside_HW & known_HW & ~hole_HW, hole_HW)
 
 
-def harmonic(
-    values_HW3: NDArray[np.float32], known_HW: NDArray[np.bool_], wanted_HW: NDArray[np.bool_]
-) -> NDArray[np.float32]:
+def harmonic(values_HW3: Floats, known_HW: Mask, wanted_HW: Mask) -> Floats:
     """`values_HW3` where known, and where wanted the function with zero Laplacian that meets them.
 
     Coarse to fine: solved at half the size, brought up, and relaxed.
@@ -52,7 +75,7 @@ def harmonic(
         half_weight = cv2.resize(weight_HW, size, interpolation=cv2.INTER_AREA)
         half_values = cv2.resize(values_HW3 * weight_HW[..., None], size, interpolation=cv2.INTER_AREA)
         half_known = half_weight > 1e-6
-        half_values /= np.maximum(half_weight, 1e-6)[..., None]
+        half_values = half_values / np.maximum(half_weight, 1e-6)[..., None]
         half_wanted = (cv2.resize(wanted_HW.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0) & ~half_known
         half = harmonic(half_values, half_known, half_wanted)
         estimate_HW3 = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -65,13 +88,13 @@ def harmonic(
     return solution_HW3
 
 
-def neighbour_sum(values_HWC: NDArray[np.float32]) -> NDArray[np.float32]:
+def neighbour_sum(values_HWC: Floats) -> Floats:
     """The sum of the four neighbours, those outside the array counted as 0."""
     ring = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
     return cv2.filter2D(values_HWC, -1, ring, borderType=cv2.BORDER_CONSTANT).reshape(values_HWC.shape)
 
 
-def components(mask_HW: NDArray[np.bool_]) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+def components(mask_HW: Mask) -> Iterator[tuple[Where, Mask]]:
     """The holes of a mask, those within CELL pixels of each other as one: (where, the mask there).
 
     Labelled on cells and not on pixels, so that a large photo's labels take little memory. `where` has a margin of at
@@ -94,7 +117,7 @@ def components(mask_HW: NDArray[np.bool_]) -> Iterator[tuple[tuple[slice, slice]
         yield where, here & mine
 
 
-def block_any(mask_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def block_any(mask_HW: Mask) -> Mask:
     """Which cells of CELL x CELL pixels have any of the mask."""
     height, width = mask_HW.shape
     rows = np.logical_or.reduceat(mask_HW, np.arange(0, height, CELL), axis=0)

@@ -1,35 +1,55 @@
-"""Completing the holes of a photo: plan windows, run the network on them, join the result to the photo.
+"""Completing the holes of a photo: run the network on windows around them and join the result to the photo.
 
 The photo stays on the host; only windows go to the device, so that time and memory follow the hole and not the photo.
 """
 
+import time
 from collections.abc import Iterator
-from itertools import groupby
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from engine.inference.blend import components, feather_weight, poisson_correction
+from engine.inference.blend import Blend, Where, components, join
 from engine.inference.mask import Mask, prepare_mask, widen
+from engine.inference.photo import Pixels
 from engine.inference.runtimes import Runtime, open_runtime
-from engine.inference.windows import Box, Window, plan_windows, whole_photo
+from engine.inference.scales import (
+    BAND,
+    beyond,
+    double,
+    halve,
+    halve_mask,
+    octaves_for,
+    relative,
+    thickness,
+    with_context,
+)
+from engine.inference.window_runs import WindowRunner, assemble
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import DEFAULT_WEIGHTS, load_weights
-from kernels import fill_holes
-
-Blend = Literal["none", "feather", "poisson"]
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
-class Piece(NamedTuple):
-    """The network's output for a region of the photo."""
+@dataclass(slots=True)
+class Report:
+    """What it took to complete a photo."""
 
-    region: Box
-    generated_HW3: NDArray[np.float32]
+    windows: int = 0
+    window_pixels: int = 0
+    """Pixels read by all runs of the network."""
+    scales: set[int] = field(default_factory=set)
+    """The network ran at 1/n of the photo's resolution, for each n here."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to the stage `name`."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - started
 
 
 class Completer:
@@ -38,7 +58,7 @@ class Completer:
     def __init__(self, runtime: Runtime, spec: CompletionSpec) -> None:
         self.runtime = runtime
         self.spec = spec
-        self.mean_pixel = torch.tensor(spec.mean_pixel, device=runtime.device)
+        self.runner = WindowRunner(runtime, spec)
 
     @classmethod
     def load(
@@ -82,63 +102,91 @@ class Completer:
         dilate: int = 0,
         blend: Blend = "poisson",
         feather: int = 4,
+        octaves: int | None = None,
         full_frame: bool = False,
+        report: Report | None = None,
     ) -> Pixels:
         """A copy of the photo with what the mask covers completed; everything else is the input, bit for bit.
 
         `photo_HW3` is uint8 or uint16 RGB; `mask_HW` bool (or 0 and not 0), True to be completed. The mask is first
         widened by `dilate` pixels; with blend "feather" the result then fades into the photo over `feather` more.
-        `full_frame` runs the network on the whole photo at once: the reference that the windows equal.
+        Holes are first completed at 1/2^octaves of the resolution (None: where they are not larger than the holes
+        that the network was trained on; 0: never reduced). `full_frame` runs the network on the whole photo at once:
+        the reference that the windows equal. `report` is filled with what was done.
 
         ValueError if the photo is not such an array, or the mask is empty, covers everything or has another size.
         """
         check_photo(photo_HW3)
-        hole_HW = prepare_mask(mask_HW, photo_HW3.shape[:2], dilate)
-        changed_HW = widen(hole_HW, feather) if blend == "feather" else hole_HW
-        if full_frame:
-            windows = [whole_photo(*hole_HW.shape)]
-        else:
-            wanted_HW = widen(hole_HW, 1) if blend == "poisson" else changed_HW
-            windows = plan_windows(wanted_HW, self.spec.halo, self.runtime.max_batch_pixels)
-        generated = list(self.generate(photo_HW3, hole_HW, windows))
+        report = report or Report()
+        with report.stage("mask"):
+            hole_HW = prepare_mask(mask_HW, photo_HW3.shape[:2], dilate)
+        return Completion(self.runner, self.spec, blend, feather, full_frame, report).complete(
+            photo_HW3, hole_HW, hole_HW, octaves, 1
+        )
+
+
+class LargeHole(NamedTuple):
+    """A hole too large for the network at this scale: where, the mask there, and how many octaves down it fits."""
+
+    where: Where
+    part_HW: Mask
+    octaves: int
+
+
+@dataclass(slots=True)
+class Completion:
+    """One call of `Completer.complete`: its options, and its steps from the coarsest scale to the photo's own."""
+
+    runner: WindowRunner
+    spec: CompletionSpec
+    blend: Blend
+    feather: int
+    full_frame: bool
+    report: Report
+
+    def complete(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int) -> Pixels:
+        """A copy of `photo_HW3`, which is at 1/scale of the resolution, with the wanted part of its holes completed."""
+        self.report.scales.add(scale)
         completed_HW3 = photo_HW3.copy()
-        for where, changed_here_HW in components(changed_HW):
-            generated_HW3 = assemble(generated, where)
-            joined_HW3 = join(photo_HW3[where], generated_HW3, hole_HW[where], changed_here_HW, blend, feather)
-            completed_HW3[where][changed_here_HW] = joined_HW3[changed_here_HW]
+        large = list(self.large_holes(wanted_HW, octaves))
+        if large:
+            hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
+        for hole in large:
+            self.fill_inside(completed_HW3, hole_HW, wanted_HW, hole, scale)
+        changed_HW = widen(wanted_HW, self.feather) if self.blend == "feather" else wanted_HW
+        needed_HW = widen(wanted_HW, 1) if self.blend == "poisson" else changed_HW
+        with self.report.stage("network"):
+            pieces = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report)
+        with self.report.stage("blend"):
+            for where, here_HW in components(changed_HW):
+                completed_here_HW3 = completed_HW3[where]
+                generated_HW3 = assemble(pieces, where)
+                joined_HW3 = join(completed_here_HW3, generated_HW3, hole_HW[where], here_HW, self.blend, self.feather)
+                completed_here_HW3[here_HW] = joined_HW3[here_HW]
         return completed_HW3
 
-    def generate(self, photo_HW3: Pixels, hole_HW: Mask, windows: list[Window]) -> Iterator[Piece]:
-        """The network's output for the region of each window, like ones in one batch."""
+    def large_holes(self, wanted_HW: Mask, octaves: int | None) -> Iterator[LargeHole]:
+        """The holes to be completed at a coarser scale first."""
+        largest = self.spec.hole_size[1]
+        for where, part_HW in components(wanted_HW):
+            count = octaves_for(thickness(part_HW), largest) if octaves is None else octaves
+            # A crop with less than two pixels on a side cannot be halved into something with a border left to see.
+            if count > 0 and min(part_HW.shape) > 1:
+                yield LargeHole(where, part_HW, count)
 
-        def kind(window: Window) -> tuple[tuple[int, int], tuple[int, ...]]:
-            return window.size, window.margins
-
-        for ((height, width), _), alike in groupby(sorted(windows, key=kind), kind):
-            group = list(alike)
-            per_batch = max(1, self.runtime.max_batch_pixels // (height * width))
-            for start in range(0, len(group), per_batch):
-                batch = group[start : start + per_batch]
-                holed_N4HW = torch.cat([self.holed(photo_HW3, hole_HW, window) for window in batch])
-                generated_N3HW = self.runtime.run(holed_N4HW, group[0].margins)
-                for window, generated_3HW in zip(batch, generated_N3HW.cpu(), strict=True):
-                    yield Piece(window.region, generated_3HW.permute(1, 2, 0).numpy())
-
-    def holed(self, photo_HW3: Pixels, hole_HW: Mask, window: Window) -> Tensor:
-        """The network's input for one window; a photo whose sides are no multiples of 4 is mirrored at its ends."""
-        top, left, bottom, right = window.outer
-        pixels_HW3, mask_HW = photo_HW3[top:bottom, left:right], hole_HW[top:bottom, left:right]
-        missing = (bottom - top - mask_HW.shape[0], right - left - mask_HW.shape[1])
-        if any(missing):
-            ends = ((0, missing[0]), (0, missing[1]))
-            pixels_HW3 = np.pad(pixels_HW3, (*ends, (0, 0)), mode="symmetric")
-            mask_HW = np.pad(mask_HW, ends, mode="symmetric")
-        if pixels_HW3.dtype == np.uint16:
-            pixels_HW3 = pixels_HW3.astype(np.float32) / 65535
-        image_13HW = torch.from_numpy(np.ascontiguousarray(pixels_HW3)).permute(2, 0, 1)[None]
-        mask_11HW = torch.from_numpy(np.ascontiguousarray(mask_HW))[None, None]
-        device = self.runtime.device
-        return fill_holes(image_13HW.to(device), mask_11HW.to(device), self.mean_pixel, torch.float32)
+    def fill_inside(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, hole: LargeHole, scale: int) -> None:
+        """Complete a large hole at half the scale and make its inside, beyond a band at its border, known in place."""
+        crop = with_context(hole.where, photo_HW3.shape, self.spec.halo << hole.octaves)
+        part_HW = np.zeros_like(hole_HW[crop])
+        part_HW[relative(hole.where, crop)] = hole.part_HW
+        half_HW3, half_hole_HW = halve(photo_HW3[crop], hole_HW[crop]), halve_mask(hole_HW[crop])
+        if half_hole_HW.all():
+            return
+        half_HW3 = self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale)
+        inside_HW = beyond(part_HW, round(BAND * self.spec.hole_size[1]))
+        photo_HW3[crop][inside_HW] = double(half_HW3, *part_HW.shape)[inside_HW]
+        hole_HW[crop][inside_HW] = False
+        wanted_HW[crop][inside_HW] = False
 
 
 def check_photo(photo_HW3: Pixels) -> None:
@@ -148,30 +196,3 @@ def check_photo(photo_HW3: Pixels) -> None:
             f"the photo is {photo_HW3.dtype} of shape {photo_HW3.shape}; "
             "it must be uint8 or uint16 of shape (height, width, 3), RGB"
         )
-
-
-def assemble(pieces: list[Piece], where: tuple[slice, slice]) -> NDArray[np.float32]:
-    """The network's output at `where`; zeros where no window reached."""
-    rows, columns = where
-    assembled_HW3 = np.zeros((rows.stop - rows.start, columns.stop - columns.start, 3), np.float32)
-    for (top, left, bottom, right), generated_HW3 in pieces:
-        y0, y1 = max(top, rows.start), min(bottom, rows.stop)
-        x0, x1 = max(left, columns.start), min(right, columns.stop)
-        if y0 < y1 and x0 < x1:
-            here = generated_HW3[y0 - top : y1 - top, x0 - left : x1 - left]
-            assembled_HW3[y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start] = here
-    return assembled_HW3
-
-
-def join(
-    photo_HW3: Pixels, generated_HW3: NDArray[np.float32], hole_HW: Mask, changed_HW: Mask, blend: Blend, feather: int
-) -> Pixels:
-    """The pixels of `changed_HW` (one hole, with its feather) in the photo's type; the others are undefined."""
-    largest = np.float32(np.iinfo(photo_HW3.dtype).max)
-    joined_HW3 = generated_HW3 * largest
-    if blend == "feather":
-        weight_HW1 = feather_weight(hole_HW, feather)[..., None]
-        joined_HW3 = weight_HW1 * joined_HW3 + (1 - weight_HW1) * photo_HW3
-    elif blend == "poisson":
-        joined_HW3 += poisson_correction(photo_HW3 - joined_HW3, ~hole_HW, changed_HW)
-    return np.rint(joined_HW3).clip(0, largest).astype(photo_HW3.dtype)

@@ -1,6 +1,7 @@
 """Which pixels of a photo to complete: reading masks in the forms that people have them, and preparing them."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,7 +54,7 @@ def widen(mask_HW: Mask, pixels: int) -> Mask:
     return cv2.dilate(mask_HW.view(np.uint8), disc).view(np.bool_)
 
 
-def prepare_mask(mask_HW: NDArray[np.generic], size: tuple[int, ...], dilate: int) -> Mask:
+def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> Mask:
     """`mask_HW` as bool and widened; ValueError if it is not a mask of this size with something in and outside it."""
     if mask_HW.shape != tuple(size):
         raise ValueError(

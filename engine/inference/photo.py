@@ -25,6 +25,12 @@ from engine.inference.formats.exif import make_upright, make_xmp_upright
 CONTAINERS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 """What is written, by the ending of the file's name."""
 
+NEW_COMPRESSION: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True, "exact": True},
+}
+"""Encoder options where the photo came from another format."""
+
 MAX_PIXELS = 500_000_000
 """Photos above this are refused by default: a small file can claim to hold any number of pixels."""
 
@@ -44,7 +50,8 @@ DECODE_ERRORS = (
 )
 """What Pillow and cv2 raise for files that are not what they claim."""
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Pixels = NDArray[Any]
+"""uint8 or uint16."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -87,7 +94,7 @@ _limit_lock = Lock()
 
 
 def open_image(file: BytesIO) -> Image.Image:
-    """Pillow's image, not decoded yet. Without Pillow's own limit on pixels, which is the process's and not a photo's."""
+    """Pillow's image, not decoded yet; without Pillow's own limit on pixels, which holds for the whole process."""
     with _limit_lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:

@@ -106,6 +106,7 @@ class WindowNetwork(nn.Module):
         x = self.network.normalise_input(holed_N4HW[:, :, top:bottom, left:right])
         for block, layer, row, column in zip(self.network.blocks, COMPLETION_LAYERS, rows, columns, strict=False):
             assert isinstance(block, ConvBlock)
+            assert isinstance(block.conv, nn.Conv2d)
             x = unpadded(block.conv, layer, x, row, column)
             x = torch.relu_(block.norm(x)) if block.norm_first else block.norm(torch.relu_(x))
         x = unpadded(self.network.to_rgb, LAYERS[-1], x, rows[-1], columns[-1])

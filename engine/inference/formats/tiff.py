@@ -47,7 +47,7 @@ def exif_block(kept: dict[int, Any]) -> bytes | None:
     return exif.tobytes() if len(exif) else None
 
 
-def encode(samples_HWC: NDArray[np.uint8] | NDArray[np.uint16], alpha: bool, kept: dict[int, Any]) -> bytes:
+def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any]) -> bytes:
     """A TIFF file of `samples_HWC` (1 or 3 channels, and one more if `alpha`) with the tags of `metadata`."""
     height, width, channels = samples_HWC.shape
     predicted = np.diff(samples_HWC, axis=1, prepend=np.zeros_like(samples_HWC[:, :1]))

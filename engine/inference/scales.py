@@ -1,0 +1,89 @@
+"""Holes larger than those that the network was trained on: from the scale where they fit up to the photo's own.
+
+A pixel of the completion network sees 152 px around it and was trained on holes of at most `hole_size`: the inside of a
+larger hole cannot be completed at the photo's resolution. Each octave halves the resolution; only the hole ever comes
+from a reduced image.
+"""
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.inference.blend import Where
+from engine.inference.mask import Mask
+
+FITS = 1.5
+"""A hole up to this many times as thick as the largest that the network was trained on is left at its scale."""
+
+BAND = 0.25
+"""The network refines a band along the hole's border after each octave: this share of the largest hole of its
+training. The inside comes from the coarser scale."""
+
+
+def thickness(hole_HW: Mask) -> float:
+    """Twice the largest distance in pixels from inside the hole to a pixel outside it; of a rectangle, its short side.
+
+    A hole at the photo's border has nothing known beyond it, and counts as twice as thick.
+    """
+    if hole_HW.all():
+        return 2.0 * max(hole_HW.shape)
+    return 2 * float(cv2.distanceTransform(hole_HW.view(np.uint8), cv2.DIST_L2, 3).max())
+
+
+def octaves_for(thick: float, largest: int) -> int:
+    """How many times to halve the resolution for a hole of this thickness to fit."""
+    return max(0, math.ceil(math.log2(thick / (FITS * largest))))
+
+
+def halve(photo_HW3: NDArray[Any], hole_HW: Mask) -> NDArray[Any]:
+    """The photo at half its size (rounded up), each pixel the mean of the known ones of its four; 0 where none is."""
+    known_HW = pad_to_even(~hole_HW, False).astype(np.float32)
+    even_HW3 = pad_to_even(photo_HW3, 0).astype(np.float32) * known_HW[..., None]
+    size = (even_HW3.shape[1] // 2, even_HW3.shape[0] // 2)
+    sums_HW3 = cv2.resize(even_HW3, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
+    weight_HW = cv2.resize(known_HW, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0])
+    return np.rint(sums_HW3 / np.maximum(weight_HW, 0.25)[..., None]).astype(photo_HW3.dtype)
+
+
+def halve_mask(mask_HW: Mask) -> Mask:
+    """The mask at half its size (rounded up): what has any of it."""
+    even_HW = pad_to_even(mask_HW, False)
+    return even_HW[::2, ::2] | even_HW[1::2, ::2] | even_HW[::2, 1::2] | even_HW[1::2, 1::2]
+
+
+def pad_to_even(array: NDArray[Any], value: float) -> NDArray[Any]:
+    """With one more row or column of `value` where the height or width is odd."""
+    ends = [(0, side % 2) for side in array.shape[:2]] + [(0, 0)] * (array.ndim - 2)
+    return np.pad(array, ends, constant_values=value) if any(end for _, end in ends) else array
+
+
+def double(half_HW3: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """The photo at twice its size, cut to `height` x `width`."""
+    size = (2 * half_HW3.shape[1], 2 * half_HW3.shape[0])
+    return cv2.resize(half_HW3, size, interpolation=cv2.INTER_CUBIC)[:height, :width]
+
+
+def beyond(hole_HW: Mask, band: int) -> Mask:
+    """The part of the hole that is more than `band` pixels from its border."""
+    framed_HW = hole_HW.view(np.uint8)
+    if hole_HW.all():
+        return hole_HW
+    return cv2.distanceTransform(framed_HW, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > band
+
+
+def with_context(where: Where, shape: tuple[int, ...], context: int) -> Where:
+    """`where` with `context` more pixels on each side, from an even row and column on, within the photo."""
+    rows, columns = (
+        slice(max(one.start - context, 0) // 2 * 2, min(one.stop + context, side))
+        for one, side in zip(where, shape[:2], strict=True)
+    )
+    return rows, columns
+
+
+def relative(where: Where, crop: Where) -> Where:
+    """`where` in a crop's coordinates."""
+    rows, columns = (slice(one.start - of.start, one.stop - of.start) for one, of in zip(where, crop, strict=True))
+    return rows, columns

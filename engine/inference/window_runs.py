@@ -1,0 +1,120 @@
+"""Running the network on windows of a photo: cutting them out, batching like ones, and making do with less memory."""
+
+import logging
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.inference.mask import Mask
+from engine.inference.photo import Pixels
+from engine.inference.runtimes import Runtime
+from engine.inference.windows import Box, Window, plan_windows, whole_photo
+from engine.networks import CompletionSpec
+from kernels import fill_holes
+
+if TYPE_CHECKING:
+    from engine.inference.completer import Report
+
+log = logging.getLogger(__name__)
+
+Kind = tuple[tuple[int, int], tuple[int, ...]]
+"""What windows in one batch have in common: their size and their margins."""
+
+
+class Piece(NamedTuple):
+    """The network's output for a region of the photo, RGB in [0, 1]."""
+
+    region: Box
+    generated_HW3: NDArray[np.float32]
+
+
+class WindowRunner:
+    """Runs a completion network on the windows of photos."""
+
+    def __init__(self, runtime: Runtime, spec: CompletionSpec) -> None:
+        self.runtime = runtime
+        self.halo = spec.halo
+        self.mean_pixel = torch.tensor(spec.mean_pixel, device=runtime.device)
+
+    def run(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, full_frame: bool, report: "Report") -> list[Piece]:
+        """The network's output for pieces of the photo that cover `wanted_HW`.
+
+        If the device has less memory than it seemed, tries again with windows of half the size, down to the smallest.
+        """
+        limit = self.runtime.max_batch_pixels
+        while True:
+            windows = [whole_photo(*hole_HW.shape)] if full_frame else plan_windows(wanted_HW, self.halo, limit)
+            try:
+                pieces = self.run_windows(photo_HW3, hole_HW, windows, limit)
+            except (MemoryError, RuntimeError) as error:
+                if full_frame or not is_out_of_memory(error):
+                    raise
+                log.warning("%s ran out of memory with %d pixels; trying half", self.runtime.device, limit)
+                limit //= 2
+                if self.runtime.device.type == "cuda":
+                    torch.cuda.empty_cache()
+                continue
+            report.windows += len(windows)
+            report.window_pixels += sum(window.size[0] * window.size[1] for window in windows)
+            return pieces
+
+    def run_windows(self, photo_HW3: Pixels, hole_HW: Mask, windows: list[Window], limit: int) -> list[Piece]:
+        """The network's output for each window's region, those of one kind in batches of at most `limit` pixels."""
+
+        def kind(window: Window) -> Kind:
+            return window.size, window.margins
+
+        pieces = []
+        for ((height, width), _), alike in groupby(sorted(windows, key=kind), kind):
+            group = list(alike)
+            per_batch = max(1, limit // (height * width))
+            for start in range(0, len(group), per_batch):
+                batch = group[start : start + per_batch]
+                holed_N4HW = torch.cat([self.holed(photo_HW3, hole_HW, window) for window in batch])
+                generated_N3HW = self.runtime.run(holed_N4HW, batch[0].margins)
+                if not torch.isfinite(generated_N3HW).all():
+                    raise ValueError(
+                        f"the {self.runtime.name} runtime gave values that are not finite in {self.runtime.precision}; "
+                        "use --precision fp32"
+                    )
+                generated_NHW3 = generated_N3HW.cpu().permute(0, 2, 3, 1).numpy()
+                pieces += [Piece(window.region, one_HW3) for window, one_HW3 in zip(batch, generated_NHW3, strict=True)]
+        return pieces
+
+    def holed(self, photo_HW3: Pixels, hole_HW: Mask, window: Window) -> Tensor:
+        """The network's input for one window; a photo whose sides are no multiples of 4 is mirrored at its ends."""
+        top, left, bottom, right = window.outer
+        pixels_HW3, mask_HW = photo_HW3[top:bottom, left:right], hole_HW[top:bottom, left:right]
+        missing = (bottom - top - mask_HW.shape[0], right - left - mask_HW.shape[1])
+        if any(missing):
+            ends = ((0, missing[0]), (0, missing[1]))
+            pixels_HW3 = np.pad(pixels_HW3, (*ends, (0, 0)), mode="symmetric")
+            mask_HW = np.pad(mask_HW, ends, mode="symmetric")
+        if pixels_HW3.dtype == np.uint16:
+            pixels_HW3 = pixels_HW3.astype(np.float32) / 65535
+        image_13HW = torch.from_numpy(np.ascontiguousarray(pixels_HW3)).permute(2, 0, 1)[None]
+        mask_11HW = torch.from_numpy(np.ascontiguousarray(mask_HW))[None, None]
+        device = self.runtime.device
+        return fill_holes(image_13HW.to(device), mask_11HW.to(device), self.mean_pixel, torch.float32)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is how the CPU or a GPU says so."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def assemble(pieces: list[Piece], where: tuple[slice, slice]) -> NDArray[np.float32]:
+    """The network's output at `where`; zeros where no window reached."""
+    rows, columns = where
+    assembled_HW3 = np.zeros((rows.stop - rows.start, columns.stop - columns.start, 3), np.float32)
+    for (top, left, bottom, right), generated_HW3 in pieces:
+        y0, y1 = max(top, rows.start), min(bottom, rows.stop)
+        x0, x1 = max(left, columns.start), min(right, columns.stop)
+        if y0 < y1 and x0 < x1:
+            here = generated_HW3[y0 - top : y1 - top, x0 - left : x1 - left]
+            assembled_HW3[y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start] = here
+    return assembled_HW3
