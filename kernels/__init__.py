@@ -4,7 +4,7 @@ What is imported from here picks the implementation by itself (see `kernels.laun
 """
 
 from kernels.adadelta import Adadelta
-from kernels.fill_holes import fill_boxes, fill_holes, mask_of_boxes
+from kernels.fill_holes import fill_boxes, fill_holes, mask_of_boxes, to_unit_range
 from kernels.launch import set_backend
 from kernels.masked_mse import masked_mse
 from kernels.paste_crop import cut_patches, paste_crop, patch_corners
@@ -19,4 +19,5 @@ __all__ = [
     "paste_crop",
     "patch_corners",
     "set_backend",
+    "to_unit_range",
 ]

@@ -97,7 +97,7 @@ class Steps:
             for output, chunk in zip(generated, chunks, strict=True):
                 completed, patches = self.composite(output, chunk)
                 # Rounded as the composite's outside is, so that D cannot tell the two by that.
-                real = (chunk.image_N3SS / 255).to(output.dtype)
+                real = kernels.to_unit_range(chunk.image_N3SS).to(output.dtype)
                 real_patches = kernels.cut_patches(real, chunk.real_centres_N2, self.config.patch_size)
                 real_logits = self.discriminator.forward(real_patches, real)
                 fake_logits = self.discriminator.forward(patches, completed)

@@ -19,8 +19,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import kernels
 from data.catalog import Catalog
-from data.cpu_loader import CpuLoader
+from data.loading import Loader
 from data.mean_pixel import mean_pixel
+from data.open import open_loader
 from data.sampler import CropSampler
 from engine.files import write_atomically
 from engine.networks import CompletionNetwork, ContextDiscriminator
@@ -191,14 +192,16 @@ class Trainer:
             self.average.update_parameters(self.completion.network)
         return losses
 
-    def open_loader(self) -> CpuLoader:
+    def open_loader(self) -> Loader:
         """Crops from the first sample of the current iteration on."""
         config, world = self.config, self.world
         sampler = CropSampler(self.catalog, config.seed, config.crop_size, config.shorter_edge, config.flip)
-        return CpuLoader(
+        return open_loader(
+            config.loader,
             self.catalog,
             sampler,
             config.batch // world.ranks,
+            device=world.device,
             rank=world.rank,
             ranks=world.ranks,
             workers=config.workers,
@@ -285,7 +288,7 @@ class Trainer:
         judge.eval()
         holed = kernels.fill_holes(few.image_N3SS, few.mask_N1SS, self.steps.mean_pixel)
         completed, patches = self.steps.composite(network(holed), few)
-        image = few.image_N3SS / 255
+        image = kernels.to_unit_range(few.image_N3SS)
         judged: tuple[Tensor, Tensor] | None = None
         if phase is not Phase.COMPLETION:
             real_patches = kernels.cut_patches(image, few.centres_N2, self.config.patch_size)

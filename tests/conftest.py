@@ -1,0 +1,25 @@
+"""What tests share: photographs to train on, made from those that scikit-image ships."""
+
+from pathlib import Path
+
+import pytest
+import skimage
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def shipped_photos() -> Path:
+    """The folder of scikit-image's own photographs."""
+    return Path(skimage.__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def photos(shipped_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 24 photographs of 96x96: tiles of astronaut, coffee and chelsea."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("astronaut", "coffee", "chelsea"):
+        photo = Image.open(shipped_photos / f"{name}.png").convert("RGB")
+        for place in range(8):
+            x, y = 90 * (place % 4), 90 * (place // 4)
+            photo.crop((x, y, x + 96, y + 96)).save(folder / f"{name}-{place}.png")
+    return folder

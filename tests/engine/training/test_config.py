@@ -1,0 +1,78 @@
+"""Options: the paper's numbers, presets, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.commands.train import parse
+from engine.networks import STRIDE
+from engine.training.config import CELEBA, PLACES2, PRESETS, TrainConfig
+from engine.training.phases import Phase, Schedule
+
+
+def test_the_default_is_the_paper():
+    config = TrainConfig()
+    assert (config.crop_size, config.shorter_edge, config.patch_size, config.hole_size) == (
+        256,
+        (256, 384),
+        128,
+        (96, 128),
+    )
+    assert (config.batch, config.optimizer, config.alpha, config.base_width) == (96, "adadelta", 4e-4, 64)
+    assert config.schedule == Schedule(completion=90_000, discriminator=10_000, total=500_000)
+    assert config == PLACES2
+    assert (CELEBA.crop_size, CELEBA.patch_size, CELEBA.hole_size) == (160, 96, (48, 96))
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_has_three_phases_and_holes_that_fit(name):
+    config = PRESETS[name]
+    assert config.preset == name
+    assert config.schedule.completion > 0
+    assert config.schedule.discriminator > 0
+    assert config.schedule.total > config.schedule.completion + config.schedule.discriminator
+    assert config.hole_size[1] <= config.patch_size <= config.crop_size
+    assert config.crop_size % STRIDE == 0
+
+
+def test_the_phase_is_a_function_of_the_iteration():
+    schedule = Schedule(completion=2, discriminator=1, total=5)
+    assert [schedule.phase(t) for t in range(5)] == [Phase.COMPLETION] * 2 + [Phase.DISCRIMINATOR] + [Phase.JOINT] * 2
+
+
+def test_a_split_divides_the_iterations():
+    assert replace(PLACES2, iterations=1000, split=(18, 2, 80)).schedule == Schedule(180, 20, 1000)
+
+
+def test_the_command_line_overrides_the_preset_it_names():
+    config = parse(["--preset", "lite", "--batch", "4", "--photos", "here", "--split", "50", "10", "40"])
+    assert config == replace(PRESETS["lite"], batch=4, photos=Path("here"), split=(50, 10, 40))
+    assert parse(["--gpus", "4", "--amp"]) == replace(PLACES2, gpus=4, amp=True)
+
+
+def test_photos_come_from_the_environment_where_none_are_named(monkeypatch):
+    monkeypatch.delenv("ENGINE_PHOTOS", raising=False)
+    assert TrainConfig().photos_folder == Path("places2")
+    monkeypatch.setenv("ENGINE_PHOTOS", "/photos")
+    assert TrainConfig().photos_folder == Path("/photos")
+    assert TrainConfig(photos=Path("mine")).photos_folder == Path("mine")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"crop_size": 130}, "crop-size is 130"),
+        ({"shorter_edge": (200, 300)}, "shorter-edge"),
+        ({"patch_size": 512}, "patch-size is 512"),
+        ({"hole_size": (96, 200)}, "200"),
+        ({"batch": 1}, "batch is 1"),
+        ({"split": (10, 10, 10)}, "add up to 100"),
+        ({"iterations": 100}, "iterations"),
+        ({"ema": 1.0}, "ema is 1.0"),
+        ({"accumulate": 0}, "accumulate is 0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_by_name_and_value(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        TrainConfig(**wrong)
