@@ -1,23 +1,29 @@
-"""engine-infer: complete the holes of photographs.
+"""engine-infer: complete the holes of photographs. Nothing else in them changes.
 
-engine-infer photo.jpg --hole 300,120,80,60          a rectangle: x, y, width, height
-engine-infer photo.jpg --mask mask.png               white (or opaque) is completed
-engine-infer photo.jpg                               the mask is photo.mask.png, or the photo's transparent part
+engine-infer photo.jpg --hole 300,120,80,60      a rectangle: x, y, width, height
+engine-infer photo.jpg --mask mask.png           what is white (or opaque) in the mask
+engine-infer photo.jpg                           photo.mask.png, else the photo's own transparent pixels
+engine-infer photos/ --mask masks/ --out done/   many; under torchrun, divided among its processes
 """
 
-import time
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import tyro
-from PIL import Image
 
+from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.blend import Blend
 from engine.inference.completer import Completer
-from engine.inference.mask import Mask, mask_of_holes, read_mask, widen
-from engine.inference.photo import Photo, read_photo, write_photo
+from engine.inference.jobs import Job, MaskSource, find_jobs
+from engine.inference.photo import MAX_PIXELS
+from engine.inference.ranks import own_device, rank_and_world, total
 
 
 @dataclass(kw_only=True, slots=True)
@@ -25,22 +31,23 @@ class InferConfig:
     """What engine-infer is asked to do."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]]
-    """Photos to complete."""
+    """Photos, folders of photos (searched whole), or globs."""
 
     mask: Path | None = None
-    """Picture of what to complete: white or opaque. Default: the sidecar photo.mask.png, then the photo's alpha."""
+    """Mask for all photos, or a folder with a mask of the same name for each. White or opaque is completed. Default:
+    the sidecar photo.mask.png, then the photo's fully transparent pixels."""
 
     hole: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="X,Y,W,H")] = ()
-    """Rectangle to complete, in pixels of the upright photo; may be repeated."""
+    """Rectangle to complete, in pixels of the photo as it is displayed; may be repeated."""
 
     out: Path | None = None
-    """File to write. Default: photo.completed.jpg beside photo.jpg."""
+    """File to write, or folder for several photos. Default: photo.completed.jpg beside photo.jpg."""
 
     overwrite: bool = False
-    """Allow the result to replace a file that exists, the photo itself included."""
+    """Replace results that exist (else they are skipped), and the photo itself if --out says so."""
 
     side_by_side: Path | None = None
-    """Also write a picture of input | holed | completed here."""
+    """Also write a picture of input | holed | completed here (for one photo)."""
 
     weights: Path | None = None
     """Weights file. Default: the weights that come with the engine."""
@@ -49,69 +56,148 @@ class InferConfig:
     """What runs the network."""
 
     precision: str = "auto"
-    """fp32, fp16, bf16 or auto: fp16 on a GPU, fp32 on a CPU."""
+    """fp32, fp16, bf16, or auto: fp16 on a GPU, fp32 on a CPU."""
 
     device: str = "auto"
-    """cpu, cuda, cuda:N or auto."""
+    """cpu, cuda, cuda:N, or auto."""
+
+    memory: float | None = None
+    """GiB that the network may use at a time. Default: half of what is free."""
+
+    scale: str = "auto"
+    """Where large holes are completed first: auto, native (the photo's resolution), or N for 1/N of it."""
 
     blend: Blend = "poisson"
     """How the completed hole joins the photo."""
 
     feather: int = 4
-    """Width in pixels of the transition outside the mask with --blend feather."""
+    """Pixels outside the mask over which --blend feather fades into the photo."""
 
     mask_dilate: int = 4
-    """Pixels by which the mask is widened, so that no rim of the unwanted object remains."""
+    """Pixels by which masks are widened, so that no rim of an unwanted object remains."""
 
     mask_threshold: float = 0.5
     """Share of a mask's largest value from which on it means a hole."""
 
     mask_invert: bool = False
-    """Complete what the mask leaves black instead."""
+    """Complete what masks leave black instead."""
+
+    max_pixels: int = MAX_PIXELS
+    """Photos with more pixels are refused."""
+
+    in_flight: int = 2
+    """Photos read ahead, and written behind, while one is completed."""
+
+    json: bool = False
+    """One line of JSON for each photo, and one for the summary."""
+
+    def __post_init__(self) -> None:
+        for name in ("feather", "mask_dilate"):
+            if not 0 <= getattr(self, name) <= 1000:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 to 1000 pixels")
+        if not 0 < self.mask_threshold <= 1:
+            raise ValueError(f"--mask-threshold is {self.mask_threshold}; it must be above 0 and at most 1")
+        if self.memory is not None and self.memory <= 0:
+            raise ValueError(f"--memory is {self.memory}; it must be above 0 GiB")
+        if self.in_flight < 1:
+            raise ValueError(f"--in-flight is {self.in_flight}; it must be at least 1")
+        if self.hole and self.mask:
+            raise ValueError("--hole and --mask are both given; give one of them")
+        parse_scale(self.scale)
+        for hole in self.hole:
+            parse_hole(hole)
 
 
 def main() -> None:
-    config = tyro.cli(InferConfig, description=__doc__)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        completer = Completer.load(config.weights, config.runtime, config.precision, config.device)
-        for path in config.photos:
-            complete_file(completer, path, config)
+        config = tyro.cli(InferConfig, description=__doc__)
+        rank, world = rank_and_world()
+        jobs = find_jobs(config.photos, config.out)
+        if config.side_by_side and len(jobs) > 1:
+            raise ValueError(f"--side-by-side is one picture and there are {len(jobs)} photos")
+        if len(jobs) == 1 and jobs[0].out.exists() and not config.overwrite:
+            raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
+        counts = run(config, jobs[rank::world])
+        counts = total(counts)
     except (ValueError, OSError) as error:
         raise SystemExit(f"engine-infer: {error}") from error
+    if rank == 0 and (len(jobs) > 1 or config.json):
+        print_summary(counts, config.json)
+    # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.
+    raise SystemExit(1 if counts["failed"] and rank == 0 else 0)
 
 
-def complete_file(completer: Completer, path: Path, config: InferConfig) -> None:
-    """Complete one photo and say where the result is."""
-    started = time.perf_counter()
-    out = config.out or path.with_name(f"{path.stem}.completed{path.suffix}")
-    if out.exists() and not config.overwrite and out.resolve() == path.resolve():
-        raise ValueError(f"{out} is the photo itself; give another --out, or --overwrite to replace it")
-    photo = read_photo(path)
-    mask_HW = find_mask(path, photo, config)
-    completed_HW3 = completer.complete(
-        photo.pixels_HW3, mask_HW, dilate=config.mask_dilate, blend=config.blend, feather=config.feather
+def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
+    """Complete the photos and print each outcome; how many of each there were."""
+    memory = None if config.memory is None else int(config.memory * 2**30)
+    completer = Completer.load(config.weights, config.runtime, config.precision, own_device(config.device), memory)
+    options = Options(
+        masks=MaskSource(
+            holes=tuple(parse_hole(hole) for hole in config.hole),
+            path=config.mask,
+            threshold=config.mask_threshold,
+            invert=config.mask_invert,
+        ),
+        dilate=config.mask_dilate,
+        blend=config.blend,
+        feather=config.feather,
+        octaves=parse_scale(config.scale),
+        overwrite=config.overwrite,
+        max_pixels=config.max_pixels,
+        side_by_side=config.side_by_side,
     )
-    write_photo(out, photo, completed_HW3)
-    if config.side_by_side:
-        hole_HW = widen(mask_HW, config.mask_dilate)
-        write_side_by_side(config.side_by_side, photo, hole_HW, completed_HW3, completer.spec.mean_pixel)
-    print(f"{out}: {mask_HW.mean():.2%} of the photo completed in {time.perf_counter() - started:.2f} s")
+    counts: Counter[str] = Counter()
+    with progress(len(jobs), config.json) as advance:
+        for outcome in complete_files(completer, jobs, options, config.in_flight):
+            counts[outcome.status] += 1
+            advance()
+            print_outcome(outcome, config.json)
+    return counts
 
 
-def find_mask(path: Path, photo: Photo, config: InferConfig) -> Mask:
-    """The mask by --hole, --mask, sidecar or alpha. ValueError if there is none."""
-    size = photo.pixels_HW3.shape[:2]
-    sidecar = path.with_name(f"{path.stem}.mask.png")
-    if config.hole:
-        return mask_of_holes([parse_hole(hole) for hole in config.hole], size)
-    if config.mask or sidecar.exists():
-        return read_mask(config.mask or sidecar, config.mask_threshold, config.mask_invert)
-    if photo.alpha_HW is not None and photo.alpha_HW.min() == 0:
-        return photo.alpha_HW == 0
-    raise ValueError(
-        f"no mask for {path}. Give one of: --mask FILE (white is completed); --hole X,Y,WIDTH,HEIGHT; "
-        f"a file {sidecar.name} beside the photo, or transparent pixels in the photo itself"
-    )
+@contextmanager
+def progress(photos: int, silent: bool) -> Iterator[Callable[[], None]]:
+    """A bar with the time left, if there is a person to see it and more than one photo; a function to advance it."""
+    if silent or photos < 2 or not sys.stdout.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("", total=photos)
+        yield lambda: bar.advance(task)
+
+
+def print_outcome(outcome: Outcome, as_json: bool) -> None:
+    """One line for a photo, and one for each warning."""
+    if as_json:
+        print(json.dumps(outcome.as_json()), flush=True)
+        return
+    if outcome.status == "failed":
+        print(f"engine-infer: {outcome.error}", file=sys.stderr, flush=True)
+    elif outcome.status == "skipped":
+        print(f"{outcome.job.out}: there already, skipped", flush=True)
+    else:
+        report = outcome.report
+        share = outcome.hole_pixels / (outcome.size[0] * outcome.size[1])
+        stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
+        print(
+            f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed "
+            f"in {sum(report.seconds.values()):.2f} s ({stages})",
+            flush=True,
+        )
+        for warning in report.warnings:
+            print(f"  note: {warning}", flush=True)
+
+
+def print_summary(counts: Counter[str], as_json: bool) -> None:
+    """What became of all photos."""
+    photos = {status: counts[status] for status in ("completed", "skipped", "failed")}
+    if as_json:
+        print(json.dumps({"summary": photos}))
+    else:
+        print(", ".join(f"{count} {status}" for status, count in photos.items() if count))
 
 
 def parse_hole(text: str) -> tuple[int, int, int, int]:
@@ -123,15 +209,15 @@ def parse_hole(text: str) -> tuple[int, int, int, int]:
     return x, y, width, height
 
 
-def write_side_by_side(
-    path: Path, photo: Photo, hole_HW: Mask, completed_HW3: np.ndarray, mean_pixel: tuple[float, ...]
-) -> None:
-    """The picture input | holed | completed, in 8 bits."""
-    largest = np.iinfo(photo.pixels_HW3.dtype).max
-    fill = np.array(mean_pixel) * largest
-    holed_HW3 = np.where(hole_HW[..., None], fill, photo.pixels_HW3)
-    row = np.concatenate((photo.pixels_HW3, holed_HW3, completed_HW3), axis=1)
-    Image.fromarray((row * (255 / largest)).round().astype(np.uint8)).save(path)
+def parse_scale(text: str) -> int | None:
+    """The octaves of auto (None), native (0), or a power of two."""
+    if text == "auto":
+        return None
+    if text == "native":
+        return 0
+    if text.isdecimal() and int(text) in (1, 2, 4, 8, 16, 32):
+        return int(text).bit_length() - 1
+    raise ValueError(f"--scale is {text!r}; it must be auto, native, or one of 1, 2, 4, 8, 16, 32")
 
 
 if __name__ == "__main__":

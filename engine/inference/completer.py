@@ -149,6 +149,8 @@ class Completion:
         self.report.scales.add(scale)
         completed_HW3 = photo_HW3.copy()
         large = list(self.large_holes(wanted_HW, octaves))
+        if scale == 1:
+            self.warn(wanted_HW, large, octaves)
         if large:
             hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
         for hole in large:
@@ -164,6 +166,24 @@ class Completion:
                 joined_HW3 = join(completed_here_HW3, generated_HW3, hole_HW[where], here_HW, self.blend, self.feather)
                 completed_here_HW3[here_HW] = joined_HW3[here_HW]
         return completed_HW3
+
+    def warn(self, hole_HW: Mask, large: list[LargeHole], octaves: int | None) -> None:
+        """Say in the report which holes ask more than the network was trained for, and what is done about them."""
+        if hole_HW[0].any() or hole_HW[-1].any() or hole_HW[:, 0].any() or hole_HW[:, -1].any():
+            self.report.warnings.append(
+                "a hole touches the photo's border: nothing is known beyond it, so it counts as twice as large"
+            )
+        if large:
+            coarsest = 2 ** max(hole.octaves for hole in large)
+            self.report.warnings.append(
+                f"{len(large)} hole(s) larger than the {self.spec.hole_size[1]} px that the network was trained on: "
+                f"completed at 1/{coarsest} of the resolution first, and refined up to the photo's own"
+            )
+        if octaves == 0 and any(self.large_holes(hole_HW, None)):
+            self.report.warnings.append(
+                f"a hole is larger than the {self.spec.hole_size[1]} px that the network was trained on, and it was "
+                "completed at the photo's resolution as asked: expect its inside to be blurred (--scale auto)"
+            )
 
     def large_holes(self, wanted_HW: Mask, octaves: int | None) -> Iterator[LargeHole]:
         """The holes to be completed at a coarser scale first."""

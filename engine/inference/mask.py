@@ -1,5 +1,6 @@
 """Which pixels of a photo to complete: reading masks in the forms that people have them, and preparing them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def describe(shape: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in reversed(shape[:2])) if len(shape) == 2 else f"of shape {tuple(shape)}"
 
 
-def mask_of_holes(holes: list[tuple[int, int, int, int]], size: tuple[int, int]) -> Mask:
+def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, ...]) -> Mask:
     """The mask of rectangles (x, y, width, height) in a photo of (height, width). ValueError if one lies outside it."""
     mask_HW = np.zeros(size, np.bool_)
     for x, y, width, height in holes:

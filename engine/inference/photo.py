@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from engine.files import write_atomically
 from engine.inference.formats import jpeg, png, tiff, webp
@@ -86,6 +86,8 @@ def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
             return decode(image, content)
     except FileNotFoundError as error:
         raise ValueError(f"there is no photo at {path}") from error
+    except UnidentifiedImageError as error:
+        raise ValueError(f"cannot read the photo {path}: it is no picture, or its beginning is damaged") from error
     except DECODE_ERRORS as error:
         raise ValueError(f"cannot read the photo {path}: {error or type(error).__name__}") from error
 
@@ -256,15 +258,10 @@ def encode_16_bit_png(samples_HWC: Pixels) -> bytes:
 
 def encode_with_pillow(photo: Photo, samples_HWC: Pixels, container: str) -> bytes:
     """A JPEG, PNG or WebP, and the metadata of a WebP or of a JPEG that was none before."""
-    options: dict[str, Any] = {
-        "JPEG": {"quality": 95, "subsampling": 0},
-        "WEBP": {"lossless": True, "exact": True},
-    }.get(container, {})
-    if container == photo.container:
-        options = photo.compression
+    options = dict(photo.compression if container == photo.container else NEW_COMPRESSION.get(container, {}))
     if container == "WEBP" or (container == "JPEG" and photo.container != "JPEG"):
         metadata = {"exif": photo.exif, "icc_profile": photo.icc, "xmp": photo.xmp, "dpi": photo.dpi}
-        options = options | {name: value for name, value in metadata.items() if value}
+        options |= {name: value for name, value in metadata.items() if value}
     encoded = BytesIO()
     samples = samples_HWC[..., 0] if samples_HWC.shape[2] == 1 else samples_HWC
     Image.fromarray(samples).save(encoded, container, **options)

@@ -1,0 +1,178 @@
+"""Completing many photo files: reading, completing and writing overlapped, errors kept to the photo that has them."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from engine.inference.blend import Blend
+from engine.inference.completer import Completer, Report
+from engine.inference.jobs import Job, MaskSource
+from engine.inference.mask import Mask, widen
+from engine.inference.photo import MAX_PIXELS, Photo, Pixels, container_of, read_photo, write_photo
+
+PHOTO_ERRORS = (ValueError, OSError, MemoryError, torch.OutOfMemoryError)
+"""What a photo may fail with without stopping the others."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """How to complete each photo; see `Completer.complete`."""
+
+    masks: MaskSource
+    dilate: int
+    blend: Blend
+    feather: int
+    octaves: int | None
+    overwrite: bool = False
+    max_pixels: int = MAX_PIXELS
+    side_by_side: Path | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one photo."""
+
+    job: Job
+    status: Literal["completed", "skipped", "failed"]
+    error: str | None = None
+    size: tuple[int, int] = (0, 0)
+    """Height and width in pixels."""
+    hole_pixels: int = 0
+    report: Report = field(default_factory=Report)
+
+    def as_json(self) -> dict[str, Any]:
+        """For --json."""
+        values: dict[str, Any] = {"photo": str(self.job.photo), "out": str(self.job.out), "status": self.status}
+        if self.status == "failed":
+            return values | {"error": self.error}
+        if self.status == "skipped":
+            return values
+        report = self.report
+        return values | {
+            "width": self.size[1],
+            "height": self.size[0],
+            "hole_pixels": self.hole_pixels,
+            "windows": report.windows,
+            "window_pixels": report.window_pixels,
+            "scales": sorted(report.scales),
+            "seconds": {stage: round(seconds, 4) for stage, seconds in report.seconds.items()},
+            "warnings": report.warnings,
+        }
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A photo and its mask, on their way through the stages."""
+
+    outcome: Outcome
+    photo: Photo | None = None
+    mask_HW: Mask | None = None
+    completed_HW3: Pixels | None = None
+
+
+def complete_files(
+    completer: Completer, jobs: Iterable[Job], options: Options, in_flight: int = 2
+) -> Iterator[Outcome]:
+    """Complete each job's photo; its outcome, in order.
+
+    `in_flight` photos are read ahead and as many written behind while one is completed.
+    """
+    with ThreadPoolExecutor(in_flight) as readers, ThreadPoolExecutor(in_flight) as writers:
+        waiting = iter(jobs)
+        reading: deque[Future[Loaded]] = deque()
+        writing: deque[Future[Outcome]] = deque()
+        while True:
+            while len(reading) < in_flight and (job := next(waiting, None)):
+                reading.append(readers.submit(load, job, options))
+            if not reading:
+                break
+            loaded = reading.popleft().result()
+            complete_one(completer, loaded, options)
+            writing.append(writers.submit(save, loaded, options, completer.spec.mean_pixel))
+            del loaded  # its large arrays are the writer's alone
+            if len(writing) > in_flight:
+                yield writing.popleft().result()
+        for future in writing:
+            yield future.result()
+
+
+def load(job: Job, options: Options) -> Loaded:
+    """Read a photo and its mask, unless the result is there already."""
+    loaded = Loaded(Outcome(job, "completed"))
+    outcome = loaded.outcome
+    try:
+        container_of(job.out)
+        if job.out.exists() and not options.overwrite:
+            if job.out.resolve() == job.photo.resolve():
+                raise ValueError(f"{job.out} is the photo itself; give another --out, or --overwrite to replace it")
+            outcome.status = "skipped"
+            return loaded
+        with outcome.report.stage("read"):
+            loaded.photo = read_photo(job.photo, options.max_pixels)
+            loaded.mask_HW = options.masks.mask_for(job, loaded.photo)
+        outcome.size = loaded.photo.pixels_HW3.shape[:2]
+    except PHOTO_ERRORS as error:
+        fail(outcome, error)
+    return loaded
+
+
+def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None:
+    """Complete a photo that has neither failed nor been skipped."""
+    outcome = loaded.outcome
+    if loaded.photo is None or loaded.mask_HW is None:
+        return
+    try:
+        loaded.completed_HW3 = completer.complete(
+            loaded.photo.pixels_HW3,
+            loaded.mask_HW,
+            dilate=options.dilate,
+            blend=options.blend,
+            feather=options.feather,
+            octaves=options.octaves,
+            report=outcome.report,
+        )
+    except PHOTO_ERRORS as error:
+        fail(outcome, error)
+        return
+    outcome.hole_pixels = int(loaded.mask_HW.sum())
+    if not options.side_by_side:
+        loaded.photo.pixels_HW3 = loaded.completed_HW3  # the original is large and not needed any more
+
+
+def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float]) -> Outcome:
+    """Write the completed photo, if there is one."""
+    outcome, completed_HW3 = loaded.outcome, loaded.completed_HW3
+    if loaded.photo is None or loaded.mask_HW is None or completed_HW3 is None:
+        return outcome
+    try:
+        with outcome.report.stage("write"):
+            if options.side_by_side:
+                hole_HW = widen(loaded.mask_HW, options.dilate)
+                write_side_by_side(options.side_by_side, loaded.photo.pixels_HW3, hole_HW, completed_HW3, mean_pixel)
+            write_photo(outcome.job.out, loaded.photo, completed_HW3)
+    except PHOTO_ERRORS as error:
+        fail(outcome, error)
+    return outcome
+
+
+def fail(outcome: Outcome, error: BaseException) -> None:
+    """Mark a photo as failed."""
+    outcome.status, outcome.error = "failed", str(error) or type(error).__name__
+
+
+def write_side_by_side(
+    path: Path, photo_HW3: Pixels, hole_HW: Mask, completed_HW3: Pixels, mean_pixel: tuple[float, float, float]
+) -> None:
+    """The picture input | holed | completed, in 8 bits."""
+    largest = np.iinfo(photo_HW3.dtype).max
+    holed_HW3 = np.where(hole_HW[..., None], np.array(mean_pixel) * largest, photo_HW3)
+    row = np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1) * (255 / largest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.rint(row).astype(np.uint8)).save(path)
