@@ -4,9 +4,10 @@ A catalog comes from a folder of images, from a folder of WebDataset tar shards,
 `engine-data index` makes of either (which is what to use beyond some ten thousand photos: it opens at once).
 """
 
+import bisect
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,22 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import index_file
-from data.scan import OWN_FILE, BadPhoto, Entry, scan
+from data.entries import OWN_FILE, BadPhoto, Columns, Entry, entry_of, without
+from data.headers import Unusable
+from data.scan import Found, scan, sort_key, walk
 
 log = logging.getLogger(__name__)
 
 INDEX_NAME = "photos.index"
 """The index of a folder that lies in the folder itself: `Catalog.open(folder)` uses it instead of scanning."""
 
-COLUMNS: dict[str, type[np.generic]] = {
-    "shard": np.int32,
-    "offset": np.int64,
-    "length": np.int64,
-    "width": np.int32,
-    "height": np.int32,
-    "orientation": np.uint8,
-    "modified": np.int64,
-}
+MANY_PHOTOS = 50_000
+"""From here on, reading every header at every start is worth a warning."""
 
 
 class Catalog:
@@ -38,7 +34,7 @@ class Catalog:
     def __init__(
         self,
         root: Path,
-        columns: dict[str, NDArray[Any]],
+        columns: Columns,
         shards: Sequence[str],
         bad: Sequence[BadPhoto],
         index: Path | None = None,
@@ -63,30 +59,35 @@ class Catalog:
             if path.is_dir():
                 log.info("%s: using its index; after adding or removing photos run engine-data index %s", path, path)
         else:
-            catalog = cls.from_entries(path, *scan(path))
-            if len(catalog) > 50_000:
-                log.warning("%s has %d photos: engine-data index %s spares reading their headers at every start",
-                            path, len(catalog), path)  # fmt: skip
+            catalog = cls.scanned(path)
+            if len(catalog) > MANY_PHOTOS:
+                log.warning(
+                    "%s: engine-data index %s spares reading %d headers at every start", path, path, len(catalog)
+                )
         if not len(catalog):
-            raise ValueError(f"{path} holds no usable photograph ({_summary(catalog.bad) or 'and no image file'})")
+            raise ValueError(f"{path} holds no usable photograph ({summary(catalog.bad) or 'and no image file'})")
         if catalog.bad:
-            log.warning("%s: %d photos left out: %s", path, len(catalog.bad), _summary(catalog.bad))
+            log.warning("%s: %d photos left out: %s", path, len(catalog.bad), summary(catalog.bad))
         return catalog
 
     @classmethod
-    def from_entries(cls, root: Path, entries: Sequence[Entry], shards: Sequence[str], bad: Sequence[BadPhoto]) -> Self:
-        """A catalog in memory."""
-        columns: dict[str, NDArray[Any]] = {
-            name: np.array([getattr(entry, name) for entry in entries], kind) for name, kind in COLUMNS.items()
-        }
-        names = [os.fsencode(entry.name) for entry in entries]
-        columns["names"] = np.frombuffer(b"".join(names), np.uint8)
-        columns["name_start"] = np.cumsum([0, *map(len, names)], dtype=np.int64)
-        return cls(root, columns, shards, bad)
+    def scanned(
+        cls,
+        root: Path,
+        names: Iterable[str] | None = None,
+        known: Self | None = None,
+        progress: Callable[[int], None] = lambda count: None,
+    ) -> Self:
+        """The catalog of what is under `root` now (or of those `names` under it), reading headers only.
+
+        What `known`, an earlier catalog of the same root, says of files that did not change since is taken from it.
+        """
+        before = _Known(known) if known is not None else None
+        return cls(root, *scan(root, walk(root) if names is None else names, before, progress))
 
     @classmethod
     def from_index(cls, index: Path) -> Self:
-        """The catalog of an index file, mapped: nothing but what is looked at is read."""
+        """The catalog of an index file, mapped: nothing but what is looked at is read. ValueError if it is none."""
         columns, about = index_file.read(index)
         root = (index.parent / about["root"]).resolve()
         return cls(root, columns, about["shards"], [BadPhoto(*bad) for bad in about["bad"]], index)
@@ -103,10 +104,8 @@ class Catalog:
 
     def name(self, i: int) -> str:
         """Path of photo `i` under the root; for a member of a shard, the shard's path and the member's name."""
-        start, stop = self.columns["name_start"][i : i + 2]
-        name = os.fsdecode(self.columns["names"][start:stop].tobytes())
-        shard = int(self.columns["shard"][i])
-        return name if shard == OWN_FILE else f"{self.shards[shard]}/{name}"
+        entry = entry_of(self.columns, i)
+        return entry.name if entry.shard == OWN_FILE else f"{self.shards[entry.shard]}/{entry.name}"
 
     def size(self, i: int) -> tuple[int, int]:
         """(width, height) of photo `i` as it is seen, after its EXIF orientation."""
@@ -121,20 +120,23 @@ class Catalog:
         size_N2[lying_N] = size_N2[lying_N, ::-1]
         return size_N2
 
+    def orientation(self, i: int) -> int:
+        """EXIF orientation of photo `i`, 1..8."""
+        return int(self.columns["orientation"][i])
+
     def read(self, i: int) -> bytes:
-        """The encoded photo `i`. ValueError if its file is gone or cut short."""
+        """The encoded photo `i`. Unusable (a ValueError) if its file is gone or cut short."""
         shard = int(self.columns["shard"][i])
-        length, offset = int(self.columns["length"][i]), int(self.columns["offset"][i])
         try:
             if shard == OWN_FILE:
-                data = (self.root / self.name(i)).read_bytes()
-                length = len(data)  # a photo that was edited since may have another length
-            else:
-                data = os.pread(self._shard(shard), length, offset)
+                with open(os.path.join(self.root, self.name(i)), "rb", buffering=0) as file:
+                    return file.read()
+            length, offset = int(self.columns["length"][i]), int(self.columns["offset"][i])
+            data = os.pread(self._shard(shard), length, offset)
         except OSError as error:
-            raise ValueError(f"{self.name(i)} cannot be read: {error}") from error
+            raise Unusable(f"cannot be read: {error.strerror}") from None
         if len(data) < length:
-            raise ValueError(f"{self.name(i)}: its shard was cut short or replaced since it was indexed")
+            raise Unusable("its shard was cut short or replaced since it was indexed")
         return data
 
     def _shard(self, shard: int) -> int:
@@ -144,17 +146,19 @@ class Catalog:
         and the cost is the copy that `bytes` needs anyway.
         """
         if shard not in self._open_shards:
-            self._open_shards[shard] = os.open(self.root / self.shards[shard], os.O_RDONLY)
+            opened = os.open(self.root / self.shards[shard], os.O_RDONLY)
+            if self._open_shards.setdefault(shard, opened) != opened:  # another thread was first
+                os.close(opened)
         return self._open_shards[shard]
 
-    def close(self) -> None:
-        """Close the shards that were read; they open again when needed."""
-        for descriptor in self._open_shards.values():
-            os.close(descriptor)
-        self._open_shards.clear()
+    def without(self, unwanted: dict[int, str]) -> "Catalog":
+        """A catalog in memory that leaves out some more photos, given with the reason for each."""
+        bad = [BadPhoto(self.name(i), reason, entry_of(self.columns, i).modified) for i, reason in unwanted.items()]
+        return Catalog(self.root, without(self.columns, [*unwanted]), self.shards, [*self.bad, *bad])
 
     def __del__(self) -> None:
-        self.close()
+        for descriptor in self._open_shards.values():
+            os.close(descriptor)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_open_shards": {}}
@@ -168,7 +172,34 @@ class Catalog:
             self.columns = index_file.read(self.index)[0]
 
 
-def _summary(bad: Sequence[BadPhoto]) -> str:
+class _Known:
+    """See scan.Known."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.own_files = np.flatnonzero(catalog.columns["shard"] == OWN_FILE)
+        self.bad = {photo.name: photo for photo in catalog.bad if photo.modified}
+
+    def files(self, names: list[str]) -> dict[str, Found]:
+        first, last = (
+            side(self.own_files, sort_key(name), key=lambda i: sort_key(self.catalog.name(i)))
+            for side, name in ((bisect.bisect_left, names[0]), (bisect.bisect_right, names[-1]))
+        )
+        found: dict[str, Found] = {name: self.bad[name] for name in names if name in self.bad}
+        for i in self.own_files[first:last].tolist():
+            entry = entry_of(self.catalog.columns, i)
+            found[entry.name] = entry
+        return found
+
+    def shard(self, name: str) -> list[Found]:
+        if name not in self.catalog.shards:
+            return []
+        members = np.flatnonzero(self.catalog.columns["shard"] == self.catalog.shards.index(name))
+        found: list[Found] = [entry_of(self.catalog.columns, i) for i in members.tolist()]
+        return found + [photo for photo in self.bad.values() if photo.name.startswith(f"{name}/")]
+
+
+def summary(bad: Sequence[BadPhoto]) -> str:
     """The first few bad photos with their reasons, for a message."""
     shown = "; ".join(f"{photo.name}: {photo.reason}" for photo in bad[:3])
     return shown + ("; ..." if len(bad) > 3 else "")

@@ -1,7 +1,11 @@
 """Batches of crops decoded by OpenCV, in worker processes or in this one."""
 
+import atexit
 import multiprocessing
+import os
 import signal
+import threading
+import weakref
 from collections.abc import Iterator
 
 import cv2
@@ -11,19 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from data.catalog import BadPhoto, Catalog
-from data.decode import Pixels, decode_crop
-from data.loading import MOST_REPLACEMENTS, Loader
-from data.sampler import CropSampler
+from data.catalog import Catalog
+from data.decode import decode_crop
+from data.entries import BadPhoto
+from data.loading import Loader, use_or_replace
+from data.sampler import Crop, CropSampler
 
 Ids = NDArray[np.int64]
 
 
 class CpuLoader(Loader):
-    """See Loader. `workers` processes decode ahead; 0 decodes in this process when a batch is asked for.
-
-    `pin` puts batches in page-locked memory, from which a GPU copies asynchronously.
-    """
+    """See Loader. `workers` processes decode ahead; 0 decodes in this process when a batch is asked for."""
 
     def __init__(
         self,
@@ -35,28 +37,30 @@ class CpuLoader(Loader):
         ranks: int = 1,
         workers: int = 2,
         start: int = 0,
-        pin: bool = False,
     ) -> None:
         super().__init__(catalog, sampler, batch_size, rank=rank, ranks=ranks, start=start)
         if workers < 0:
             raise ValueError(f"workers {workers}: give 0 to decode in this process, or a number of processes")
-        self.workers, self.pin = workers, pin
+        self.workers = workers
 
     def _batches(self, start: int) -> Iterator[tuple[Tensor, list[BadPhoto]]]:
+        several = self.workers > 0
         batches = DataLoader(
             _Crops(self.catalog, self.sampler),
             sampler=_IdsFrom(self, start),
             batch_size=None,  # the data set makes whole batches, in one piece of shared memory each
             num_workers=self.workers,
-            multiprocessing_context=_context() if self.workers else None,
-            worker_init_fn=_be_quiet_worker,
-            prefetch_factor=2 if self.workers else None,
-            pin_memory=self.pin,
+            multiprocessing_context=_start_method() if several else None,
+            worker_init_fn=_prepare_worker,
+            prefetch_factor=2 if several else None,
         )
-        return iter(batches)
-
-    def _stop(self) -> None:
-        pass  # DataLoader ends its workers as its iterator goes
+        iterator = iter(batches)
+        # Workers that are stopped only as the interpreter ends make it wait 5 s for each.
+        atexit.register(_close, weakref.ref(self))
+        for image_N3HW, bad in iterator:
+            if isinstance(image_N3HW, ValueError):
+                raise image_N3HW
+            yield image_N3HW, bad
 
 
 class _IdsFrom(Sampler[Ids]):
@@ -72,41 +76,55 @@ class _IdsFrom(Sampler[Ids]):
             start += self.loader.batch_size * self.loader.ranks
 
 
-class _Crops(Dataset[tuple[Tensor, list[BadPhoto]]]):
+class _Crops(Dataset[tuple[Tensor | ValueError, list[BadPhoto]]]):
     """From sample numbers to a batch: what a worker process does."""
 
     def __init__(self, catalog: Catalog, sampler: CropSampler) -> None:
         self.catalog, self.sampler = catalog, sampler
 
-    def __getitem__(self, ids_N: Ids) -> tuple[Tensor, list[BadPhoto]]:
-        size = self.sampler.crop_size
-        image_NHW3 = torch.empty(len(ids_N), size, size, 3, dtype=torch.uint8)
-        bad: list[BadPhoto] = []
-        for sample, out_HW3 in zip(ids_N.tolist(), image_NHW3.numpy(), strict=True):
-            self._fill(sample, out_HW3, bad)
-        return image_NHW3.permute(0, 3, 1, 2), bad
-
-    def _fill(self, sample: int, out_HW3: Pixels, bad: list[BadPhoto]) -> None:
-        """The crop of a sample, or of the first one after it whose photo can be used."""
-        for candidate in range(sample, sample + MOST_REPLACEMENTS):
-            (crop,) = self.sampler.crops(np.array([candidate]))
-            try:
-                orientation = int(self.catalog.columns["orientation"][crop.photo])
-                decode_crop(self.catalog.read(crop.photo), crop, self.catalog.size(crop.photo), orientation, out_HW3)
-                return
-            except ValueError as reason:
-                bad.append(BadPhoto(self.catalog.name(crop.photo), str(reason)))
-        raise ValueError(
-            f"{MOST_REPLACEMENTS} photos in a row cannot be used, the last being {bad[-1].name} ({bad[-1].reason}): "
-            f"is {self.catalog.root} whole? engine-data check tells which photos to leave out"
-        )
+    def __getitem__(self, ids_N: Ids) -> tuple[Tensor | ValueError, list[BadPhoto]]:
+        try:
+            return decode_batch(self.catalog, self.sampler, ids_N)
+        except ValueError as error:  # raised where it can be read, without the worker's traceback
+            return error, []
 
 
-def _context() -> str:
+def decode_batch(catalog: Catalog, sampler: CropSampler, ids_N: Ids) -> tuple[Tensor, list[BadPhoto]]:
+    """The crops of some samples, uint8 channels-last of shape (N, 3, H, W), and the photos that had to be replaced."""
+    size = sampler.crop_size
+    image_NHW3 = torch.empty(len(ids_N), size, size, 3, dtype=torch.uint8)
+    out_NHW3 = image_NHW3.numpy()
+
+    def use(n: int, crop: Crop) -> None:
+        photo = crop.photo
+        decode_crop(catalog.read(photo), crop, catalog.size(photo), catalog.orientation(photo), out_NHW3[n])
+
+    bad = use_or_replace(catalog, sampler, ids_N, use)
+    return image_NHW3.permute(0, 3, 1, 2), bad
+
+
+def _start_method() -> str:
+    """Forked workers start in milliseconds, where others import torch first (2 s each), and leave no tracker process
+    behind that would complain of a killed run."""
     return "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
 
 
-def _be_quiet_worker(worker: int) -> None:
-    """One thread each, since there is a process for each core; Ctrl-C is the main process's to handle."""
+def _close(loader: "weakref.ref[CpuLoader]") -> None:
+    if (still_there := loader()) is not None:
+        still_there.close()
+
+
+def _prepare_worker(worker: int) -> None:
+    """One thread, since every core has a process; and signals to the whole run are the main process's to handle."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A scheduler ends a run by SIGTERM to all its processes, and the main one needs its workers to finish the step.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_when_parent_says, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_when_parent_says(parent: int) -> None:
+    """Wait for a SIGTERM that comes from the main process."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

@@ -20,9 +20,12 @@ _REDUCED = {
 }
 
 
-def check(data: bytes) -> Header:
-    """The header of an encoded photo that has its end. Unusable if it is no photo, or was cut short."""
+def check(data: bytes, size: tuple[int, int] | None = None) -> Header:
+    """The header of an encoded photo that has its end. Unusable if it is no photo, was cut short, or has another
+    `size` (width, height of the stored pixels) than the catalog says."""
     header = parse_header(data)
+    if size is not None and size != (header.width, header.height):
+        raise Unusable(f"{header.width}x{header.height} pixels, but {size[0]}x{size[1]} when it was indexed")
     if not is_complete(data, header):
         raise Unusable("cut short: its end is missing")
     return header
@@ -49,10 +52,7 @@ def decode_crop(data: bytes, crop: Crop, size: tuple[int, int], orientation: int
 
     `size` is the photo's (width, height) as seen. Unusable if the photo is damaged or no longer of that size.
     """
-    header = check(data)
-    stored = size if orientation < 5 else size[::-1]
-    if (header.width, header.height) != stored:
-        raise Unusable(f"it is {header.width}x{header.height} now, and was {stored[0]}x{stored[1]} when it was indexed")
+    header = check(data, size if orientation < 5 else size[::-1])
     reduced = reduction(crop.side, len(out_HW3)) if header.format == "jpeg" else 1
     photo_HW3 = decode(data, reduced)
     x, y = (edge // reduced for edge in stored_corner(crop.x, crop.y, crop.side, *size, orientation))

@@ -97,6 +97,8 @@ def _exif_orientation(tiff: bytes) -> int:
 def _parse_png(data: bytes) -> Header:
     if len(data) < 33 or data[12:16] != b"IHDR":
         raise Unusable("its PNG header is cut short")
+    if b"acTL" in data[33 : data.find(b"IDAT")]:
+        raise Unusable("an animation")
     width, height = struct.unpack_from(">II", data, 16)
     return Header("png", width, height)
 

@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data.catalog import BadPhoto, Catalog
-from data.sampler import CropSampler
+from data.catalog import Catalog
+from data.entries import BadPhoto
+from data.headers import Unusable
+from data.sampler import Crop, CropSampler
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,31 @@ class Batch(NamedTuple):
     """uint8 RGB, channels-last in memory, on the loader's device."""
     ids_N: Tensor
     """int64 numbers of the samples, on the CPU: what the sampler and the masks are functions of."""
+
+
+def use_or_replace(
+    catalog: Catalog, sampler: CropSampler, ids_N: NDArray[np.int64], use: Callable[[int, Crop], None]
+) -> list[BadPhoto]:
+    """Call `use(n, crop)` with the crop of each sample, or of the first after it for which `use` is not Unusable.
+
+    Returns the photos that were passed over. ValueError if too many in a row are.
+    """
+    bad: list[BadPhoto] = []
+    for n, first in enumerate(sampler.crops(ids_N)):
+        crop = first
+        for attempt in range(1, MOST_REPLACEMENTS + 1):
+            try:
+                use(n, crop)
+                break
+            except Unusable as reason:
+                bad.append(BadPhoto(catalog.name(crop.photo), str(reason)))
+                (crop,) = sampler.crops(ids_N[n : n + 1] + attempt)
+        else:
+            raise ValueError(
+                f"{MOST_REPLACEMENTS} photos in a row cannot be used, at last {bad[-1].name} ({bad[-1].reason}): "
+                f"is {catalog.root} whole? engine-data check {catalog.root} lists the photos to leave out"
+            )
+    return bad
 
 
 class Loader(ABC):
@@ -53,7 +80,7 @@ class Loader(ABC):
         self.next_sample = start
         """The global number of the first sample of the next batch of all ranks."""
         self.replaced = 0
-        """Samples that had to be replaced so far."""
+        """Unusable photos that were passed over so far, each as often as it came."""
         self.bad: dict[str, str] = {}
         """Name and reason of each photo that could not be used so far."""
         self._running: Iterator[tuple[Tensor, list[BadPhoto]]] | None = None
@@ -61,10 +88,6 @@ class Loader(ABC):
     @abstractmethod
     def _batches(self, start: int) -> Iterator[tuple[Tensor, list[BadPhoto]]]:
         """Images of this rank's batches from the global sample `start` on, and the photos each had to replace."""
-
-    @abstractmethod
-    def _stop(self) -> None:
-        """Let go of workers and buffers; `_batches` may be called again."""
 
     def ids(self, start: int) -> NDArray[np.int64]:
         """The samples of this rank's batch that begins at the global sample `start`."""
@@ -104,10 +127,8 @@ class Loader(ABC):
         self.next_sample = state["next_sample"]
 
     def close(self) -> None:
-        """Stop workers. The loader can be used again: it continues where it was."""
-        if self._running is not None:
-            self._running = None
-            self._stop()
+        """Stop the workers. The loader can be used again: it continues where it was."""
+        self._running = None
 
     def __enter__(self) -> Self:
         return self

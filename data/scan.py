@@ -2,14 +2,19 @@
 
 import os
 import tarfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol, TypeVar
 
+from data.entries import OWN_FILE, BadPhoto, Columns, Entry, columns_of, joined
 from data.headers import SUFFIXES, Unusable, parse_header
 
-OWN_FILE = -1
-"""In `Entry.shard`: the photo is a file of its own."""
+Found = Entry | BadPhoto
+T = TypeVar("T")
 
 HEAD = 16384
 """Bytes read of each photo at first: the header of all but those that carry a preview or a large profile."""
@@ -17,50 +22,82 @@ HEAD = 16384
 MIN_SIDE = 32
 """Photos with a shorter side are icons and thumbnails: left out."""
 
+THREADS = 8
+"""From the page cache one thread reads 75,000 headers a second and more do not help (two cores, 320x256 JPEGs);
+disks and network file systems answer many requests at a time."""
 
-class Entry(NamedTuple):
-    """One photograph: a file under the root, or a member of a shard under the root."""
-
-    name: str
-    """Path under the root, with forward slashes; in a shard, the member's name."""
-    shard: int
-    """Number of its shard, or OWN_FILE."""
-    offset: int
-    length: int
-    """Where its bytes begin in the file or shard, and how many they are."""
-    width: int
-    height: int
-    """Size of the stored pixels, before the EXIF orientation."""
-    orientation: int
-    """EXIF orientation, 1..8; 1 is upright, 5..8 exchange width and height."""
-    modified: int
-    """Time of the last change of its file or shard, in nanoseconds."""
+_CHUNK = 1000
 
 
-class BadPhoto(NamedTuple):
-    """A photograph that is left out, and why."""
+class Known(Protocol):
+    """What an earlier scan of the same folder found, so that unchanged photos need not be read again."""
 
-    name: str
-    reason: str
+    def files(self, names: list[str]) -> dict[str, Found]:
+        """Of these files, sorted as `walk` sorts, those that were known."""
+
+    def shard(self, name: str) -> list[Found]:
+        """What was in that shard."""
 
 
-def scan(root: Path) -> tuple[list[Entry], list[str], list[BadPhoto]]:
-    """Entries of the photos under `root` in the order of their names, the tar shards, and the photos left out."""
-    entries: list[Entry] = []
+def scan(
+    root: Path, names: Iterable[str], known: Known | None = None, progress: Callable[[int], None] = lambda count: None
+) -> tuple[Columns, list[str], list[BadPhoto]]:
+    """Examine the files `names` (photos and tar shards) under `root`, in their order.
+
+    Returns the columns of the usable photos, the shards, and the photos left out. `progress` is told, bit by bit, how
+    many names are done.
+    """
     shards: list[str] = []
+    parts: list[Columns] = []
     bad: list[BadPhoto] = []
-    for name in walk(root):
-        if name.lower().endswith(".tar"):
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done, found in in_order(pool, _jobs(root, iter(names), shards, known)):
+            parts.append(columns_of([photo for photo in found if isinstance(photo, Entry)]))
+            bad += [photo for photo in found if isinstance(photo, BadPhoto)]
+            progress(done)
+    return joined(parts), shards, bad
+
+
+def _jobs(
+    root: Path, names: Iterator[str], shards: list[str], known: Known | None
+) -> Iterator[Callable[[], tuple[int, list[Found]]]]:
+    """The work in pieces that return (names done, what was found), the shards numbered as they come."""
+
+    def files_job(chunk: list[str]) -> tuple[int, list[Found]]:
+        before = known.files(chunk) if known else {}
+        return len(chunk), [examine_file(root, name, before.get(name)) for name in chunk]
+
+    def shard_job(name: str, number: int) -> tuple[int, list[Found]]:
+        return 1, examine_shard(root, name, number, known.shard(name) if known else [])
+
+    while chunk := list(islice(names, _CHUNK)):
+        files = [name for name in chunk if not is_shard(name)]
+        if files:
+            yield partial(files_job, files)
+        for name in filter(is_shard, chunk):
             shards.append(name)
-            found = examine_shard(root, name, len(shards) - 1)
-        else:
-            found = iter([examine_file(root, name)])
-        for photo in found:
-            if isinstance(photo, Entry):
-                entries.append(photo)
-            else:
-                bad.append(photo)
-    return entries, shards, bad
+            yield partial(shard_job, name, len(shards) - 1)
+
+
+def in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], T]], ahead: int = 4 * THREADS) -> Iterator[T]:
+    """Results of the jobs in their order; unlike `map`, only `ahead` of them are taken from `jobs` in advance."""
+    waiting: deque[Future[T]] = deque()
+    for job in jobs:
+        waiting.append(pool.submit(job))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def is_shard(name: str) -> bool:
+    """Whether a file is a tar shard by its name."""
+    return name.lower().endswith(".tar")
+
+
+def sort_key(name: str) -> list[str]:
+    """Names sort folder by folder."""
+    return name.split("/")
 
 
 def walk(root: Path) -> Iterator[str]:
@@ -79,41 +116,52 @@ def walk(root: Path) -> Iterator[str]:
                 continue
             if item.is_dir():
                 yield from visit(item.path, f"{prefix}{item.name}/")
-            elif (suffix := os.path.splitext(item.name)[1].lower()) in SUFFIXES or suffix == ".tar":
+            elif os.path.splitext(item.name)[1].lower() in SUFFIXES or is_shard(item.name):
                 yield prefix + item.name
 
     yield from visit(os.fspath(root), "")
 
 
-def examine_file(root: Path, name: str) -> Entry | BadPhoto:
-    """The entry of one image file, or why it is left out."""
+def examine_file(root: Path, name: str, before: Found | None = None) -> Found:
+    """The entry of one image file, or why it is left out; what was found `before` if the file has not changed."""
+    path = os.path.join(root, name)
+    modified = 0
     try:
-        descriptor = os.open(root / name, os.O_RDONLY)
+        status = os.stat(path)
+        modified = status.st_mtime_ns
+        if before is not None and before.modified == modified:
+            return before
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return _examine(descriptor, Entry(name, OWN_FILE, 0, status.st_size, 0, 0, 1, modified))
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        return BadPhoto(name, f"cannot be read: {error.strerror}")
-    try:
-        status = os.fstat(descriptor)
-        return _examine(descriptor, Entry(name, OWN_FILE, 0, status.st_size, 0, 0, 1, status.st_mtime_ns))
-    finally:
-        os.close(descriptor)
+        return BadPhoto(name, f"cannot be read: {error.strerror}", modified)
 
 
-def examine_shard(root: Path, shard: str, number: int) -> Iterator[Entry | BadPhoto]:
-    """The photos in a tar file, and those in it that are left out."""
+def examine_shard(root: Path, shard: str, number: int, before: list[Found]) -> list[Found]:
+    """The photos in a tar file and those in it that are left out; those `before` if it has not changed."""
+    found: list[Found] = []
+    modified = 0
     try:
-        with open(root / shard, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            descriptor = file.fileno()
-            modified = os.fstat(descriptor).st_mtime_ns
-            for member in archive:
-                if member.isfile() and os.path.splitext(member.name)[1].lower() in SUFFIXES:
-                    place = Entry(member.name, number, member.offset_data, member.size, 0, 0, 1, modified)
-                    found = _examine(descriptor, place)
-                    yield found if isinstance(found, Entry) else BadPhoto(f"{shard}/{member.name}", found.reason)
+        with open(root / shard, "rb") as file:
+            modified = os.fstat(file.fileno()).st_mtime_ns
+            if before and all(photo.modified == modified for photo in before):
+                return [photo._replace(shard=number) if isinstance(photo, Entry) else photo for photo in before]
+            with tarfile.open(fileobj=file, mode="r:") as archive:
+                for member in archive:
+                    if member.isfile() and os.path.splitext(member.name)[1].lower() in SUFFIXES:
+                        place = Entry(member.name, number, member.offset_data, member.size, 0, 0, 1, modified)
+                        photo = _examine(file.fileno(), place)
+                        named = isinstance(photo, BadPhoto)
+                        found.append(photo._replace(name=f"{shard}/{member.name}") if named else photo)
     except (OSError, tarfile.TarError) as error:
-        yield BadPhoto(shard, f"no readable tar file: {error}")
+        found.append(BadPhoto(shard, f"no readable tar file: {error}", modified))
+    return found
 
 
-def _examine(descriptor: int, place: Entry) -> Entry | BadPhoto:
+def _examine(descriptor: int, place: Entry) -> Found:
     """`place` with the size and orientation that its header tells."""
     try:
         head = os.pread(descriptor, min(HEAD, place.length), place.offset)
@@ -126,7 +174,5 @@ def _examine(descriptor: int, place: Entry) -> Entry | BadPhoto:
         if min(header.width, header.height) < MIN_SIDE:
             raise Unusable(f"{header.width}x{header.height} pixels: a side under {MIN_SIDE}")
     except Unusable as reason:
-        return BadPhoto(place.name, str(reason))
-    except OSError as error:
-        return BadPhoto(place.name, f"cannot be read: {error.strerror}")
+        return BadPhoto(place.name, str(reason), place.modified)
     return place._replace(width=header.width, height=header.height, orientation=header.orientation)
