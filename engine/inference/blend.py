@@ -32,6 +32,11 @@ CELL = 8
 SWEEPS = 24
 """Relaxations on each scale of `harmonic`."""
 
+RADIUS = 0.99
+"""Spectral radius that the relaxations' weights are made for. Against a direct solve, on holes of 30 to 280 px with
+border values of +-100 grey levels: error 0.04 to 0.24 levels rms, 1.0 at most (plain Jacobi: 0.22 to 0.62, 2.5);
+0.98 and 0.995 are worse on noise or on smooth values."""
+
 
 def join(
     photo_HW3: Pixels, generated_HW3: Floats, hole_HW: Mask, changed_HW: Mask, blend: Blend, feather: int
@@ -83,8 +88,12 @@ def harmonic(values_HW3: Floats, known_HW: Mask, wanted_HW: Mask) -> Floats:
     inside_HW1 = (known_HW | wanted_HW).astype(np.float32)[..., None]
     move_HW1 = wanted_HW[..., None]
     neighbours_HW1 = np.maximum(neighbour_sum(inside_HW1), 1)
-    for _ in range(SWEEPS):
-        solution_HW3 = np.where(move_HW1, neighbour_sum(solution_HW3 * inside_HW1) / neighbours_HW1, solution_HW3)
+    previous_HW3, omega = solution_HW3, 1.0
+    for sweep in range(SWEEPS):  # Jacobi with Chebyshev's weights
+        mean_HW3 = neighbour_sum(solution_HW3 * inside_HW1) / neighbours_HW1
+        following_HW3 = np.where(move_HW1, omega * (mean_HW3 - previous_HW3) + previous_HW3, solution_HW3)
+        previous_HW3, solution_HW3 = solution_HW3, following_HW3
+        omega = 1 / (1 - RADIUS**2 / 2) if sweep == 0 else 1 / (1 - RADIUS**2 * omega / 4)
     return solution_HW3
 
 

@@ -18,7 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.networks import COMPLETION_LAYERS, CompletionNetwork, ConvBlock, Layer, input_interval
+from engine.networks import (
+    COMPLETION_LAYERS,
+    STRIDE,
+    CompletionNetwork,
+    ConvBlock,
+    Layer,
+    input_interval,
+)
 
 MIN_REGION = 64
 """Sides that a region should have at least, if the photo does: below about 32, oneDNN picks kernels with another order
@@ -38,8 +45,8 @@ class Margins(NamedTuple):
 
     def cut(self, image_NCHW: Tensor) -> Tensor:
         """`image_NCHW` without the margins."""
-        height, width = image_NCHW.shape[2:]
-        return image_NCHW[:, :, self.top : height - self.bottom, self.left : width - self.right]
+        bottom, right = -self.bottom or None, -self.right or None  # from the end: exporters need no size for that
+        return image_NCHW[:, :, self.top : bottom, self.left : right]
 
 
 class AxisStep(NamedTuple):
@@ -50,9 +57,17 @@ class AxisStep(NamedTuple):
     outputs: int
 
 
+class AxisPlan(NamedTuple):
+    """What a window network does along one axis."""
+
+    cut: tuple[int, int]
+    """Inputs at the beginning and at the end that nothing wanted depends on."""
+    steps: tuple[AxisStep, ...]
+
+
 @lru_cache(maxsize=4096)
-def axis_steps(length: int, before: int, after: int) -> tuple[tuple[int, int], tuple[AxisStep, ...]]:
-    """Which inputs [first, stop) the outputs [before, length - after) depend on, and the steps of all layers."""
+def plan_axis(length: int, before: int, after: int) -> AxisPlan:
+    """The plan for the outputs [before, length - after) of a window of this length."""
     sizes = [length]
     for layer in LAYERS:
         sizes.append(sizes[-1] * layer.stride if layer.up else sizes[-1] // layer.stride)
@@ -66,12 +81,12 @@ def axis_steps(length: int, before: int, after: int) -> tuple[tuple[int, int], t
         zeros = (clipped_first - needed_first, needed_last - clipped_last)
         steps.append(AxisStep(zeros, dropped, last - first + 1))
         first, last = clipped_first, clipped_last
-    return (first, last + 1), tuple(reversed(steps))
+    return AxisPlan((first, length - 1 - last), tuple(reversed(steps)))
 
 
 def multiply_adds(length: int, before: int, after: int) -> list[int]:
     """Outputs of each layer along one axis; the product of two axes, weighted by `layer_weights`, is the cost."""
-    return [step.outputs for step in axis_steps(length, before, after)[1]]
+    return [step.outputs for step in plan_axis(length, before, after).steps]
 
 
 def layer_weights(base_width: int = 64) -> list[int]:
@@ -88,7 +103,8 @@ class WindowNetwork(nn.Module):
     """A completion network whose batch norms are folded (`export.fold_batch_norm`), run without padding.
 
     `forward(holed_N4HW, margins)` returns `margins.cut(network(holed_N4HW))`, to rounding, for H and W that are
-    multiples of 4. With margins of `spec.halo` on every side no zeros are added anywhere.
+    multiples of 4. With margins of `spec.halo` on every side no zeros are added anywhere. The module takes over
+    `network` and changes it.
     """
 
     def __init__(self, network: CompletionNetwork) -> None:
@@ -101,20 +117,38 @@ class WindowNetwork(nn.Module):
 
     def forward(self, holed_N4HW: Tensor, margins: Margins = Margins()) -> Tensor:  # noqa: B008
         height, width = holed_N4HW.shape[2:]
-        (top, bottom), rows = axis_steps(height, margins.top, margins.bottom)
-        (left, right), columns = axis_steps(width, margins.left, margins.right)
-        x = self.network.normalise_input(holed_N4HW[:, :, top:bottom, left:right])
-        for block, layer, row, column in zip(self.network.blocks, COMPLETION_LAYERS, rows, columns, strict=False):
+        rows = plan_axis(height, margins.top, margins.bottom)
+        return self.run(holed_N4HW, rows, plan_axis(width, margins.left, margins.right))
+
+    def run(self, holed_N4HW: Tensor, rows: AxisPlan, columns: AxisPlan) -> Tensor:
+        """The layers one after the other."""
+        x = self.network.normalise_input(Margins(*rows.cut, *columns.cut).cut(holed_N4HW))
+        for block, layer, row, column in zip(
+            self.network.blocks, COMPLETION_LAYERS, rows.steps[:-1], columns.steps[:-1], strict=True
+        ):
             assert isinstance(block, ConvBlock)
             assert isinstance(block.conv, nn.Conv2d)
             x = unpadded(block.conv, layer, x, row, column)
             x = torch.relu_(block.norm(x)) if block.norm_first else block.norm(torch.relu_(x))
-        x = unpadded(self.network.to_rgb, LAYERS[-1], x, rows[-1], columns[-1])
+        x = unpadded(self.network.to_rgb, LAYERS[-1], x, rows.steps[-1], columns.steps[-1])
         if self.network.spec.output == "sigmoid":
             # torch.sigmoid rounds the odd values at the end of a chunk differently from the vectorised ones; exp and
             # the division do not, and the result must not depend on a pixel's place.
             return torch.reciprocal(torch.exp(-x) + 1)
         return self.network.to_unit_range(x)
+
+
+class InteriorNetwork(WindowNetwork):
+    """The same for windows away from the photo's borders, with the halo as margin on every side, of any size.
+
+    `forward(holed_N4HW)` returns `generated_N3hw` with h = H - 2 * halo and w = W - 2 * halo. Nothing in its graph
+    depends on H or W, so that it can be exported once for all of them.
+    """
+
+    def forward(self, holed_N4HW: Tensor) -> Tensor:  # type: ignore[override]
+        halo = self.network.spec.halo
+        plan = plan_axis(2 * halo + STRIDE, halo, halo)
+        return self.run(holed_N4HW, plan, plan)
 
 
 def unpadded(conv: nn.Conv2d, layer: Layer, x: Tensor, row: AxisStep, column: AxisStep) -> Tensor:
