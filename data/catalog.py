@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import index_file
-from data.entries import OWN_FILE, BadPhoto, Columns, Entry, entry_of, without
+from data.entries import OWN_FILE, BadPhoto, Columns, entry_of, without
 from data.headers import Unusable
 from data.scan import Found, scan, sort_key, walk
 

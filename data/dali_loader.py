@@ -30,14 +30,12 @@ _AHEAD = 3  # batches that DALI works on at a time; 3 made 820-860 crops/s where
 
 
 class _Square(NamedTuple):
-    """What DALI is to do with one photo: decode a square of it, and mirror what was resized."""
+    """What DALI is to do with one photo."""
 
-    encoded: NDArray[np.uint8]
-    corner: NDArray[np.int32]
-    side: NDArray[np.int32]
-    horizontal: NDArray[np.int32]
-    vertical: NDArray[np.int32]
-    transpose: bool  # DALI transposes whole batches only, so this is left to torch
+    inputs: tuple[NDArray[Any], ...]
+    """Encoded photo; (y, x) and (height, width) of the square to decode; mirror left to right, upside down."""
+    transpose: bool
+    """Exchange rows and columns then: left to torch, since DALI does it to whole batches only."""
 
 
 class DaliLoader(Loader):
@@ -83,7 +81,7 @@ class DaliLoader(Loader):
         while True:
             squares, bad = self._squares(self.ids(start))
             prepared.append((squares, bad))
-            yield tuple([square[field] for square in squares] for field in range(5))
+            yield tuple([*field] for field in zip(*(square.inputs for square in squares), strict=True))
             start += self.batch_size * self.ranks
 
     def _squares(self, ids_N: NDArray[np.int64]) -> tuple[list[_Square], list[BadPhoto]]:
@@ -110,7 +108,7 @@ class DaliLoader(Loader):
         flip_x, flip_y = turn.flip_x ^ crop.flip, turn.flip_y
         horizontal, vertical = (flip_y, flip_x) if turn.transpose else (flip_x, flip_y)
         corner, side = np.array([y, x], np.int32), np.array([crop.side] * 2, np.int32)
-        return _Square(encoded, corner, side, np.int32(horizontal), np.int32(vertical), turn.transpose)  # type: ignore[arg-type]
+        return _Square((encoded, corner, side, *np.array([horizontal, vertical], np.int32)), turn.transpose)
 
     def _pipeline(self, source: Iterator[tuple[list[NDArray[Any]], ...]]) -> Any:
         from nvidia.dali import fn, pipeline_def
@@ -119,7 +117,7 @@ class DaliLoader(Loader):
         on_gpu = self.device_id is not None
         size = self.sampler.crop_size
 
-        @pipeline_def(
+        @pipeline_def(  # type: ignore[call-overload]
             batch_size=self.batch_size,
             num_threads=self.threads,
             device_id=self.device_id,
@@ -133,7 +131,7 @@ class DaliLoader(Loader):
                 dtype=[DALIDataType.UINT8, *[DALIDataType.INT32] * 4],
                 ndim=[1, 1, 1, 0, 0],
             )
-            image = fn.decoders.image_slice(
+            image: Any = fn.decoders.image_slice(
                 encoded,
                 corner,
                 side,
