@@ -8,6 +8,7 @@ from kernels.fill_holes import fill_boxes, fill_holes, mask_of_boxes, to_unit_ra
 from kernels.launch import set_backend
 from kernels.masked_mse import masked_mse
 from kernels.paste_crop import cut_patches, paste_crop, patch_corners
+from kernels.smooth_fill import smooth_fill
 
 __all__ = [
     "Adadelta",
@@ -19,5 +20,6 @@ __all__ = [
     "paste_crop",
     "patch_corners",
     "set_backend",
+    "smooth_fill",
     "to_unit_range",
 ]

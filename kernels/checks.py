@@ -19,6 +19,11 @@ def check_floating(name: str, image: Tensor) -> None:
         raise ValueError(f"{name} has dtype {image.dtype}; it must be floating, RGB in [0, 1]")
 
 
+def check_floating_dtype(dtype: torch.dtype) -> None:
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype is {dtype}; it must be floating: torch.float32, torch.bfloat16 or torch.float16")
+
+
 def check_same(name: str, tensor: Tensor, like_name: str, like: Tensor) -> None:
     """Same shape and device."""
     if tensor.shape != like.shape:

@@ -8,10 +8,13 @@ Plain PyTorch, fp32 until the last step: photo to fp32 (3 + 12), times 1/255 (12
 fp32 (1 + 4), cat (16 + 16), cast and lay out (16 + 8) = 125.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from kernels.checks import check_image, check_integers, check_mask, check_mean_pixel
+from kernels.checks import check_floating_dtype, check_image, check_integers, check_mask, check_mean_pixel
+from kernels.launch import unsupported_dtype, use_triton
 
 UINT8_SCALE = 1 / 255
 """uint8 becomes [0, 1] by this product everywhere (255 gives exactly 1), so that all back ends agree to the bit."""
@@ -28,6 +31,9 @@ def fill_holes(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dtype:
     check_image("photo", photo_N3HW)
     check_mask(mask_N1HW, "photo", photo_N3HW)
     check_mean_pixel(mean_pixel, photo_N3HW)
+    check_floating_dtype(dtype)
+    if use_triton("fill_holes", photo_N3HW.device, unsupported_dtype(photo_N3HW.dtype, mask_N1HW.dtype, dtype)):
+        return fill_holes_op(photo_N3HW, mask_N1HW, mean_pixel, dtype)
     return fill_holes_reference(photo_N3HW, mask_N1HW, mean_pixel, dtype)
 
 
@@ -39,6 +45,9 @@ def fill_boxes(photo_N3HW: Tensor, boxes_NK4: Tensor, mean_pixel: Tensor, dtype:
     check_image("photo", photo_N3HW)
     check_integers("boxes", boxes_NK4, (photo_N3HW.shape[0], -1, 4), "photo", photo_N3HW)
     check_mean_pixel(mean_pixel, photo_N3HW)
+    check_floating_dtype(dtype)
+    if use_triton("fill_boxes", photo_N3HW.device, unsupported_dtype(photo_N3HW.dtype, dtype)):
+        return fill_boxes_op(photo_N3HW, boxes_NK4, mean_pixel, dtype)
     mask_N1HW = mask_of_boxes(boxes_NK4, photo_N3HW.shape[2], photo_N3HW.shape[3])
     return fill_holes_reference(photo_N3HW, mask_N1HW, mean_pixel, dtype)
 
@@ -67,3 +76,48 @@ def fill_holes_reference(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tens
     filled_N3HW = torch.where(hole_N1HW, mean_pixel.to(image_N3HW.dtype)[:, None, None], image_N3HW)
     holed_N4HW = torch.cat((filled_N3HW, hole_N1HW.to(filled_N3HW.dtype)), dim=1)
     return holed_N4HW.to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+@torch.library.custom_op("glcic::fill_holes", mutates_args=())
+def fill_holes_op(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dtype: torch.dtype) -> Tensor:
+    """`fill_holes` in Triton."""
+    from kernels.gpu.fill_holes import launch
+
+    holed_N4HW = _empty_holed(photo_N3HW, dtype)
+    launch(photo_N3HW, mask_N1HW, None, mean_pixel, holed_N4HW)
+    return holed_N4HW
+
+
+@torch.library.custom_op("glcic::fill_boxes", mutates_args=())
+def fill_boxes_op(photo_N3HW: Tensor, boxes_NK4: Tensor, mean_pixel: Tensor, dtype: torch.dtype) -> Tensor:
+    """`fill_boxes` in Triton."""
+    from kernels.gpu.fill_holes import launch
+
+    holed_N4HW = _empty_holed(photo_N3HW, dtype)
+    launch(photo_N3HW, None, boxes_NK4, mean_pixel, holed_N4HW)
+    return holed_N4HW
+
+
+def _empty_holed(photo_N3HW: Tensor, dtype: torch.dtype) -> Tensor:
+    batch, _, height, width = photo_N3HW.shape
+    return photo_N3HW.new_empty((batch, height, width, 4), dtype=dtype).permute(0, 3, 1, 2)
+
+
+def _fake_fill(photo_N3HW: Tensor, holes: Tensor, mean_pixel: Tensor, dtype: torch.dtype) -> Tensor:
+    return _empty_holed(photo_N3HW, dtype)
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.photo_dtype = inputs[0].dtype
+    ctx.save_for_backward(output)
+
+
+def _backward(ctx: Any, holed_grad: Tensor) -> tuple[Tensor | None, None, None, None]:
+    (holed_N4HW,) = ctx.saved_tensors
+    photo_grad = torch.where(holed_N4HW[:, 3:] != 0, 0, holed_grad[:, :3]).to(ctx.photo_dtype)
+    return photo_grad, None, None, None
+
+
+for op in (fill_holes_op, fill_boxes_op):
+    op.register_fake(_fake_fill)
+    op.register_autograd(_backward, setup_context=_setup_context)

@@ -15,8 +15,8 @@ import torch
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("auto", "triton", "reference")
-TRITON_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-"""The kernels compute in fp32; float64 (gradcheck) is the reference's business."""
+TRITON_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.uint8, torch.bool)
+"""What the kernels read and write. They compute in fp32: float64 (gradcheck) is the reference's business."""
 
 
 def _known(name: str, source: str) -> str:
@@ -31,52 +31,48 @@ _backend = _known(os.environ.get("ENGINE_KERNELS", "auto"), "ENGINE_KERNELS")
 def set_backend(name: str) -> None:
     """Choose `auto`, `triton` or `reference` for all kernels of this process; overrides ENGINE_KERNELS.
 
-    ValueError for another name, RuntimeError if `triton` cannot run on this machine.
+    ValueError for another name, or if `triton` cannot run on this machine.
     """
     global _backend
     _known(name, "the kernels' backend")
-    if name == "triton":
-        require_triton("cuda" if torch.cuda.is_available() else "cpu")
+    reason = missing_triton("cuda" if torch.cuda.is_available() else "cpu") if name == "triton" else None
+    if reason:
+        raise ValueError(f"the kernels' backend cannot be 'triton': {reason}")
     _backend = name
 
 
 def use_triton(op: str, device: torch.device, unsupported: str | None = None) -> bool:
     """Whether `op` runs as a Triton kernel on `device`. `unsupported` says why these arguments cannot, if they cannot.
 
-    RuntimeError or ValueError if `triton` was asked for and cannot be had; under `auto` the reference then runs, and
-    the reason is logged once.
+    ValueError if `triton` was asked for and cannot be had; under `auto` the reference then runs, and the reason is
+    logged once.
     """
-    if _backend == "reference":
+    if _backend == "reference" or (_backend == "auto" and device.type != "cuda"):
         return False
-    if _backend == "triton":
-        if unsupported:
-            raise ValueError(f"{op}: {unsupported}; the kernels' backend 'triton' cannot do that, 'auto' can")
-        if not torch.compiler.is_compiling():
-            require_triton(device.type)
-        return True
-    if device.type != "cuda":
-        return False
-    reason = unsupported or missing_triton(device.type)
+    # While compiling one cannot look for Triton; but on CUDA the compiler itself needs it.
+    reason = unsupported if torch.compiler.is_compiling() else unsupported or missing_triton(device.type)
+    if reason and _backend == "triton":
+        raise ValueError(f"{op}: the kernels' backend is 'triton', but {reason}")
     if reason and not torch.compiler.is_compiling():
         log_fallback(op, reason)
     return reason is None
 
 
-def require_triton(device_type: str) -> None:
-    """RuntimeError with the remedy if Triton kernels cannot run on tensors of `device_type`."""
-    if reason := missing_triton(device_type):
-        raise RuntimeError(f"the kernels' backend is 'triton', but {reason}")
+def unsupported_dtype(*dtypes: torch.dtype) -> str | None:
+    """Why the Triton kernels cannot take these dtypes, None if they can."""
+    wrong = [dtype for dtype in dtypes if dtype not in TRITON_DTYPES]
+    return f"its kernel computes in fp32 and takes no {wrong[0]}: choose 'auto' or 'reference'" if wrong else None
 
 
 @functools.cache
 def missing_triton(device_type: str) -> str | None:
     """Why Triton kernels cannot run on tensors of `device_type`, and the remedy; None if they can."""
     if importlib.util.find_spec("triton") is None:
-        return "triton is not installed: pip install 'triton>=3.6', or choose 'auto' or 'reference'"
+        return "it is not installed: pip install 'triton>=3.6', or choose 'auto' or 'reference'"
     if device_type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1":
         return None
     return (
-        f"the tensors are on {device_type!r}: move them to a CUDA device, choose 'auto' or 'reference', "
+        f"it does not run on {device_type!r} but on a CUDA device: choose 'auto' or 'reference', "
         "or set TRITON_INTERPRET=1 (slow, for tests)"
     )
 

@@ -5,6 +5,8 @@ Bytes moved per pixel, for bf16, a uint8 image, a one-byte mask and patches of a
 backward 40.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from kernels.checks import (
     check_same,
 )
 from kernels.fill_holes import to_unit_range
+from kernels.launch import unsupported_dtype, use_triton
 
 
 def paste_crop(
@@ -37,6 +40,9 @@ def paste_crop(
     check_mask(mask_N1HW, "generated", generated_N3HW)
     check_integers("centres", centres_N2, (generated_N3HW.shape[0], 2), "generated", generated_N3HW)
     check_patch_size(patch_size, *generated_N3HW.shape[2:])
+    unsupported = unsupported_dtype(generated_N3HW.dtype, image_N3HW.dtype, mask_N1HW.dtype)
+    if use_triton("paste_crop", generated_N3HW.device, unsupported):
+        return paste_crop_op(generated_N3HW, image_N3HW, mask_N1HW, centres_N2, patch_size)
     return paste_crop_reference(generated_N3HW, image_N3HW.detach(), mask_N1HW, centres_N2, patch_size)
 
 
@@ -67,3 +73,47 @@ def paste_crop_reference(
     image = to_unit_range(image_N3HW).to(generated_N3HW.dtype)
     completed_N3HW = torch.where(mask_N1HW != 0, generated_N3HW, image)
     return completed_N3HW, cut_patches(completed_N3HW, centres_N2, patch_size)
+
+
+@torch.library.custom_op("glcic::paste_crop", mutates_args=())
+def paste_crop_op(
+    generated_N3HW: Tensor, image_N3HW: Tensor, mask_N1HW: Tensor, centres_N2: Tensor, patch_size: int
+) -> tuple[Tensor, Tensor]:
+    """`paste_crop` in Triton."""
+    from kernels.gpu.paste_crop import forward
+
+    return forward(generated_N3HW, image_N3HW, mask_N1HW, centres_N2, patch_size)
+
+
+@torch.library.custom_op("glcic::paste_crop_backward", mutates_args=())
+def paste_crop_backward_op(
+    completed_grad: Tensor, patches_grad: Tensor, mask_N1HW: Tensor, centres_N2: Tensor
+) -> Tensor:
+    """The gradient of `generated_N3HW` in Triton."""
+    from kernels.gpu.paste_crop import backward
+
+    return backward(completed_grad, patches_grad, mask_N1HW, centres_N2)
+
+
+@paste_crop_op.register_fake
+def _(
+    generated_N3HW: Tensor, image_N3HW: Tensor, mask_N1HW: Tensor, centres_N2: Tensor, patch_size: int
+) -> tuple[Tensor, Tensor]:
+    patches_NPP3 = generated_N3HW.new_empty((generated_N3HW.shape[0], patch_size, patch_size, 3))
+    return torch.empty_like(generated_N3HW), patches_NPP3.permute(0, 3, 1, 2)
+
+
+@paste_crop_backward_op.register_fake
+def _(completed_grad: Tensor, patches_grad: Tensor, mask_N1HW: Tensor, centres_N2: Tensor) -> Tensor:
+    return torch.empty_like(completed_grad)
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(*inputs[2:4])
+
+
+def _backward(ctx: Any, completed_grad: Tensor, patches_grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+    return paste_crop_backward_op(completed_grad, patches_grad, *ctx.saved_tensors), None, None, None, None
+
+
+paste_crop_op.register_autograd(_backward, setup_context=_setup_context)
