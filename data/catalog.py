@@ -120,6 +120,10 @@ class Catalog:
         size_N2[lying_N] = size_N2[lying_N, ::-1]
         return size_N2
 
+    def stored_size(self, i: int) -> tuple[int, int]:
+        """(width, height) of photo `i` as its pixels are stored, before its EXIF orientation."""
+        return int(self.columns["width"][i]), int(self.columns["height"][i])
+
     def orientation(self, i: int) -> int:
         """EXIF orientation of photo `i`, 1..8."""
         return int(self.columns["orientation"][i])

@@ -18,6 +18,7 @@ def write(path: Path, columns: dict[str, NDArray[Any]], about: dict[str, Any]) -
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         save_file(columns, temporary, {"glcic_catalog": _VERSION, "about": json.dumps(about)})
+        temporary.chmod(0o644)  # save_file makes it unreadable for others
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)

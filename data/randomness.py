@@ -31,7 +31,7 @@ def key_of(*parts: int) -> int:
 
 def random_bits(key: int, ids_N: ArrayLike, draws: int) -> Bits:
     """64 random bits for each of `draws` draws of each sample: uint64 of shape (N, draws)."""
-    base_N = _mix(np.asarray(ids_N).astype(np.uint64) * np.uint64(_GOLDEN) + np.uint64(key))
+    base_N = _mix(np.asarray(ids_N).astype(np.uint64) * np.uint64(_GOLDEN) + np.uint64(key & _WORD))
     steps = np.arange(1, draws + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
     return _mix(base_N[..., None] + steps)
 

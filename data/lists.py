@@ -1,0 +1,27 @@
+"""The lists that data sets bring: one photo a line, then a number.
+
+Places365's `places365_train_standard.txt` has "/a/airfield/00000001.jpg 0" (the number is a class), CelebA's
+`list_eval_partition.txt` has "000001.jpg 0" (0 train, 1 validation, 2 test).
+"""
+
+from pathlib import Path
+
+from data.scan import sort_key
+
+
+def read_list(path: Path, number: int | None = None) -> list[str]:
+    """The names in a list, sorted as a catalog is; with `number`, only those whose line ends in it.
+
+    ValueError if there are none.
+    """
+    names = []
+    for line in path.read_text().splitlines():
+        name, _, value = line.strip().rpartition(" ")
+        if not name:  # no number on this line
+            name, value = value, ""
+        if name and (number is None or value == str(number)):
+            names.append(name.strip().lstrip("/"))
+    if not names:
+        wanted = "" if number is None else f" with the number {number}"
+        raise ValueError(f"{path} lists no photo{wanted}: it should have lines such as 'folder/photo.jpg 0'")
+    return sorted(names, key=sort_key)

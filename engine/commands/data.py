@@ -1,0 +1,194 @@
+"""engine-data: index, pack, measure and check folders of photographs."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from data.catalog import INDEX_NAME, Catalog, summary
+from data.checking import undecodable
+from data.entries import BadPhoto
+from data.lists import read_list
+from data.mean_pixel import mean_pixel
+from data.scan import walk
+from data.shards import Packing, pack
+
+console = Console(stderr=True)
+Folder = tyro.conf.Positional[Path]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """Read the headers of all photos of a folder (or tar shards) into one file that opens at once.
+
+    Run it again after photos were added, changed or removed: those that are as they were are not read again.
+    """
+
+    folder: Folder
+    """Folder of photographs at any depth, or of tar shards."""
+
+    out: Path | None = None
+    """The index file; by default photos.index in the folder, which training then uses when it is given the folder."""
+
+    list: Path | None = None
+    """Take only the photos that this file lists, such as places365_train_standard.txt or list_eval_partition.txt."""
+
+    number: int | None = None
+    """Of the list, take only the lines that end in this number (CelebA: 0 train, 1 validation, 2 test)."""
+
+    def run(self) -> None:
+        """Write the index and tell what is in it."""
+        _require_folder(self.folder)
+        if self.number is not None and self.list is None:
+            raise ValueError("--number chooses lines of a list: give the list with --list FILE")
+        out = self.out or self.folder / INDEX_NAME
+        known = Catalog.from_index(out) if out.exists() else None
+        if known and known.root != self.folder.resolve():
+            raise ValueError(f"{out} is the index of {known.root}: give another file with --out")
+        with _progress("counting photos", None) as step:
+            names = read_list(self.list, self.number) if self.list else None
+            count = len(names) if names is not None else sum(1 for _ in _told(walk(self.folder), step))
+        with _progress("reading headers", count) as step:
+            catalog = Catalog.scanned(self.folder, names, known, step)
+        if not len(catalog):
+            raise ValueError(
+                f"{self.folder} holds no usable photograph ({summary(catalog.bad) or 'and no image file'})"
+            )
+        catalog.save(out)
+        _tell_bad(catalog.bad)
+        print(f"{out}: {len(catalog)} photos, {len(catalog.bad)} left out")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """Decode every photo, and leave those that cannot be decoded out of the index."""
+
+    folder: Folder
+    """Folder with an index, or an index file. Without an index, one is made."""
+
+    threads: int = field(default_factory=_cores)
+    """Photos decoded at a time."""
+
+    def run(self) -> None:
+        """Rewrite the index and name what it leaves out."""
+        index = self.folder / INDEX_NAME if self.folder.is_dir() else self.folder
+        catalog = Catalog.open(self.folder)
+        with _progress("decoding", len(catalog)) as step:
+            found = undecodable(catalog, threads=self.threads, progress=step)
+        if len(found) == len(catalog):
+            raise ValueError(
+                f"none of the {len(catalog)} photos in {self.folder} can be decoded; the index is as it was"
+            )
+        catalog = catalog.without(found)
+        catalog.save(index)
+        _tell_bad(catalog.bad)
+        print(
+            f"{index}: {len(catalog)} photos decoded, {len(found)} could not be, {len(catalog.bad)} left out in all"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mean:
+    """Print the mean pixel, with which holes are filled, as JSON."""
+
+    folder: Folder
+    """Folder of photographs, of tar shards, or an index file."""
+
+    sample: int | None = None
+    """Measure so many photos chosen at random, and tell the standard error; by default all."""
+
+    seed: int = 0
+    """Which photos are chosen."""
+
+    threads: int = field(default_factory=_cores)
+    """Photos decoded at a time."""
+
+    def run(self) -> None:
+        """Print {"mean": [r, g, b], "standard_error": [...] or null, "photos": n} in [0, 1]."""
+        catalog = Catalog.open(self.folder)
+        photos = len(catalog) if self.sample is None else min(self.sample, len(catalog))
+        with _progress("measuring", photos) as step:
+            mean, error = mean_pixel(
+                catalog, sample=self.sample, seed=self.seed, threads=self.threads, step=lambda: step(1)
+            )
+        standard_error = None if error is None else error.tolist()
+        print(json.dumps({"mean": mean.tolist(), "standard_error": standard_error, "photos": photos}))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pack:
+    """Write the photos as WebDataset tar shards and index them. A packing that was stopped continues where it was."""
+
+    folder: Folder
+    """Folder of photographs, or an index file."""
+
+    out: Folder
+    """Folder for the shards."""
+
+    packing: Annotated[Packing, tyro.conf.arg(name="")] = field(default_factory=Packing)
+
+    threads: int = field(default_factory=_cores)
+    """Shards written at a time."""
+
+    def run(self) -> None:
+        """Write the shards and their index."""
+        catalog = Catalog.open(self.folder)
+        with _progress("packing", len(catalog)) as step:
+            bad = pack(catalog, self.out, self.packing, threads=self.threads, progress=step)
+        packed = Catalog.scanned(self.out)
+        packed.save(self.out / INDEX_NAME)
+        _tell_bad([*catalog.bad, *bad, *packed.bad])
+        print(f"{self.out}: {len(packed)} photos in {len(packed.shards)} shards, {len(bad)} left out")
+
+
+def _require_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: give the folder that holds the photographs")
+
+
+def _told(names: Iterator[str], step: Callable[[int], None]) -> Iterator[str]:
+    for name in names:
+        step(1)
+        yield name
+
+
+def _tell_bad(bad: list[BadPhoto]) -> None:
+    """Name every photo that is left out, on standard error: one line each, for people and for grep."""
+    for photo in bad:
+        console.print(f"left out: {photo.name}: {photo.reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A line with how much is done and how long the rest takes, if the output is a terminal."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def main() -> None:
+    """The command line."""
+    command = tyro.cli(Index | Pack | Mean | Check, prog="engine-data", description=__doc__)
+    try:
+        command.run()
+    except (ValueError, OSError) as error:
+        sys.exit(f"engine-data: {error}")
+    except KeyboardInterrupt:
+        sys.exit("engine-data: stopped; run it again to continue")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What the first kilobytes of a file say."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from data.headers import Unusable, is_complete, parse_header
+from tests.data.conftest import encoded, scene, with_orientation
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]),
+    st.sampled_from(["RGB", "L"]),
+)
+def test_sizes_are_those_that_pillow_reads(width: int, height: int, kind: str, mode: str) -> None:
+    data = encoded(np.zeros((height, width, 3), np.uint8), kind, mode)
+    header = parse_header(data)
+    assert (header.width, header.height, header.format) == (width, height, kind.lower())
+    assert is_complete(data, header)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation(orientation: int) -> None:
+    data = encoded(scene(0, 40, 30), exif=with_orientation(orientation), progressive=orientation % 2 == 0)
+    assert parse_header(data).orientation == orientation
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\0\xff\xff\xff\xff", b"nonsense", b"II*\0\x08\0\0\0\xff\xff"])
+def test_nonsense_instead_of_exif_means_upright(content: bytes) -> None:
+    jpeg = encoded(scene(0, 40, 30))
+    segment = b"Exif\0\0" + content
+    data = jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
+    assert parse_header(data)[1:4] == (40, 30, 1)
+
+
+def test_a_cut_file_is_told_from_a_whole_one_despite_its_preview() -> None:
+    preview = encoded(scene(1, 64, 48))  # its end is not the end of the photo
+    exif = with_orientation(1).tobytes() + preview
+    data = encoded(scene(0, 200, 150), exif=exif)
+    header = parse_header(data)
+    assert is_complete(data, header)
+    assert not is_complete(data[: len(data) * 3 // 4], header)
+
+
+def animation() -> bytes:
+    file = io.BytesIO()
+    frames = [Image.fromarray(scene(number, 50, 40)) for number in range(2)]
+    frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+JPEG = encoded(scene(0, 120, 90))
+FRAME = JPEG.index(b"\xff\xc0")
+DAMAGED = {
+    "empty": (b"", "empty"),
+    "text": (b"<html>not found</html>", "not an image"),
+    "zeros": (b"\0" * 5000, "not an image"),
+    "jpeg header cut": (JPEG[:100], "cut short"),
+    "png header cut": (encoded(scene(0, 50, 40), "PNG")[:20], "cut short"),
+    "huge": (JPEG[: FRAME + 5] + b"\xff\xff\xff\xff" + JPEG[FRAME + 9 :], "more than the limit"),
+    "no height": (JPEG[: FRAME + 5] + b"\0\0" + JPEG[FRAME + 7 :], "120x0"),
+    "cmyk": (encoded(scene(0, 50, 40), mode="CMYK"), "CMYK"),
+    "cmyk tiff": (encoded(scene(0, 50, 40), "TIFF", mode="CMYK"), "CMYK"),
+    "animated png": (animation(), "animation"),
+    "bad marker": (JPEG[:2] + b"\0\0" + JPEG[4:], "damaged"),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), DAMAGED.values(), ids=[*DAMAGED])
+def test_what_is_wrong_is_named(data: bytes, reason: str) -> None:
+    with pytest.raises(Unusable, match=reason):
+        parse_header(data)
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"GIF89a"]))
+def test_any_bytes_are_a_header_or_unusable(tail: bytes, head: bytes) -> None:
+    try:
+        header = parse_header(head + tail)
+    except Unusable:
+        return
+    assert header.width > 0
