@@ -46,7 +46,7 @@ def _adadelta_kernel(
     addresses_ptr,  # (4, tensors) int64: of each parameter, gradient, square_avg and acc_delta, all fp32
     sizes_ptr,  # (tensors,) int64: elements
     block_tensors_ptr,  # (programs,) int64: which tensor a program works on
-    block_starts_ptr,  # (programs,) int64: from which element on
+    block_numbers_ptr,  # (programs,) int64: on which of its blocks of BLOCK elements
     tensors,
     lr,
     rho,
@@ -57,7 +57,7 @@ def _adadelta_kernel(
     BLOCK: tl.constexpr,
 ):
     tensor = tl.load(block_tensors_ptr + tl.program_id(0))
-    start = tl.load(block_starts_ptr + tl.program_id(0))
+    start = tl.load(block_numbers_ptr + tl.program_id(0)) * BLOCK
     left = tl.load(sizes_ptr + tensor) - start
     param_ptr = _address(addresses_ptr, tensor, ALIGNED) + start
     grad_ptr = _address(addresses_ptr, tensors + tensor, ALIGNED) + start
@@ -93,9 +93,9 @@ def launch(
     with on_device_of(params[0]):
         stream = torch.cuda.current_stream().cuda_stream if device.type == "cuda" else 0
         address_table = _on_device(addresses, device, stream)
-        sizes, block_tensors, block_starts = _blocks(tuple(param.numel() for param in params), device, stream)
+        sizes, block_tensors, block_numbers = _blocks(tuple(param.numel() for param in params), device, stream)
         _adadelta_kernel[(len(block_tensors),)](
-            address_table, sizes, block_tensors, block_starts, len(params), lr, rho, 1 - rho, eps, weight_decay,
+            address_table, sizes, block_tensors, block_numbers, len(params), lr, rho, 1 - rho, eps, weight_decay,
             ALIGNED=all(address % 16 == 0 for address in addresses),
             BLOCK=BLOCK, num_warps=WARPS, enable_fp_fusion=False,
         )  # fmt: skip
@@ -111,8 +111,8 @@ def _on_device(numbers: tuple[int, ...], device: torch.device, stream: int) -> T
 
 @lru_cache(maxsize=16)
 def _blocks(sizes: tuple[int, ...], device: torch.device, stream: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Sizes, and for each program its tensor and first element."""
+    """Sizes, and for each program its tensor and which block of it."""
     counts = [triton.cdiv(size, BLOCK) for size in sizes]
     tensors = tuple(tensor for tensor, count in enumerate(counts) for _ in range(count))
-    starts = tuple(BLOCK * block for count in counts for block in range(count))
-    return _on_device(sizes, device, stream), _on_device(tensors, device, stream), _on_device(starts, device, stream)
+    numbers = tuple(number for count in counts for number in range(count))
+    return _on_device(sizes, device, stream), _on_device(tensors, device, stream), _on_device(numbers, device, stream)

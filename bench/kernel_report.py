@@ -1,0 +1,247 @@
+"""What the Triton kernels compile to, without a GPU: registers, shared memory, spills, access widths, instructions.
+
+    python -m bench.kernel_report            # sm_80, sm_90 and sm_120
+
+Each kernel goes through its real launch code with tensors of the training's shapes on the CPU; Triton then compiles
+exactly what it would have run, for a GPU that need not be there, and the launch itself is left out.
+"""
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CAPABILITIES = (80, 90, 120)
+BATCH, SIDE, PATCH = 96, 256, 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One way of calling a kernel, and what it must move."""
+
+    name: str
+    kernel: str
+    call: Callable[[], Any]
+    pixels: int
+    """Pixels (parameters, for Adadelta) that a program handles, a third of its elements."""
+    loads: float
+    """Bytes per pixel that come in 16-byte loads."""
+    stores: float
+    """Bytes per pixel that leave in 16-byte stores."""
+    total: float
+    """Bytes per pixel moved in all."""
+    narrow: dict[int, str] = field(default_factory=dict)
+    """Widths in bytes of the other accesses that are meant to be there, and what they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """What ptxas made of a kernel."""
+
+    name: str
+    threads: int
+    registers: int
+    spilled: int
+    shared: int
+    loads: Counter[int]
+    """Global loads per thread, by width in bytes."""
+    stores: Counter[int]
+    instructions: int
+    ptx: str
+
+
+class GpuThatIsNotThere:
+    """As much of a Triton driver as compiling takes."""
+
+    def __init__(self, capability: int) -> None:
+        self.capability = capability
+
+    def get_current_target(self) -> Any:
+        from triton.backends.compiler import GPUTarget
+
+        return GPUTarget("cuda", self.capability, 32)
+
+    def get_current_device(self) -> int:
+        return self.capability  # one cache of compiled kernels for each
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+
+@contextmanager
+def compiling_ahead(capability: int) -> Iterator[list[Compiled]]:
+    """Inside, a Triton launch only compiles, for `capability` (90 = sm_90); the list says what came out."""
+    from triton.runtime.driver import driver
+    from triton.runtime.jit import JITFunction
+
+    compiled: list[Compiled] = []
+    run, active = JITFunction.run, driver._active
+
+    def compile_only(self: Any, *args: Any, grid: Any, warmup: bool, **options: Any) -> None:
+        compiled.append(examine(run(self, *args, grid=grid, warmup=True, **options)))
+
+    JITFunction.run = compile_only
+    driver.set_active(GpuThatIsNotThere(capability))
+    try:
+        yield compiled
+    finally:
+        JITFunction.run, driver._active = run, active
+
+
+def examine(kernel: Any) -> Compiled:
+    """Read a compiled kernel's PTX, cubin and SASS with the tools of Triton's wheel."""
+    with TemporaryDirectory() as folder:
+        cubin = Path(folder) / "kernel.cubin"
+        cubin.write_bytes(kernel.asm["cubin"])
+        usage = nvidia_tool("cuobjdump", "-res-usage", cubin)
+        sass = nvidia_tool("nvdisasm", "-c", cubin)
+    used = {name: int(number) for name, number in re.findall(r"(REG|STACK|LOCAL):(\d+)", usage)}
+    ptx = kernel.asm["ptx"]
+    return Compiled(
+        name=kernel.metadata.name,
+        threads=32 * kernel.metadata.num_warps,
+        registers=used["REG"],
+        spilled=used["STACK"] + used["LOCAL"],
+        shared=kernel.metadata.shared,
+        loads=access_widths(ptx, "ld.global"),
+        stores=access_widths(ptx, "st.global"),
+        instructions=len(re.findall(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?!.*\bNOP\b)", sass, re.MULTILINE)),
+        ptx=ptx,
+    )
+
+
+def nvidia_tool(name: str, *arguments: str | Path) -> str:
+    import triton
+
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / name
+    return subprocess.run([tool, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def access_widths(ptx: str, operation: str) -> Counter[int]:
+    """How many accesses of each width in bytes the PTX has."""
+    found = re.findall(rf"\b{re.escape(operation)}[\w:.]*?(?:\.v(\d))?\.b(\d+)\s", ptx)
+    return Counter(int(vector or 1) * int(bits) // 8 for vector, bits in found)
+
+
+def cases() -> list[Case]:
+    """Every kernel on its aligned path, as training calls it: bf16, uint8 photos, bool masks, both memory layouts."""
+    planar = torch.zeros(BATCH, 3, SIDE, SIDE, dtype=torch.uint8)
+    interleaved = planar.contiguous(memory_format=torch.channels_last)
+    both = (("planar", planar), ("interleaved", interleaved))
+    return [
+        *(case for layout, photo in both for case in fill_cases(layout, photo)),
+        *(case for layout, photo in both for case in loss_cases(layout, photo)),
+        *(case for layout, photo in both for case in paste_cases(layout, photo)),
+        adadelta_case(),
+    ]
+
+
+def a_mask() -> Tensor:
+    return torch.zeros(BATCH, 1, SIDE, SIDE, dtype=torch.bool)
+
+
+def fill_cases(layout: str, photo: Tensor) -> list[Case]:
+    from kernels.gpu import fill_holes
+
+    boxes, mean = torch.zeros(BATCH, 1, 4, dtype=torch.int64), torch.zeros(3)
+    holed = torch.zeros(BATCH, SIDE, SIDE, 4, dtype=torch.bfloat16).permute(0, 3, 1, 2)
+    same: dict[str, Any] = {"kernel": "_fill_holes_kernel", "pixels": fill_holes.TILE, "stores": 8}
+    return [
+        Case(
+            name=f"fill_holes, {layout}", call=lambda: fill_holes.launch(photo, a_mask(), None, mean, holed),
+            loads=4, total=12, narrow={4: "mean pixel"}, **same,
+        ),
+        Case(
+            name=f"fill_boxes, {layout}", call=lambda: fill_holes.launch(photo, None, boxes, mean, holed),
+            loads=3, total=11, narrow={4: "mean pixel", 8: "boxes"}, **same,
+        ),
+    ]  # fmt: skip
+
+
+def loss_cases(layout: str, target: Tensor) -> list[Case]:
+    from kernels.gpu import masked_mse
+
+    completed, scalar = target.bfloat16(), torch.zeros(())
+    planar = layout == "planar"
+    same: dict[str, Any] = {"pixels": masked_mse.TILE // 3, "loads": 12 if planar else 9}
+    gather = {} if planar else {1: "mask, one byte for three elements"}
+    return [
+        Case(
+            name=f"masked_mse, {layout}", kernel="_masked_mse_forward_kernel", stores=0, total=10,
+            call=lambda: masked_mse.forward(completed, target, a_mask(), "hole_mean"),
+            narrow={4: "sum and count"} | gather, **same,
+        ),
+        Case(
+            name=f"masked_mse backward, {layout}", kernel="_masked_mse_backward_kernel", stores=6, total=16,
+            call=lambda: masked_mse.backward(scalar, scalar, completed, target, a_mask()),
+            narrow={4: "slope and the loss's gradient"} | gather, **same,
+        ),
+    ]  # fmt: skip
+
+
+def paste_cases(layout: str, image: Tensor) -> list[Case]:
+    from kernels.gpu import paste_crop
+
+    generated, centres = image.bfloat16(), torch.zeros(BATCH, 2, dtype=torch.int64)
+    patches = torch.zeros(BATCH, PATCH, PATCH, 3, dtype=torch.bfloat16).permute(0, 3, 1, 2)
+    planar = layout == "planar"
+    same: dict[str, Any] = {"pixels": paste_crop.TILE // 3, "stores": 6}
+    narrow = {2: "patch, at any column", 8: "centres"} | ({} if planar else {1: "mask, one byte for three elements"})
+    return [
+        Case(
+            name=f"paste_crop, {layout}", kernel="_paste_crop_forward_kernel", loads=12 if planar else 9, total=17.5,
+            call=lambda: paste_crop.forward(generated, image, a_mask(), centres, PATCH), narrow=narrow, **same,
+        ),
+        Case(
+            name=f"paste_crop backward, {layout}", kernel="_paste_crop_backward_kernel", loads=9 if planar else 6,
+            call=lambda: paste_crop.backward(generated, patches, a_mask(), centres), total=14.5, narrow=narrow, **same,
+        ),
+    ]  # fmt: skip
+
+
+def adadelta_case() -> Case:
+    from kernels.gpu import adadelta
+
+    tensors = [[torch.zeros(64, 4, 5, 5), torch.zeros(64)] for _ in range(4)]
+    return Case(
+        name="adadelta", kernel="_adadelta_kernel", call=lambda: adadelta.launch(*tensors, 1.0, 0.9, 1e-6, 0.0),
+        pixels=adadelta.BLOCK, loads=16, stores=12, total=28,
+        narrow={4: "the last block of a tensor", 8: "addresses and sizes"},
+    )  # fmt: skip
+
+
+def compile_case(case: Case, capability: int) -> Compiled:
+    """The kernel that `case` is about."""
+    with compiling_ahead(capability) as compiled:
+        case.call()
+    return next(kernel for kernel in compiled if kernel.name == case.kernel)
+
+
+def main() -> None:
+    print(
+        f"{'':34} {'sm':>4} {'regs':>5} {'shared':>7} {'spilled':>8} {'B/pixel':>8} {'instr/pixel':>12}  loads; stores"
+    )
+    for case in cases():
+        for capability in CAPABILITIES:
+            kernel = compile_case(case, capability)
+            widths = "; ".join(
+                " ".join(f"{count}x{width}B" for width, count in sorted(accesses.items(), reverse=True))
+                for accesses in (kernel.loads, kernel.stores)
+            )
+            per_pixel = kernel.instructions * kernel.threads / case.pixels
+            print(
+                f"{case.name:34} {capability:4} {kernel.registers:5} {kernel.shared:7} {kernel.spilled:8} "
+                f"{case.total:8} {per_pixel:12.0f}  {widths}"
+            )
+
+
+if __name__ == "__main__":
+    main()
