@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_photos import encoded, scene, with_orientation
 from PIL import Image
 
 from data.headers import Unusable, is_complete, parse_header
-from tests.data.conftest import encoded, scene, with_orientation
 
 
 @settings(max_examples=60)
@@ -79,7 +79,9 @@ def test_what_is_wrong_is_named(data: bytes, reason: str) -> None:
         parse_header(data)
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"GIF89a"]))
+@given(
+    st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
+)
 def test_any_bytes_are_a_header_or_unusable(tail: bytes, head: bytes) -> None:
     try:
         header = parse_header(head + tail)

@@ -60,7 +60,10 @@ def test_a_hole_depends_on_seed_stream_and_number_alone(kind: str) -> None:
     every_third = draw_holes(config, 4, 1, torch.arange(101, 120, 3), 256)
     assert torch.equal(whole.mask_N1HW[1::3], every_third.mask_N1HW)
     assert torch.equal(whole.centres_N2[1::3], every_third.centres_N2)
-    for other in (draw_holes(config, 5, 1, np.arange(100, 120), 256), draw_holes(config, 4, 2, np.arange(100, 120), 256)):
+    for other in (
+        draw_holes(config, 5, 1, np.arange(100, 120), 256),
+        draw_holes(config, 4, 2, np.arange(100, 120), 256),
+    ):
         assert not torch.equal(whole.mask_N1HW, other.mask_N1HW)
 
 
@@ -70,7 +73,9 @@ def test_strokes_differ_from_boxes_and_mixed_has_both() -> None:
         return bool(mask_HW.sum(dtype=torch.int64) == rows * columns)
 
     share = {
-        kind: np.mean([is_rectangle(m[0]) for m in draw_holes(HoleConfig(kind=kind), 0, 0, np.arange(200), 256).mask_N1HW])
+        kind: np.mean(
+            [is_rectangle(m[0]) for m in draw_holes(HoleConfig(kind=kind), 0, 0, np.arange(200), 256).mask_N1HW]
+        )
         for kind in KINDS
     }
     assert share["box"] == 1

@@ -29,7 +29,10 @@ def test_permute_mixes() -> None:
 def test_numbers_stay_what_they_are() -> None:
     """A checkpoint is continued with the same samples after any update: these values must not change."""
     assert key_of(1, 2, 3) == 3592312200069816221
-    assert random_bits(5, [0, 1], 2).tolist() == [[7687626429108956431, 9893497053500765580], [18074882946671919669, 1952936728445087881]]
+    assert random_bits(5, [0, 1], 2).tolist() == [
+        [7687626429108956431, 9893497053500765580],
+        [18074882946671919669, 1952936728445087881],
+    ]
     assert permute(np.arange(10), 10, 3).tolist() == [3, 9, 1, 7, 8, 4, 2, 5, 6, 0]
 
 

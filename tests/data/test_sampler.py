@@ -77,5 +77,5 @@ def test_samples_stay_what_they_are() -> None:
 
 
 def test_shorter_edge_below_the_crop_is_refused() -> None:
-    with pytest.raises(ValueError, match="200..384 does not fit crop_size 256"):
+    with pytest.raises(ValueError, match=r"200\.\.384 does not fit crop_size 256"):
         CropSampler(catalog_of([(300, 300)]), 0, 256, (200, 384))

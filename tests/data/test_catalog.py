@@ -1,0 +1,176 @@
+"""Catalogs of folders, shards and index files."""
+
+import os
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_photos import encoded, scene, write_photos
+from PIL import Image, ImageOps
+
+from data.catalog import INDEX_NAME, Catalog
+from data.entries import OWN_FILE, Entry, columns_of, joined, without
+from data.headers import Unusable
+from data.lists import read_list
+
+
+def same(first: Catalog, second: Catalog) -> bool:
+    return (
+        first.columns.keys() == second.columns.keys()
+        and all(np.array_equal(first.columns[key], second.columns[key]) for key in first.columns)
+        and (first.shards, first.bad) == (second.shards, second.bad)
+    )
+
+
+def test_a_folder_of_any_depth(photo_folder: Path) -> None:
+    catalog = Catalog.open(photo_folder)
+    files = sorted(path for path in photo_folder.rglob("*") if path.is_file())
+    assert [catalog.name(i) for i in range(len(catalog))] == [str(path.relative_to(photo_folder)) for path in files]
+    for i, path in enumerate(files):
+        assert catalog.read(i) == path.read_bytes()
+        assert catalog.size(i) == ImageOps.exif_transpose(Image.open(path)).size
+        assert catalog.stored_size(i) == Image.open(path).size
+
+
+def test_shards_hold_what_the_files_held(photo_folder: Path, tmp_path: Path) -> None:
+    files = Catalog.open(photo_folder)
+    long_folder = "very-long-folder-name-" * 8  # beyond the 100 characters of a plain tar header
+    for number, photos in enumerate(np.array_split(np.arange(len(files)), 3)):
+        with tarfile.open(tmp_path / f"{number}.tar", "w") as archive:
+            for i in photos.tolist():
+                archive.add(photo_folder / files.name(i), f"{long_folder}/{files.name(i)}")
+    shards = Catalog.open(tmp_path)
+    assert len(shards) == len(files)
+    for i in range(len(files)):
+        assert shards.read(i) == files.read(i)
+        assert shards.size(i) == files.size(i)
+        assert shards.name(i).endswith(files.name(i))
+        assert ".tar/" in shards.name(i)
+
+
+def test_an_index_is_the_catalog_and_travels_as_a_path(photo_folder: Path, tmp_path: Path) -> None:
+    catalog = Catalog.open(photo_folder)
+    catalog.save(tmp_path / "elsewhere.index")
+    opened = Catalog.open(tmp_path / "elsewhere.index")
+    assert same(catalog, opened)
+    assert opened.root == photo_folder.resolve()
+    sent = pickle.dumps(opened)
+    assert len(sent) < 2000
+    assert same(pickle.loads(sent), opened)
+    assert pickle.loads(sent).read(3) == catalog.read(3)
+    assert same(pickle.loads(pickle.dumps(catalog)), catalog)
+
+
+def test_an_index_in_its_folder_moves_with_it(tmp_path: Path) -> None:
+    write_photos(tmp_path / "before", 3)
+    catalog = Catalog.open(tmp_path / "before")
+    catalog.save(tmp_path / "before" / INDEX_NAME)
+    (tmp_path / "before").rename(tmp_path / "after")
+    moved = Catalog.open(tmp_path / "after")
+    assert moved.index is not None
+    assert moved.read(2) == (tmp_path / "after" / moved.name(2)).read_bytes()
+
+
+def test_a_second_scan_reads_only_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photos(tmp_path, 8)
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    with tarfile.open(tmp_path / "m.tar", "w") as archive:
+        archive.add(tmp_path / "0" / "00000.jpg", "a.jpg")
+        archive.add(tmp_path / "broken.jpg", "b.jpg")
+    first = Catalog.scanned(tmp_path)
+    (tmp_path / "0" / "00000.jpg").unlink()
+    (tmp_path / "1" / "00001.jpg").write_bytes(encoded(scene(0, 99, 77)))
+    os.utime(tmp_path / "1" / "00001.jpg", ns=(1, 1))
+    (tmp_path / "0" / "a-new.jpg").write_bytes(encoded(scene(0, 55, 66)))
+    read: list[str] = []
+    from data import scan
+
+    examine = scan._examine
+
+    def counted(descriptor: int, place: Entry) -> scan.Found:
+        read.append(place.name)
+        return examine(descriptor, place)
+
+    monkeypatch.setattr(scan, "_examine", counted)
+    again = Catalog.scanned(tmp_path, known=first)
+    assert sorted(read) == ["0/a-new.jpg", "1/00001.jpg"]
+    assert same(again, Catalog.scanned(tmp_path))
+    assert len(again.bad) == 2
+
+
+def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
+    write_photos(tmp_path, 2)
+    (tmp_path / "page.jpg").write_text("<html>")
+    (tmp_path / "icon.png").write_bytes(encoded(scene(0, 16, 16), "PNG"))
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "list.txt").write_text("not looked at")
+    (tmp_path / "._0.jpg").write_text("a resource fork")
+    (tmp_path / "cut.tar").write_bytes(b"no tar file")
+    catalog = Catalog.open(tmp_path)
+    assert len(catalog) == 2
+    assert {photo.name: photo.reason.split(":")[0] for photo in catalog.bad} == {
+        "page.jpg": "not an image",
+        "icon.png": "16x16 pixels",
+        "gone.jpg": "cannot be read",
+        "cut.tar": "no readable tar file",
+    }
+
+
+def test_linked_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
+    write_photos(tmp_path / "real", 2)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "set" / "circle").symlink_to(tmp_path / "set")
+    assert len(Catalog.open(tmp_path / "set")) == 2
+
+
+def test_errors_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="missing does not exist: give a folder"):
+        Catalog.open(tmp_path / "missing")
+    with pytest.raises(ValueError, match="no usable photograph"):
+        Catalog.open(tmp_path)
+    for content in (b"", b"x" * 100, (2).to_bytes(8, "little") + b"{}", (3).to_bytes(8, "little") + b"[0]"):
+        (tmp_path / "photo.jpg").write_bytes(content)
+        with pytest.raises(ValueError, match="engine-data index"):
+            Catalog.open(tmp_path / "photo.jpg")
+
+
+def test_photos_that_went_away_are_unusable(tmp_path: Path) -> None:
+    write_photos(tmp_path / "files", 2)
+    catalog = Catalog.open(tmp_path / "files")
+    (tmp_path / "files" / catalog.name(0)).unlink()
+    with pytest.raises(Unusable, match="cannot be read"):
+        catalog.read(0)
+    shard = tmp_path / "shard.tar"
+    with tarfile.open(shard, "w") as archive:
+        archive.add(tmp_path / "files" / catalog.name(1), "a.jpg")
+    packed = Catalog.scanned(tmp_path, ["shard.tar"])
+    os.truncate(shard, 1000)
+    with pytest.raises(Unusable, match="cut short"):
+        packed.read(0)
+
+
+def test_columns_join_and_lose_rows() -> None:
+    entries = [Entry("ä" * i, OWN_FILE, i, 2 * i, 3, 4, 1, i) for i in range(7)]
+    whole = columns_of(entries)
+    parts = joined([columns_of(entries[:3]), columns_of([]), columns_of(entries[3:])])
+    assert all(np.array_equal(whole[key], parts[key]) for key in whole)
+    less = without(whole, [0, 4])
+    assert all(np.array_equal(less[key], columns_of(entries[1:4] + entries[5:])[key]) for key in whole)
+
+
+@pytest.mark.parametrize(
+    ("lines", "number", "names"),
+    [
+        ("/b/2.jpg 1\n/a/1.jpg 0\n", None, ["a/1.jpg", "b/2.jpg"]),  # Places365
+        ("1.jpg 0\n2.jpg 1\n3.jpg 10\n", 1, ["2.jpg"]),  # CelebA
+        ("only names.jpg 3\nb.jpg\n\n", None, ["b.jpg", "only names.jpg"]),
+    ],
+)
+def test_lists(tmp_path: Path, lines: str, number: int | None, names: list[str]) -> None:
+    (tmp_path / "list.txt").write_text(lines)
+    assert read_list(tmp_path / "list.txt", number) == names
+    with pytest.raises(ValueError, match="lists no photo with the number 99"):
+        read_list(tmp_path / "list.txt", 99)
