@@ -45,7 +45,7 @@ def check_mask(mask: Tensor, image_name: str, image: Tensor) -> None:
     expected = (image.shape[0], 1, *image.shape[2:])
     if mask.shape != expected:
         raise ValueError(
-            f"mask has shape {tuple(mask.shape)}; for {image_name} of {tuple(image.shape)} it is {expected}"
+            f"mask has shape {tuple(mask.shape)}; for {image_name} of shape {tuple(image.shape)} it must be {expected}"
         )
     if mask.dtype not in MASK_DTYPES and not mask.is_floating_point():
         raise ValueError(f"mask has dtype {mask.dtype}; it must be bool, or uint8 or floating of 0 and 1")

@@ -1,0 +1,191 @@
+"""The kernels' plain versions: against arithmetic by hand, fp64 gradients, torch.compile; and bad arguments."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+import kernels
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernels.launch._backend", "reference")
+    torch.manual_seed(0)
+
+
+def image(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.rand(shape, dtype=dtype)
+
+
+def test_fill_holes_by_hand() -> None:
+    photo = torch.tensor([[0, 51], [102, 255]], dtype=torch.uint8).expand(1, 3, 2, 2)
+    mask = torch.tensor([[[[False, True], [False, False]]]])
+    holed = kernels.fill_holes(photo, mask, torch.tensor([0.25, 0.5, 0.75]))
+    known = torch.tensor([[0.0, 0.2], [0.4, 1.0]])
+    for channel, fill in enumerate((0.25, 0.5, 0.75)):
+        wanted = known.clone()
+        wanted[0, 1] = fill
+        torch.testing.assert_close(holed[0, channel], wanted)
+    assert holed[0, 3].tolist() == [[0, 1], [0, 0]]
+    assert holed[0, :3, 1, 1].eq(1).all(), "255 is 1 exactly"
+    assert holed.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_boxes_by_hand() -> None:
+    boxes = torch.tensor([[[0, 1, 2, 3], [3, 3, 9, 9], [2, 0, 2, 4], [0, 0, 0, 0]]])
+    mask = kernels.mask_of_boxes(boxes, 4, 4)
+    assert mask[0, 0].int().tolist() == [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    photo, mean_pixel = image(1, 3, 4, 4), torch.rand(3)
+    by_mask = kernels.fill_holes(photo, mask, mean_pixel, torch.float16)
+    assert torch.equal(kernels.fill_boxes(photo, boxes, mean_pixel, torch.float16), by_mask)
+
+
+def test_masked_mse_by_hand() -> None:
+    target = torch.full((1, 3, 1, 2), 51, dtype=torch.uint8)  # 0.2
+    completed = torch.tensor([0.7, 0.4]).expand(1, 3, 1, 2)
+    mask = torch.tensor([[[[1.0, 0.0]]]])
+    for reduction, wanted in (("sum", 0.75), ("hole_mean", 0.25), ("all_mean", 0.125)):
+        assert kernels.masked_mse(completed, target, mask, reduction).item() == pytest.approx(wanted)
+
+
+def test_masked_mse_of_an_empty_mask() -> None:
+    completed = image(2, 3, 4, 5).requires_grad_()
+    loss = kernels.masked_mse(completed, image(2, 3, 4, 5), torch.zeros(2, 1, 4, 5))
+    loss.backward()
+    assert loss == 0
+    assert completed.grad is not None
+    assert not completed.grad.any()
+
+
+def test_masked_mse_adds_in_fp32() -> None:
+    completed = torch.ones(1, 3, 64, 64, dtype=torch.bfloat16)
+    loss = kernels.masked_mse(completed, torch.zeros_like(completed), torch.ones(1, 1, 64, 64), "sum")
+    assert loss.dtype == torch.float32
+    assert loss == 3 * 64 * 64  # bf16 would stop at 256
+
+
+def test_paste_crop_by_hand() -> None:
+    generated, known = image(1, 3, 5, 6), torch.full((1, 3, 5, 6), 255, dtype=torch.uint8)
+    mask = torch.zeros(1, 1, 5, 6, dtype=torch.bool)
+    mask[..., 2, 3] = True
+    completed, patches = kernels.paste_crop(generated, known, mask, torch.tensor([[2, 3]]), 3)
+    assert torch.equal(completed[..., 2, 3], generated[..., 2, 3])
+    assert completed.ne(1).sum() == 3
+    assert torch.equal(patches, completed[:, :, 1:4, 2:5])
+
+
+@given(
+    height=st.integers(1, 9), width=st.integers(1, 9), size=st.integers(1, 9),
+    y=st.integers(-20, 20), x=st.integers(-20, 20), dtype=st.sampled_from([torch.int32, torch.int64]),
+)  # fmt: skip
+@settings(deadline=None, max_examples=60)
+def test_patches_stay_inside(height: int, width: int, size: int, y: int, x: int, dtype: torch.dtype) -> None:
+    size = min(size, height, width)
+    centres = torch.tensor([[y, x]], dtype=dtype)
+    ((top, left),) = kernels.patch_corners(centres, size, height, width).tolist()
+    assert 0 <= top <= height - size
+    assert 0 <= left <= width - size
+    if size // 2 <= y <= height - (size + 1) // 2:
+        assert top == y - size // 2
+    picture = torch.arange(3 * height * width, dtype=torch.uint8).view(1, 3, height, width)
+    patch = kernels.cut_patches(picture, centres, size)
+    assert patch.dtype == torch.uint8
+    assert torch.equal(patch, picture[:, :, top : top + size, left : left + size])
+
+
+def test_gradients_in_fp64() -> None:
+    generated = image(2, 3, 4, 5, dtype=torch.float64).requires_grad_()
+    target, mask = image(2, 3, 4, 5, dtype=torch.float64), torch.rand(2, 1, 4, 5) < 0.5
+    centres, mean_pixel = torch.tensor([[0, 4], [3, 2]]), torch.rand(3)
+    for reduction in ("hole_mean", "all_mean", "sum"):
+        assert torch.autograd.gradcheck(lambda x, r=reduction: kernels.masked_mse(x, target, mask, r), generated)
+    assert torch.autograd.gradcheck(lambda x: kernels.paste_crop(x, target, mask, centres, 3), generated)
+    assert torch.autograd.gradcheck(lambda x: kernels.fill_holes(x, mask, mean_pixel, torch.float64), generated)
+
+
+def test_under_compile() -> None:
+    photo, mask, mean_pixel = (
+        torch.randint(0, 256, (2, 3, 8, 12), dtype=torch.uint8),
+        torch.rand(2, 1, 8, 12) < 0.5,
+        torch.rand(3),
+    )
+    boxes, centres = torch.tensor([[[1, 2, 5, 9]], [[0, 0, 0, 0]]]), torch.tensor([[0, 3], [8, 11]])
+
+    def step(generated: Tensor) -> Tensor:
+        holed = kernels.fill_holes(photo, mask.float(), mean_pixel) + kernels.fill_boxes(photo, boxes, mean_pixel)
+        completed, patches = kernels.paste_crop(generated * holed[:, :3], photo, mask, centres, 4)
+        real = kernels.cut_patches(photo, centres, 4)
+        return kernels.masked_mse(completed, photo, mask) + (patches - real / 255).square().mean()
+
+    generated = image(2, 3, 8, 12).requires_grad_()
+    compiled = torch.compile(step, fullgraph=True)(generated)
+    torch.testing.assert_close(compiled, step(generated))
+    (got,), (wanted,) = (torch.autograd.grad(loss, generated) for loss in (compiled, step(generated)))
+    torch.testing.assert_close(got, wanted)
+
+
+def test_adadelta_is_torchs() -> None:
+    params = [[torch.nn.Parameter(torch.ones(3, 2)), torch.nn.Parameter(torch.ones(4))] for _ in range(2)]
+    ours, theirs = kernels.Adadelta(params[0], lr=0.5), torch.optim.Adadelta(params[1], lr=0.5)
+    for _ in range(3):
+        for mine, other in zip(*params, strict=True):
+            mine.grad = torch.randn_like(mine)
+            other.grad = mine.grad.clone()
+        assert ours.step(lambda: 7) == 7
+        theirs.step()
+    for mine, other in zip(*params, strict=True):
+        assert torch.equal(mine, other)
+    assert ours.state_dict()["param_groups"] == theirs.state_dict()["param_groups"]
+    assert ours.state_dict()["state"][0].keys() == theirs.state_dict()["state"][0].keys()
+
+
+GOOD: dict[str, Any] = {
+    "photo": torch.zeros(2, 3, 4, 6, dtype=torch.uint8),
+    "image": torch.zeros(2, 3, 4, 6),
+    "mask": torch.zeros(2, 1, 4, 6),
+    "mean": torch.zeros(3),
+    "boxes": torch.zeros(2, 1, 4, dtype=torch.int64),
+    "centres": torch.zeros(2, 2, dtype=torch.int64),
+    "size": 3,
+    "dtype": torch.float32,
+    "reduction": "sum",
+}
+CALLS = {
+    "fill_holes": lambda a: kernels.fill_holes(a["photo"], a["mask"], a["mean"], a["dtype"]),
+    "fill_boxes": lambda a: kernels.fill_boxes(a["photo"], a["boxes"], a["mean"], a["dtype"]),
+    "masked_mse": lambda a: kernels.masked_mse(a["image"], a["photo"], a["mask"], a["reduction"]),
+    "paste_crop": lambda a: kernels.paste_crop(a["image"], a["photo"], a["mask"], a["centres"], a["size"]),
+    "cut_patches": lambda a: kernels.cut_patches(a["image"], a["centres"], a["size"]),
+}
+
+
+@pytest.mark.parametrize(("call", "name", "value", "message"), [
+    ("fill_holes", "photo", torch.zeros(3, 4, 6), r"photo has shape \(3, 4, 6\)"),
+    ("fill_holes", "photo", torch.zeros(2, 4, 4, 6), "photo has shape"),
+    ("fill_holes", "photo", torch.zeros(2, 3, 4, 6).int(), "photo has dtype torch.int32"),
+    ("fill_holes", "mask", torch.zeros(2, 1, 6, 4), r"mask has shape .* must be \(2, 1, 4, 6\)"),
+    ("fill_holes", "mask", torch.zeros(2, 1, 4, 6).int(), "mask has dtype torch.int32"),
+    ("fill_holes", "mask", torch.full((2, 1, 4, 6), 255).byte(), "mask has the value 255"),
+    ("masked_mse", "mask", torch.full((2, 1, 4, 6), 0.5), "mask has the value 0.5"),
+    ("paste_crop", "mask", torch.full((2, 1, 4, 6), float("nan")), "mask has the value nan"),
+    ("fill_holes", "mask", torch.zeros(2, 1, 4, 6, device="meta"), "mask is on meta, photo on cpu"),
+    ("fill_holes", "mean", torch.zeros(3).double(), "mean_pixel is torch.float64"),
+    ("fill_boxes", "boxes", torch.zeros(2, 4).long(), r"boxes is torch.int64 of shape \(2, 4\)"),
+    ("fill_boxes", "boxes", torch.zeros(2, 1, 4), "boxes is torch.float32"),
+    ("fill_boxes", "dtype", torch.uint8, "dtype is torch.uint8"),
+    ("masked_mse", "image", torch.zeros(2, 3, 4, 6).byte(), "completed has dtype torch.uint8"),
+    ("masked_mse", "photo", torch.zeros(2, 3, 4, 5), "target has shape .* completed"),
+    ("masked_mse", "reduction", "mean", "reduction is 'mean'"),
+    ("paste_crop", "image", torch.zeros(2, 3, 4, 6).byte(), "generated has dtype torch.uint8"),
+    ("paste_crop", "centres", torch.zeros(3, 2).long(), "centres is torch.int64 of shape"),
+    ("paste_crop", "size", 5, "patch_size is 5; for images of 4x6 it must be 1 to 4"),
+    ("cut_patches", "size", 0, "patch_size is 0"),
+])  # fmt: skip
+def test_bad_arguments_are_named(call: str, name: str, value: Any, message: str) -> None:
+    CALLS[call](GOOD)
+    with pytest.raises(ValueError, match=message):
+        CALLS[call](GOOD | {name: value})

@@ -1,0 +1,267 @@
+"""Every Triton kernel equals its plain reference: on a CUDA device, or on the CPU in Triton's interpreter.
+
+    TRITON_INTERPRET=1 ENGINE_KERNELS=triton python -m pytest tests/kernels/triton_cases.py
+
+`test_interpreter.py` runs it so; `bench/test_kernels.py` runs it on a GPU.
+"""
+
+import os
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+import kernels
+from kernels.adadelta import adadelta_op
+from kernels.fill_holes import fill_boxes_op, fill_holes_op, fill_holes_reference
+from kernels.masked_mse import REDUCTIONS, masked_mse_op, masked_mse_reference
+from kernels.paste_crop import paste_crop_op, paste_crop_reference
+
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+
+SIZES = [
+    (1, 1, 1),  # one pixel
+    (7, 3, 5),  # odd sides and batch
+    (1, 16, 16),  # a multiple of 16 pixels: uint8 RGB read as words
+    (2, 40, 67),  # several tiles, not a power of two
+]
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "planar": lambda image: image.contiguous(),
+    "interleaved": lambda image: image.contiguous(memory_format=torch.channels_last),
+    "crop": lambda image: torch.nn.functional.pad(image, (3, 2, 1, 2)).permute(0, 2, 3, 1).contiguous()[
+        :, 1:-2, 3:-2
+    ].permute(0, 3, 1, 2),
+    "transposed": lambda image: image.transpose(2, 3).contiguous().transpose(2, 3),
+}  # fmt: skip
+TOLERANCE = {
+    torch.float32: {"rtol": 1e-5, "atol": 1e-7},
+    torch.float16: {"rtol": 2**-10, "atol": 2**-24},
+    torch.bfloat16: {"rtol": 2**-7, "atol": 2**-24},  # the interpreter cuts where the GPU rounds
+}
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def a_photo(size: tuple[int, int, int], layout: str = "planar", dtype: torch.dtype = torch.uint8) -> Tensor:
+    batch, height, width = size
+    photo = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
+    return LAYOUTS[layout](photo if dtype == torch.uint8 else (photo / 255).to(dtype)).to(DEVICE)
+
+
+def a_mask(size: tuple[int, int, int], kind: str, dtype: torch.dtype = torch.bool) -> Tensor:
+    batch, height, width = size
+    mask = torch.rand(batch, 1, height, width) < {"random": 0.4, "none": -1, "all": 2}[kind]
+    return mask.to(DEVICE, dtype)
+
+
+def assert_close(got: Tensor, wanted: Tensor) -> None:
+    torch.testing.assert_close(got, wanted, **TOLERANCE[wanted.dtype])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("size", SIZES)
+def test_fill_holes(size: tuple[int, int, int], layout: str) -> None:
+    mean_pixel = torch.rand(3, device=DEVICE)
+    for kind, mask_dtype, photo_dtype, dtype in [
+        ("random", torch.bool, torch.uint8, torch.float32),
+        ("random", torch.uint8, torch.uint8, torch.bfloat16),
+        ("none", torch.float32, torch.bfloat16, torch.float16),
+        ("all", torch.bool, torch.float32, torch.float32),
+    ]:
+        photo, mask = a_photo(size, layout, photo_dtype), a_mask(size, kind, mask_dtype)
+        holed = kernels.fill_holes(photo, mask, mean_pixel, dtype)
+        wanted = fill_holes_reference(photo, mask, mean_pixel, dtype)
+        assert holed.dtype == dtype
+        assert holed.is_contiguous(memory_format=torch.channels_last)
+        assert_close(holed, wanted)
+        if dtype != torch.bfloat16:
+            assert torch.equal(holed, wanted)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("size", SIZES)
+def test_fill_boxes(size: tuple[int, int, int], layout: str) -> None:
+    photo, mean_pixel = a_photo(size, layout), torch.rand(3, device=DEVICE)
+    boxes = torch.randint(-3, max(size) + 3, (size[0], 3, 4), device=DEVICE)
+    mask = kernels.mask_of_boxes(boxes, *size[1:])
+    holed = kernels.fill_boxes(photo, boxes, mean_pixel)
+    assert torch.equal(holed, fill_holes_reference(photo, mask, mean_pixel, torch.float32))
+    no_boxes = torch.zeros(size[0], 0, 4, dtype=torch.int32, device=DEVICE)
+    assert not kernels.fill_boxes(photo, no_boxes, mean_pixel)[:, 3].any()
+
+
+def test_fill_holes_gradient() -> None:
+    photo = a_photo((2, 5, 7), dtype=torch.float32).requires_grad_()
+    mask, mean_pixel = a_mask((2, 5, 7), "random"), torch.rand(3, device=DEVICE)
+    weight = torch.rand(2, 4, 5, 7, device=DEVICE)
+    (got,) = torch.autograd.grad((kernels.fill_holes(photo, mask, mean_pixel) * weight).sum(), photo)
+    wanted_of = fill_holes_reference(photo, mask, mean_pixel, torch.float32)
+    assert torch.equal(got, torch.autograd.grad((wanted_of * weight).sum(), photo)[0])
+
+
+@pytest.mark.parametrize(("completed_layout", "target_layout"), [
+    ("planar", "planar"), ("interleaved", "interleaved"), ("interleaved", "planar"),
+    ("crop", "transposed"),
+])  # fmt: skip
+@pytest.mark.parametrize("size", SIZES)
+def test_masked_mse(size: tuple[int, int, int], completed_layout: str, target_layout: str) -> None:
+    for reduction, dtype, target_dtype, kind in [
+        ("hole_mean", torch.float32, torch.uint8, "random"),
+        ("all_mean", torch.bfloat16, torch.uint8, "all"),
+        ("sum", torch.float16, torch.float32, "random"),
+        ("hole_mean", torch.float32, torch.bfloat16, "none"),
+    ]:
+        completed = a_photo(size, completed_layout, dtype).requires_grad_()
+        target, mask = a_photo(size, target_layout, target_dtype), a_mask(size, kind)
+        loss = kernels.masked_mse(completed, target, mask, reduction)
+        wanted = masked_mse_reference(completed, target, mask, reduction)
+        assert loss.dtype == torch.float32
+        assert_close(loss, wanted)
+        (grad,) = torch.autograd.grad(3 * loss, completed)
+        assert grad.dtype == dtype
+        assert_close(grad, torch.autograd.grad(3 * wanted, completed)[0])
+        if kind == "none":
+            assert loss == 0
+            assert not grad.any()
+
+
+def test_masked_mse_ignores_what_lies_outside_the_mask() -> None:
+    completed, mask = a_photo((2, 6, 9), dtype=torch.float32), a_mask((2, 6, 9), "random")
+    target = a_photo((2, 6, 9), dtype=torch.float32)
+    wanted = kernels.masked_mse(completed, target, mask)
+    spoilt = completed.masked_fill(~mask, float("nan")).requires_grad_()
+    loss = kernels.masked_mse(spoilt, target, mask)
+    assert torch.equal(loss, wanted)
+    assert torch.autograd.grad(loss, spoilt)[0].isfinite().all()
+
+
+def test_masked_mse_adds_up_many_tiles() -> None:
+    from kernels.gpu.masked_mse import _masked_mse_reduce_kernel
+
+    sums, counts = torch.rand(50, device=DEVICE), torch.randint(0, 4096, (50,), dtype=torch.int32, device=DEVICE)
+    loss, slope = torch.empty((), device=DEVICE), torch.empty((), device=DEVICE)
+    _masked_mse_reduce_kernel[(1,)](sums, counts, loss, slope, 50, 1, REDUCTION="hole_mean", BLOCK=16)
+    torch.testing.assert_close(loss, sums.sum() / counts.sum())
+    torch.testing.assert_close(slope, 2 / counts.sum())
+
+
+@pytest.mark.parametrize(("generated_layout", "image_layout"), [
+    ("planar", "planar"), ("interleaved", "interleaved"), ("interleaved", "planar"), ("crop", "transposed"),
+])  # fmt: skip
+@pytest.mark.parametrize("size", SIZES)
+def test_paste_crop(size: tuple[int, int, int], generated_layout: str, image_layout: str) -> None:
+    batch, height, width = size
+    for dtype, image_dtype, kind in [
+        (torch.float32, torch.uint8, "random"),
+        (torch.bfloat16, torch.float32, "all"),
+        (torch.float16, torch.uint8, "none"),
+    ]:
+        generated = a_photo(size, generated_layout, dtype).requires_grad_()
+        image, mask = a_photo(size, image_layout, image_dtype), a_mask(size, kind)
+        centres = torch.randint(-2, height + width, (batch, 2), device=DEVICE)
+        patch_size = (min(height, width) + 1) // 2
+        got = kernels.paste_crop(generated, image, mask, centres, patch_size)
+        wanted = paste_crop_reference(generated, image, mask, centres, patch_size)
+        weights = [torch.rand_like(result) for result in wanted]
+        for result, expected in zip(got, wanted, strict=True):
+            assert_close(result, expected)
+        (grad,) = torch.autograd.grad(got, generated, weights)
+        assert_close(grad, torch.autograd.grad(wanted, generated, weights)[0])
+
+
+def test_paste_crop_gradient_of_one_result_alone() -> None:
+    generated = a_photo((2, 9, 12), "interleaved", torch.float32).requires_grad_()
+    arguments = (a_photo((2, 9, 12)), a_mask((2, 9, 12), "random"), torch.tensor([[0, 3], [8, 11]], device=DEVICE), 4)
+    for chosen in (0, 1):
+        got, wanted = (f(generated, *arguments)[chosen].sum() for f in (kernels.paste_crop, paste_crop_reference))
+        assert torch.equal(torch.autograd.grad(got, generated)[0], torch.autograd.grad(wanted, generated)[0])
+
+
+def parameters() -> list[torch.nn.Parameter]:
+    torch.manual_seed(1)
+    tensors = [torch.randn(shape) for shape in [(3,), (5, 3, 3, 3), (1,), (40, 60)]]
+    tensors[1] = tensors[1].contiguous(memory_format=torch.channels_last)
+    return [torch.nn.Parameter(tensor.to(DEVICE)) for tensor in tensors]
+
+
+def steps(optimiser: torch.optim.Optimizer, params: list[torch.nn.Parameter], seeds: range) -> None:
+    for seed in seeds:
+        torch.manual_seed(seed)
+        for param in params:  # contiguous gradients for channels-last parameters, and unaligned ones
+            param.grad = torch.randn(param.numel() + 1).to(DEVICE)[1:].view(param.shape)
+        optimiser.step()
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+def test_adadelta_continues_torch_and_is_continued_by_it(weight_decay: float) -> None:
+    wanted_params, first, second = parameters(), parameters(), parameters()
+    wanted = torch.optim.Adadelta(wanted_params, weight_decay=weight_decay, foreach=True)
+    steps(wanted, wanted_params, range(6))
+    for make, other in [(kernels.Adadelta, torch.optim.Adadelta), (torch.optim.Adadelta, kernels.Adadelta)]:
+        optimiser = make(first, weight_decay=weight_decay)
+        steps(optimiser, first, range(3))
+        for param, source in zip(second, first, strict=True):
+            param.data.copy_(source.data)
+        continued = other(second)
+        continued.load_state_dict(optimiser.state_dict())
+        steps(continued, second, range(3, 6))
+        for got, expected in zip(second, wanted_params, strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+            assert continued.state[got]["step"] == 6
+            for name in ("square_avg", "acc_delta"):
+                state = continued.state[got][name]
+                torch.testing.assert_close(state, wanted.state[expected][name], rtol=1e-5, atol=1e-9)
+        first, second = parameters(), parameters()
+
+
+def test_adadelta_lays_out_a_state_from_elsewhere() -> None:
+    param = torch.nn.Parameter(torch.randn(4, 3, 3, 3, device=DEVICE))
+    optimiser = kernels.Adadelta([param])
+    steps(optimiser, [param], range(1))
+    before = optimiser.state[param]["square_avg"].clone()
+    param.data = param.data.contiguous(memory_format=torch.channels_last)
+    param.grad = torch.zeros_like(param)
+    optimiser.step()
+    torch.testing.assert_close(optimiser.state[param]["square_avg"], 0.9 * before)
+
+
+def test_under_compile() -> None:
+    photo, mask, mean_pixel = a_photo((2, 8, 12)), a_mask((2, 8, 12), "random"), torch.rand(3, device=DEVICE)
+    centres = torch.tensor([[0, 3], [8, 11]], device=DEVICE)
+
+    def step(generated: Tensor) -> Tensor:
+        holed = kernels.fill_holes(photo, mask, mean_pixel)
+        completed, patches = kernels.paste_crop(generated * holed[:, :3], photo, mask, centres, 4)
+        return kernels.masked_mse(completed, photo, mask) + patches.square().mean()
+
+    generated = torch.rand(2, 3, 8, 12, device=DEVICE).requires_grad_()
+    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")(generated)
+    torch.testing.assert_close(compiled, step(generated))
+    (got,), (wanted,) = (torch.autograd.grad(loss, generated) for loss in (compiled, step(generated)))
+    torch.testing.assert_close(got, wanted)
+
+
+def test_opcheck() -> None:
+    photo, mask, mean_pixel = a_photo((2, 4, 6)), a_mask((2, 4, 6), "random"), torch.rand(3, device=DEVICE)
+    generated = a_photo((2, 4, 6), "interleaved", torch.float32).requires_grad_()
+    centres = torch.tensor([[0, 3], [3, 5]], device=DEVICE)
+    torch.library.opcheck(fill_holes_op, (generated, mask, mean_pixel, torch.bfloat16))
+    torch.library.opcheck(fill_boxes_op, (photo, torch.ones(2, 1, 4, device=DEVICE).long(), mean_pixel, torch.float32))
+    torch.library.opcheck(masked_mse_op, (generated, photo, mask, REDUCTIONS[0]))
+    torch.library.opcheck(paste_crop_op, (generated, photo, mask, centres, 2))
+    tensors = [[torch.rand(5, device=DEVICE), torch.rand(3, 2, device=DEVICE)] for _ in range(4)]
+    torch.library.opcheck(adadelta_op, (*tensors, 1.0, 0.9, 1e-6, 0.0))
+
+
+def test_what_the_kernels_cannot_do_is_refused() -> None:
+    generated, mask = a_photo((1, 2, 2), dtype=torch.float64), a_mask((1, 2, 2), "all")
+    with pytest.raises(ValueError, match=r"masked_mse: .*'triton'.*float64"):
+        kernels.masked_mse(generated, generated, mask)
+    param = torch.nn.Parameter(torch.ones(2, dtype=torch.bfloat16, device=DEVICE))
+    param.grad = torch.ones_like(param)
+    with pytest.raises(ValueError, match=r"Adadelta: .*bfloat16"):
+        kernels.Adadelta([param]).step()
