@@ -9,7 +9,7 @@ implementations that round it). Where a hole touches the photo's border, the cor
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -29,13 +29,10 @@ CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 CELL = 8
 """Side in pixels of the cells that `components` works on."""
 
-SWEEPS = 24
-"""Relaxations on each scale of `harmonic`."""
-
-RADIUS = 0.99
-"""Spectral radius that the relaxations' weights are made for. Against a direct solve, on holes of 30 to 280 px with
-border values of +-100 grey levels: error 0.04 to 0.24 levels rms, 1.0 at most (plain Jacobi: 0.22 to 0.62, 2.5);
-0.98 and 0.995 are worse on noise or on smooth values."""
+SWEEPS, RADIUS, CYCLES = 4, 0.9, 2
+"""Relaxations in a row, the spectral radius that their weights are made for, and V-cycles on each scale. Against a
+direct solve, on holes of 30 to 280 px with border values of +-100 grey levels: error at most 0.19 levels, 0.04 rms;
+without V-cycles up to 6 and 1.7, for 24 sweeps. 0.15 s for 300x300, 0.55 s for 600x600 (two busy cores)."""
 
 
 def join(
@@ -70,31 +67,83 @@ def poisson_correction(difference_HW3: Floats, known_HW: Mask, hole_HW: Mask) ->
 def harmonic(values_HW3: Floats, known_HW: Mask, wanted_HW: Mask) -> Floats:
     """`values_HW3` where known, and where wanted the function with zero Laplacian that meets them.
 
-    Coarse to fine: solved at half the size, brought up, and relaxed.
+    Full multigrid: solved at half the size, brought up, relaxed, and its residual corrected by V-cycles.
     """
-    weight_HW = known_HW.astype(np.float32)
-    height, width = known_HW.shape
     estimate_HW3 = np.zeros_like(values_HW3)
-    if min(height, width) > 2 and wanted_HW.any():
-        size = ((width + 1) // 2, (height + 1) // 2)
-        half_weight = cv2.resize(weight_HW, size, interpolation=cv2.INTER_AREA)
-        half_values = cv2.resize(values_HW3 * weight_HW[..., None], size, interpolation=cv2.INTER_AREA)
-        half_known = half_weight > 1e-6
-        half_values = half_values / np.maximum(half_weight, 1e-6)[..., None]
-        half_wanted = (cv2.resize(wanted_HW.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0) & ~half_known
-        half = harmonic(half_values, half_known, half_wanted)
-        estimate_HW3 = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR)
+    if min(known_HW.shape) > 2 and wanted_HW.any():
+        weight_HW1 = known_HW.astype(np.float32)[..., None]
+        half_weight_HW1 = half_sum(weight_HW1)
+        half_values_HW3 = half_sum(values_HW3 * weight_HW1) / np.maximum(half_weight_HW1, 1)
+        half_HW3 = harmonic(half_values_HW3, *half_grids(known_HW, wanted_HW))
+        estimate_HW3 = double(half_HW3, known_HW.shape)
     solution_HW3 = np.where(known_HW[..., None], values_HW3, estimate_HW3).astype(np.float32)
-    inside_HW1 = (known_HW | wanted_HW).astype(np.float32)[..., None]
-    move_HW1 = wanted_HW[..., None]
-    neighbours_HW1 = np.maximum(neighbour_sum(inside_HW1), 1)
-    previous_HW3, omega = solution_HW3, 1.0
-    for sweep in range(SWEEPS):  # Jacobi with Chebyshev's weights
-        mean_HW3 = neighbour_sum(solution_HW3 * inside_HW1) / neighbours_HW1
-        following_HW3 = np.where(move_HW1, omega * (mean_HW3 - previous_HW3) + previous_HW3, solution_HW3)
-        previous_HW3, solution_HW3 = solution_HW3, following_HW3
-        omega = 1 / (1 - RADIUS**2 / 2) if sweep == 0 else 1 / (1 - RADIUS**2 * omega / 4)
+    grid = Grid.of(known_HW, wanted_HW)
+    solution_HW3 = grid.relax(solution_HW3, 0)
+    for _ in range(CYCLES):
+        solution_HW3 = solution_HW3 + correction(grid, grid.residual(solution_HW3, 0))
     return solution_HW3
+
+
+def correction(grid: "Grid", residual_HW3: Floats) -> Floats:
+    """One V-cycle for what to add to a solution with this residual; 0 where known."""
+    error_HW3 = grid.relax(np.zeros_like(residual_HW3), residual_HW3)
+    if min(grid.known_HW.shape) > 2:
+        half = Grid.of(*half_grids(grid.known_HW, grid.wanted_HW))
+        half_HW3 = correction(half, half_sum(grid.residual(error_HW3, residual_HW3)))
+        error_HW3 = error_HW3 + double(half_HW3, grid.known_HW.shape) * grid.wanted_HW[..., None]
+        error_HW3 = grid.relax(error_HW3, residual_HW3)
+    return error_HW3
+
+
+class Grid(NamedTuple):
+    """The pixels of one scale: which have given values, which are solved for, and how many neighbours those have."""
+
+    known_HW: Mask
+    wanted_HW: Mask
+    inside_HW1: Floats
+    neighbours_HW1: Floats
+
+    @classmethod
+    def of(cls, known_HW: Mask, wanted_HW: Mask) -> Self:
+        inside_HW1 = (known_HW | wanted_HW).astype(np.float32)[..., None]
+        return cls(known_HW, wanted_HW, inside_HW1, np.maximum(neighbour_sum(inside_HW1), 1))
+
+    def residual(self, solution_HW3: Floats, source_HW3: Floats | int) -> Floats:
+        """What is missing from neighbours * solution - sum of neighbours = source, where wanted."""
+        missing_HW3 = source_HW3 - self.neighbours_HW1 * solution_HW3 + neighbour_sum(solution_HW3 * self.inside_HW1)
+        return missing_HW3 * self.wanted_HW[..., None]
+
+    def relax(self, solution_HW3: Floats, source_HW3: Floats | int) -> Floats:
+        """Jacobi sweeps with Chebyshev's weights."""
+        move_HW1 = self.wanted_HW[..., None]
+        previous_HW3, omega = solution_HW3, 1.0
+        for sweep in range(SWEEPS):
+            mean_HW3 = (neighbour_sum(solution_HW3 * self.inside_HW1) + source_HW3) / self.neighbours_HW1
+            following_HW3 = np.where(move_HW1, omega * (mean_HW3 - previous_HW3) + previous_HW3, solution_HW3)
+            previous_HW3, solution_HW3 = solution_HW3, following_HW3
+            omega = 1 / (1 - RADIUS**2 / 2) if sweep == 0 else 1 / (1 - RADIUS**2 * omega / 4)
+        return solution_HW3
+
+
+def half_grids(known_HW: Mask, wanted_HW: Mask) -> tuple[Mask, Mask]:
+    """The same at half the size (rounded up): known where any of four pixels is, else wanted where any is."""
+    half_known_HW = half_sum(known_HW.astype(np.float32)[..., None])[..., 0] > 0
+    half_wanted_HW = half_sum(wanted_HW.astype(np.float32)[..., None])[..., 0] > 0
+    return half_known_HW, half_wanted_HW & ~half_known_HW
+
+
+def half_sum(values_HWC: Floats) -> Floats:
+    """The sum of each 2x2 pixels; a last odd row or column counts alone."""
+    ends = [(0, side % 2) for side in values_HWC.shape[:2]]
+    even_HWC = np.pad(values_HWC, (*ends, (0, 0))) if any(end for _, end in ends) else values_HWC
+    pairs_HWC = even_HWC[::2] + even_HWC[1::2]
+    return pairs_HWC[:, ::2] + pairs_HWC[:, 1::2]
+
+
+def double(half_HWC: Floats, size: tuple[int, int]) -> Floats:
+    """Twice the size, interpolated, cut to `size`."""
+    doubled = cv2.resize(half_HWC, (2 * half_HWC.shape[1], 2 * half_HWC.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return doubled.reshape(2 * half_HWC.shape[0], 2 * half_HWC.shape[1], -1)[: size[0], : size[1]]
 
 
 def neighbour_sum(values_HWC: Floats) -> Floats:

@@ -221,6 +221,8 @@ def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
     if photo.alpha_HW is not None and container == "JPEG":
         raise ValueError("the photo has an alpha channel and JPEG holds none; write a .png, .tif or .webp")
     samples_HWC = with_alpha(as_grey(pixels_HW3) if photo.grey else pixels_HW3, photo.alpha_HW)
+    if bits == 16 and samples_HWC.shape[2] == 2:
+        samples_HWC = samples_HWC[..., [0, 0, 0, 1]]  # no reader has 16-bit grey with alpha; colour holds the same
     same = container == photo.container
     if container == "TIFF":
         kept = photo.carried if same else tiff_tags(photo)
@@ -249,9 +251,7 @@ def with_alpha(samples_HWC: Pixels, alpha_HW: Pixels | None) -> Pixels:
 
 
 def encode_16_bit_png(samples_HWC: Pixels) -> bytes:
-    """A PNG of 16-bit colour; grey with alpha becomes colour with alpha of the same values."""
-    if samples_HWC.shape[2] == 2:
-        samples_HWC = samples_HWC[..., [0, 0, 0, 1]]
+    """A PNG of 16-bit colour, with or without alpha."""
     order = cv2.COLOR_RGBA2BGRA if samples_HWC.shape[2] == 4 else cv2.COLOR_RGB2BGR
     return cv2.imencode(".png", cv2.cvtColor(samples_HWC, order))[1].tobytes()
 
@@ -260,7 +260,8 @@ def encode_with_pillow(photo: Photo, samples_HWC: Pixels, container: str) -> byt
     """A JPEG, PNG or WebP, and the metadata of a WebP or of a JPEG that was none before."""
     options = dict(photo.compression if container == photo.container else NEW_COMPRESSION.get(container, {}))
     if container == "WEBP" or (container == "JPEG" and photo.container != "JPEG"):
-        metadata = {"exif": photo.exif, "icc_profile": photo.icc, "xmp": photo.xmp, "dpi": photo.dpi}
+        exif = jpeg.EXIF_HEAD + photo.exif if photo.exif else None
+        metadata = {"exif": exif, "icc_profile": photo.icc, "xmp": photo.xmp, "dpi": photo.dpi}
         options |= {name: value for name, value in metadata.items() if value}
     encoded = BytesIO()
     samples = samples_HWC[..., 0] if samples_HWC.shape[2] == 1 else samples_HWC

@@ -7,8 +7,10 @@ For a hole of 64 / 128 / 256 / 512 px that is 2.4 / 2.1 / 1.8 / 1.5 times fewer 
 
 A second use of the explicit zeros: oneDNN computes an output beside its own padding in another order of summation than
 one further in, so that a padded window and the full frame differ in the last bit. Unpadded convolutions (and the
-transposed ones as 2x2 convolutions with a pixel shuffle) have one order, whatever the window's place and size: measured
-bit-identical on AVX-512 with oneDNN 3.12 for regions of at least MIN_REGION on each side.
+transposed ones as 2x2 convolutions with a pixel shuffle) have one order, whatever the window's place, size and batch:
+measured bit-identical on AVX-512 with oneDNN 3.12 in fp32, channels-last, for base widths of 16 and more and regions of
+at least MIN_REGION on each side. With fewer channels (the `demo` preset has 8), oneDNN's choice of kernel depends on
+the size now and then, and the last bit with it.
 """
 
 from functools import lru_cache
@@ -47,6 +49,9 @@ class Margins(NamedTuple):
         """`image_NCHW` without the margins."""
         bottom, right = -self.bottom or None, -self.right or None  # from the end: exporters need no size for that
         return image_NCHW[:, :, self.top : bottom, self.left : right]
+
+
+NO_MARGINS = Margins()
 
 
 class AxisStep(NamedTuple):
@@ -115,13 +120,13 @@ class WindowNetwork(nn.Module):
             if isinstance(block.conv, nn.ConvTranspose2d):
                 block.conv = as_pixel_shuffle(block.conv)
 
-    def forward(self, holed_N4HW: Tensor, margins: Margins = Margins()) -> Tensor:  # noqa: B008
+    def forward(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         height, width = holed_N4HW.shape[2:]
         rows = plan_axis(height, margins.top, margins.bottom)
-        return self.run(holed_N4HW, rows, plan_axis(width, margins.left, margins.right))
+        return self.run(holed_N4HW, rows, plan_axis(width, margins.left, margins.right), margins)
 
-    def run(self, holed_N4HW: Tensor, rows: AxisPlan, columns: AxisPlan) -> Tensor:
-        """The layers one after the other."""
+    def run(self, holed_N4HW: Tensor, rows: AxisPlan, columns: AxisPlan, margins: Margins) -> Tensor:
+        """The layers one after the other; `margins` is what they take off in all."""
         x = self.network.normalise_input(Margins(*rows.cut, *columns.cut).cut(holed_N4HW))
         for block, layer, row, column in zip(
             self.network.blocks, COMPLETION_LAYERS, rows.steps[:-1], columns.steps[:-1], strict=True
@@ -131,11 +136,13 @@ class WindowNetwork(nn.Module):
             x = unpadded(block.conv, layer, x, row, column)
             x = torch.relu_(block.norm(x)) if block.norm_first else block.norm(torch.relu_(x))
         x = unpadded(self.network.to_rgb, LAYERS[-1], x, rows.steps[-1], columns.steps[-1])
-        if self.network.spec.output == "sigmoid":
+        filled_N3HW = margins.cut(holed_N4HW[:, :3])
+        if self.network.spec.output != "clip":
+            x = self.network.add_to_fill(x, filled_N3HW)
             # torch.sigmoid rounds the odd values at the end of a chunk differently from the vectorised ones; exp and
             # the division do not, and the result must not depend on a pixel's place.
             return torch.reciprocal(torch.exp(-x) + 1)
-        return self.network.to_unit_range(x)
+        return self.network.to_unit_range(x, filled_N3HW)
 
 
 class InteriorNetwork(WindowNetwork):
@@ -148,7 +155,7 @@ class InteriorNetwork(WindowNetwork):
     def forward(self, holed_N4HW: Tensor) -> Tensor:  # type: ignore[override]
         halo = self.network.spec.halo
         plan = plan_axis(2 * halo + STRIDE, halo, halo)
-        return self.run(holed_N4HW, plan, plan)
+        return self.run(holed_N4HW, plan, plan, Margins(halo, halo, halo, halo))
 
 
 def unpadded(conv: nn.Conv2d, layer: Layer, x: Tensor, row: AxisStep, column: AxisStep) -> Tensor:

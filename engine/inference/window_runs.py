@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.inference.mask import Mask
 from engine.inference.photo import Pixels
 from engine.inference.runtimes import Runtime
-from engine.inference.windows import Box, Window, plan_windows, whole_photo
+from engine.inference.windows import Box, Window, plan_windows, smallest_window, whole_photo
 from engine.networks import CompletionSpec
 from kernels import fill_holes
 
@@ -53,8 +53,8 @@ class WindowRunner:
             except (MemoryError, RuntimeError) as error:
                 if full_frame or not is_out_of_memory(error):
                     raise
-                log.warning("%s ran out of memory with %d pixels; trying half", self.runtime.device, limit)
-                limit //= 2
+                log.warning("%s ran out of memory with %d pixels; trying less", self.runtime.device, limit)
+                limit = max(limit // 2, smallest_window(self.halo)) if limit > smallest_window(self.halo) else 0
                 if self.runtime.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue

@@ -5,6 +5,7 @@ a *window* is the region with its halo, clipped at the photo's borders. All are 
 have been rounded up to STRIDE.
 """
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -59,24 +60,33 @@ def whole_photo(height: int, width: int) -> Window:
 
 
 def plan_windows(mask_HW: NDArray[np.bool_], halo: int, max_pixels: int) -> list[Window]:
-    """The windows for `mask_HW`, none of more than `max_pixels`, in reading order. ValueError if none is so small."""
+    """The windows for `mask_HW`, none of more than `max_pixels`, in reading order. ValueError if none is so small.
+
+    A photo narrower than MIN_REGION is one window if it fits, and only otherwise several, equal to it to rounding.
+    """
     height, width = (round_up(side) for side in mask_HW.shape)
+    if min(height, width) < MIN_REGION and height * width <= max_pixels:
+        return [whole_photo(*mask_HW.shape)]
     max_side = largest_region_side(halo, max_pixels)
     boxes = merge_boxes(hole_tiles(mask_HW, max_side), halo, max_pixels)
-    regions = {grow(box, height, width, max_side) for box in boxes}
+    regions = {grow(box, height, width) for box in boxes}
     return [with_halo(region, height, width, halo) for region in sorted(regions)]
+
+
+def smallest_window(halo: int) -> int:
+    """Pixels of the smallest window of a large photo."""
+    return (MIN_REGION + 2 * halo) ** 2
 
 
 def largest_region_side(halo: int, max_pixels: int) -> int:
     """Side of the largest square region whose window has at most `max_pixels`."""
-    side = int(max_pixels**0.5) - 2 * halo
-    if side < MIN_REGION:
-        smallest = (MIN_REGION + 2 * halo) ** 2
+    smallest = smallest_window(halo)
+    if max_pixels < smallest:
         raise ValueError(
             f"the memory limit allows windows of {max_pixels} pixels; the smallest that gives the right result has "
-            f"{smallest}: raise the limit {smallest / max(max_pixels, 1):.1f} times"
+            f"{smallest}: raise the limit (--memory) {math.ceil(10 * smallest / max(max_pixels, 1)) / 10} times"
         )
-    return side // REGION_STEP * REGION_STEP
+    return (int(max_pixels**0.5) - 2 * halo) // REGION_STEP * REGION_STEP
 
 
 def hole_tiles(mask_HW: NDArray[np.bool_], max_side: int) -> list[Box]:
@@ -154,7 +164,7 @@ def axis_outputs(side: int, halo: int) -> tuple[int, ...]:
     return tuple(multiply_adds(side + 2 * halo, halo, halo))
 
 
-def grow(box: Box, height: int, width: int, max_side: int) -> Box:
+def grow(box: Box, height: int, width: int) -> Box:
     """The box with sides of a multiple of REGION_STEP and at least MIN_REGION, moved to lie in the photo."""
     top, bottom = grow_side(box[0], box[2], height)
     left, right = grow_side(box[1], box[3], width)

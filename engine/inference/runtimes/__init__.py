@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from engine.inference.window_network import Margins
+from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import CompletionNetwork
 
 RUNTIMES = ("torch",)
@@ -25,7 +25,7 @@ class Runtime(Protocol):
     max_batch_pixels: int
     """N * H * W that one call can take within the memory limit."""
 
-    def run(self, holed_N4HW: Tensor, margins: Margins = Margins()) -> Tensor:  # noqa: B008
+    def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         """`generated_N3HW` for fp32 `holed_N4HW`, RGB in [0, 1], fp32, with `margins` cut off.
 
         With margins of the spec's halo, or 0 where the photo itself ends, what is left equals the whole photo's result.

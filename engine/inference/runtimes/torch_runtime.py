@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.inference.export import fold_batch_norm
-from engine.inference.window_network import Margins, WindowNetwork
+from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork
 from engine.networks import STRIDE, CompletionNetwork
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -40,7 +40,7 @@ class TorchRuntime:
         self.max_batch_pixels = (memory or free_memory(self.device) // 2) // bytes_per_pixel
 
     @torch.inference_mode()
-    def run(self, holed_N4HW: Tensor, margins: Margins = Margins()) -> Tensor:  # noqa: B008
+    def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         holed_N4HW = holed_N4HW.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         return self.network(holed_N4HW, margins).float()
 

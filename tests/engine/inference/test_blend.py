@@ -1,0 +1,111 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import spsolve
+
+from engine.inference.blend import CELL, CROSS, components, feather_weight, harmonic, join
+from engine.inference.mask import widen
+
+
+def solve_directly(values_HW3, known_HW, wanted_HW):
+    """`harmonic` by a sparse direct solver: each wanted pixel is the mean of its neighbours that are known or wanted."""
+    height, width = wanted_HW.shape
+    number = np.full((height, width), -1)
+    number[wanted_HW] = np.arange(wanted_HW.sum())
+    rows, columns, entries, right = [], [], [], np.zeros((wanted_HW.sum(), 3))
+    for row, (y, x) in enumerate(np.argwhere(wanted_HW)):
+        neighbours = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+        neighbours = [n for n in neighbours if 0 <= n[0] < height and 0 <= n[1] < width]
+        neighbours = [n for n in neighbours if known_HW[n] or wanted_HW[n]]
+        rows.append(row), columns.append(row), entries.append(float(len(neighbours)))
+        for n in neighbours:
+            if wanted_HW[n]:
+                rows.append(row), columns.append(number[n]), entries.append(-1.0)
+            else:
+                right[row] += values_HW3[n]
+    solved_HW3 = values_HW3.astype(float)
+    solved_HW3[wanted_HW] = spsolve(csr_matrix((entries, (rows, columns))), right)
+    return solved_HW3
+
+
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [((40, 50), (5, 35, 5, 45)), ((60, 61), (1, 59, 0, 61)), ((90, 33), (10, 90, 3, 30)), ((80, 80), (0, 70, 0, 70))],
+)
+def test_correction_is_the_solution_of_laplaces_equation(size, box):
+    """Also for holes at one, two and three borders of the photo. Values are grey levels."""
+    wanted_HW = np.zeros(size, bool)
+    wanted_HW[box[0] : box[1], box[2] : box[3]] = True
+    wanted_HW[size[0] // 2, box[2] : box[2] + 3] = False  # a known notch
+    known_HW = widen(wanted_HW, 1) & ~wanted_HW
+    values_HW3 = np.random.default_rng(0).normal(0, 30, (*size, 3)).astype(np.float32)
+    error = (harmonic(values_HW3, known_HW, wanted_HW) - solve_directly(values_HW3, known_HW, wanted_HW))[wanted_HW]
+    assert np.sqrt((error**2).mean()) < 0.3
+    assert abs(error).max() < 2
+
+
+def scene():
+    """A smooth photo, and a completion that is right but for its brightness."""
+    y, x = np.mgrid[0:90, 0:120]
+    photo_HW3 = np.stack((y, x, 100 + 20 * np.sin(x / 9) * np.cos(y / 7)), axis=2).clip(0, 255).astype(np.uint8)
+    return photo_HW3, (photo_HW3.astype(np.float32) + 25) / 255
+
+
+@pytest.mark.parametrize("box", [(20, 25, 31, 40), (20, 25, 30, 41), (0, 0, 30, 30), (60, 90, 30, 30), (0, 30, 90, 20)])
+def test_poisson_removes_a_difference_of_brightness(box):
+    """Odd and even holes, inside and at the borders: cloning a photo onto itself gives the photo, not a shifted one."""
+    photo_HW3, brighter_HW3 = scene()
+    hole_HW = np.zeros(photo_HW3.shape[:2], bool)
+    hole_HW[box[0] : box[0] + box[2], box[1] : box[1] + box[3]] = True
+    joined_HW3 = join(photo_HW3, brighter_HW3, hole_HW, hole_HW, "poisson", 0)
+    assert abs(joined_HW3.astype(int) - photo_HW3)[hole_HW].max() <= 1
+
+
+def test_poisson_agrees_with_opencvs_cloning():
+    """The paper's post-processing through cv2, with the centre that puts the hole where it belongs."""
+    photo_HW3, _ = scene()
+    completed_HW3 = cv2.GaussianBlur(photo_HW3[:, ::-1], (9, 9), 3)
+    hole_HW = np.zeros(photo_HW3.shape[:2], bool)
+    hole_HW[22:61, 30:77] = True
+    destination_HW3 = cv2.inpaint(photo_HW3, hole_HW.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+    # cv2 solves inside its mask's bounding box without its outermost pixels, and places that box's centre.
+    grown_HW = cv2.dilate(hole_HW.astype(np.uint8) * 255, np.ones((3, 3), np.uint8))
+    x, y, width, height = cv2.boundingRect(grown_HW)
+    centre = (x + width // 2, y + height // 2)
+    cloned_HW3 = cv2.seamlessClone(completed_HW3, destination_HW3, grown_HW, centre, cv2.NORMAL_CLONE)
+    joined_HW3 = join(photo_HW3, completed_HW3.astype(np.float32) / 255, hole_HW, hole_HW, "poisson", 0)
+    difference = abs(joined_HW3.astype(int) - cloned_HW3)[hole_HW]
+    assert difference.mean() < 3
+    shifted = abs(np.roll(joined_HW3, 1, axis=1).astype(int) - cloned_HW3)[hole_HW]
+    assert difference.mean() < shifted.mean()
+
+
+def test_feather_falls_to_the_photo():
+    mask_HW = np.zeros((20, 20), bool)
+    mask_HW[8:12, 8:12] = True
+    weight_HW = feather_weight(mask_HW, 3)
+    np.testing.assert_allclose(weight_HW[10, 3:9], [0, 0, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_array_equal(weight_HW > 0, cv2.distanceTransform((~mask_HW).astype(np.uint8), cv2.DIST_L2, 5) < 4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.lists(st.tuples(*[st.floats(0, 1)] * 2, *[st.integers(1, 20)] * 2)))
+def test_components_part_the_mask(height, width, boxes):
+    mask_HW = np.zeros((height, width), bool)
+    for y, x, h, w in boxes:
+        mask_HW[int(y * (height - 1)) :, int(x * (width - 1)) :][:h, :w] = True
+    count_HW = np.zeros((height, width), int)
+    for where, part_HW in components(mask_HW):
+        assert part_HW.any()
+        count_HW[where] += part_HW
+        around_HW = cv2.dilate(part_HW.astype(np.uint8), CROSS) > 0
+        other_HW = mask_HW[where] & ~part_HW
+        assert not (around_HW & other_HW).any(), "two holes that touch are one"
+        rows, columns = where
+        inner = part_HW[1 if rows.start else 0 :, 1 if columns.start else 0 :]
+        assert inner.sum() == part_HW.sum(), "no margin"
+    np.testing.assert_array_equal(count_HW, mask_HW)
+    assert CELL == 8

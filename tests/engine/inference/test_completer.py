@@ -1,0 +1,222 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from engine.inference.completer import Completer, Report
+from engine.inference.mask import widen
+from engine.inference.runtimes.torch_runtime import TorchRuntime
+from engine.inference.window_network import Margins
+from tests.engine.inference.conftest import random_network
+
+
+def completer(base_width=4, memory=1 << 30, **options) -> Completer:
+    return Completer.of(random_network(base_width), device="cpu", memory=memory, **options)
+
+
+def noise(height, width, dtype=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, (height, width, 3), dtype)
+
+
+def mask_with(size, *boxes):
+    mask_HW = np.zeros(size, bool)
+    for top, left, height, width in boxes:
+        mask_HW[top : top + height, left : left + width] = True
+    return mask_HW
+
+
+@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])  # each example runs a network
+@given(
+    st.integers(1, 620),
+    st.integers(1, 620),
+    st.lists(st.tuples(*[st.floats(0, 1)] * 2, *[st.integers(1, 120)] * 2), min_size=1, max_size=5),
+    st.sampled_from(["none", "feather", "poisson"]),
+    st.sampled_from([np.uint8, np.uint16]),
+)
+def test_windows_equal_the_full_frame_bit_for_bit(height, width, holes, blend, dtype):
+    photo_HW3 = noise(height, width, dtype)
+    mask_HW = mask_with((height, width), *((int(y * height), int(x * width), h, w) for y, x, h, w in holes))
+    if mask_HW.all():
+        mask_HW[0, 0] = False
+    if not mask_HW.any():
+        mask_HW[0, 0] = True
+    if mask_HW.all():  # a photo of one pixel
+        return
+    options = {"blend": blend, "octaves": 0}
+    lite = completer(16, memory=400 << 20)
+    windowed_HW3 = lite.complete(photo_HW3, mask_HW, **options)
+    np.testing.assert_array_equal(windowed_HW3, lite.complete(photo_HW3, mask_HW, full_frame=True, **options))
+    outside_HW = ~(widen(mask_HW, 4) if blend == "feather" else mask_HW)
+    assert windowed_HW3.dtype == dtype
+    np.testing.assert_array_equal(windowed_HW3[outside_HW], photo_HW3[outside_HW])
+
+
+@pytest.mark.parametrize("size", [(1, 2), (2, 1), (1, 300), (300, 1), (5, 7), (63, 66), (301, 130)])
+@pytest.mark.parametrize("octaves", [None, 1])
+def test_odd_sizes(size, octaves):
+    photo_HW3, mask_HW = noise(*size), mask_with(size, (0, 0, 1, 1))
+    before = photo_HW3.copy(), mask_HW.copy()
+    completed_HW3 = completer().complete(photo_HW3, mask_HW, octaves=octaves)
+    assert completed_HW3.shape == photo_HW3.shape
+    np.testing.assert_array_equal(completed_HW3[~mask_HW], photo_HW3[~mask_HW])
+    np.testing.assert_array_equal(photo_HW3, before[0])
+    np.testing.assert_array_equal(mask_HW, before[1])
+
+
+@pytest.mark.parametrize("octaves", [None, 0, 3])
+@pytest.mark.parametrize("blend", ["none", "feather", "poisson"])
+def test_what_is_under_the_mask_is_never_read(octaves, blend):
+    photo_HW3, mask_HW = noise(700, 500), mask_with((700, 500), (100, 60, 500, 330), (0, 480, 20, 20), (5, 5, 30, 30))
+    other_HW3 = np.where(mask_HW[..., None], 255 - photo_HW3, photo_HW3)
+    one, other = (
+        completer().complete(photo, mask_HW, octaves=octaves, blend=blend) for photo in (photo_HW3, other_HW3)
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dilate", [0, 3])
+def test_only_the_widened_mask_and_the_feather_change(dilate):
+    photo_HW3, mask_HW = noise(200, 220), mask_with((200, 220), (50, 60, 40, 50))
+    completed_HW3 = completer().complete(photo_HW3, mask_HW, dilate=dilate, blend="feather", feather=5)
+    changed_HW = (completed_HW3 != photo_HW3).any(2)
+    assert not changed_HW[~widen(widen(mask_HW, dilate), 5)].any()
+    assert changed_HW[widen(mask_HW, dilate + 2)].mean() > 0.9  # noise, so nearly every pixel
+
+
+def test_large_holes_are_completed_from_coarse_to_fine(astronaut_HW3):
+    mask_HW = mask_with((512, 512), (60, 40, 420, 430), (10, 480, 20, 20))
+    report = Report()
+    completed_HW3 = completer().complete(astronaut_HW3, mask_HW, report=report)
+    np.testing.assert_array_equal(completed_HW3[~mask_HW], astronaut_HW3[~mask_HW])
+    assert report.scales == {1, 2, 4}  # 420 / (1.5 * 128) = 2.2
+    assert "1/4 of the resolution" in report.warnings[0]
+    native = Report()
+    completer().complete(astronaut_HW3, mask_HW, octaves=0, report=native)
+    assert native.scales == {1}
+    assert "expect its inside to be blurred" in native.warnings[0]
+
+
+def test_a_hole_at_the_border_is_warned_about_and_met_without_a_slope():
+    """A constant photo with a network that knows nothing is completed to the constant, by Poisson, up to the border."""
+    photo_HW3 = np.full((200, 300, 3), 77, np.uint8)
+    flat = completer()
+    report = Report()
+    for box in ((0, 0, 200, 40), (0, 100, 30, 60), (150, 250, 50, 50)):
+        mask_HW = mask_with((200, 300), box)
+        generated = flat.complete(photo_HW3, mask_HW, blend="none")[mask_HW].astype(int)
+        joined = flat.complete(photo_HW3, mask_HW, blend="poisson", report=report)[mask_HW].astype(int)
+        assert abs(joined - 77).mean() < abs(generated - 77).mean() / 2
+    assert any("touches the photo's border" in warning for warning in report.warnings)
+
+
+class SmallDevice(TorchRuntime):
+    """A device with less memory than it seemed to have."""
+
+    holds = 400 * 400
+
+    def run(self, holed_N4HW, margins=Margins()):
+        if holed_N4HW.shape[0] * holed_N4HW.shape[2] * holed_N4HW.shape[3] > self.holds:
+            raise torch.OutOfMemoryError("no")
+        return super().run(holed_N4HW, margins)
+
+
+def test_runs_out_of_memory_then_takes_smaller_windows(caplog):
+    photo_HW3, mask_HW = noise(700, 700), mask_with((700, 700), (100, 100, 300, 300))
+    network = random_network(16)
+    small = Completer(SmallDevice(network, device="cpu", memory=1 << 30), network.spec)
+    expected = Completer.of(network, device="cpu", memory=1 << 30).complete(photo_HW3, mask_HW, octaves=0)
+    np.testing.assert_array_equal(small.complete(photo_HW3, mask_HW, octaves=0), expected)
+    assert "ran out of memory" in caplog.text
+    SmallDevice.holds = 1000
+    with pytest.raises(ValueError, match="the smallest that gives the right result"):
+        small.complete(photo_HW3, mask_HW)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_near(precision, astronaut_HW3):
+    mask_HW = mask_with((512, 512), (200, 200, 60, 60))
+    exact, near = (
+        completer(precision=p).complete(astronaut_HW3, mask_HW, blend="none").astype(int) for p in ("fp32", precision)
+    )
+    assert 0 < abs(exact - near).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("photo_HW3", "mask_HW", "message"),
+    [
+        (noise(20, 30), np.zeros((20, 30), bool), "the mask is empty"),
+        (noise(20, 30), np.ones((20, 30), bool), "covers the whole photo"),
+        (noise(20, 30), np.ones((30, 20), bool), "the mask is 20x30 and the photo 30x20"),
+        (noise(20, 30).astype(np.float32), np.ones((20, 30), bool), "the photo is float32"),
+        (noise(20, 30)[..., 0], np.ones((20, 30), bool), "it must be uint8 or uint16"),
+    ],
+)
+def test_wrong_arrays_are_named(photo_HW3, mask_HW, message):
+    with pytest.raises(ValueError, match=message):
+        completer().complete(photo_HW3, mask_HW)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runtime": "abacus"}, "no runtime 'abacus'; choose one of: auto, torch"),
+        ({"precision": "fp3"}, "choose one of: fp32, fp16, bf16"),
+        ({"device": "cuda:99"}, "CUDA devices are visible"),
+        ({"device": "gpu"}, "auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Completer.of(random_network(4), **options)
+
+
+PROGRAM = """
+import numpy as np, resource
+from engine.inference.completer import Completer
+from tests.engine.inference.conftest import random_network
+completer = Completer.of(random_network({width}), device="cpu", memory={memory})
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+{body}
+"""
+
+
+def run_alone(body, width=16, memory=300 << 20) -> str:
+    program = PROGRAM.format(width=width, memory=memory, body=body)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+
+def test_100_megapixels_within_2_gb():
+    body = """
+photo = np.zeros((10000, 10000, 3), np.uint8); photo[::7] = 200
+mask = np.zeros((10000, 10000), bool); mask[5000:5256, 5000:5256] = True; mask[20:60, 9900:] = True
+completed = completer.complete(photo, mask)
+assert np.array_equal(completed[:5000], photo[:5000]) or mask[:5000].any()
+assert (completed[5000:5256, 5000:5256] != photo[5000:5256, 5000:5256]).any()
+print(peak())
+"""
+    assert float(run_alone(body)) < 2000
+
+
+def test_200_photos_in_a_row_leave_memory_flat():
+    """Of ever-changing sizes and holes, which is what fills caches of compiled kernels."""
+    body = """
+random = np.random.default_rng(0)
+def some(count):
+    for _ in range(count):
+        height, width = random.integers(40, 72, 2)
+        photo = random.integers(0, 256, (height, width, 3), np.uint8)
+        mask = np.zeros((height, width), bool)
+        y, x = random.integers(0, height - 20), random.integers(0, width - 20)
+        mask[y : y + random.integers(1, 60), x : x + random.integers(1, 60)] = True
+        completer.complete(photo, mask)
+some(80)
+first = peak()
+some(120)
+print(peak() - first)
+"""
+    assert float(run_alone(body, width=4)) < 40

@@ -1,0 +1,290 @@
+"""Photos in and out: pixels, metadata, and what cannot be kept."""
+
+import io
+import struct
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
+
+from engine.inference.formats import jpeg, png
+from engine.inference.formats.exif import make_upright
+from engine.inference.photo import encode, read_photo, turn, write_photo
+
+XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def picture(height=37, width=53, channels=3, dtype=np.uint8):
+    noise = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (height, width, 4), dtype)
+    smooth = cv2.blur(noise, (5, 5))
+    return smooth[..., 0] if channels == 1 else smooth[..., :channels]
+
+
+def exif_block(orientation=6, width=53, height=37, thumbnail=b"\xff\xd8the unwanted object\xff\xd9", order=">"):
+    """An EXIF block as cameras write it, with a maker note, sizes, and a thumbnail after it."""
+    first, sub, second = 8, 8 + 2 + 3 * 12 + 4, 8 + 2 + 3 * 12 + 4 + 2 + 3 * 12 + 4
+    note, picture_at = b"MAKERNOTE" * 3, second + 2 + 2 * 12 + 4 + 27
+    pack = lambda form, *values: struct.pack(order + form, *values)  # noqa: E731
+    block = (b"MM" if order == ">" else b"II") + pack("HI", 42, first)
+    block += pack("H", 3) + pack("HHI4s", 0x010F, 2, 4, b"Cam\0") + pack("HHIHH", 0x0112, 3, 1, orientation, 0)
+    block += pack("HHII", 0x8769, 4, 1, sub) + pack("I", second)
+    block += pack("H", 3) + pack("HHII", 0x927C, 7, 27, second + 2 + 2 * 12 + 4)
+    block += pack("HHII", 0xA002, 4, 1, width) + pack("HHIHH", 0xA003, 3, 1, height, 0) + pack("I", 0)
+    block += pack("H", 2) + pack("HHII", 0x0201, 4, 1, picture_at) + pack("HHII", 0x0202, 4, 1, len(thumbnail))
+    return block + pack("I", 0) + note + thumbnail
+
+
+def save(tmp_path, name, samples, **options):
+    path = tmp_path / name
+    Image.fromarray(samples).save(path, **options)
+    return path
+
+
+def round_trip(path, out=None):
+    """Read, mark a hole, write; the photo as read, what was written, and both as read again."""
+    photo = read_photo(path)
+    changed_HW3 = photo.pixels_HW3.copy()
+    changed_HW3[10:14, 20:26] = 17
+    out = out or path.with_name("out" + path.suffix)
+    write_photo(out, photo, changed_HW3)
+    return photo, changed_HW3, out, read_photo(out)
+
+
+def write_with_cv2(path, samples):
+    order = cv2.COLOR_RGBA2BGRA if samples.ndim == 3 and samples.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    cv2.imwrite(str(path), samples if samples.ndim == 2 else cv2.cvtColor(samples, order))
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_lossless_formats_keep_every_sample(ending, channels, dtype, tmp_path):
+    path = tmp_path / f"photo{ending}"
+    write_with_cv2(path, picture(channels=channels, dtype=dtype))
+    photo, changed_HW3, out, again = round_trip(path)
+    assert again.pixels_HW3.dtype == dtype
+    np.testing.assert_array_equal(again.pixels_HW3, changed_HW3)
+    assert again.grey == (channels == 1)
+    assert (again.alpha_HW is None) == (channels != 4)
+    if channels == 4:
+        np.testing.assert_array_equal(again.alpha_HW, photo.alpha_HW)
+    # As another reader sees it.
+    if ending == ".tif":
+        seen = tifffile.imread(out)
+    else:
+        seen = cv2.imread(str(out), cv2.IMREAD_UNCHANGED)
+        seen = seen if channels == 1 else seen[..., [2, 1, 0]]
+    assert seen.dtype == dtype
+    np.testing.assert_array_equal(seen.reshape(37, 53, -1)[..., :3], changed_HW3[..., : 1 if channels == 1 else 3])
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("grey-alpha.png", "LA"),
+        ("bilevel.png", "1"),
+        ("bilevel.tif", "1"),
+        ("palette.png", "P"),
+        ("lossless.webp", "RGB"),
+    ],
+)
+def test_other_kinds(name, mode, tmp_path):
+    image = Image.fromarray(picture(channels=4)).convert("RGB").convert(mode)
+    image.save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
+    photo, changed_HW3, _, again = round_trip(tmp_path / name)
+    np.testing.assert_array_equal(photo.pixels_HW3, np.asarray(image.convert("RGB")))
+    np.testing.assert_array_equal(again.pixels_HW3, changed_HW3)
+
+
+def test_a_transparent_colour_becomes_alpha(tmp_path):
+    samples = picture()
+    key = tuple(int(value) for value in samples[3, 4])
+    path = save(tmp_path, "key.png", samples, transparency=key)
+    photo, _, _, again = round_trip(path)
+    assert photo.alpha_HW[3, 4] == 0
+    np.testing.assert_array_equal(photo.alpha_HW == 0, (samples == key).all(2))
+    np.testing.assert_array_equal(again.alpha_HW, photo.alpha_HW)
+
+
+def test_jpeg_keeps_its_tables_and_subsampling(tmp_path):
+    for subsampling in (0, 1, 2):
+        for progressive in (False, True):
+            options = {"quality": 71, "subsampling": subsampling, "progressive": progressive, "comment": b"hello"}
+            _, changed_HW3, out, again = round_trip(save(tmp_path, "photo.jpg", picture(), **options))
+            with Image.open(out) as image, Image.open(tmp_path / "photo.jpg") as before:
+                assert image.quantization == before.quantization
+                assert JpegImagePlugin.get_sampling(image) == subsampling
+                assert image.info["comment"] == b"hello"
+                assert ("progressive" in image.info) == progressive
+            away_HW = np.ones(changed_HW3.shape[:2], bool)
+            away_HW[:32, :48] = False  # the blocks that the change is in
+            assert abs(again.pixels_HW3.astype(int) - changed_HW3)[away_HW].mean() < 2
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".tif", ".webp"])
+@pytest.mark.parametrize("to", [".jpg", ".png", ".tif", ".webp"])
+def test_metadata_is_kept_and_made_true(ending, to, tmp_path):
+    exif, options = exif_block(), {"dpi": (300, 300), "icc_profile": PROFILE}
+    if ending == ".png":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        options["pnginfo"] = info
+    else:
+        options["xmp"] = XMP
+    if ending == ".tif":
+        options |= {"tiffinfo": {700: XMP, 271: "Cam", 274: 6}}
+    if ending in (".jpg", ".png", ".webp"):
+        options["exif"] = jpeg.EXIF_HEAD + exif
+    path = save(tmp_path, f"photo{ending}", picture(), **options)
+    photo, _, out, again = round_trip(path, tmp_path / f"out{to}")
+    assert photo.pixels_HW3.shape == (53, 37, 3), "not turned upright"
+    assert again.pixels_HW3.shape == photo.pixels_HW3.shape, "turned twice"
+    assert again.icc == PROFILE
+    assert again.xmp is not None
+    assert b'tiff:Orientation="1"' in again.xmp
+    assert b'dc:title="a"' in again.xmp
+    with Image.open(out) as image:
+        seen = image.getexif()
+        assert seen.get(ExifTags.Base.Orientation, 1) == 1
+        assert seen.get(ExifTags.Base.Make, "").strip("\0") == "Cam"
+        if ending != ".webp" and to != ".webp":
+            assert image.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+    assert b"unwanted object" not in out.read_bytes()
+    if ending == to and ending != ".tif":
+        assert again.exif == make_upright(exif, swapped=True)
+        assert b"MAKERNOTE" * 3 in out.read_bytes()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_exif_is_edited_in_place(order):
+    before = exif_block(order=order)
+    after = make_upright(before, swapped=True)
+    assert len(after) == len(before)
+    expected = exif_block(orientation=1, width=37, height=53, thumbnail=bytes(23), order=order)
+    # The directory of the thumbnail is cut off, so that nothing links to it.
+    link = 8 + 2 + 3 * 12
+    assert after[link : link + 4] == bytes(4)
+    assert after[:link] + expected[link : link + 4] + after[link + 4 :] == expected
+
+
+@pytest.mark.parametrize("broken", [b"", b"II", b"MM\0*\0\0\0\x08", b"II*\0\xff\xff\xff\xff", exif_block()[:30]])
+def test_broken_exif_is_dropped(broken):
+    assert make_upright(broken, swapped=False) is None
+
+
+def test_all_eight_orientations(tmp_path):
+    exif = Image.Exif()
+    for orientation in range(1, 9):
+        exif[ExifTags.Base.Orientation] = orientation
+        path = save(tmp_path, f"{orientation}.png", picture(), exif=exif)
+        with Image.open(path) as image:
+            expected = np.asarray(ImageOps.exif_transpose(image))
+        np.testing.assert_array_equal(read_photo(path).pixels_HW3, expected)
+        np.testing.assert_array_equal(turn(picture(), orientation), expected)
+    cv2.imwrite(str(tmp_path / "deep.png"), picture(dtype=np.uint16)[..., ::-1])
+    chunks = [(b"eXIf", exif.tobytes()[6:])]
+    (tmp_path / "deep.png").write_bytes(png.with_metadata((tmp_path / "deep.png").read_bytes(), chunks))
+    np.testing.assert_array_equal(read_photo(tmp_path / "deep.png").pixels_HW3, turn(picture(dtype=np.uint16), 8))
+
+
+def test_other_segments_and_chunks_are_carried_over(tmp_path):
+    path = save(tmp_path, "photo.jpg", picture())
+    kept = [
+        (0xED, b"Photoshop 3.0\0IPTC"),
+        (0xE2, b"MPF\0" + struct.pack(">2sHIH", b"MM", 42, 8, 0)),
+        (0xEB, b"anything"),
+    ]
+    path.write_bytes(jpeg.with_metadata(path.read_bytes(), kept))
+    _, _, out, _ = round_trip(path)
+    assert list(jpeg.segments(out.read_bytes()))[:2] == [kept[0], kept[2]]  # not the offsets of a multi-picture file
+
+    path = save(tmp_path, "photo.png", picture())
+    kept = [(b"gAMA", struct.pack(">I", 45455)), (b"tEXt", b"Title\0x"), (b"prVt", b"private")]
+    path.write_bytes(png.with_metadata(path.read_bytes(), kept))
+    _, _, out, _ = round_trip(path)
+    assert [one for one in png.chunks(out.read_bytes()) if one[0] not in png.NOT_KEPT] == kept
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: Image.fromarray(picture()).convert("CMYK").save(path, "JPEG"), "colours are CMYK"),
+        (lambda path: Image.fromarray(picture(channels=1)).convert("F").save(path, "TIFF"), "colours are F"),
+        (lambda path: Image.fromarray(picture()).save(path, "GIF"), "it is GIF"),
+        (lambda path: Image.fromarray(picture()).save(path, "PNG", save_all=True,
+                                                      append_images=[Image.new("RGB", (53, 37))]), "2 pictures"),
+        (lambda path: path.write_bytes(b""), "it is no picture"),
+        (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0"), "cannot read"),
+        (lambda path: path.mkdir(), "cannot read"),
+        (lambda path: None, "there is no photo"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_kept_is_refused(make, message, tmp_path):
+    path = tmp_path / "photo.png"
+    make(path)
+    with pytest.raises(ValueError, match=message):
+        read_photo(path)
+
+
+def test_too_many_pixels_are_refused_before_decoding(tmp_path):
+    path = tmp_path / "bomb.png"
+    header = png.chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
+    path.write_bytes(png.SIGNATURE + header + png.chunk(b"IDAT", b"") + png.chunk(b"IEND", b""))
+    with pytest.raises(ValueError, match=r"100000x100000 pixels and the limit is 500000000.*--max-pixels"):
+        read_photo(path)
+
+
+@pytest.mark.parametrize(
+    ("samples", "name", "message"),
+    [
+        (picture(dtype=np.uint16), "out.jpg", "16 bits per sample and JPEG holds 8"),
+        (picture(channels=4), "out.jpg", "JPEG holds none"),
+        (picture(), "out.heic", "its name must end in one of"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(samples, name, message, tmp_path):
+    write_with_cv2(tmp_path / "photo.png", samples)
+    photo = read_photo(tmp_path / "photo.png")
+    with pytest.raises(ValueError, match=message):
+        write_photo(tmp_path / name, photo, photo.pixels_HW3)
+    assert not (tmp_path / name).exists()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    channels=st.sampled_from([1, 2, 3, 4]),
+    dtype=st.sampled_from([np.uint8, np.uint16]),
+    container=st.sampled_from(["PNG", "TIFF"]),
+)
+def test_any_photo_survives_a_lossless_format(height, width, channels, dtype, container, tmp_path_factory):
+    path = tmp_path_factory.mktemp("any") / f"photo.{container.lower()}"
+    cv2.imwrite(str(path.with_suffix(".png")), picture(height, width, 4, dtype))
+    photo = read_photo(path.with_suffix(".png"))
+    photo.grey = channels in (1, 2)
+    if photo.grey:
+        photo.pixels_HW3 = np.repeat(photo.pixels_HW3[..., :1], 3, axis=2)
+    if channels in (1, 3):
+        photo.alpha_HW = None
+    path = path.with_suffix(".png" if container == "PNG" else ".tif")
+    path.write_bytes(encode(photo, photo.pixels_HW3, container))
+    again = read_photo(path)
+    np.testing.assert_array_equal(again.pixels_HW3, photo.pixels_HW3)
+    assert (again.alpha_HW is None) == (photo.alpha_HW is None)
+    if photo.alpha_HW is not None:
+        np.testing.assert_array_equal(again.alpha_HW, photo.alpha_HW)
+
+
+def test_nothing_partial_is_left_when_writing_fails(tmp_path):
+    photo = read_photo(save(tmp_path, "photo.png", picture()))
+    (tmp_path / "out.png").mkdir()
+    with pytest.raises(OSError, match=r"out\.png"):
+        write_photo(tmp_path / "out.png", photo, photo.pixels_HW3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.png"]
+    assert io.BytesIO(encode(photo, photo.pixels_HW3, "PNG")).read(8) == png.SIGNATURE
