@@ -24,8 +24,9 @@ down 17.9 / 16.7 / 16.0 / 15.5 / 14.2, from two 15.4 (128 px) / 14.3 (192 px).""
 
 BAND = 0.25
 """The network refines a band along the hole's border after each octave: this share of the largest hole of its
-training. The inside comes from the coarser scale. Without a band PSNR is within 0.2 dB, but the gradients in holes of 80
-to 128 px are half as strong (0.24 to 0.13 of the true ones, against 0.45 to 0.25); with 0.5, PSNR is 0.3 dB less."""
+training. The inside comes from the coarser scale. In the same measurement: without a band PSNR is within 0.2 dB, but the
+gradients in holes of 80 to 128 px are half as strong (0.24 to 0.13 of the true ones, against 0.45 to 0.25); with 0.5,
+PSNR is 0.3 dB less."""
 
 
 def thickness(hole_HW: Mask) -> float:

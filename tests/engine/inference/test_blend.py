@@ -11,7 +11,7 @@ from engine.inference.mask import widen
 
 
 def solve_directly(values_HW3, known_HW, wanted_HW):
-    """`harmonic` by a sparse direct solver: each wanted pixel is the mean of its neighbours that are known or wanted."""
+    """`harmonic` by a sparse direct solver: a wanted pixel is the mean of its known or wanted neighbours."""
     height, width = wanted_HW.shape
     number = np.full((height, width), -1)
     number[wanted_HW] = np.arange(wanted_HW.sum())

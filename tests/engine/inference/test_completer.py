@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.inference.completer import Completer, Report
 from engine.inference.mask import widen
 from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.window_network import Margins
+from engine.inference.window_network import NO_MARGINS
 from tests.engine.inference.conftest import random_network
 
 
@@ -118,7 +118,7 @@ class SmallDevice(TorchRuntime):
 
     holds = 400 * 400
 
-    def run(self, holed_N4HW, margins=Margins()):
+    def run(self, holed_N4HW, margins=NO_MARGINS):
         if holed_N4HW.shape[0] * holed_N4HW.shape[2] * holed_N4HW.shape[3] > self.holds:
             raise torch.OutOfMemoryError("no")
         return super().run(holed_N4HW, margins)

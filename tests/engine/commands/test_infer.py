@@ -1,0 +1,282 @@
+"""engine-infer from the command line, on files."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.commands import infer
+from engine.inference.batch import Options, complete_files
+from engine.inference.completer import Completer
+from engine.inference.jobs import Job, MaskSource, find_jobs
+from engine.weights import save_weights
+from tests.engine.inference.conftest import random_network
+
+HOLE = "20,30,24,16"  # x, y, width, height
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, random_network(4))
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path, shipped_photos):
+    path = tmp_path / "photo.png"
+    Image.open(shipped_photos / "astronaut.png").crop((0, 0, 150, 130)).save(path)
+    return path
+
+
+@pytest.fixture
+def run(weights, monkeypatch, capsys):
+    """engine-infer with these arguments: its exit status, and what it printed."""
+
+    def call(*arguments, weights=weights):
+        words = ["engine-infer", *map(str, arguments), *(["--weights", str(weights)] if weights else [])]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as stopped:
+            infer.main()
+        printed = capsys.readouterr()
+        message = stopped.value.code if isinstance(stopped.value.code, str) else ""
+        return (1 if message else stopped.value.code), printed.out + printed.err + message
+
+    return call
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def check_only_the_hole_changed(before, after, margin=4):
+    before_HW3, after_HW3 = pixels(before), pixels(after)
+    outside_HW = np.ones(before_HW3.shape[:2], bool)
+    outside_HW[30 - margin : 46 + margin, 20 - margin : 44 + margin] = False
+    np.testing.assert_array_equal(before_HW3[outside_HW], after_HW3[outside_HW])
+    assert (before_HW3 != after_HW3).any()
+
+
+def test_a_hole_given_as_a_rectangle(run, photo, tmp_path):
+    before = photo.read_bytes()
+    status, printed = run(photo, "--hole", HOLE, "--side-by-side", tmp_path / "pictures" / "three.png")
+    assert status == 0, printed
+    assert f"{tmp_path / 'photo.completed.png'}: 1.97% of 150x130 completed" in printed
+    check_only_the_hole_changed(photo, tmp_path / "photo.completed.png")
+    assert photo.read_bytes() == before
+    assert Image.open(tmp_path / "pictures" / "three.png").size == (450, 130)
+
+
+def mask_image(size=(150, 130)):
+    mask = np.zeros(size[::-1], np.uint8)
+    mask[30:46, 20:44] = 255
+    return Image.fromarray(mask)
+
+
+@pytest.mark.parametrize("kind", ["file", "sidecar", "folder", "alpha", "inverted"])
+def test_every_way_to_give_a_mask(kind, run, photo, tmp_path):
+    more = []
+    if kind == "file":
+        mask_image().save(tmp_path / "m.png")
+        more = ["--mask", tmp_path / "m.png"]
+    elif kind == "inverted":
+        mask_image().point(lambda value: 255 - value).save(tmp_path / "m.png")
+        more = ["--mask", tmp_path / "m.png", "--mask-invert"]
+    elif kind == "sidecar":
+        mask_image().save(tmp_path / "photo.mask.png")
+    elif kind == "folder":
+        (tmp_path / "masks").mkdir()
+        mask_image().save(tmp_path / "masks" / "photo.png")
+        more = ["--mask", tmp_path / "masks"]
+    else:
+        transparent = Image.open(photo).convert("RGB")
+        transparent.putalpha(mask_image().point(lambda value: 255 - value))
+        transparent.save(photo)
+    status, printed = run(photo, *more, "--out", tmp_path / "out.png")
+    assert status == 0, printed
+    check_only_the_hole_changed(photo, tmp_path / "out.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["PHOTO"], "no mask for .*--mask FILE.*--hole X,Y,WIDTH,HEIGHT.*photo.mask.png beside the photo.*transparent"),
+        (["PHOTO", "--hole", "1,2,3"], "it must be X,Y,WIDTH,HEIGHT"),
+        (["PHOTO", "--hole", "140,0,20,20"], "leaves the photo, which is 150x130"),
+        (["PHOTO", "--hole", "0,0,150,130"], "covers the whole photo"),
+        (["PHOTO", "--mask", "none.png"], "there is no mask at none.png"),
+        (["PHOTO", "--hole", HOLE, "--mask", "m.png"], "--hole and --mask are both given"),
+        (["PHOTO", "--hole", HOLE, "--out", "PHOTO"], "exists; give another --out, or --overwrite"),
+        (["PHOTO", "--hole", HOLE, "--out", "result.gif"], "its name must end in one of"),
+        (["PHOTO", "--hole", HOLE, "--scale", "3"], "it must be auto, native, or one of"),
+        (["PHOTO", "--hole", HOLE, "--runtime", "abacus"], "no runtime 'abacus'"),
+        (["PHOTO", "--hole", HOLE, "--memory", "0.00001"], r"raise the limit \(--memory\)"),
+        (["PHOTO", "--hole", HOLE, "--mask-dilate", "-1"], "0 to 1000 pixels"),
+        (["PHOTO", "--hole", HOLE, "--max-pixels", "1000"], "150x130 pixels and the limit is 1000"),
+        (["missing.jpg", "--hole", HOLE], "there is no photo at missing.jpg"),
+        (["EMPTY", "--hole", HOLE], "there are no photos in"),
+        ([], "there are no photos in what was given"),
+    ],
+)
+def test_errors_name_the_value_and_the_remedy(arguments, message, run, photo, tmp_path):
+    (tmp_path / "empty").mkdir()
+    names = {"PHOTO": photo, "EMPTY": tmp_path / "empty"}
+    before = photo.read_bytes()
+    status, printed = run(*(names.get(argument, argument) for argument in arguments))
+    assert status != 0
+    assert re.search(message, " ".join(printed.replace("│", " ").split())), printed
+    assert "Traceback" not in printed
+    assert photo.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "photo.png"]
+
+
+def test_wrong_masks_are_refused(run, photo, tmp_path):
+    mask_image((130, 150)).save(tmp_path / "turned.png")
+    Image.new("L", (150, 130)).save(tmp_path / "empty.png")
+    assert "the mask is 130x150 and the photo 150x130" in run(photo, "--mask", tmp_path / "turned.png")[1]
+    assert "the mask is empty" in run(photo, "--mask", tmp_path / "empty.png")[1]
+
+
+def test_missing_weights(run, photo, tmp_path):
+    status, printed = run(photo, "--hole", HOLE, weights=tmp_path / "none.safetensors")
+    assert status == 1
+    assert "there is no weights file at" in printed
+
+
+def test_overwriting_the_photo_when_told(run, photo, tmp_path):
+    before = photo.with_name("before.png")
+    before.write_bytes(photo.read_bytes())
+    assert run(photo, "--hole", HOLE, "--out", photo, "--overwrite")[0] == 0
+    check_only_the_hole_changed(before, photo)
+
+
+def make_folder(folder, count=5):
+    random = np.random.default_rng(0)
+    (folder / "sub").mkdir(parents=True)
+    for number in range(count):
+        samples = random.integers(0, 256, (60 + number, 80, 3), np.uint8)
+        Image.fromarray(samples).save(folder / ("sub" if number % 2 else ".") / f"{number}.png")
+
+
+def test_a_folder_with_broken_photos(run, tmp_path):
+    make_folder(tmp_path / "in")
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
+    arguments = [tmp_path / "in", "--hole", "20,20,20,20", "--out", tmp_path / "out"]
+    status, printed = run(*arguments)
+    assert status == 1
+    assert "5 completed, 1 failed" in printed
+    assert "broken.jpg: it is no picture" in printed
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 5
+
+    (tmp_path / "out" / "sub" / "1.png").unlink()
+    status, printed = run(*arguments, "--json")
+    lines = [json.loads(line) for line in printed.splitlines()]
+    assert lines[-1] == {"summary": {"completed": 1, "skipped": 4, "failed": 1}}
+    (done,) = (line for line in lines if line.get("status") == "completed")
+    assert done["out"].endswith("sub/1.png")
+    assert done["hole_pixels"] == 400
+    assert done["scales"] == [1]
+    assert set(done["seconds"]) == {"read", "mask", "network", "blend", "write"}
+
+    (tmp_path / "in" / "broken.jpg").unlink()
+    assert run(*arguments)[0] == 0
+    assert "5 completed" in run(tmp_path / "in" / "*.png", tmp_path / "in" / "sub", "--hole", "20,20,20,20",
+                                "--out", tmp_path / "globbed")[1]  # fmt: skip
+
+
+def test_jobs(tmp_path):
+    make_folder(tmp_path / "a")
+    make_folder(tmp_path / "b")
+    (tmp_path / "a" / "0.mask.png").touch()
+    (tmp_path / "a" / "0.completed.png").touch()
+    assert len(find_jobs((tmp_path / "a",), None)) == 5
+    with pytest.raises(ValueError, match="2 of the photos would be written to"):
+        find_jobs((tmp_path / "a", tmp_path / "b"), tmp_path / "out")
+
+
+def test_torchrun_divides_the_photos_and_sums_up(weights, tmp_path):
+    make_folder(tmp_path / "in")
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "engine.commands.infer", str(tmp_path / "in"), "--hole", "20,20,20,20", "--json"]
+    command += ["--out", str(tmp_path / "out"), "--weights", str(weights)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode != 0
+    assert lines[-1] == {"summary": {"completed": 5, "skipped": 0, "failed": 1}}
+    assert len(lines) == 7
+    assert len({line["photo"] for line in lines[:-1]}) == 6
+
+
+def mangle(content: bytes, random: np.random.Generator) -> bytes:
+    """A file as it is after a bad disk, a broken transfer, or malice."""
+    broken = bytearray(content)
+    how = random.integers(4)
+    if how == 0:
+        return bytes(broken[: random.integers(len(broken))])
+    if how == 1:
+        for position in random.integers(len(broken), size=random.integers(1, 30)):
+            broken[position] = random.integers(256)
+    elif how == 2:  # where the structure is
+        for position in random.integers(min(300, len(broken)), size=random.integers(1, 6)):
+            broken[position] = random.integers(256)
+    else:
+        start = random.integers(len(broken))
+        del broken[start : start + random.integers(1, 200)]
+    return bytes(broken)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Pillow, about the damage
+def test_500_malformed_photos_and_masks(tmp_path):
+    """Each ends in a clean error or a whole file that can be read; never in an exception or a partial file."""
+    random = np.random.default_rng(0)
+    samples = random.integers(0, 256, (24, 28, 4), np.uint8)
+    kinds = []
+    for ending, options in (
+        ("jpg", {}),
+        ("png", {}),
+        ("tif", {"compression": "tiff_lzw"}),
+        ("webp", {"lossless": True}),
+    ):
+        exif = Image.Exif()
+        exif[274], exif[271] = 6, "Cam"
+        Image.fromarray(samples[..., : 3 if ending == "jpg" else 4]).save(
+            tmp_path / f"whole.{ending}", exif=exif, **options
+        )
+        kinds.append((ending, (tmp_path / f"whole.{ending}").read_bytes()))
+    mask = Image.fromarray(np.pad(np.full((9, 9), 255, np.uint8), ((5, 14), (6, 9))))
+    mask.save(tmp_path / "mask.png")
+    mask_content = (tmp_path / "mask.png").read_bytes()
+
+    jobs = []
+    for number in range(500):
+        ending, content = kinds[number % 4]
+        path = tmp_path / "in" / f"{number}.{ending}"
+        path.parent.mkdir(exist_ok=True)
+        mangled_mask = number % 3 == 0
+        path.write_bytes(content if mangled_mask else mangle(content, random))
+        path.with_name(f"{number}.mask.png").write_bytes(mangle(mask_content, random) if mangled_mask else mask_content)
+        jobs.append(Job(path, path.relative_to(path.parent), tmp_path / "out" / path.name))
+
+    network = random_network(2)
+    completer = Completer.of(network, device="cpu", memory=1 << 28)
+    options = Options(masks=MaskSource(), dilate=1, blend="poisson", feather=2, octaves=None, max_pixels=10_000)
+    outcomes = list(complete_files(completer, jobs, options))
+    assert [outcome.job for outcome in outcomes] == jobs
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {outcome.job.photo.name for outcome in outcomes if outcome.status == "completed"}
+    for outcome in outcomes:
+        if outcome.status == "completed":
+            with Image.open(outcome.job.out) as image:
+                image.load()
+                assert image.size == outcome.size[::-1]
+        else:
+            assert outcome.error
+            assert len(outcome.error) > 20
+    counts = [sum(outcome.status == status for outcome in outcomes) for status in ("completed", "failed")]
+    assert min(counts) > 50, "the damage should be survivable now and then"
