@@ -229,6 +229,14 @@ def test_adadelta_lays_out_a_state_from_elsewhere() -> None:
     torch.testing.assert_close(optimiser.state[param]["square_avg"], 0.9 * before)
 
 
+def test_adadelta_keeps_to_its_parameter() -> None:
+    memory = torch.ones(3 * 8, device=DEVICE)
+    param = torch.nn.Parameter(memory[8:13])
+    param.grad = torch.ones_like(memory)[8:13]
+    kernels.Adadelta([param]).step()
+    assert memory.ne(1).nonzero().flatten().tolist() == [8, 9, 10, 11, 12]
+
+
 def test_under_compile() -> None:
     photo, mask, mean_pixel = a_photo((2, 8, 12)), a_mask((2, 8, 12), "random"), torch.rand(3, device=DEVICE)
     centres = torch.tensor([[0, 3], [8, 11]], device=DEVICE)
