@@ -15,15 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, Where, bounding_box
 from engine.inference.photo import Pixels
 
 Blend = Literal["none", "feather", "poisson"]
 Floats = NDArray[Any]
 """float32, which cv2's types do not say."""
-Where = tuple[slice, slice]
-"""Rows and columns."""
-
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 CELL = 8
@@ -158,21 +155,23 @@ def components(mask_HW: Mask) -> Iterator[tuple[Where, Mask]]:
     Labelled on cells and not on pixels, so that a large photo's labels take little memory. `where` has a margin of at
     least one pixel around the hole, if the photo does.
     """
-    height, width = mask_HW.shape
-    cells = block_any(mask_HW)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)
+    # On the part that has any, which is found at the speed of memory; what follows is not so fast.
+    outer = bounding_box(mask_HW, margin=1, multiple=CELL)
+    mask_HW, y, x = mask_HW[outer], outer[0].start, outer[1].start
+    if mask_HW.size == 0:
+        return
+    cells = np.pad(block_any(mask_HW), 1).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
     for label in range(1, count):
         left, top, columns, rows = (int(value) for value in stats[label, :4])
-        cells_here = labels[top : top + rows, left : left + columns] == label
-        first = max(top - 1, 0), max(left - 1, 0)
-        stop = min(top + rows + 1, cells.shape[0]), min(left + columns + 1, cells.shape[1])
-        cells_here = np.pad(
-            cells_here, ((top - first[0], stop[0] - top - rows), (left - first[1], stop[1] - left - columns))
-        )
-        where = slice(first[0] * CELL, min(stop[0] * CELL, height)), slice(first[1] * CELL, min(stop[1] * CELL, width))
-        here = mask_HW[where]
-        mine = cells_here.repeat(CELL, 0).repeat(CELL, 1)[: here.shape[0], : here.shape[1]]
-        yield where, here & mine
+        # One cell more on each side, in the coordinates of the unpadded cells.
+        mine = labels[top - 1 : top + rows + 1, left - 1 : left + columns + 1] == label
+        top, left = (top - 2) * CELL, (left - 2) * CELL
+        mine_HW = mine.repeat(CELL, 0).repeat(CELL, 1)[max(-top, 0) :, max(-left, 0) :]
+        top, left = max(top, 0), max(left, 0)
+        here_HW = mask_HW[top : top + mine_HW.shape[0], left : left + mine_HW.shape[1]]
+        where = slice(y + top, y + top + here_HW.shape[0]), slice(x + left, x + left + here_HW.shape[1])
+        yield where, here_HW & mine_HW[: here_HW.shape[0], : here_HW.shape[1]]
 
 
 def block_any(mask_HW: Mask) -> Mask:

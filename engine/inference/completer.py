@@ -12,8 +12,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from engine.inference.blend import Blend, Where, components, join
-from engine.inference.mask import Mask, prepare_mask, widen
+from engine.inference.blend import Blend, components, join
+from engine.inference.mask import Mask, Where, prepare_mask, widen
 from engine.inference.photo import Pixels
 from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.scales import (

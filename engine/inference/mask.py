@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Mask = NDArray[np.bool_]
+Where = tuple[slice, slice]
+"""Rows and columns."""
 
 
 def read_mask(path: Path, threshold: float = 0.5, invert: bool = False) -> Mask:
@@ -51,8 +53,22 @@ def widen(mask_HW: Mask, pixels: int) -> Mask:
     """The mask grown by a disc of this radius."""
     if pixels == 0:
         return mask_HW
+    where = bounding_box(mask_HW, pixels)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
-    return cv2.dilate(mask_HW.view(np.uint8), disc).view(np.bool_)
+    wide_HW = mask_HW.copy()
+    wide_HW[where] = cv2.dilate(mask_HW[where].view(np.uint8), disc).view(np.bool_)
+    return wide_HW
+
+
+def bounding_box(mask_HW: Mask, margin: int = 0, multiple: int = 1) -> Where:
+    """Where a mask has anything, with a margin, from multiples of `multiple` on: so that work follows the hole."""
+    rows, columns = np.flatnonzero(mask_HW.any(1)), np.flatnonzero(mask_HW.any(0))
+    if rows.size == 0:
+        return slice(0, 0), slice(0, 0)
+    first = (max(int(side[0]) - margin, 0) // multiple * multiple for side in (rows, columns))
+    stop = (int(side[-1]) + 1 + margin for side in (rows, columns))
+    where = tuple(slice(a, min(b, side)) for a, b, side in zip(first, stop, mask_HW.shape, strict=True))
+    return where[0], where[1]
 
 
 def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> Mask:

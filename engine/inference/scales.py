@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.blend import Where
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, Where
 
 FITS = 1.25
 """A hole up to this many times as thick as the largest that the network was trained on is left at its scale.
@@ -24,7 +23,7 @@ down 17.9 / 16.7 / 16.0 / 15.5 / 14.2, from two 15.4 (128 px) / 14.3 (192 px).""
 
 BAND = 0.25
 """The network refines a band along the hole's border after each octave: this share of the largest hole of its
-training. The inside comes from the coarser scale. In the same measurement: without a band PSNR is within 0.2 dB, but the
+training. The inside comes from the coarser scale. Measured as above: without a band PSNR is within 0.2 dB, but the
 gradients in holes of 80 to 128 px are half as strong (0.24 to 0.13 of the true ones, against 0.45 to 0.25); with 0.5,
 PSNR is 0.3 dB less."""
 
