@@ -3,7 +3,8 @@
     python -m bench.kernel_report            # sm_80, sm_90 and sm_120
 
 Each kernel goes through its real launch code with tensors of the training's shapes on the CPU; Triton then compiles
-exactly what it would have run, for a GPU that need not be there, and the launch itself is left out.
+exactly what it would have run, for a GPU that need not be there, and the launch itself is left out. Beside that, the
+bytes that the same work moves as plain PyTorch: inputs and outputs of every operation that it dispatches.
 """
 
 import re
@@ -18,6 +19,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+import kernels
 
 CAPABILITIES = (80, 90, 120)
 BATCH, SIDE, PATCH = 96, 256, 128
@@ -225,7 +230,59 @@ def compile_case(case: Case, capability: int) -> Compiled:
     return next(kernel for kernel in compiled if kernel.name == case.kernel)
 
 
+class BytesMoved(TorchDispatchMode):
+    """Counts what every operation inside reads and writes, each tensor once; views and allocations move nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view and "empty" not in func.name() and "detach" not in func.name():
+            reads = {id(leaf): leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
+            writes = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+            self.bytes += sum(
+                min(tensor.nbytes, tensor.untyped_storage().nbytes()) for tensor in (*reads.values(), *writes)
+            )
+        return result
+
+
+def plain_bytes_per_pixel() -> dict[str, float]:
+    """Of the references, on the arguments of `cases` in a smaller batch."""
+    batch = 2
+    photo = torch.zeros(batch, 3, SIDE, SIDE, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    mask, mean = a_mask()[:batch], torch.zeros(3)
+    boxes, centres = torch.zeros(batch, 1, 4, dtype=torch.int64), torch.zeros(batch, 2, dtype=torch.int64)
+    generated = photo.bfloat16().requires_grad_()
+    moved: dict[str, float] = {}
+
+    def count(name: str, work: Callable[[], Any]) -> Any:
+        with BytesMoved() as counter:
+            result = work()
+        moved[name] = counter.bytes / (batch * SIDE * SIDE)
+        return result
+
+    kernels.set_backend("reference")
+    count("fill_holes", lambda: kernels.fill_holes(photo, mask, mean, torch.bfloat16))
+    count("fill_boxes", lambda: kernels.fill_boxes(photo, boxes, mean, torch.bfloat16))
+    loss = count("masked_mse", lambda: kernels.masked_mse(generated, photo, mask))
+    count("masked_mse backward", lambda: torch.autograd.grad(loss, generated))
+    pasted = count("paste_crop", lambda: kernels.paste_crop(generated, photo, mask, centres, PATCH))
+    grads = [torch.zeros_like(result) for result in pasted]
+    count("paste_crop backward", lambda: torch.autograd.grad(pasted, generated, grads))
+    param = torch.nn.Parameter(torch.zeros(batch * SIDE * SIDE))  # as many parameters as pixels
+    param.grad = torch.zeros_like(param)
+    optimiser = torch.optim.Adadelta([param], foreach=False)  # the passes of foreach=True, each in an operation
+    optimiser.step()
+    count("adadelta", optimiser.step)
+    return moved
+
+
 def main() -> None:
+    moved = plain_bytes_per_pixel()
+    print("Bytes per pixel (for Adadelta, per parameter) of the same work in plain PyTorch:")
+    print("; ".join(f"{name} {count:.0f}" for name, count in moved.items()) + "\n")
     print(
         f"{'':34} {'sm':>4} {'regs':>5} {'shared':>7} {'spilled':>8} {'B/pixel':>8} {'instr/pixel':>12}  loads; stores"
     )

@@ -70,7 +70,7 @@ def _laid_out_like(tensor: Tensor, like: Tensor) -> Tensor:
 
 def _unsupported(group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> str | None:
     """Why the kernel cannot step this group, None if it can."""
-    if options := [name for name in ("maximize", "differentiable", "capturable") if group[name]]:
+    if options := [name for name in ("maximize", "differentiable") if group[name]]:
         return f"its kernel has no {options[0]}"
     if isinstance(group["lr"], Tensor):
         return "its kernel takes lr as a number, not as a tensor"
@@ -83,7 +83,11 @@ def _unsupported(group: dict[str, Any], params: list[Tensor], grads: list[Tensor
     return None
 
 
-@torch.library.custom_op("glcic::adadelta", mutates_args=("params", "square_avgs", "acc_deltas"))
+@torch.library.custom_op(
+    "glcic::adadelta",
+    mutates_args=("params", "square_avgs", "acc_deltas"),
+    tags=torch.Tag.cudagraph_unsafe,  # the table of addresses is sent from the host
+)
 def adadelta_op(
     params: list[Tensor],
     grads: list[Tensor],

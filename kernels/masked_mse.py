@@ -1,7 +1,7 @@
 """The completion loss: squared differences inside the hole, read once, reduced in a fixed order in fp32.
 
 Bytes moved per pixel, for a bf16 result, a uint8 target and a one-byte mask: forward 6 + 3 + 1 = 10 read; backward the
-same again and 6 written = 16. Plain PyTorch, in fp32 after the casts: forward 94, backward about 80.
+same again and 6 written = 16. Plain PyTorch, in fp32 between the steps: forward 157, backward 115.
 """
 
 from typing import Any, Literal

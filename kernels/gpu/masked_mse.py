@@ -28,6 +28,8 @@ from kernels.gpu.tiles import (
     tile_positions,
 )
 
+# 16 elements a thread: one 16-byte load of uint8. From the compiled code (sm_90, interleaved), not timed on a GPU yet:
+# 32 a thread take 78 instructions a pixel instead of 82, but 72 registers instead of 32.
 TILE = 4096
 WARPS = 8
 SUM_BLOCK = 8192

@@ -49,7 +49,7 @@ def _seeded() -> None:
 def a_photo(size: tuple[int, int, int], layout: str = "planar", dtype: torch.dtype = torch.uint8) -> Tensor:
     batch, height, width = size
     photo = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
-    return LAYOUTS[layout](photo if dtype == torch.uint8 else (photo / 255).to(dtype)).to(DEVICE)
+    return LAYOUTS[layout]((photo if dtype == torch.uint8 else (photo / 255).to(dtype)).to(DEVICE))
 
 
 def a_mask(size: tuple[int, int, int], kind: str, dtype: torch.dtype = torch.bool) -> Tensor:
@@ -251,6 +251,17 @@ def test_under_compile() -> None:
     torch.testing.assert_close(compiled, step(generated))
     (got,), (wanted,) = (torch.autograd.grad(loss, generated) for loss in (compiled, step(generated)))
     torch.testing.assert_close(got, wanted)
+
+
+def test_adadelta_under_compile() -> None:
+    compiled_params, params = parameters(), parameters()
+    for step_params, compiled in ((compiled_params, True), (params, False)):
+        optimiser = kernels.Adadelta(step_params)
+        steps(optimiser, step_params, range(1))
+        step = torch.compile(optimiser.step, fullgraph=True, backend="aot_eager") if compiled else optimiser.step
+        step()
+    for got, wanted in zip(compiled_params, params, strict=True):
+        assert torch.equal(got, wanted)
 
 
 def test_opcheck() -> None:
