@@ -17,8 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.catalog import Catalog
 from data.decode import decode_crop
-from data.entries import BadPhoto
-from data.loading import Loader, use_or_replace
+from data.loading import Loader, Passed, use_or_replace
 from data.sampler import Crop, CropSampler
 
 Ids = NDArray[np.int64]
@@ -43,7 +42,7 @@ class CpuLoader(Loader):
             raise ValueError(f"workers {workers}: give 0 to decode in this process, or a number of processes")
         self.workers = workers
 
-    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[BadPhoto]]]:
+    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Passed]]]:
         several = self.workers > 0
         batches = DataLoader(
             _Crops(self.catalog, self.sampler),
@@ -57,10 +56,10 @@ class CpuLoader(Loader):
         iterator = iter(batches)
         # Workers that are stopped only as the interpreter ends make it wait 5 s for each.
         atexit.register(_close, weakref.ref(self))
-        for image_N3HW, bad in iterator:
+        for image_N3HW, passed in iterator:
             if isinstance(image_N3HW, ValueError):
                 raise image_N3HW
-            yield image_N3HW, bad
+            yield image_N3HW, passed
 
 
 class _IdsFrom(Sampler[Ids]):
@@ -76,20 +75,20 @@ class _IdsFrom(Sampler[Ids]):
             start += self.loader.batch_size * self.loader.ranks
 
 
-class _Crops(Dataset[tuple[Tensor | ValueError, list[BadPhoto]]]):
+class _Crops(Dataset[tuple[Tensor | ValueError, list[Passed]]]):
     """From sample numbers to a batch: what a worker process does."""
 
     def __init__(self, catalog: Catalog, sampler: CropSampler) -> None:
         self.catalog, self.sampler = catalog, sampler
 
-    def __getitem__(self, ids_N: Ids) -> tuple[Tensor | ValueError, list[BadPhoto]]:
+    def __getitem__(self, ids_N: Ids) -> tuple[Tensor | ValueError, list[Passed]]:
         try:
             return decode_batch(self.catalog, self.sampler, ids_N)
         except ValueError as error:  # raised where it can be read, without the worker's traceback
             return error, []
 
 
-def decode_batch(catalog: Catalog, sampler: CropSampler, ids_N: Ids) -> tuple[Tensor, list[BadPhoto]]:
+def decode_batch(catalog: Catalog, sampler: CropSampler, ids_N: Ids) -> tuple[Tensor, list[Passed]]:
     """The crops of some samples, uint8 channels-last of shape (N, 3, H, W), and the photos that had to be replaced."""
     size = sampler.crop_size
     image_NHW3 = torch.empty(len(ids_N), size, size, 3, dtype=torch.uint8)
@@ -99,8 +98,8 @@ def decode_batch(catalog: Catalog, sampler: CropSampler, ids_N: Ids) -> tuple[Te
         photo = crop.photo
         decode_crop(catalog.read(photo), crop, catalog.size(photo), catalog.orientation(photo), out_NHW3[n])
 
-    bad = use_or_replace(catalog, sampler, ids_N, use)
-    return image_NHW3.permute(0, 3, 1, 2), bad
+    passed = use_or_replace(catalog, sampler, ids_N, use)
+    return image_NHW3.permute(0, 3, 1, 2), passed
 
 
 def _start_method() -> str:

@@ -18,9 +18,8 @@ from torch import Tensor
 from data.catalog import Catalog
 from data.cpu_loader import decode_batch
 from data.decode import check, decode
-from data.entries import BadPhoto
 from data.headers import Unusable
-from data.loading import Loader, use_or_replace
+from data.loading import Loader, Passed, use_or_replace
 from data.orientation import TURNS, stored_corner
 from data.sampler import Crop, CropSampler
 
@@ -36,6 +35,9 @@ class _Square(NamedTuple):
     """Encoded photo; (y, x) and (height, width) of the square to decode; mirror left to right, upside down."""
     transpose: bool
     """Exchange rows and columns then: left to torch, since DALI does it to whole batches only."""
+
+
+Prepared = deque[tuple[list[_Square], list[Passed]]]
 
 
 class DaliLoader(Loader):
@@ -60,34 +62,58 @@ class DaliLoader(Loader):
             raise ValueError(f"the dali loader needs DALI ({error}): pip install 'glcic-engine[dali]'") from error
         self.threads, self.device_id = threads, device_id
         self._unusable: dict[int, str] = {}
+        mirrored = sampler.flip or bool((catalog.columns["orientation"] != 1).any())
+        self._inputs = 5 if mirrored else 3  # how many of _Square.inputs DALI is given
 
-    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[BadPhoto]]]:
-        prepared: deque[tuple[list[_Square], list[BadPhoto]]] = deque()
-        pipeline = self._pipeline(self._source(start, prepared))
+    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Passed]]]:
+        prepared: Prepared = deque()
+        pipeline = self._pipeline(self._source(start, prepared), _AHEAD)
         while True:
             try:
-                (output,) = pipeline.run()
-                squares, bad = prepared.popleft()
-                yield self._to_torch(output, squares), bad
+                yield self._run(pipeline, prepared)
             except RuntimeError as error:  # one photo that DALI cannot decode; the pipeline goes on with the next batch
-                prepared.popleft()
-                yield self._by_opencv(self.ids(start), error)
+                yield self._run_without_bad(start, error)
             start += self.batch_size * self.ranks
 
-    def _source(
-        self, start: int, prepared: deque[tuple[list[_Square], list[BadPhoto]]]
-    ) -> Iterator[tuple[list[NDArray[Any]], ...]]:
+    def _run(self, pipeline: Any, prepared: Prepared) -> tuple[Tensor, list[Passed]]:
+        """The next batch. RuntimeError if DALI cannot decode it."""
+        try:
+            (output,) = pipeline.run()
+        except RuntimeError:
+            prepared.popleft()
+            raise
+        squares, passed = prepared.popleft()
+        return self._to_torch(output, squares), passed
+
+    def _run_without_bad(self, start: int, error: RuntimeError) -> tuple[Tensor, list[Passed]]:
+        """A batch that DALI could not decode, without the photos that OpenCV cannot decode either.
+
+        Those are remembered, so that this happens once for each. Where DALI still fails, OpenCV's batch is the result:
+        then and always, so that a resumed run gets the same.
+        """
+        log.warning("DALI could not decode a batch (%s); OpenCV looks which photo it is", _reason(error))
+        image_N3HW, passed = decode_batch(self.catalog, self.sampler, self.ids(start))
+        self._unusable |= dict(passed)
+        if passed:
+            prepared: Prepared = deque()
+            try:
+                return self._run(self._pipeline(self._source(start, prepared), 1), prepared)
+            except RuntimeError:
+                pass
+        return image_N3HW if self.device_id is None else image_N3HW.to(f"cuda:{self.device_id}"), passed
+
+    def _source(self, start: int, prepared: Prepared) -> Iterator[tuple[list[NDArray[Any]], ...]]:
         """What DALI gets, batch after batch; what is needed of it when the batch comes out goes to `prepared`."""
         while True:
-            squares, bad = self._squares(self.ids(start))
-            prepared.append((squares, bad))
-            yield tuple([*field] for field in zip(*(square.inputs for square in squares), strict=True))
+            squares, passed = self._squares(self.ids(start))
+            prepared.append((squares, passed))
+            yield tuple([*field] for field in zip(*(square.inputs[: self._inputs] for square in squares), strict=True))
             start += self.batch_size * self.ranks
 
-    def _squares(self, ids_N: NDArray[np.int64]) -> tuple[list[_Square], list[BadPhoto]]:
+    def _squares(self, ids_N: NDArray[np.int64]) -> tuple[list[_Square], list[Passed]]:
         squares: list[_Square] = []
-        bad = use_or_replace(self.catalog, self.sampler, ids_N, lambda n, crop: squares.append(self._square(crop)))
-        return squares, bad
+        passed = use_or_replace(self.catalog, self.sampler, ids_N, lambda n, crop: squares.append(self._square(crop)))
+        return squares, passed
 
     def _square(self, crop: Crop) -> _Square:
         """Read one photo. Unusable if it is damaged, as far as can be told before decoding, or turned out to be."""
@@ -110,26 +136,28 @@ class DaliLoader(Loader):
         corner, side = np.array([y, x], np.int32), np.array([crop.side] * 2, np.int32)
         return _Square((encoded, corner, side, *np.array([horizontal, vertical], np.int32)), turn.transpose)
 
-    def _pipeline(self, source: Iterator[tuple[list[NDArray[Any]], ...]]) -> Any:
+    def _pipeline(self, source: Iterator[tuple[list[NDArray[Any]], ...]], ahead: int) -> Any:
         from nvidia.dali import fn, pipeline_def
         from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 
         on_gpu = self.device_id is not None
         size = self.sampler.crop_size
 
+        mirror = self._inputs == 5
+
         @pipeline_def(  # type: ignore[call-overload]
             batch_size=self.batch_size,
             num_threads=self.threads,
             device_id=self.device_id,
-            prefetch_queue_depth=_AHEAD,
+            prefetch_queue_depth=ahead,
             exec_dynamic=True,  # each batch has memory of its own, so torch can take it over without a copy
         )
         def crops() -> Any:
-            encoded, corner, side, horizontal, vertical = fn.external_source(
+            encoded, corner, side, *mirrored = fn.external_source(
                 source=source,
-                num_outputs=5,
-                dtype=[DALIDataType.UINT8, *[DALIDataType.INT32] * 4],
-                ndim=[1, 1, 1, 0, 0],
+                num_outputs=self._inputs,
+                dtype=[DALIDataType.UINT8, *[DALIDataType.INT32] * (self._inputs - 1)],
+                ndim=[1, 1, 1, 0, 0][: self._inputs],
             )
             image: Any = fn.decoders.image_slice(
                 encoded,
@@ -143,14 +171,11 @@ class DaliLoader(Loader):
                 output_type=DALIImageType.RGB,
             )
             image = fn.resize(image, size=(size, size), interp_type=DALIInterpType.INTERP_LINEAR, antialias=True)
-            return fn.flip(image, horizontal=horizontal, vertical=vertical) if self._anything_mirrored() else image
+            return fn.flip(image, horizontal=mirrored[0], vertical=mirrored[1]) if mirror else image
 
         pipeline = crops()
         pipeline.build()
         return pipeline
-
-    def _anything_mirrored(self) -> bool:
-        return self.sampler.flip or bool((self.catalog.columns["orientation"] != 1).any())
 
     def _to_torch(self, output: Any, squares: list[_Square]) -> Tensor:
         """DALI's batch as a tensor in the same memory."""
@@ -159,16 +184,6 @@ class DaliLoader(Loader):
             if square.transpose:
                 image_NHW3[n] = image_NHW3[n].transpose(0, 1).clone()
         return image_NHW3.permute(0, 3, 1, 2)
-
-    def _by_opencv(self, ids_N: NDArray[np.int64], error: RuntimeError) -> tuple[Tensor, list[BadPhoto]]:
-        """The batch that DALI could not decode. Its bad photos are remembered, so that this happens once for each."""
-        log.warning("DALI could not decode a batch, OpenCV does: %s", _reason(error))
-        image_N3HW, bad = decode_batch(self.catalog, self.sampler, ids_N)
-        reasons = {photo.name: photo.reason for photo in bad}
-        for crop in self.sampler.crops(ids_N):
-            if (name := self.catalog.name(crop.photo)) in reasons:
-                self._unusable[crop.photo] = reasons[name]
-        return image_N3HW if self.device_id is None else image_N3HW.to(f"cuda:{self.device_id}"), bad
 
 
 def _reason(error: RuntimeError) -> str:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data.catalog import Catalog
-from data.entries import BadPhoto
 from data.headers import Unusable
 from data.sampler import Crop, CropSampler
 
@@ -20,6 +19,13 @@ log = logging.getLogger(__name__)
 
 MOST_REPLACEMENTS = 100
 """So many unusable photos in a row are no accident."""
+
+
+class Passed(NamedTuple):
+    """A photo of the catalog that could not be used for a sample, and why."""
+
+    photo: int
+    reason: str
 
 
 class Batch(NamedTuple):
@@ -33,12 +39,12 @@ class Batch(NamedTuple):
 
 def use_or_replace(
     catalog: Catalog, sampler: CropSampler, ids_N: NDArray[np.int64], use: Callable[[int, Crop], None]
-) -> list[BadPhoto]:
+) -> list[Passed]:
     """Call `use(n, crop)` with the crop of each sample, or of the first after it for which `use` is not Unusable.
 
     Returns the photos that were passed over. ValueError if too many in a row are.
     """
-    bad: list[BadPhoto] = []
+    passed: list[Passed] = []
     for n, first in enumerate(sampler.crops(ids_N)):
         crop = first
         for attempt in range(1, MOST_REPLACEMENTS + 1):
@@ -46,14 +52,15 @@ def use_or_replace(
                 use(n, crop)
                 break
             except Unusable as reason:
-                bad.append(BadPhoto(catalog.name(crop.photo), str(reason)))
+                passed.append(Passed(crop.photo, str(reason)))
                 (crop,) = sampler.crops(ids_N[n : n + 1] + attempt)
         else:
             raise ValueError(
-                f"{MOST_REPLACEMENTS} photos in a row cannot be used, at last {bad[-1].name} ({bad[-1].reason}): "
+                f"{MOST_REPLACEMENTS} photos in a row cannot be used, at last {catalog.name(passed[-1].photo)} "
+                f"({passed[-1].reason}): "
                 f"is {catalog.root} whole? engine-data check {catalog.root} lists the photos to leave out"
             )
-    return bad
+    return passed
 
 
 class Loader(ABC):
@@ -83,10 +90,10 @@ class Loader(ABC):
         """Unusable photos that were passed over so far, each as often as it came."""
         self.bad: dict[str, str] = {}
         """Name and reason of each photo that could not be used so far."""
-        self._running: Iterator[tuple[Tensor, list[BadPhoto]]] | None = None
+        self._running: Iterator[tuple[Tensor, list[Passed]]] | None = None
 
     @abstractmethod
-    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[BadPhoto]]]:
+    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Passed]]]:
         """Images of this rank's batches from the global sample `start` on, and the photos each had to replace."""
 
     def ids(self, start: int) -> NDArray[np.int64]:
@@ -99,18 +106,19 @@ class Loader(ABC):
     def __next__(self) -> Batch:
         if self._running is None:
             self._running = self._batches(self.next_sample)
-        image_N3HW, bad = next(self._running)
-        self._report(bad)
+        image_N3HW, passed = next(self._running)
+        self._report(passed)
         ids_N = torch.from_numpy(self.ids(self.next_sample))
         self.next_sample += self.batch_size * self.ranks
         return Batch(image_N3HW, ids_N)
 
-    def _report(self, bad: list[BadPhoto]) -> None:
-        self.replaced += len(bad)
-        for photo in bad:
-            if photo.name not in self.bad:
-                self.bad[photo.name] = photo.reason
-                log.warning("%s: %s; wherever it comes, the next sample takes its place", photo.name, photo.reason)
+    def _report(self, passed: list[Passed]) -> None:
+        self.replaced += len(passed)
+        for photo, reason in passed:
+            name = self.catalog.name(photo)
+            if name not in self.bad:
+                self.bad[name] = reason
+                log.warning("%s: %s; wherever it comes, the next sample takes its place", name, reason)
 
     def state_dict(self) -> dict[str, int]:
         """Where the next batch begins. It holds for any number of ranks, workers and photos in a batch."""
