@@ -15,6 +15,9 @@ STRIDE = 4
 
 BATCH_NORM_EPS = 1e-5
 
+RESIDUAL_MARGIN = 1 / 64
+"""How far from 0 and 1 a residual network takes its fill to be: closer, the sigmoid has hardly a slope."""
+
 
 class Layer(NamedTuple):
     """One row of the paper's Table 1. `width` is in units of the base width; `up` marks a transposed convolution."""
@@ -79,8 +82,13 @@ class CompletionSpec:
     norm_order: Literal["norm_act", "act_norm"] = "norm_act"
     """Batch norm before the activation (the paper) or after it (some public weights)."""
 
-    output: Literal["sigmoid", "clip"] = "sigmoid"
-    """How the last convolution becomes RGB in [0, 1]: by a sigmoid, or clamped to [-1, 1] and shifted."""
+    output: Literal["sigmoid", "clip", "residual"] = "sigmoid"
+    """How the last convolution becomes RGB in [0, 1]: by a sigmoid (the paper), clamped to [-1, 1] and shifted, or as a
+    change of what the hole was filled with, added before the sigmoid."""
+
+    fill: Literal["mean", "smooth"] = "mean"
+    """What holes are filled with before the network sees them: the mean pixel (the paper), or the smooth surface
+    through their border, see `kernels.smooth_fill`."""
 
     input_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """RGB value taken from the input before the first layer; foreign weights expect it."""
@@ -105,8 +113,10 @@ class CompletionSpec:
             raise ValueError(f"base_width is {self.base_width}; it must be an even number of at least 2")
         if self.norm_order not in ("norm_act", "act_norm"):
             raise ValueError(f"norm_order is {self.norm_order!r}; it must be 'norm_act' or 'act_norm'")
-        if self.output not in ("sigmoid", "clip"):
-            raise ValueError(f"output is {self.output!r}; it must be 'sigmoid' or 'clip'")
+        if self.output not in ("sigmoid", "clip", "residual"):
+            raise ValueError(f"output is {self.output!r}; it must be 'sigmoid', 'clip' or 'residual'")
+        if self.fill not in ("mean", "smooth"):
+            raise ValueError(f"fill is {self.fill!r}; it must be 'mean' or 'smooth'")
         if len(self.mean_pixel) != 3 or not all(0 <= value <= 1 for value in self.mean_pixel):
             raise ValueError(f"mean_pixel is {self.mean_pixel}; it must be three values in [0, 1]")
 
@@ -167,17 +177,24 @@ class CompletionNetwork(nn.Module):
         self.shifts_input = spec.input_scale != 1.0 or any(spec.input_shift)
 
     def forward(self, holed_N4HW: Tensor) -> Tensor:
-        return self.to_unit_range(self.to_rgb(self.blocks(self.normalise_input(holed_N4HW))))
+        output_N3HW = self.to_rgb(self.blocks(self.normalise_input(holed_N4HW)))
+        return self.to_unit_range(output_N3HW, holed_N4HW[:, :3])
 
     def normalise_input(self, holed_N4HW: Tensor) -> Tensor:
         """To the value range that the weights were trained on. Not folded into layer 1: its zero padding sees it."""
         return (holed_N4HW - self.input_shift) * self.input_scale if self.shifts_input else holed_N4HW
 
-    def to_unit_range(self, output_N3HW: Tensor) -> Tensor:
-        """The last convolution's output as RGB in [0, 1]."""
-        if self.spec.output == "sigmoid":
-            return torch.sigmoid(output_N3HW)
-        return output_N3HW.clamp(-1, 1) * 0.5 + 0.5
+    def to_unit_range(self, output_N3HW: Tensor, filled_N3HW: Tensor) -> Tensor:
+        """The last convolution's output as RGB in [0, 1]; `filled` is the RGB of the network's input, of the same size."""
+        if self.spec.output == "clip":
+            return output_N3HW.clamp(-1, 1) * 0.5 + 0.5
+        return torch.sigmoid(self.add_to_fill(output_N3HW, filled_N3HW))
+
+    def add_to_fill(self, output_N3HW: Tensor, filled_N3HW: Tensor) -> Tensor:
+        """What the sigmoid is taken of: an output of 0 gives a residual network's fill, if not the ends of its range."""
+        if self.spec.output == "residual":
+            return output_N3HW + torch.logit(filled_N3HW, eps=RESIDUAL_MARGIN)
+        return output_N3HW
 
 
 class Discriminator(nn.Module):

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 RELAXATIONS = 4
-"""Sweeps on each level. 60 photos of 256x256 with holes of 96 to 128 pixels, PSNR in the hole against the photo: 14.67 dB
-without, 14.95 with 2, 14.99 with 4, 15.00 with 8, 14.99 with 400; OpenCV's Telea has 14.00. Each sweep costs as much."""
+"""Sweeps on each level, which cost the same each. PSNR in the hole, 60 photos of 256x256 with holes of 96 to 128 pixels:
+14.67 dB with none, 14.95 with 2, 14.99 with 4, 15.00 with 8, 14.99 with 400; OpenCV's Telea has 14.00."""
 
 
 def smooth_fill(holed_N4HW: Tensor) -> Tensor:

@@ -36,3 +36,7 @@ def main() -> None:
         resume = shlex.join(["engine-train", *(a for a in arguments if a != "--resume"), "--resume"])
         print(f"Stopped after iteration {outcome.iteration} of {outcome.total}. To continue:\n  {resume}")
     print(f"Weights: {outcome.weights}\n  engine-infer PHOTO --mask MASK --weights {outcome.weights}")
+
+
+if __name__ == "__main__":
+    main()

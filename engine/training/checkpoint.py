@@ -24,6 +24,8 @@ def save_checkpoint(folder: Path, iteration: int, state: dict[str, Any], keep: i
     OSError, naming the file, if it cannot be written (a full disk, say); older checkpoints are then untouched.
     """
     path = folder / f"{iteration:08d}.pt"
+    for stray in folder.glob(".*.tmp"):  # what a killed run was writing
+        stray.unlink()
     try:
         with atomic_writer(path) as file:
             torch.save({"format": FORMAT, **state}, file)

@@ -62,8 +62,11 @@ class TrainConfig:
     norm_order: Literal["norm_act", "act_norm"] = "norm_act"
     """Batch norm before or after the activation."""
 
-    output: Literal["sigmoid", "clip"] = "sigmoid"
-    """What ends the completion network."""
+    output: Literal["sigmoid", "clip", "residual"] = "sigmoid"
+    """What ends the completion network; `residual` adds its output to what the hole was filled with."""
+
+    fill: Literal["mean", "smooth"] = "mean"
+    """What holes are filled with: the mean pixel (the paper), or a smooth surface through their border."""
 
     discriminator_width: int = 64
     """Channels of the discriminators' first layer."""
@@ -229,6 +232,7 @@ class TrainConfig:
             base_width=self.base_width,
             norm_order=self.norm_order,
             output=self.output,
+            fill=self.fill,
             mean_pixel=mean_pixel,
             crop_size=self.crop_size,
             hole_size=self.hole_size,

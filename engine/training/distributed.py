@@ -17,6 +17,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 TIMEOUT = timedelta(minutes=30)
 """How long one process waits for another; the first iteration may compile for minutes."""
@@ -91,15 +92,17 @@ def join_world(device: str) -> Iterator[World]:
     if not started_by_launcher():
         yield World(torch.device("cuda", 0) if use_cuda else torch.device("cpu"))
         return
-    rank, ranks, local_rank, local_ranks = (
-        int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    )
+    local_rank, local_ranks = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":  # torchrun's default, which leaves most cores idle
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_ranks))
     chosen = torch.device("cuda", local_rank) if use_cuda else torch.device("cpu")
     if use_cuda:
         torch.cuda.set_device(chosen)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if use_cuda else "gloo", timeout=TIMEOUT)
+    store, rank, ranks = next(iter(rendezvous("env://", timeout=TIMEOUT)))
+    # Processes that were started again meet in the same store, where the addresses of the lost ones still stand.
+    fresh = dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    backend = "cpu:gloo,cuda:nccl" if use_cuda else "gloo"
+    dist.init_process_group(backend, store=fresh, rank=rank, world_size=ranks, timeout=TIMEOUT)
     try:
         yield World(chosen, rank, ranks)
     finally:

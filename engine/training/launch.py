@@ -14,6 +14,9 @@ from engine.training.config import TrainConfig
 from engine.training.distributed import started_by_launcher
 from engine.training.trainer import Outcome, outcome_on_disk, train
 
+# Its own account of a failure is a page long; `run` says the same in a line.
+logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+
 
 def run(config: TrainConfig) -> Outcome:
     """Train with the processes that `config` asks for: this one, several new ones, or the outer torchrun's.

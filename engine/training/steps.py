@@ -109,8 +109,13 @@ class Steps:
 
     def generate(self, batch: TrainingBatch) -> Tensor:
         """C's output for the holed images."""
+        return self.completion.forward(self.fill(batch))
+
+    def fill(self, batch: TrainingBatch) -> Tensor:
+        """The holed images as C takes them, `holed_N4SS`."""
         dtype = self.completion.dtype or torch.float32
-        return self.completion.forward(kernels.fill_holes(batch.image_N3SS, batch.mask_N1SS, self.mean_pixel, dtype))
+        holed = kernels.fill_holes(batch.image_N3SS, batch.mask_N1SS, self.mean_pixel, dtype)
+        return kernels.smooth_fill(holed) if self.config.fill == "smooth" else holed
 
     def composite(self, generated_N3SS: Tensor, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
         """The completed images that D sees, and their patches around the holes."""

@@ -286,7 +286,7 @@ class Trainer:
         was_training = network.training
         network.eval()
         judge.eval()
-        holed = kernels.fill_holes(few.image_N3SS, few.mask_N1SS, self.steps.mean_pixel)
+        holed = self.steps.fill(few).float()
         completed, patches = self.steps.composite(network(holed), few)
         image = kernels.to_unit_range(few.image_N3SS)
         judged: tuple[Tensor, Tensor] | None = None

@@ -1,0 +1,135 @@
+"""Several processes on gloo train as one process with the same global batch does."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+
+from engine.networks import CompletionNetwork, CompletionSpec
+from engine.training.checkpoint import load_newest
+from engine.training.config import TrainConfig
+from engine.training.distributed import World, join_world
+from engine.training.launch import run
+from engine.training.monitor import Meter
+from engine.training.stopping import StopRequest
+from engine.training.sync_norm import synchronise_batch_norm
+from engine.training.trainer import Trainer
+from tests.engine.training.test_trainer import command, final_state, states_equal, wait_for
+
+
+def in_processes(ranks: int, function, *arguments) -> None:
+    """Run `function(world, *arguments)` in `ranks` processes that know each other."""
+    mp.start_processes(_join, (ranks, function, arguments), nprocs=ranks, start_method="fork")
+
+
+def _join(rank: int, ranks: int, function, arguments) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank)}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost", "MASTER_PORT": "29671"}
+    with join_world("cpu") as world:
+        torch.set_num_threads(1)
+        function(world, *arguments)
+
+
+def train_rank(world: World, config: TrainConfig) -> None:
+    Trainer(config, world).run(StopRequest())
+
+
+def rows(config: TrainConfig) -> list[dict]:
+    return [json.loads(line) for line in (config.run_folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def distance(a: dict, b: dict) -> float:
+    """Norm of the difference over all weights."""
+    return sum((a[name] - b[name]).float().square().sum() for name in a if name.endswith("weight")) ** 0.5
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("reduction", ["hole_mean", "sum"])
+def test_processes_with_synced_norms_equal_one_process(tiny, tmp_path, ranks, reduction):
+    """In every phase; rectangles of different areas, so that the mean over holes is not the mean of the processes'."""
+    options = {"learning_rate": 1e-4, "iterations": 6, "reduction": reduction, "seed": 3}
+    start, alone = tiny(out=tmp_path / "start", **options), tiny(**options)
+    together = tiny(out=tmp_path / "together", sync_batch_norm=True, **options)
+    world = World(torch.device("cpu"))
+    Trainer(start, world).save(Meter(8))
+    train_rank(world, alone)
+    in_processes(ranks, train_rank, together)
+    one, many = rows(alone), rows(together)
+    assert len(one) == len(many) == 6
+    for a, b in zip(one, many, strict=True):
+        for name in ("mse", "adversarial", "discriminator"):
+            assert a.get(name, 0) == pytest.approx(b.get(name, 0), rel=1e-3)
+    begun, one, many = (final_state(config) for config in (start, alone, together))
+    for learner in ("completion", "discriminator"):
+        before, a, b = (state[learner]["network"] for state in (begun, one, many))
+        assert distance(a, b) < 0.2 * distance(before, a)  # Adam takes a step of full length for a gradient of rounding
+
+
+def check_norm(world: World, x: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    synced = CompletionNetwork(CompletionSpec(base_width=4))
+    plain = CompletionNetwork(CompletionSpec(base_width=4))
+    plain.load_state_dict(synced.state_dict())
+    synchronise_batch_norm(synced, world)
+    part = x.chunk(world.ranks)[world.rank]
+    expected, output = plain(x), synced(part)
+    torch.testing.assert_close(output, expected.chunk(world.ranks)[world.rank], rtol=1e-4, atol=1e-5)
+    expected.square().mean().backward()
+    output.square().mean().backward()
+    world.average_gradients(synced.parameters())
+    for p, q in zip(plain.parameters(), synced.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad, rtol=1e-2, atol=1e-5)
+    for (name, p), q in zip(plain.named_buffers(), synced.buffers(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_synced_batch_norm_is_that_of_the_global_batch():
+    in_processes(2, check_norm, torch.rand(8, 4, 16, 16, generator=torch.Generator().manual_seed(0)))
+
+
+def test_the_launcher_trains_and_resumes_exactly_on_two_processes(tiny, tmp_path):
+    """With mixed precision, through the command's own launcher."""
+    options = {"processes": 2, "amp": True, "ema": 0.9}
+    undisturbed, stopped = tiny(**options), tiny(out=tmp_path / "stopped", **options)
+    assert run(undisturbed).iteration == 12
+    in_processes(2, stop_at_five, stopped)
+    assert load_newest(stopped.run_folder / "checkpoints")[1]["iteration"] == 5
+    assert run(replace(stopped, resume=True)).iteration == 12
+    assert states_equal(final_state(undisturbed), final_state(stopped))
+
+
+def stop_at_five(world: World, config: TrainConfig) -> None:
+    trainer = Trainer(config, world)
+    step, stop = trainer.step, StopRequest()
+
+    def counted(phase, batch):
+        stop.requested = trainer.iteration == 4 and world.rank == 1  # only one process is told to stop
+        return step(phase, batch)
+
+    trainer.step = counted
+    trainer.run(stop)
+
+
+def test_a_lost_process_is_started_again_and_sigterm_reaches_all(tiny):
+    config = tiny(iterations=100_000, checkpoint_every=2)
+    words = command(config, "--processes", "2", "--max-restarts", "1")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(config.run_folder / "checkpoints" / "00000002.pt", process)
+    children = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
+    os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
+    reached = load_newest(config.run_folder / "checkpoints")[1]["iteration"]
+    deadline = time.monotonic() + 100
+    while load_newest(config.run_folder / "checkpoints")[1]["iteration"] < reached + 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert "--resume" in out
+    assert "resuming from" in err

@@ -1,0 +1,236 @@
+"""Whole runs: the same seed, resume after any stop, what is left on disk, what is refused."""
+
+import json
+import logging
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from engine.training.checkpoint import checkpoints, load_newest, save_checkpoint
+from engine.training.config import TrainConfig
+from engine.training.distributed import World
+from engine.training.launch import run
+from engine.training.stopping import StopRequest
+from engine.training.trainer import Trainer, train
+from engine.weights import load_weights
+
+
+def states_equal(a: object, b: object) -> bool:
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(states_equal(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(states_equal, a, b))
+    return a == b
+
+
+def final_state(config: TrainConfig) -> dict:
+    _, state = load_newest(config.run_folder / "checkpoints")
+    del state["config"]
+    return state
+
+
+class StopAt(StopRequest):
+    """A stop request that comes when the run has done so many iterations."""
+
+    def __init__(self, iteration: int) -> None:
+        self.left = iteration
+
+    @property
+    def requested(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_run_leaves_all_that_it_should(tiny, tmp_path):
+    config = tiny(picture_every=6, checkpoint_every=4, keep=2, ema=0.9)
+    outcome = train(config)
+    assert (outcome.iteration, outcome.total) == (12, 12)
+    folder = config.run_folder
+    assert [path.name for path in checkpoints(folder / "checkpoints")] == ["00000012.pt", "00000008.pt"]
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows] == list(range(1, 13))
+    assert [row["phase"] for row in rows] == ["completion"] * 4 + ["discriminator"] * 3 + ["joint"] * 5
+    assert {"mse", "adversarial", "discriminator", "images/s", "waiting"} <= rows[-1].keys()
+    assert any((folder / "tensorboard").iterdir())
+    network = load_weights(outcome.weights)
+    assert network.spec.crop_size == 32
+    assert network.spec.provenance["iterations"] == 12
+    assert network.spec.mean_pixel != (0.5, 0.5, 0.5)
+    rows, columns, _ = cv2.imread(str(folder / "pictures" / "00000012.png")).shape
+    assert (rows % 32, columns) == (0, 3 * 32)
+
+
+def test_the_loss_falls_on_photographs(tiny):
+    config = tiny(iterations=150, split=None, completion_iterations=150, discriminator_iterations=0, ema=0.0)
+    train(config)
+    rows = [json.loads(line)["mse"] for line in (config.run_folder / "metrics.jsonl").read_text().splitlines()]
+    assert sum(rows[-20:]) < 0.7 * sum(rows[:20])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"optimizer": "adadelta", "learning_rate": None, "hole_kind": "mixed", "flip": True},
+        {"amp": True, "ema": 0.9, "accumulate": 2, "workers": 1},
+        {"fill": "smooth", "output": "residual"},
+        {"amp": True, "compile": True},
+    ],
+)
+def test_stopped_and_resumed_runs_equal_undisturbed_ones_bit_for_bit(tiny, tmp_path, options):
+    undisturbed = tiny(**options)
+    train(undisturbed)
+    stopped = tiny(out=tmp_path / "stopped", **options)
+    world = World(torch.device("cpu"))
+    for stops, resume in ((3, False), (3, True), (100, True)):  # in phase 1, in phase 2, to the end
+        config = tiny(out=tmp_path / "stopped", resume=resume, **options)
+        Trainer(config, world).run(StopAt(stops))
+    assert states_equal(final_state(undisturbed), final_state(stopped))
+    weights = [load_weights(c.run_folder / "weights.safetensors").state_dict() for c in (undisturbed, stopped)]
+    assert states_equal(*map(dict, weights))
+    assert len((stopped.run_folder / "metrics.jsonl").read_text().splitlines()) == 12
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(tiny, tmp_path):
+    first, again, other = tiny(), tiny(out=tmp_path / "again"), tiny(out=tmp_path / "other", seed=1)
+    for config in (first, again, other):
+        train(config)
+    assert states_equal(final_state(first), final_state(again))
+    assert not states_equal(final_state(first), final_state(other))
+
+
+def command(config: TrainConfig, *more: str) -> list[str]:
+    """The tiny run as a command line."""
+    names = ("crop_size", "shorter_edge", "patch_size", "hole_size", "base_width", "discriminator_width", "batch")
+    names += ("discriminator_features", "iterations", "split", "optimizer", "learning_rate", "workers", "device")
+    names += ("photos", "out", "checkpoint_every", "log_every")
+    words = [sys.executable, "-m", "engine.commands.train"]
+    for name in names:
+        value = getattr(config, name)
+        values = value if isinstance(value, tuple) else (value,)
+        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return [*words, *more]
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 100
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_sigterm_ends_well_and_says_how_to_go_on(tiny):
+    config = tiny(iterations=100_000)
+    process = subprocess.Popen(command(config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(config.run_folder / "metrics.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert "engine-train" in out
+    assert "--resume" in out
+    saved = load_newest(config.run_folder / "checkpoints")
+    assert saved is not None
+    assert 0 < saved[1]["iteration"] < 100_000
+    assert load_weights(config.run_folder / "weights.safetensors")
+
+
+def test_killed_twenty_times_a_run_ends_with_the_same_weights(tiny, tmp_path):
+    """SIGKILL at any moment: while it starts, in every phase, while it writes a checkpoint."""
+    options = {"iterations": 60, "checkpoint_every": 1, "log_every": 60}
+    undisturbed, killed = tiny(**options), tiny(out=tmp_path / "killed", **options, resume=True)
+    train(undisturbed)
+    folder = killed.run_folder / "checkpoints"
+    random = np.random.default_rng(0)
+    for kill in range(21):
+        process = multiprocessing.get_context("fork").Process(target=train, args=(killed,))
+        process.start()
+        if kill < 20:
+            before = checkpoints(folder)[:1]
+            while checkpoints(folder)[:1] == before:  # so that each life gets somewhere
+                assert process.is_alive()
+                time.sleep(0.001)
+            time.sleep(random.uniform(0, 0.05))  # a few iterations, each with its checkpoint
+            process.kill()
+        process.join(100)
+        assert process.exitcode == (-signal.SIGKILL if kill < 20 else 0)
+    assert states_equal(final_state(undisturbed), final_state(killed))
+    assert not list(folder.glob(".*.tmp"))  # what the killed runs were writing
+
+
+def test_damaged_checkpoints_are_passed_over(tmp_path, caplog):
+    for iteration in (1, 2, 3):
+        save_checkpoint(tmp_path, iteration, {"iteration": iteration}, keep=3)
+    newest, middle, _ = checkpoints(tmp_path)
+    newest.write_bytes(newest.read_bytes()[:100])
+    middle.write_bytes(b"")
+    with caplog.at_level(logging.WARNING):
+        path, state = load_newest(tmp_path)
+    assert state["iteration"] == 1
+    assert path.name == "00000001.pt"
+    assert caplog.text.count("passing over") == 2
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, 1, {"iteration": 1}, keep=1)
+
+    def full(*_: object) -> None:
+        raise RuntimeError("PytorchStreamWriter failed writing file: file write failed")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match=r"00000002.pt.*write failed"):
+        save_checkpoint(tmp_path, 2, {"iteration": 2}, keep=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["00000001.pt"]
+
+
+def test_losses_that_are_not_finite_end_the_run_with_a_diagnosis(tiny, monkeypatch):
+    config = tiny(log_every=4, checkpoint_every=3)
+    trainer = Trainer(config, World(torch.device("cpu")))
+    step = trainer.step
+
+    def poisoned(phase, batch):
+        losses = step(phase, batch)
+        return {name: loss * torch.nan for name, loss in losses.items()} if trainer.iteration == 4 else losses
+
+    monkeypatch.setattr(trainer, "step", poisoned)
+    with pytest.raises(FloatingPointError, match="iteration 4 are not finite"):
+        trainer.run(StopRequest())
+    report = json.loads((config.run_folder / "diverged-0.json").read_text())
+    assert report["iteration"] == 4
+    assert report["samples"] == list(range(32, 40))
+    assert load_newest(config.run_folder / "checkpoints")[1]["iteration"] == 3
+
+
+def test_what_cannot_run_is_refused(tiny, photos, tmp_path):
+    def refused(said: str, **options: object) -> None:
+        with pytest.raises(ValueError, match=said):
+            run(tiny(**options))
+
+    refused("missing", photos=tmp_path / "missing")
+    refused("multiple", batch=7, accumulate=2)
+    refused("--gpus is 64", gpus=64)
+    if not torch.cuda.is_available():
+        refused("no CUDA GPU", device="cuda")
+    config = tiny()
+    train(config)
+    refused("--resume")
+    refused("--seed 0", resume=True, seed=5)
+    refused("another network", resume=True, base_width=8)
+
+
+def test_the_command_says_what_is_wrong_without_a_traceback(tmp_path):
+    words = [sys.executable, "-m", "engine.commands.train", "--photos", str(tmp_path / "none"), "--out", str(tmp_path)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("engine-train: ")
+    assert "Traceback" not in ended.stderr
