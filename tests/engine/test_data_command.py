@@ -1,0 +1,103 @@
+"""engine-data as people run it."""
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from data.catalog import INDEX_NAME, Catalog
+from engine.commands import data
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(6):
+        Image.fromarray(skimage.data.astronaut()[: 200 + number, :300]).save(folder / f"{number}.jpg")
+    return folder
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["engine-data", *map(str, arguments)])
+    data.main()
+
+
+def test_index_then_open_then_index_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "page.jpg").write_text("<html>")
+    run(monkeypatch, "index", folder)
+    said = capsys.readouterr()
+    assert "6 photos, 1 left out" in said.out
+    assert "left out: page.jpg: not an image" in said.err
+    assert Catalog.open(folder).index == folder / INDEX_NAME
+    shutil.copy(folder / "0.jpg", folder / "new.jpg")
+    run(monkeypatch, "index", folder)
+    assert len(Catalog.open(folder)) == 7
+
+
+def test_index_of_a_list(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "list.txt").write_text("/3.jpg 0\n/1.jpg 0\n/2.jpg 1\n/gone.jpg 0\n")
+    out = tmp_path / "some.index"
+    run(monkeypatch, "index", folder, "--list", tmp_path / "list.txt", "--number", 0, "--out", out)
+    catalog = Catalog.open(out)
+    assert [catalog.name(i) for i in range(len(catalog))] == ["1.jpg", "3.jpg"]
+    assert [photo.name for photo in catalog.bad] == ["gone.jpg"]
+
+
+def test_check_keeps_what_it_found_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (folder / "2.jpg").read_bytes()
+    (folder / "2.jpg").write_bytes(whole[: len(whole) // 2])
+    run(monkeypatch, "index", folder)
+    run(monkeypatch, "check", folder)
+    said = capsys.readouterr()
+    assert "5 photos decoded, 1 could not be" in said.out
+    assert "left out: 2.jpg: cut short" in said.err
+    run(monkeypatch, "index", folder)  # it is not taken back while it stays as it is
+    assert len(Catalog.open(folder)) == 5
+    (folder / "2.jpg").write_bytes(whole)
+    run(monkeypatch, "index", folder)
+    assert len(Catalog.open(folder)) == 6
+
+
+def test_mean_is_json(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run(monkeypatch, "mean", folder, "--sample", 4)
+    said = json.loads(capsys.readouterr().out)
+    photos = [np.asarray(Image.open(io.BytesIO(path.read_bytes()))) for path in folder.glob("*.jpg")]
+    expected = np.mean([photo.mean((0, 1)) for photo in photos], axis=0) / 255
+    np.testing.assert_allclose(said["mean"], expected, atol=0.02)
+    assert said["photos"] == 4
+    assert len(said["standard_error"]) == 3
+
+
+def test_pack(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, "pack", folder, tmp_path / "shards", "--shorter-edge", 64)
+    catalog = Catalog.open(tmp_path / "shards")
+    assert len(catalog) == 6
+    assert all(min(catalog.size(i)) == 64 for i in range(6))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["index", "missing"], "no folder"),
+        (["mean", "missing"], "does not exist"),
+        (["index", ".", "--number", "1"], "give the list"),
+        (["index", "."], "no usable photograph"),
+    ],
+)
+def test_errors_end_the_command_and_say_what_to_do(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=message):
+        run(monkeypatch, *arguments)
