@@ -48,7 +48,6 @@ class Adadelta(torch.optim.Adadelta):
                 torch._foreach_add_(steps, 1)
                 self._lay_out_state(params, "square_avg", square_avgs)
                 self._lay_out_state(params, "acc_delta", acc_deltas)
-                grads = [_laid_out_like(grad, param) for grad, param in zip(grads, params, strict=True)]
                 adadelta_op(params, grads, square_avgs, acc_deltas, **hyperparameters)
             elif params:
                 options = {name: group[name] for name in ("foreach", "maximize", "differentiable", "capturable")}
@@ -61,11 +60,7 @@ class Adadelta(torch.optim.Adadelta):
         """Give a state that came from elsewhere its parameter's strides: the kernel counts through memory."""
         for index, (param, value) in enumerate(zip(params, values, strict=True)):
             if value.stride() != param.stride():
-                values[index] = self.state[param][name] = _laid_out_like(value, param)
-
-
-def _laid_out_like(tensor: Tensor, like: Tensor) -> Tensor:
-    return tensor if tensor.stride() == like.stride() else torch.empty_like(like).copy_(tensor)
+                values[index] = self.state[param][name] = torch.empty_like(param).copy_(value)
 
 
 def _unsupported(group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> str | None:

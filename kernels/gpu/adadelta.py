@@ -90,6 +90,10 @@ def launch(
 ) -> None:
     """Update `params`, `square_avgs` and `acc_deltas` in place; all fp32, dense, and with the strides of the params."""
     device = params[0].device
+    grads = [
+        grad if grad.stride() == param.stride() else torch.empty_like(param).copy_(grad)
+        for grad, param in zip(grads, params, strict=True)
+    ]
     addresses = tuple(tensor.data_ptr() for tensors in (params, grads, square_avgs, acc_deltas) for tensor in tensors)
     with on_device_of(params[0]):
         stream = torch.cuda.current_stream().cuda_stream if device.type == "cuda" else 0
