@@ -13,6 +13,9 @@ from PIL import Image
 
 RUN = Path("runs/demo")
 TRAINING_PHOTOS = ("chelsea.png", "coffee.png", "motorcycle_left.png", "motorcycle_right.png", "rocket.jpg")
+TILE = 128
+"""Side in pixels."""
+
 PHOTO = "astronaut.png"
 HOLES = ((300, 120, 40, 48), (96, 300, 48, 40))
 """x, y, width, height in pixels of the photo."""
@@ -28,7 +31,7 @@ def main() -> None:
     photos = RUN / "photos"
     photos.mkdir(parents=True)
     for name in TRAINING_PHOTOS:
-        shutil.copy(shipped / name, photos)
+        cut_into_tiles(shipped / name, photos)
     photo = RUN / PHOTO  # not one of those that the network is trained on
     shutil.copy(shipped / PHOTO, photo)
 
@@ -45,6 +48,14 @@ def main() -> None:
     check_outside(photo, completed)
     print(f"\nThe photo outside the holes is as it was. Look at:\n  {completed}\n  {pictures}")
     print(f"Your own photo next:\n  .venv/bin/engine-infer PHOTO --hole X,Y,WIDTH,HEIGHT --weights {weights}")
+
+
+def cut_into_tiles(path: Path, folder: Path) -> None:
+    """Write the photo's whole tiles into `folder`: a few photos become enough for a batch."""
+    photo = Image.open(path).convert("RGB")
+    for y in range(0, photo.height - TILE + 1, TILE):
+        for x in range(0, photo.width - TILE + 1, TILE):
+            photo.crop((x, y, x + TILE, y + TILE)).save(folder / f"{path.stem}-{y}-{x}.png")
 
 
 def run(command: str, *arguments: str) -> None:

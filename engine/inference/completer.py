@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from engine.inference.blend import Blend, components, join
+from engine.inference.fill import fill_smoothly
 from engine.inference.mask import Mask, Where, prepare_mask, widen
 from engine.inference.photo import Pixels
 from engine.inference.runtimes import Runtime, open_runtime
@@ -157,6 +158,9 @@ class Completion:
             self.fill_inside(completed_HW3, hole_HW, wanted_HW, hole, scale)
         changed_HW = widen(wanted_HW, self.feather) if self.blend == "feather" else wanted_HW
         needed_HW = widen(wanted_HW, 1) if self.blend == "poisson" else changed_HW
+        if self.spec.fill == "smooth":
+            with self.report.stage("fill"):
+                fill_smoothly(completed_HW3, hole_HW)
         with self.report.stage("network"):
             pieces = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report)
         with self.report.stage("blend"):

@@ -14,7 +14,7 @@ from engine.inference.photo import Pixels
 from engine.inference.runtimes import Runtime
 from engine.inference.windows import Box, Window, plan_windows, smallest_window, whole_photo
 from engine.networks import CompletionSpec
-from kernels import fill_holes
+from kernels import fill_holes, to_unit_range
 
 if TYPE_CHECKING:
     from engine.inference.completer import Report
@@ -38,6 +38,7 @@ class WindowRunner:
     def __init__(self, runtime: Runtime, spec: CompletionSpec) -> None:
         self.runtime = runtime
         self.halo = spec.halo
+        self.fill = spec.fill
         self.mean_pixel = torch.tensor(spec.mean_pixel, device=runtime.device)
 
     def run(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, full_frame: bool, report: "Report") -> list[Piece]:
@@ -98,8 +99,11 @@ class WindowRunner:
             pixels_HW3 = pixels_HW3.astype(np.float32) / 65535
         image_13HW = torch.from_numpy(np.ascontiguousarray(pixels_HW3)).permute(2, 0, 1)[None]
         mask_11HW = torch.from_numpy(np.ascontiguousarray(mask_HW))[None, None]
-        device = self.runtime.device
-        return fill_holes(image_13HW.to(device), mask_11HW.to(device), self.mean_pixel, torch.float32)
+        image_13HW, mask_11HW = image_13HW.to(self.runtime.device), mask_11HW.to(self.runtime.device)
+        if self.fill == "mean":
+            return fill_holes(image_13HW, mask_11HW, self.mean_pixel, torch.float32)
+        holed_14HW = torch.cat((to_unit_range(image_13HW), mask_11HW.float()), dim=1)
+        return holed_14HW.contiguous(memory_format=torch.channels_last)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

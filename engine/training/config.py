@@ -282,6 +282,11 @@ LITE = replace(
     split=(60, 2, 38),
     ema=0.999,
     flip=True,
+    fill="smooth",
+    output="residual",
+    hole_kind="mixed",
+    learning_rate=1e-3,
+    discriminator_learning_rate=4e-4,
 )
 """A quarter of the width, on 128x128: hours on a CPU in place of weeks on a GPU."""
 
@@ -298,6 +303,8 @@ DEMO = replace(
     batch=8,
     iterations=700,
     split=(70, 5, 25),
+    fill="smooth",
+    output="residual",
     time_limit=1.0,
     ema=0.98,
     log_every=10,

@@ -68,7 +68,8 @@ def test_processes_with_synced_norms_equal_one_process(tiny, tmp_path, ranks, re
     begun, one, many = (final_state(config) for config in (start, alone, together))
     for learner in ("completion", "discriminator"):
         before, a, b = (state[learner]["network"] for state in (begun, one, many))
-        assert distance(a, b) < 0.2 * distance(before, a)  # Adam takes a step of full length for a gradient of rounding
+        # Adam takes a step of full length for a gradient that is mere rounding.
+        assert distance(a, b) < 0.2 * distance(before, a)
 
 
 def check_norm(world: World, x: torch.Tensor) -> None:

@@ -1,0 +1,27 @@
+"""The smooth fill of a photo's holes, before the network sees them.
+
+Each hole is filled whole, once, since a window may show a part of it. The cost follows the hole.
+"""
+
+import numpy as np
+import torch
+
+from engine.inference.blend import components
+from engine.inference.mask import Mask
+from engine.inference.photo import Pixels
+from engine.inference.scales import relative, with_context
+from kernels import smooth_fill
+
+CONTEXT = 16
+"""Pixels around a hole that its fill looks at."""
+
+
+def fill_smoothly(photo_HW3: Pixels, hole_HW: Mask) -> None:
+    """Fill the holes of `photo_HW3` (uint8 or uint16), in place, with a smooth surface through their border."""
+    white = np.iinfo(photo_HW3.dtype).max
+    for where, part_HW in components(hole_HW):
+        crop = with_context(where, photo_HW3.shape, CONTEXT)
+        holed_HW4 = np.dstack((photo_HW3[crop].astype(np.float32) / white, hole_HW[crop].astype(np.float32)))
+        filled_N4HW = smooth_fill(torch.from_numpy(holed_HW4).permute(2, 0, 1)[None])
+        filled_HW3 = filled_N4HW[0, :3].permute(1, 2, 0).numpy()[relative(where, crop)]
+        photo_HW3[where][part_HW] = np.rint(filled_HW3[part_HW] * white).astype(photo_HW3.dtype)
