@@ -56,10 +56,13 @@ class CpuLoader(Loader):
         iterator = iter(batches)
         # Workers that are stopped only as the interpreter ends make it wait 5 s for each.
         atexit.register(_close, weakref.ref(self))
-        for image_N3HW, passed in iterator:
-            if isinstance(image_N3HW, ValueError):
-                raise image_N3HW
-            yield image_N3HW, passed
+        try:
+            for image_N3HW, passed in iterator:
+                if isinstance(image_N3HW, ValueError):
+                    raise image_N3HW
+                yield image_N3HW, passed
+        finally:
+            del iterator  # ends the workers now, where an exception's traceback would keep them
 
 
 class _IdsFrom(Sampler[Ids]):
