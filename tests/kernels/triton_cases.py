@@ -24,7 +24,7 @@ SIZES = [
     (1, 1, 1),  # one pixel
     (7, 3, 5),  # odd sides and batch
     (1, 16, 16),  # a multiple of 16 pixels: uint8 RGB read as words
-    (2, 40, 67),  # several tiles, not a power of two
+    (2, 23, 67),  # several tiles, not a power of two
 ]
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "planar": lambda image: image.contiguous(),
