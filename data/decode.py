@@ -63,4 +63,8 @@ def decode_crop(data: bytes, crop: Crop, size: tuple[int, int], orientation: int
     # INTER_AREA averages what falls into a pixel, so that shrinking makes no false patterns; enlarging interpolates.
     method = cv2.INTER_AREA if side > len(out_HW3) else cv2.INTER_LINEAR
     resized_HW3 = cast(Pixels, cv2.resize(square_HW3, out_HW3.shape[:2], interpolation=method))
-    out_HW3[:] = upright(resized_HW3, orientation)[:, :: -1 if crop.flip else 1, ::-1]
+    if orientation != 1:
+        resized_HW3 = np.ascontiguousarray(upright(resized_HW3, orientation))
+    if crop.flip:
+        resized_HW3 = cast(Pixels, cv2.flip(resized_HW3, 1))
+    cv2.cvtColor(resized_HW3, cv2.COLOR_BGR2RGB, dst=out_HW3)  # 0.05 ms; reversing channels by numpy strides: 0.5 ms
