@@ -1,7 +1,11 @@
 """The data parts against plain pipelines: python -m pytest bench/test_data.py --benchmark-only
 
 Photos: $ENGINE_BENCH_PHOTOS, else pieces of scikit-image's photographs at about the size of Places2's. Loaders and the
-plain pipeline take turns on the same machine, and the fastest turn of each counts; the ratio is in `extra_info`.
+plain pipeline take turns on the same machine, and the fastest turn of each counts; the ratios are in `extra_info`.
+On two cores that were shared with other work (load 5 to 8), 320x256 JPEGs, three runs: the CPU loader made 1.40 to 1.73
+times the crops/s of the plain pipeline, DALI on the CPU 1.29 to 1.60 times; a CPU second gave 1.28 to 1.35 and 1.53 to
+1.71 times as many. 28,000 to 34,000 headers/s; the index of 8.1 million photos and the first batch of a resumed sampler
+take 1 ms, and 71 MB of private memory.
 """
 
 import os
