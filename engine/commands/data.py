@@ -94,9 +94,7 @@ class Check:
         catalog = catalog.without(found)
         catalog.save(index)
         _tell_bad(catalog.bad)
-        print(
-            f"{index}: {len(catalog)} photos decoded, {len(found)} could not be, {len(catalog.bad)} left out in all"
-        )
+        print(f"{index}: {len(catalog)} photos decoded, {len(found)} could not be, {len(catalog.bad)} left out in all")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
