@@ -67,10 +67,10 @@ def test_odd_sizes(size, octaves):
     np.testing.assert_array_equal(mask_HW, before[1])
 
 
-@pytest.mark.parametrize("octaves", [None, 0, 3])
+@pytest.mark.parametrize("octaves", [0, 2])
 @pytest.mark.parametrize("blend", ["none", "feather", "poisson"])
 def test_what_is_under_the_mask_is_never_read(octaves, blend):
-    photo_HW3, mask_HW = noise(700, 500), mask_with((700, 500), (100, 60, 500, 330), (0, 480, 20, 20), (5, 5, 30, 30))
+    photo_HW3, mask_HW = noise(400, 300), mask_with((400, 300), (100, 60, 250, 200), (0, 280, 20, 20), (5, 5, 30, 30))
     other_HW3 = np.where(mask_HW[..., None], 255 - photo_HW3, photo_HW3)
     one, other = (
         completer().complete(photo, mask_HW, octaves=octaves, blend=blend) for photo in (photo_HW3, other_HW3)
@@ -125,7 +125,7 @@ class SmallDevice(TorchRuntime):
 
 
 def test_runs_out_of_memory_then_takes_smaller_windows(caplog):
-    photo_HW3, mask_HW = noise(700, 700), mask_with((700, 700), (100, 100, 300, 300))
+    photo_HW3, mask_HW = noise(600, 600), mask_with((600, 600), (200, 200, 200, 200))
     network = random_network(16)
     small = Completer(SmallDevice(network, device="cpu", memory=1 << 30), network.spec)
     expected = Completer.of(network, device="cpu", memory=1 << 30).complete(photo_HW3, mask_HW, octaves=0)

@@ -192,6 +192,7 @@ def test_all_eight_orientations(tmp_path):
     np.testing.assert_array_equal(read_photo(tmp_path / "deep.png").pixels_HW3, turn(picture(dtype=np.uint16), 8))
 
 
+@pytest.mark.filterwarnings("ignore")  # of Pillow, that the multi-picture offsets lead nowhere
 def test_other_segments_and_chunks_are_carried_over(tmp_path):
     path = save(tmp_path, "photo.jpg", picture())
     kept = [
