@@ -12,7 +12,8 @@ from engine.files import write_atomically
 from engine.networks import CompletionNetwork, CompletionSpec
 
 SPEC_KEY = "glcic_engine_spec"
-DEFAULT_WEIGHTS = Path(__file__).with_name("weights_default.safetensors")
+DEFAULT_WEIGHTS = Path(__file__).parent / "default_weights" / "lite.safetensors"
+"""What completes where no weights are named; their README says how they were trained and how good they are."""
 
 
 def save_weights(path: Path, network: CompletionNetwork, spec: CompletionSpec | None = None) -> None:

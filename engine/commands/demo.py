@@ -3,6 +3,7 @@
 Trains the `demo` preset, completes two holes in a photograph with it, and checks that nothing else changed.
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def main() -> None:
     shutil.copy(shipped / PHOTO, photo)
 
     run("train", "--preset", "demo", "--photos", str(photos), "--out", str(RUN / "training"))
+    check_phases(RUN / "training" / "metrics.jsonl")
     completed, pictures = RUN / "completed.png", RUN / "input-holed-completed.png"
     holes = [word for hole in HOLES for word in ("--hole", ",".join(map(str, hole)))]
     weights = RUN / "training" / "weights.safetensors"
@@ -64,6 +66,15 @@ def run(command: str, *arguments: str) -> None:
     status = subprocess.run([sys.executable, "-m", f"engine.commands.{command}", *arguments], check=False).returncode
     if status:
         raise SystemExit(f"engine-{command} failed with status {status}")
+
+
+def check_phases(metrics: Path) -> None:
+    """Exit unless the training came to its third phase within its time limit."""
+    last = json.loads(metrics.read_text().splitlines()[-1])
+    if last["phase"] != "joint":
+        raise SystemExit(
+            f"in its minute this machine came to iteration {last['iteration']} only, in the {last['phase']} phase"
+        )
 
 
 def check_outside(photo: Path, completed: Path) -> None:

@@ -180,6 +180,8 @@ class Trainer:
                 if self.is_due(config.checkpoint_every):
                     self.save(meter)
             self.save(meter)
+            if loader.replaced:
+                log.warning("%d samples were replaced, for these photos: %s", loader.replaced, ", ".join(loader.bad))
         return Outcome(self.iteration, total, weights_path(config))
 
     def step(self, phase: Phase, batch: TrainingBatch) -> Losses:

@@ -1,0 +1,80 @@
+"""Every command of the README runs, on a small folder of photographs like the one that it speaks of."""
+
+import re
+import shlex
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engine.commands import infer
+from engine.commands.train import parse
+from engine.training.launch import run
+from tests.engine.training.conftest import TINY
+
+README = Path(__file__).parents[1] / "README.md"
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README.read_text(), re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+def commands(name: str) -> list[list[str]]:
+    return [shlex.split(line)[1:] for line in COMMANDS if line.startswith(f"{name} ")]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, photos: Path, shipped_photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with photo.jpg, mask.png, photos/ and masks/ in it."""
+    monkeypatch.chdir(tmp_path)
+    photo = Image.open(shipped_photos / "astronaut.png").convert("RGB").resize((256, 256))
+    mask = np.zeros((256, 256), np.uint8)
+    mask[100:130, 90:140] = 255
+    photo.save("photo.jpg")
+    Image.fromarray(mask).save("mask.png")
+    shutil.copytree(photos, "photos")
+    Path("masks").mkdir()
+    for path in Path("photos").iterdir():
+        Image.fromarray(mask[:96, :96] if mask[:96, :96].any() else mask[80:176, 80:176]).save(f"masks/{path.name}")
+    return tmp_path
+
+
+def test_all_its_commands_are_among_these():
+    known = sum(len(commands(name)) for name in ("engine-infer", "engine-train"))
+    assert known == len(COMMANDS) > 4
+
+
+def test_completing(desk, monkeypatch, capsys):
+    for words in commands("engine-infer"):
+        monkeypatch.setattr(sys, "argv", ["engine-infer", *words])
+        with pytest.raises(SystemExit) as ended:
+            infer.main()
+        assert not ended.value.code, (words, ended.value.code, capsys.readouterr())
+    assert {"photo.completed.jpg", "done.jpg", "done"} <= {path.name for path in desk.iterdir()}
+    assert len(list((desk / "done").iterdir())) == len(list((desk / "photos").iterdir()))
+
+
+def test_completing_from_python(desk):
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    photo_HW3, mask_HW = np.asarray(Image.open("photo.jpg")), np.asarray(Image.open("mask.png")) > 0
+    names = {"photo_HW3": photo_HW3, "mask_HW": mask_HW}
+    exec(code, names)
+    assert np.array_equal(names["completed_HW3"][~mask_HW], photo_HW3[~mask_HW])
+
+
+def test_training(desk):
+    """As written but for sizes, which are a tiny run's."""
+    small = {name: value for name, value in TINY.items() if name not in ("workers", "device")} | {"workers": 0}
+    for words in commands("engine-train"):
+        config = replace(parse(words), **small)
+        if (config.gpus or 0) > torch.cuda.device_count():
+            with pytest.raises(ValueError, match="--gpus is 4, and torch sees"):
+                run(config)
+        else:
+            assert run(config).iteration == config.schedule.total
