@@ -4,6 +4,7 @@ Trains the `demo` preset, completes two holes in a photograph with it, and check
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -63,7 +64,10 @@ def cut_into_tiles(path: Path, folder: Path) -> None:
 def run(command: str, *arguments: str) -> None:
     """Show one of the project's commands and run it; exit with its status if it fails."""
     print(f"\n$ engine-{command} {' '.join(arguments)}", flush=True)
-    status = subprocess.run([sys.executable, "-m", f"engine.commands.{command}", *arguments], check=False).returncode
+    # So small a network gains nothing from a second thread, and loses a lot where another program has that core.
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-m", f"engine.commands.{command}", *arguments]
+    status = subprocess.run(words, env=environment, check=False).returncode
     if status:
         raise SystemExit(f"engine-{command} failed with status {status}")
 
