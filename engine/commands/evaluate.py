@@ -1,0 +1,192 @@
+"""engine-evaluate: how good completions are on photos with known content, in one table.
+
+engine-evaluate photos/                                      the weights that come with the engine
+engine-evaluate photos/ --against telea,ns                   beside OpenCV's inpainting
+engine-evaluate photos/ --weights default mine.safetensors   beside other weights, on the same holes
+
+Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from data.catalog import Catalog
+from engine.commands.infer import parse_scale
+from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_network, evaluate, lead, means, picture_grid
+from engine.files import write_atomically
+from engine.inference.blend import Blend
+from engine.inference.completer import Completer
+
+COLUMNS = {
+    "l1_hole": ("L1 %\nin hole", ".2f"),
+    "psnr_hole": ("PSNR dB\nin hole", ".2f"),
+    "psnr": ("PSNR dB\nwhole", ".2f"),
+    "ssim_hole": ("SSIM\nin hole", ".3f"),
+    "ssim": ("SSIM\nwhole", ".3f"),
+    "seam": ("seam\nlevels", "+.1f"),
+    "seconds": ("seconds\na photo", ".3f"),
+}
+"""Heading and format of each column of the table."""
+
+
+@dataclass(kw_only=True, slots=True)
+class EvaluateConfig:
+    """What engine-evaluate is asked to do."""
+
+    photos: tyro.conf.Positional[Path]
+    """Folder of photos, of tar shards, or an index file."""
+
+    weights: tuple[str, ...] = ("default",)
+    """Weights files; "default" is what comes with the engine."""
+
+    against: str = ""
+    """Ways without a network to compare with, separated by commas: telea, ns, smooth."""
+
+    masks: Holes = "random"
+    """A 128x128 box in the middle, boxes with sides of 96 to 128 px at random places, or strokes of a brush."""
+
+    seed: int = 0
+    """Which random holes."""
+
+    limit: int | None = None
+    """Evaluate so many photos, spread evenly over the folder; by default all."""
+
+    blend: Blend = "poisson"
+    """How the completed hole joins the photo, as in engine-infer; published tables use none."""
+
+    scale: str = "auto"
+    """Where large holes are completed first, as in engine-infer."""
+
+    runtime: str = "auto"
+    """What runs the network."""
+
+    precision: str = "auto"
+    """What it computes in."""
+
+    device: str = "auto"
+    """cpu, cuda, cuda:N, or auto."""
+
+    grid: Path | None = None
+    """PNG file for a picture of the first weights' best, median and worst case."""
+
+    json: bool = False
+    """Print one JSON document, with the scores of every photo, instead of the table."""
+
+    def __post_init__(self) -> None:
+        if not self.weights:
+            raise ValueError("--weights names no file; name some, or leave it out for those that come with the engine")
+        if unknown := [name for name in self.rivals if name not in RIVALS]:
+            raise ValueError(f"--against names {unknown[0]!r}; it must be some of {', '.join(RIVALS)}")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"--limit is {self.limit}; it must be at least 1")
+        if self.grid and self.grid.suffix.lower() != ".png":
+            raise ValueError(f"--grid is {self.grid}; it must be the name of a .png file")
+        parse_scale(self.scale)
+
+    @property
+    def rivals(self) -> list[str]:
+        """The names in `against`."""
+        return [name for name in self.against.split(",") if name]
+
+
+def main() -> None:
+    """The command line. Exit status 1 if a photo could not be evaluated."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        config = tyro.cli(EvaluateConfig, description=__doc__)
+        task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)
+        methods = methods_of(config)
+        with progress(len(task.photos)) as advance:
+            cases = []
+            for case in evaluate(task, methods):
+                cases.append(case)
+                advance(len(cases))
+        if not cases:
+            raise ValueError(f"none of the {len(task.photos)} photos of {config.photos} can be decoded")
+        if config.grid:
+            picture_HW3 = picture_grid(task, cases, methods, next(iter(methods)))
+            write_atomically(config.grid, cv2.imencode(".png", picture_HW3[..., ::-1])[1].tobytes())
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"engine-evaluate: {error}") from error
+    if config.json:
+        print(json.dumps(document(config, task, cases)))
+    else:
+        print_table(config, task, cases)
+    raise SystemExit(len(cases) < len(task.photos))
+
+
+def methods_of(config: EvaluateConfig) -> dict[str, Method]:
+    """What is compared, by name: the weights, then their rivals."""
+    methods: dict[str, Method] = {}
+    for name in config.weights:
+        path = None if name == "default" else Path(name)
+        completer = Completer.load(path, config.runtime, config.precision, config.device)
+        methods[name] = by_network(completer, config.blend, parse_scale(config.scale))
+    return methods | {name: RIVALS[name] for name in config.rivals}
+
+
+@contextmanager
+def progress(photos: int) -> Iterator[Callable[[int], None]]:
+    """A bar with the time left on standard error, if that is a terminal; a function to say how many are done."""
+    console = Console(stderr=True)
+    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=photos)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def print_table(config: EvaluateConfig, task: Task, cases: list[Case]) -> None:
+    """The means, a row for each way to complete, and how sure the first one's lead is."""
+    scores = means(cases)
+    table = Table(title=f"{len(cases)} photos at {SIZE}x{SIZE}, {config.masks} holes, seed {config.seed}")
+    table.add_column("")
+    for heading, _ in COLUMNS.values():
+        table.add_column(heading, justify="right")
+    for name, values in scores.items():
+        table.add_row(name, *(format(values[key], style) for key, (_, style) in COLUMNS.items()))
+    console = Console()
+    console.print(table)
+    for other, (ahead, error) in leads(cases).items():
+        console.print(f"{next(iter(scores))}: {ahead:+.2f} ± {error:.2f} dB in the hole from {other}", highlight=False)
+    enlarged = sum(min(task.catalog.size(case.photo)) < SIZE for case in cases)
+    if enlarged:
+        console.print(f"{enlarged} photos are smaller than {SIZE}x{SIZE} and were enlarged", highlight=False)
+    if config.grid:
+        console.print(f"pictures: {config.grid}", highlight=False, soft_wrap=True)
+
+
+def leads(cases: list[Case]) -> dict[str, tuple[float, float]]:
+    """By how much the first way is ahead of each other one; nothing can be said from one photo."""
+    ours, *others = cases[0].scores
+    return {other: lead(cases, ours, other) for other in others} if len(cases) > 1 else {}
+
+
+def document(config: EvaluateConfig, task: Task, cases: list[Case]) -> dict[str, Any]:
+    """All that was asked and measured, for machines."""
+    return {
+        "photos": len(cases),
+        "left_out": len(task.photos) - len(cases),
+        "size": SIZE,
+        **{name: getattr(config, name) for name in ("masks", "seed", "blend", "scale", "runtime", "precision")},
+        "means": means(cases),
+        "psnr_hole_lead": {other: {"mean": mean, "standard_error": e} for other, (mean, e) in leads(cases).items()},
+        "cases": [
+            {"photo": task.catalog.name(case.photo), **{name: asdict(score) for name, score in case.scores.items()}}
+            for case in cases
+        ],
+    }
+
+
+if __name__ == "__main__":
+    main()

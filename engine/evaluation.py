@@ -1,0 +1,185 @@
+"""How good completions are: photos with known content, seeded holes in them, several ways to complete them, scores.
+
+Every way gets the same photos with the same holes, and nothing of what was under them. A hole is a function of the
+seed and of the photo's place in its folder, so that evaluating more photos, or other weights, changes no hole.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from statistics import fmean, median, stdev
+from typing import Literal, cast
+
+import cv2
+import numpy as np
+
+from data.catalog import Catalog
+from data.decode import decode_crop
+from data.headers import Unusable
+from data.masks import HoleConfig, draw_holes
+from data.sampler import Crop, reduction
+from engine.inference.blend import Blend
+from engine.inference.completer import Completer
+from engine.inference.fill import fill_smoothly
+from engine.inference.mask import Mask
+from engine.metrics import Photo, Scores, measure
+
+log = logging.getLogger(__name__)
+
+SIZE = 256
+"""Side in pixels of the squares that are evaluated: the paper's."""
+
+CENTRE_HOLE = 128
+"""Side in pixels of the hole in the middle."""
+
+INPAINT_RADIUS = 3
+"""Pixels around a point that OpenCV's inpainting looks at."""
+
+STREAM = 2
+"""Keeps the holes apart from those of training (0 and 1), which photos with the same numbers have there."""
+
+Holes = Literal["centre", "random", "freeform"]
+Method = Callable[[Photo, Mask], Photo]
+"""Takes a photo whose hole is black and the hole; returns the photo completed."""
+
+
+def telea(photo_HW3: Photo, hole_HW: Mask) -> Photo:
+    """Fast marching (Telea 2004), by OpenCV."""
+    return cast(Photo, cv2.inpaint(photo_HW3, hole_HW.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_TELEA))
+
+
+def navier_stokes(photo_HW3: Photo, hole_HW: Mask) -> Photo:
+    """Navier-Stokes (Bertalmio et al. 2001), by OpenCV."""
+    return cast(Photo, cv2.inpaint(photo_HW3, hole_HW.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_NS))
+
+
+def smooth(photo_HW3: Photo, hole_HW: Mask) -> Photo:
+    """The smooth surface through the hole's border: what a network with that fill starts from."""
+    filled_HW3 = photo_HW3.copy()
+    fill_smoothly(filled_HW3, hole_HW)
+    return filled_HW3
+
+
+RIVALS: dict[str, Method] = {"telea": telea, "ns": navier_stokes, "smooth": smooth}
+"""Ways to complete without a network, by the names that users give."""
+
+
+def by_network(completer: Completer, blend: Blend, octaves: int | None) -> Method:
+    """Completion by a network, as engine-infer does it."""
+    return lambda photo_HW3, hole_HW: completer.complete(photo_HW3, hole_HW, blend=blend, octaves=octaves)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Which photos are evaluated, and what is missing in them."""
+
+    catalog: Catalog
+    photos: Sequence[int]
+    """Places in the catalog."""
+    holes: Holes
+    seed: int
+
+    @classmethod
+    def of(cls, catalog: Catalog, holes: Holes, seed: int, limit: int | None) -> "Task":
+        """All photos, or `limit` of them spread evenly over the catalog."""
+        count = len(catalog) if limit is None else min(limit, len(catalog))
+        photos = [place * len(catalog) // count for place in range(count)]
+        return cls(catalog=catalog, photos=photos, holes=holes, seed=seed)
+
+    def photo(self, i: int) -> Photo:
+        """The largest square in the middle of photo `i`, resized to SIZE. Unusable if it cannot be decoded."""
+        width, height = self.catalog.size(i)
+        side = min(width, height)
+        grid = reduction(side, SIZE)
+        x, y, side = ((width - side) // 2 // grid * grid, (height - side) // 2 // grid * grid, side // grid * grid)
+        photo_HW3 = np.empty((SIZE, SIZE, 3), np.uint8)
+        crop = Crop(i, x, y, side, False)
+        decode_crop(self.catalog.read(i), crop, (width, height), self.catalog.orientation(i), photo_HW3)
+        return photo_HW3
+
+    def hole(self, i: int) -> Mask:
+        """The hole in photo `i`: in the middle, a rectangle with sides of 96 to 128 somewhere, or a brush's stroke."""
+        if self.holes == "centre":
+            hole_HW = np.zeros((SIZE, SIZE), bool)
+            middle = slice((SIZE - CENTRE_HOLE) // 2, (SIZE + CENTRE_HOLE) // 2)
+            hole_HW[middle, middle] = True
+            return hole_HW
+        config = HoleConfig(kind="freeform" if self.holes == "freeform" else "box")
+        return draw_holes(config, self.seed, STREAM, [i], SIZE).mask_N1HW[0, 0].numpy().astype(bool)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One photo, completed in each way."""
+
+    photo: int
+    scores: dict[str, Scores]
+    seconds: dict[str, float]
+
+
+def evaluate(task: Task, methods: dict[str, Method]) -> Iterator[Case]:
+    """One case after the other. A photo that cannot be decoded is named in the log and has none."""
+    for i in task.photos:
+        try:
+            photo_HW3 = task.photo(i)
+        except Unusable as reason:
+            log.warning("%s: %s; left out", task.catalog.name(i), reason)
+            continue
+        hole_HW = task.hole(i)
+        scores, seconds = {}, {}
+        for name, method in methods.items():
+            started = time.perf_counter()
+            completed_HW3 = method(without(photo_HW3, hole_HW), hole_HW)
+            seconds[name] = time.perf_counter() - started
+            scores[name] = measure(completed_HW3, photo_HW3, hole_HW)
+        yield Case(photo=i, scores=scores, seconds=seconds)
+
+
+def without(photo_HW3: Photo, hole_HW: Mask, colour: int = 0) -> Photo:
+    """A copy of the photo with nothing left in the hole."""
+    holed_HW3 = photo_HW3.copy()
+    holed_HW3[hole_HW] = colour
+    return holed_HW3
+
+
+def means(cases: Sequence[Case]) -> dict[str, dict[str, float]]:
+    """For each way, the mean of every score over the photos, and the median of the seconds: the first ones are slow."""
+    return {
+        name: {field.name: fmean(getattr(case.scores[name], field.name) for case in cases) for field in fields(Scores)}
+        | {"seconds": median(case.seconds[name] for case in cases)}
+        for name in cases[0].scores
+    }
+
+
+def lead(cases: Sequence[Case], ours: str, other: str) -> tuple[float, float]:
+    """By how many dB in the hole `ours` is ahead of `other` on the same photos (two at least): mean, standard error."""
+    ahead = [case.scores[ours].psnr_hole - case.scores[other].psnr_hole for case in cases]
+    return fmean(ahead), stdev(ahead) / len(ahead) ** 0.5
+
+
+CAPTION = 20
+"""Height in pixels of the line above each picture of the grid."""
+
+
+def picture_grid(task: Task, cases: Sequence[Case], methods: dict[str, Method], ours: str) -> Photo:
+    """The best, median and worst case of `ours` by PSNR in the hole, a row each: original, hole, completions."""
+    ranked = sorted(cases, key=lambda case: -case.scores[ours].psnr_hole)
+    places = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
+    rows = []
+    for word, place in places.items():
+        case = ranked[place]
+        photo_HW3, hole_HW = task.photo(case.photo), task.hole(case.photo)
+        cells = [with_caption(photo_HW3, f"{word} of {ours}"), with_caption(without(photo_HW3, hole_HW, 128), "hole")]
+        for name, method in methods.items():
+            completed_HW3 = method(without(photo_HW3, hole_HW), hole_HW)
+            cells.append(with_caption(completed_HW3, f"{name}: {case.scores[name].psnr_hole:.1f} dB"))
+        rows.append(np.concatenate(cells, axis=1))
+    return np.concatenate(rows)
+
+
+def with_caption(photo_HW3: Photo, text: str) -> Photo:
+    """The photo with a line of text above it."""
+    line_HW3 = np.full((CAPTION, photo_HW3.shape[1], 3), 255, np.uint8)
+    cv2.putText(line_HW3, text, (4, CAPTION - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate((line_HW3, photo_HW3))

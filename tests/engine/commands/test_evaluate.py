@@ -1,0 +1,105 @@
+"""engine-evaluate from the command line, on photographs."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from engine.commands import evaluate as command
+from engine.weights import save_weights
+from tests.engine.inference.conftest import random_network
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, random_network(4))
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    for i in range(3):
+        Image.fromarray(skimage.data.astronaut()[60 * i : 60 * i + 300, :280]).save(folder / f"{i}.jpg", quality=95)
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """engine-evaluate with these arguments: its exit status (or message), standard output and error."""
+
+    def call(*arguments):
+        monkeypatch.setenv("COLUMNS", "140")
+        monkeypatch.setattr(sys, "argv", ["engine-evaluate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            command.main()
+        printed = capsys.readouterr()
+        return stopped.value.code, printed.out, printed.err
+
+    return call
+
+
+def test_table_and_grid(run, photos, weights, tmp_path):
+    options = ("--weights", weights, "--against", "telea,ns,smooth", "--grid", tmp_path / "grid.png")
+    status, out, _ = run(photos, *options)
+    assert status == 0
+    for word in ("3 photos", "telea", "ns", "smooth", "PSNR", "seam", "±", "grid.png"):
+        assert word in out
+    assert Image.open(tmp_path / "grid.png").width == 6 * 256  # original, hole, and four completions
+
+
+def test_json_repeats_and_follows_its_options(run, photos, weights):
+    def document(*options):
+        status, out, _ = run(photos, "--weights", weights, "--against", "telea", "--json", *options)
+        assert status == 0
+        return json.loads(out)
+
+    first, again = document("--limit", 2), document("--limit", 2)
+    assert first["photos"] == len(first["cases"]) == 2
+    assert first["cases"] == again["cases"]
+    ours = [case[str(weights)]["psnr_hole"] for case in first["cases"]]
+    assert first["means"][str(weights)]["psnr_hole"] == pytest.approx(np.mean(ours))
+    assert first["psnr_hole_lead"]["telea"]["mean"] == pytest.approx(
+        first["means"][str(weights)]["psnr_hole"] - first["means"]["telea"]["psnr_hole"]
+    )
+    assert document("--limit", 2, "--seed", 1)["cases"] != first["cases"]
+    assert document("--limit", 2, "--masks", "centre")["cases"] != first["cases"]
+    unblended = document("--limit", 2, "--blend", "none")["means"]
+    assert unblended["telea"]["psnr_hole"] == first["means"]["telea"]["psnr_hole"]
+    assert unblended[str(weights)]["psnr_hole"] != first["means"][str(weights)]["psnr_hole"]
+    assert document("--limit", 1)["psnr_hole_lead"] == {}
+
+
+def test_a_broken_photo_is_left_out_and_told(run, photos, weights, tmp_path):
+    for path in photos.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    content = (tmp_path / "1.jpg").read_bytes()
+    (tmp_path / "1.jpg").write_bytes(content[: len(content) // 2])
+    status, out, _ = run(tmp_path, "--weights", weights, "--json")
+    assert status == 1
+    assert json.loads(out)["photos"] == 2
+    assert json.loads(out)["left_out"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--against", "telea,lama"), "'lama'; it must be some of telea, ns, smooth"),
+        (("--limit", "0"), "--limit is 0"),
+        (("--grid", "grid.jpg"), ".png"),
+        (("--scale", "3"), "--scale is '3'"),
+        (("--weights", "none.safetensors"), "there is no weights file at none.safetensors"),
+    ],
+)
+def test_errors_say_what_to_do(run, photos, options, words):
+    status, out, err = run(photos, *options)
+    assert status != 0
+    assert words in " ".join(f"{status} {out} {err}".split())
+
+
+def test_no_photos(run, tmp_path):
+    assert "no usable photograph" in str(run(tmp_path)[0])
