@@ -53,7 +53,10 @@ class InferConfig:
     """Weights file. Default: the weights that come with the engine."""
 
     runtime: str = "auto"
-    """What runs the network."""
+    """What runs the network: torch, onnx, openvino, tensorrt, or auto."""
+
+    trt: bool = False
+    """The same as --runtime tensorrt."""
 
     precision: str = "auto"
     """fp32, fp16, bf16, or auto: fp16 on a GPU, fp32 on a CPU."""
@@ -103,6 +106,8 @@ class InferConfig:
             raise ValueError(f"--in-flight is {self.in_flight}; it must be at least 1")
         if self.hole and self.mask:
             raise ValueError("--hole and --mask are both given; give one of them")
+        if self.trt and self.runtime not in ("auto", "tensorrt"):
+            raise ValueError(f"--trt and --runtime {self.runtime} are both given; give one of them")
         parse_scale(self.scale)
         for hole in self.hole:
             parse_hole(hole)
@@ -131,7 +136,8 @@ def main() -> None:
 def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
     """Complete the photos and print each outcome; how many of each there were."""
     memory = None if config.memory is None else int(config.memory * 2**30)
-    completer = Completer.load(config.weights, config.runtime, config.precision, own_device(config.device), memory)
+    runtime = "tensorrt" if config.trt else config.runtime
+    completer = Completer.load(config.weights, runtime, config.precision, own_device(config.device), memory)
     options = Options(
         masks=MaskSource(
             holes=tuple(parse_hole(hole) for hole in config.hole),

@@ -127,6 +127,8 @@ class WindowNetwork(nn.Module):
 
     def run(self, holed_N4HW: Tensor, rows: AxisPlan, columns: AxisPlan, margins: Margins) -> Tensor:
         """The layers one after the other; `margins` is what they take off in all."""
+        # In place, but not in an exported graph, where that would scatter into what a pixel shuffle's cut looks at.
+        relu = torch.relu if torch.compiler.is_exporting() else torch.relu_
         x = self.network.normalise_input(Margins(*rows.cut, *columns.cut).cut(holed_N4HW))
         for block, layer, row, column in zip(
             self.network.blocks, COMPLETION_LAYERS, rows.steps[:-1], columns.steps[:-1], strict=True
@@ -134,7 +136,7 @@ class WindowNetwork(nn.Module):
             assert isinstance(block, ConvBlock)
             assert isinstance(block.conv, nn.Conv2d)
             x = unpadded(block.conv, layer, x, row, column)
-            x = torch.relu_(block.norm(x)) if block.norm_first else block.norm(torch.relu_(x))
+            x = relu(block.norm(x)) if block.norm_first else block.norm(relu(x))
         x = unpadded(self.network.to_rgb, LAYERS[-1], x, rows.steps[-1], columns.steps[-1])
         filled_N3HW = margins.cut(holed_N4HW[:, :3])
         if self.network.spec.output != "clip":

@@ -1,5 +1,7 @@
 """What runs the completion network on windows: one file each, behind one protocol."""
 
+import logging
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -8,7 +10,9 @@ from torch import Tensor
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import CompletionNetwork
 
-RUNTIMES = ("torch",)
+log = logging.getLogger(__name__)
+
+RUNTIMES = ("torch", "onnx", "openvino", "tensorrt")
 """What `open_runtime` takes besides "auto"."""
 
 
@@ -41,8 +45,52 @@ def open_runtime(
     `memory` is the limit in bytes for one call; None means half of what is free. ValueError if the request cannot be
     met, with what to install or choose instead.
     """
-    if name in ("auto", "torch"):
+    if name == "auto":
+        name, reason = pick_runtime(network, precision, device)
+        # Only PyTorch gives the full frame's result to the last bit; that it is not used is worth a line.
+        log.log(logging.INFO if name == "torch" else logging.WARNING, "runtime %s: %s", name, reason)
+    if name == "torch":
         from engine.inference.runtimes.torch_runtime import TorchRuntime
 
         return TorchRuntime(network, precision=precision, device=device, memory=memory)
-    raise ValueError(f"there is no runtime {name!r}; choose one of: auto, {', '.join(RUNTIMES)}")
+    if name == "tensorrt":
+        from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
+
+        return TensorrtRuntime(network, precision=precision, device=device, memory=memory)
+    if name not in RUNTIMES:
+        raise ValueError(f"there is no runtime {name!r}; choose one of: auto, {', '.join(RUNTIMES)}")
+    if precision not in ("auto", "fp32") or device not in ("auto", "cpu"):
+        raise ValueError(
+            f"the {name} runtime computes in fp32 on the CPU, not in {precision} on {device}; "
+            "leave --precision and --device at auto, or use --runtime torch"
+        )
+    if name == "onnx":
+        from engine.inference.runtimes.onnx_runtime import OnnxRuntime
+
+        return OnnxRuntime(network, memory=memory)
+    from engine.inference.runtimes.openvino_runtime import OpenvinoRuntime
+
+    return OpenvinoRuntime(network, memory=memory)
+
+
+def pick_runtime(network: CompletionNetwork, precision: str, device: str) -> tuple[str, str]:
+    """The runtime for "auto", and why.
+
+    Without a GPU it is OpenVINO or ONNX Runtime where that is installed and the network has been exported: the export
+    takes longer than completing a photo, so that it is not begun unasked.
+    """
+    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
+        return "torch", "the GPU is used through PyTorch unless TensorRT is asked for"
+    if precision not in ("auto", "fp32"):
+        return "torch", f"only PyTorch computes in {precision} on the CPU"
+    installed = [name for name, module in (("openvino", "openvino"), ("onnx", "onnxruntime")) if find_spec(module)]
+    if not installed:
+        return "torch", "neither OpenVINO nor ONNX Runtime is installed: pip install 'glcic-engine[cpu]'"
+    from engine.inference.export import is_exported
+
+    if not is_exported(network):
+        return (
+            "torch",
+            f"{installed[0]} is installed, but this network is not exported for it: --runtime {installed[0]}",
+        )
+    return installed[0], "it is installed and this network is exported for it (--runtime torch for PyTorch)"

@@ -1,0 +1,120 @@
+"""engine-export: the trained network for other runtimes.
+
+engine-export weights.safetensors --to onnx                  weights.onnx, for H and W that are multiples of 4
+engine-export weights.safetensors --to openvino              weights.xml and .bin; engine-infer then uses OpenVINO too
+engine-export weights.safetensors --to tensorrt-rtx --precision fp16 --size 512,512
+engine-export --list-cache                                   what has been exported and built, and is kept
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from engine.files import write_atomically
+from engine.inference.engine_cache import cache_folder, entries
+from engine.inference.export import GRAPHS, STRIDE, Graph, cached_onnx, smallest_side
+from engine.inference.runtimes.openvino_runtime import import_openvino
+from engine.inference.tensorrt_build import build_engine, check_size, import_tensorrt
+from engine.networks import CompletionNetwork
+from engine.weights import load_weights
+
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine", "tensorrt-rtx": ".engine"}
+
+
+@dataclass(kw_only=True, slots=True)
+class ExportConfig:
+    """What engine-export is asked to do."""
+
+    weights: tyro.conf.Positional[Path | None] = None
+    """Weights file."""
+
+    to: Literal["onnx", "openvino", "tensorrt", "tensorrt-rtx"] = "onnx"
+    """What to write. tensorrt needs the GPU that the engine is for; tensorrt-rtx needs none."""
+
+    precision: Literal["fp32", "fp16"] = "fp32"
+    """Of the weights and of what is computed between the fp32 input and output."""
+
+    graph: Graph = "padded"
+    """padded: the whole network. interior: for windows away from the photo's borders; the output has no halo."""
+
+    size: str = "512,512"
+    """Height,width of the input that a TensorRT engine takes; the other formats take any."""
+
+    out: Path | None = None
+    """File to write. Default: beside the weights."""
+
+    list_cache: bool = False
+    """Only list what is kept in the cache."""
+
+    def __post_init__(self) -> None:
+        if self.weights is None and not self.list_cache:
+            raise ValueError("no weights are given: engine-export WEIGHTS, or --list-cache")
+        if self.out and self.out.suffix != SUFFIXES[self.to]:
+            raise ValueError(f"--out is {self.out}; its name must end in {SUFFIXES[self.to]} for --to {self.to}")
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        config = tyro.cli(ExportConfig, description=__doc__)
+        if config.list_cache:
+            list_cache()
+        else:
+            export(config)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"engine-export: {error}") from error
+
+
+def list_cache() -> None:
+    """One line for each entry, last used first."""
+    for entry in entries():
+        key = {name: str(value)[:16] for name, value in entry.key.items()}
+        print(f"{entry.size / 2**20:8.1f} MiB  {entry.path.name}  {key}")
+    print(f"in {cache_folder()}")
+
+
+def export(config: ExportConfig) -> None:
+    """Write what is asked for, and say what it is."""
+    assert config.weights is not None
+    network = load_weights(config.weights)
+    out = config.out or config.weights.with_suffix(SUFFIXES[config.to])
+    if config.to in ("tensorrt", "tensorrt-rtx"):
+        write_engine(config, network, out)
+    elif config.to == "openvino":
+        write_openvino(config, network, out)
+    else:
+        write_atomically(out, cached_onnx(network, config.precision, config.graph))
+    print(f"{out}: {config.graph} graph, {config.precision}, input fp32 N x 4 x H x W, output fp32 RGB in [0, 1]")
+
+
+def write_openvino(config: ExportConfig, network: CompletionNetwork, out: Path) -> None:
+    """The graph as OpenVINO's XML and BIN. Both graphs are left in the cache, from where engine-infer takes them."""
+    openvino = import_openvino()
+    for graph in GRAPHS:
+        cached_onnx(network, config.precision, graph)
+    model = openvino.Core().read_model(cached_onnx(network, config.precision, config.graph))
+    openvino.save_model(model, str(out), compress_to_fp16=False)
+
+
+def write_engine(config: ExportConfig, network: CompletionNetwork, out: Path) -> None:
+    """A serialised engine for one input size."""
+    trt = import_tensorrt(config.to.replace("-", "_"))
+    try:
+        height, width = (int(side) for side in config.size.split(","))
+    except ValueError as error:
+        raise ValueError(f"--size is {config.size!r}; it must be HEIGHT,WIDTH such as 512,512") from error
+    least = smallest_side(network, config.graph)
+    if height % STRIDE or width % STRIDE or min(height, width) < least:
+        raise ValueError(
+            f"--size is {config.size}; the {config.graph} graph takes multiples of {STRIDE} from {least} on"
+        )
+    shape = (1, 4, height, width)
+    check_size(shape, network.spec.base_width)
+    write_atomically(out, build_engine(trt, cached_onnx(network, config.precision, config.graph), shape))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The runtimes that are not PyTorch's, through the same completer on the same photograph."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from engine.inference.completer import Completer
+from engine.inference.export import GRAPHS, cached_onnx
+from engine.inference.runtimes import open_runtime, pick_runtime
+from engine.inference.runtimes.tensorrt_runtime import SIDE_STEP, pad_to_static
+from engine.inference.tensorrt_build import import_tensorrt
+from engine.inference.window_network import NO_MARGINS, Margins
+from tests.engine.inference.conftest import random_network
+
+WIDTH = 6
+OTHERS = ("onnx", "openvino")
+
+
+@pytest.fixture(scope="module")
+def net(exports_folder):
+    """A network whose two graphs are in the cache."""
+    network = random_network(WIDTH, "norm_act", "residual")
+    for graph in GRAPHS:
+        cached_onnx(network, "fp32", graph)
+    return network
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize(
+    ("size", "margins"),
+    [
+        ((2, 372, 404), Margins(152, 152, 152, 152)),
+        ((1, 236, 320), Margins(0, 152, 100, 152)),
+        ((3, 36, 8), NO_MARGINS),
+    ],
+    ids=["interior", "corner", "whole"],
+)
+def test_windows_agree_with_pytorch(net, name, size, margins):
+    batch, height, width = size
+    holed_N4HW = torch.rand(batch, 4, height, width, generator=torch.Generator().manual_seed(1))
+    holed_N4HW = holed_N4HW.contiguous(memory_format=torch.channels_last)  # as the completer gives them
+    runtime = open_runtime(name, net, memory=1 << 28)
+    first_N3HW = runtime.run(holed_N4HW, margins)
+    kept_N3HW = first_N3HW.clone()
+    runtime.run(1 - holed_N4HW, margins)
+    assert torch.equal(first_N3HW, kept_N3HW), "a later run wrote into an earlier result"
+    torch.testing.assert_close(first_N3HW, margins.cut(net(holed_N4HW)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_photo_completed_by_each_runtime(net, astronaut_HW3, name):
+    mask_HW = np.zeros(astronaut_HW3.shape[:2], bool)
+    mask_HW[230:280, 240:300] = True  # an interior window
+    mask_HW[:30, 5:40] = True  # a window at the photo's corner
+    expected_HW3 = Completer.of(net, "torch", device="cpu", memory=1 << 28).complete(astronaut_HW3, mask_HW)
+    completed_HW3 = Completer.of(net, name, memory=1 << 28).complete(astronaut_HW3, mask_HW)
+    assert np.array_equal(completed_HW3[~mask_HW], astronaut_HW3[~mask_HW])
+    assert (completed_HW3[mask_HW] != astronaut_HW3[mask_HW]).mean() > 0.5
+    assert np.abs(completed_HW3.astype(int) - expected_HW3).max() <= 1
+
+
+def test_auto_says_what_it_takes_and_why(net, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert open_runtime("auto", net, device="cpu").name == "openvino"
+    assert "runtime openvino: it is installed and this network is exported for it" in caplog.text
+    never_exported = random_network(2)
+    assert pick_runtime(never_exported, "auto", "cpu") == (
+        "torch",
+        "openvino is installed, but this network is not exported for it: --runtime openvino",
+    )
+    assert pick_runtime(net, "bf16", "cpu")[0] == "torch"
+    assert pick_runtime(net, "auto", "cuda:0")[0] == "torch"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "onnx", "precision": "fp16"}, "the onnx runtime computes in fp32 on the CPU, not in fp16 on auto"),
+        ({"name": "openvino", "device": "cuda"}, "not in auto on cuda"),
+        ({"name": "tensorrt", "device": "cpu"}, "TensorRT needs an NVIDIA GPU .* run without --trt"),
+    ],
+)
+def test_requests_that_cannot_be_met(options, message):
+    with pytest.raises(ValueError, match=message):
+        open_runtime(network=random_network(2), **options)
+
+
+def test_a_missing_package_names_the_line_that_installs_it():
+    with pytest.raises(ValueError, match=r"TensorRT is needed \(No module named 'tensorrt'\): pip install 'glcic-eng"):
+        import_tensorrt("tensorrt")
+
+
+@pytest.mark.parametrize(
+    "margins",
+    [Margins(8, 12, 8, 8), Margins(0, 8, 4, 8), Margins(8, 4, 8, 0), Margins(0, 0, 8, 8), NO_MARGINS],
+    ids=["interior", "top-left", "bottom-right", "top-and-bottom", "whole"],
+)
+def test_windows_padded_to_static_shapes_keep_the_result(margins):
+    """With a convolution of that reach in the network's place: cheap, and as sensitive to the photo's borders."""
+    halo, kernel = 8, torch.rand(1, 4, 17, 17, generator=torch.Generator().manual_seed(2))
+    holed_N4HW = torch.rand(2, 4, 60, 76)
+    padded_N4HW, padded_margins = pad_to_static(holed_N4HW, margins, halo)
+    expected = margins.cut(F.conv2d(holed_N4HW, kernel, padding=halo))
+    torch.testing.assert_close(padded_margins.cut(F.conv2d(padded_N4HW, kernel, padding=halo)), expected)
+    if margins == Margins(8, 12, 8, 8):
+        assert padded_N4HW.shape[2:] == (SIDE_STEP, SIDE_STEP)
