@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.networks import BATCH_NORM_EPS, COMPLETION_LAYERS, CompletionNetwork, CompletionSpec, Layer
 from engine.torch7 import TorchObject, read_t7
 
+Layout = Literal["GLCIC-PyTorch", "MMagic Global&Local", "Torch7"]
 Tensors = dict[str, Tensor]
 RGB = tuple[float, float, float]
 
@@ -26,6 +27,13 @@ EXPECTED = """\
   MMagic Global&Local: a PyTorch file with generator.encoder.enc1.conv.weight, ... generator.decoder.dec7.conv.bias
   the paper's authors: a Torch7 binary file with the table {model = nn.Sequential, mean = three values}"""
 """The layouts that can be imported, for error messages."""
+
+PUBLISHED_UNDER: dict[Layout, str] = {
+    "GLCIC-PyTorch": "MIT",
+    "MMagic Global&Local": "Apache-2.0",
+    "Torch7": "CC BY-NC-SA 4.0",
+}
+"""The licence of the repository that publishes weights of each layout; weights that others trained have their own."""
 
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
 OUTPUT_LAYER = Layer(0)
@@ -76,13 +84,11 @@ def import_weights(
         tensors, mean = from_torch7(content)
         conventions = {"input_shift": mean, "mean_pixel": mean}
     provenance = {"layout": layout, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    provenance["published_under"] = PUBLISHED_UNDER[layout]
     network = build(path, tensors, conventions | {"provenance": {"imported_from": provenance}})
     if layout == "MMagic Global&Local":
         exchange_red_and_blue(network)
     return network
-
-
-Layout = Literal["GLCIC-PyTorch", "MMagic Global&Local", "Torch7"]
 
 
 def read_foreign(path: Path) -> tuple[Layout, Any]:

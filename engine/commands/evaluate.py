@@ -150,7 +150,7 @@ def print_table(config: EvaluateConfig, task: Task, cases: list[Case]) -> None:
     """The means, a row for each way to complete, and how sure the first one's lead is."""
     scores = means(cases)
     table = Table(title=f"{len(cases)} photos at {SIZE}x{SIZE}, {config.masks} holes, seed {config.seed}")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for heading, _ in COLUMNS.values():
         table.add_column(heading, justify="right")
     for name, values in scores.items():

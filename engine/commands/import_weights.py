@@ -52,11 +52,12 @@ def main() -> None:
         save_weights(config.out, network)
     except (ValueError, OSError) as error:
         raise SystemExit(f"engine-import: {error}") from error
-    spec = network.spec
+    spec, source = network.spec, network.spec.provenance["imported_from"]
     print(
-        f"{config.out}: {spec.provenance['imported_from']['layout']}, base width {spec.base_width}, {spec.norm_order}, "
+        f"{config.out}: {source['layout']}, base width {spec.base_width}, {spec.norm_order}, "
         f"output {spec.output}, holes of {spec.hole_size[0]} to {spec.hole_size[1]} px filled with "
-        f"{', '.join(f'{value:.4f}' for value in spec.mean_pixel)}"
+        f"{', '.join(f'{value:.4f}' for value in spec.mean_pixel)}\n"
+        f"weights of this layout are published under {source['published_under']}; the licence of yours stays as it is"
     )
 
 

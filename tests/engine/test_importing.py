@@ -449,11 +449,12 @@ def test_t7_nested_too_deeply_is_refused(tmp_path):
         read_t7(tmp_path / "deep.t7")
 
 
-def test_t7_tensor_beyond_its_storage_is_refused(tmp_path):
+@pytest.mark.parametrize("view", [(7, 1, 1), (6, 1, 2), (6, 2, 1), (6, -1, 1), (6, 1, 0), (2**40, 0, 1)])
+def test_t7_tensor_beyond_its_storage_is_refused(tmp_path, view):
     content = t7({"mean": torch.arange(6, dtype=torch.float32)})
-    sizes = struct.pack("<i3q", 1, 6, 1, 1)
-    assert sizes in content
-    (tmp_path / "beyond.t7").write_bytes(content.replace(sizes, struct.pack("<i3q", 1, 7, 1, 1)))
+    size_stride_offset = struct.pack("<i3q", 1, 6, 1, 1)
+    assert size_stride_offset in content
+    (tmp_path / "beyond.t7").write_bytes(content.replace(size_stride_offset, struct.pack("<i3q", 1, *view)))
     with pytest.raises(ValueError, match="does not lie in its storage"):
         read_t7(tmp_path / "beyond.t7")
 
@@ -484,7 +485,9 @@ def test_command(tmp_path, run):
     out = tmp_path / "new" / "ours.safetensors"
     config = {"mpv": MEAN, "cn_input_size": 128, "hole_min_w": 24, "hole_max_w": 40, "hole_min_h": 30, "hole_max_h": 48}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert str(out) in run(tmp_path / "model_cn", "--out", out, "--config", tmp_path / "config.json")
+    told = run(tmp_path / "model_cn", "--out", out, "--config", tmp_path / "config.json")
+    assert str(out) in told
+    assert "published under MIT" in told
     agrees(foreign, load_weights(out))
     assert load_weights(out).spec.hole_size == (24, 48)
     assert load_weights(out).spec.crop_size == 128
