@@ -7,6 +7,7 @@ import signal
 import threading
 import weakref
 from collections.abc import Iterator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -50,7 +51,7 @@ class CpuLoader(Loader):
             batch_size=None,  # the data set makes whole batches, in one piece of shared memory each
             num_workers=self.workers,
             multiprocessing_context=_start_method() if several else None,
-            worker_init_fn=_prepare_worker,
+            worker_init_fn=partial(_prepare_worker, os.getpid()),
             prefetch_factor=2 if several else None,
         )
         iterator = iter(batches)
@@ -116,17 +117,23 @@ def _close(loader: "weakref.ref[CpuLoader]") -> None:
         still_there.close()
 
 
-def _prepare_worker(worker: int) -> None:
+def _prepare_worker(parent: int, worker: int) -> None:
     """One thread, since every core has a process; and signals to the whole run are the main process's to handle."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A scheduler ends a run by SIGTERM to all its processes, and the main one needs its workers to finish the step.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_end_when_parent_says, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_when_parent_says, args=(parent,), daemon=True).start()
 
 
 def _end_when_parent_says(parent: int) -> None:
-    """Wait for a SIGTERM that comes from the main process."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
-        pass
+    """Wait for a SIGTERM that comes from the main process, or for that to be gone without a word.
+
+    torch looks for the latter too, but asks the worker who its parent is, which is too late where that was killed
+    while the worker still started.
+    """
+    while os.getppid() == parent:
+        received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
+        if received is not None and received.si_pid == parent:
+            break
     os._exit(0)

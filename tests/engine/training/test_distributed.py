@@ -120,7 +120,14 @@ def stop_at_five(world: World, config: TrainConfig) -> None:
 def test_a_lost_process_is_started_again_and_sigterm_reaches_all(tiny):
     config = tiny(iterations=100_000, checkpoint_every=2)
     words = command(config, "--processes", "2", "--max-restarts", "1")
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            lose_a_process_and_stop(process, config)
+        finally:
+            process.kill()
+
+
+def lose_a_process_and_stop(process: subprocess.Popen, config: TrainConfig) -> None:
     wait_for(config.run_folder / "checkpoints" / "00000002.pt", process)
     children = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
     os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
