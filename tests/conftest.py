@@ -1,5 +1,7 @@
-"""What tests share: photographs to train on, made from those that scikit-image ships."""
+"""What tests share: photographs to train on, made from those that scikit-image ships; a cache for exports."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,12 @@ def photos(shipped_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
             x, y = 90 * (place % 4), 90 * (place // 4)
             photo.crop((x, y, x + 96, y + 96)).save(folder / f"{name}-{place}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def exports_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache for this session's exports, which take seconds each."""
+    folder = tmp_path_factory.mktemp("exports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "ENGINE_CACHE", str(folder))
+        yield folder

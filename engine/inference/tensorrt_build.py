@@ -82,7 +82,7 @@ def build_engine(trt: ModuleType, content: bytes, shape: Shape) -> bytes:
     profile = builder.create_optimization_profile()
     profile.set_shape(INPUT, shape, shape, shape)
     config.add_optimization_profile(profile)
-    log.warning("%s builds an engine for %s; this is done once", trt.__name__, "x".join(map(str, shape)))
+    log.warning("%s builds an engine for %s; this may take minutes", trt.__name__, "x".join(map(str, shape)))
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise ValueError(f"{trt.__name__} {trt.__version__} could not build an engine for {shape}; its log says why")

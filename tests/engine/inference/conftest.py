@@ -1,7 +1,6 @@
 """What the inference tests share: untrained networks with random batch-norm statistics, and photographs."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -42,12 +41,3 @@ def network() -> Callable[..., CompletionNetwork]:
 @pytest.fixture(scope="session")
 def astronaut_HW3() -> NDArray[np.uint8]:
     return np.asarray(Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png").convert("RGB"))
-
-
-@pytest.fixture(scope="session")
-def exports_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache for this session's exports, which take seconds each."""
-    folder = tmp_path_factory.mktemp("exports")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, "ENGINE_CACHE", str(folder))
-        yield folder

@@ -1,0 +1,101 @@
+"""engine-export as a user meets it, and engine-infer with what it leaves: formats, reasons, exit status."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+
+from engine.commands.export import main
+from engine.weights import save_weights
+from tests.engine.inference.conftest import random_network
+
+NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, exports_folder) -> Path:
+    path = tmp_path_factory.mktemp("export") / "small.safetensors"
+    save_weights(path, random_network(6, "norm_act", "residual"))
+    return path
+
+
+def command(module: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **NO_GPU}
+    arguments = [sys.executable, "-m", f"engine.commands.{module}", *map(str, words)]
+    return subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def export(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> None:
+    """engine-export in this process."""
+    monkeypatch.setattr(sys, "argv", ["engine-export", *map(str, words)])
+    main()
+
+
+def test_openvino_then_engine_infer_uses_it(weights, shipped_photos, tmp_path):
+    done = command("export", weights, "--to", "openvino")
+    assert done.returncode == 0, done.stderr
+    assert weights.with_suffix(".bin").stat().st_size > 1000
+    import openvino
+
+    model = openvino.Core().compile_model(weights.with_suffix(".xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    holed_N4HW = torch.rand(1, 4, 20, 48)
+    generated_N3HW = torch.from_numpy(model(holed_N4HW.numpy())[0])
+    torch.testing.assert_close(generated_N3HW, random_network(6, "norm_act", "residual")(holed_N4HW), rtol=0, atol=1e-5)
+
+    photo = shipped_photos / "coffee.png"
+    words = (photo, "--hole", "250,190,40,30", "--weights", weights, "--out", tmp_path / "coffee.png")
+    inferred = command("infer", *words)
+    assert inferred.returncode == 0, inferred.stderr
+    assert "runtime openvino: it is installed and this network is exported for it" in inferred.stderr
+
+
+def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_path, monkeypatch, capsys):
+    export(monkeypatch, weights, "--out", tmp_path / "small.onnx")
+    onnx.checker.check_model(onnx.load(tmp_path / "small.onnx"), full_check=True)
+    capsys.readouterr()
+    export(monkeypatch, "--list-cache")
+    assert "'kind': 'onnx'" in capsys.readouterr().out
+    pytest.importorskip("tensorrt_rtx")
+    export(monkeypatch, weights, "--to", "tensorrt-rtx", "--out", tmp_path / "small.engine")
+    assert (tmp_path / "small.engine").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "no weights are given"),
+        (("WEIGHTS", "--out", "small.pb"), "must end in .onnx"),
+        (("WEIGHTS", "--to", "tensorrt-rtx", "--size", "510,512"), "takes multiples of 4 from 4 on"),
+        (("WEIGHTS", "--to", "tensorrt-rtx", "--graph", "interior", "--size", "304,512"), "multiples of 4 from 308 on"),
+        (("WEIGHTS", "--to", "tensorrt-rtx", "--size", "wide"), "it must be HEIGHT,WIDTH"),
+        (("nowhere.safetensors",), "there is no weights file"),
+    ],
+)
+def test_mistakes_are_named(weights, words, message, monkeypatch, capsys):
+    if "tensorrt-rtx" in words:
+        pytest.importorskip("tensorrt_rtx")
+    with pytest.raises(SystemExit) as stopped:
+        export(monkeypatch, *(weights if word == "WEIGHTS" else word for word in words))
+    assert stopped.value.code not in (0, None)
+    said = " ".join(f"{stopped.value.code} {capsys.readouterr().err}".replace("│", " ").split())
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--trt",), "TensorRT needs an NVIDIA GPU with its driver, and the device is cpu"),
+        (("--trt", "--runtime", "onnx"), "--trt and --runtime onnx are both given"),
+    ],
+)
+def test_infer_with_trt_never_falls_back(weights, shipped_photos, tmp_path, options, message):
+    out = tmp_path / "out.png"
+    words = (shipped_photos / "coffee.png", "--hole", "9,9,9,9", "--weights", weights, "--out", out, *options)
+    done = command("infer", *words)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert not out.exists()
