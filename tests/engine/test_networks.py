@@ -71,9 +71,19 @@ def test_output_has_the_inputs_size_and_range(height, width):
         assert generated.max() <= 1
 
 
+def test_a_residual_network_begins_as_its_fill_and_learns_from_there():
+    network = CompletionNetwork(CompletionSpec(base_width=4, output="residual"))
+    holed = 0.1 + 0.8 * torch.rand(2, 4, 16, 16)
+    generated = network(holed)
+    torch.testing.assert_close(generated, holed[:, :3])
+    generated.sum().backward()
+    assert network.to_rgb.weight.grad.abs().max() > 0
+
+
 def test_the_halo_is_exactly_the_reach_of_the_network():
     """Noise further away than the halo changes nothing; noise just within it does."""
     assert receptive_field_halo() == 152 <= 156
+    torch.manual_seed(1)  # what crosses the whole halo is faint, and some weights let none through
     network = CompletionNetwork(CompletionSpec(base_width=4)).double().eval()
     halo, inside, border = 152, 8, 24
     side = inside + 2 * (halo + border)
