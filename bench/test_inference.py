@@ -16,9 +16,10 @@ import pytest
 import torch
 
 from engine.inference.batch import Options, complete_files
-from engine.inference.completer import Completer, Report
+from engine.inference.completer import Completer
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.photo import Photo, write_photo
+from engine.inference.report import Report
 from engine.networks import CompletionNetwork, CompletionSpec
 
 PLOTS = Path(__file__).with_name("plots")

@@ -190,13 +190,13 @@ class CompletionNetwork(nn.Module):
         return (holed_N4HW - self.input_shift) * self.input_scale if self.shifts_input else holed_N4HW
 
     def to_unit_range(self, output_N3HW: Tensor, filled_N3HW: Tensor) -> Tensor:
-        """The last convolution's output as RGB in [0, 1]; `filled` is the RGB of the network's input, of the same size."""
+        """The last convolution's output as RGB in [0, 1]; `filled` is the input's RGB, of the same size."""
         if self.spec.output == "clip":
             return output_N3HW.clamp(-1, 1) * 0.5 + 0.5
         return torch.sigmoid(self.add_to_fill(output_N3HW, filled_N3HW))
 
     def add_to_fill(self, output_N3HW: Tensor, filled_N3HW: Tensor) -> Tensor:
-        """What the sigmoid is taken of: an output of 0 gives a residual network's fill, if not the ends of its range."""
+        """What the sigmoid is taken of; an output of 0 gives a residual network's fill, but not quite 0 or 1."""
         if self.spec.output == "residual":
             return output_N3HW + torch.logit(filled_N3HW, eps=RESIDUAL_MARGIN)
         return output_N3HW

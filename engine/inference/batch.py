@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 
 from engine.inference.blend import Blend
-from engine.inference.completer import Completer, Report
+from engine.inference.completer import Completer
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.mask import Mask, widen
 from engine.inference.photo import MAX_PIXELS, Photo, Pixels, container_of, read_photo, write_photo
+from engine.inference.report import Report
 
 PHOTO_ERRORS = (ValueError, OSError, MemoryError, torch.OutOfMemoryError)
 """What a photo may fail with without stopping the others."""

@@ -3,10 +3,8 @@
 The photo stays on the host; only windows go to the device, so that time and memory follow the hole and not the photo.
 """
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -16,6 +14,7 @@ from engine.inference.blend import Blend, components, join
 from engine.inference.fill import fill_smoothly
 from engine.inference.mask import Mask, Where, prepare_mask, widen
 from engine.inference.photo import Pixels
+from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.scales import (
     BAND,
@@ -31,26 +30,6 @@ from engine.inference.scales import (
 from engine.inference.window_runs import WindowRunner, assemble
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import DEFAULT_WEIGHTS, load_weights
-
-
-@dataclass(slots=True)
-class Report:
-    """What it took to complete a photo."""
-
-    windows: int = 0
-    window_pixels: int = 0
-    """Pixels read by all runs of the network."""
-    scales: set[int] = field(default_factory=set)
-    """The network ran at 1/n of the photo's resolution, for each n here."""
-    seconds: dict[str, float] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time that the block takes to the stage `name`."""
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - started
 
 
 class Completer:

@@ -2,7 +2,7 @@
 
 import logging
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,13 +11,11 @@ from torch import Tensor
 
 from engine.inference.mask import Mask
 from engine.inference.photo import Pixels
+from engine.inference.report import Report
 from engine.inference.runtimes import Runtime
 from engine.inference.windows import Box, Window, plan_windows, smallest_window, whole_photo
 from engine.networks import CompletionSpec
 from kernels import fill_holes, to_unit_range
-
-if TYPE_CHECKING:
-    from engine.inference.completer import Report
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +39,7 @@ class WindowRunner:
         self.fill = spec.fill
         self.mean_pixel = torch.tensor(spec.mean_pixel, device=runtime.device)
 
-    def run(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, full_frame: bool, report: "Report") -> list[Piece]:
+    def run(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, full_frame: bool, report: Report) -> list[Piece]:
         """The network's output for pieces of the photo that cover `wanted_HW`.
 
         If the device has less memory than it seemed, tries again with windows of half the size, down to the smallest.

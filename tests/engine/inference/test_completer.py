@@ -7,8 +7,9 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.inference.completer import Completer, Report
+from engine.inference.completer import Completer
 from engine.inference.mask import widen
+from engine.inference.report import Report
 from engine.inference.runtimes.torch_runtime import TorchRuntime
 from engine.inference.window_network import NO_MARGINS
 from tests.engine.inference.conftest import random_network

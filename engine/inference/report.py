@@ -1,0 +1,26 @@
+"""What it took to complete a photo, for whoever wants to know."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Report:
+    """What it took to complete a photo."""
+
+    windows: int = 0
+    window_pixels: int = 0
+    """Pixels read by all runs of the network."""
+    scales: set[int] = field(default_factory=set)
+    """The network ran at 1/n of the photo's resolution, for each n here."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to the stage `name`."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0) + time.perf_counter() - started
