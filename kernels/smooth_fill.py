@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 RELAXATIONS = 4
-"""Sweeps on each level, which cost the same each. PSNR in the hole, 60 photos of 256x256 with holes of 96 to 128 pixels:
+"""Sweeps on each level, at equal cost each. PSNR in the hole, 60 photos of 256x256 with holes of 96 to 128 pixels:
 14.67 dB with none, 14.95 with 2, 14.99 with 4, 15.00 with 8, 14.99 with 400; OpenCV's Telea has 14.00."""
 
 
