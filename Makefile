@@ -21,10 +21,10 @@ check: .venv/dev.installed
 bench: .venv/dev.installed
 	$(BIN)/python -m pytest bench --benchmark-only
 
-# On a machine with CUDA: the proofs that need a GPU. Uses $(GPU_PYTHON), which needs no more than torch and triton.
+# On a machine with CUDA: the proofs that need a GPU, with an environment that has its CUDA build of torch.
 GPU_PYTHON ?= $(PYTHON)
 gpu:
-	$(GPU_PYTHON) -m pytest -m gpu tests bench
+	$(GPU_PYTHON) -m pytest -m gpu bench/test_kernels.py bench/test_data.py
 
 # Without an NVIDIA GPU, torch comes from PyTorch's index of CPU builds, which spares gigabytes of CUDA; where that
 # index cannot be reached, from wherever pip finds it. It goes first and alone, so that nothing else asks that index.
