@@ -30,6 +30,9 @@ def random_network(base_width: int = 4, norm_order: str = "norm_act", output: st
             module.running_var.copy_(0.5 + torch.rand(shape, generator=generator))
             module.weight.data.copy_(0.5 + torch.rand(shape, generator=generator))
             module.bias.data.copy_(0.3 * torch.randn(shape, generator=generator))
+    if output == "residual":  # begins at zero, where every residual network is its fill
+        shape = network.to_rgb.weight.shape
+        network.to_rgb.weight.data.copy_(0.1 * torch.randn(shape, generator=generator))
     return network.requires_grad_(False)
 
 

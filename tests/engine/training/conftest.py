@@ -1,5 +1,6 @@
 """A tiny run: networks of a few channels on 32x32 crops, all three phases in a second."""
 
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.learner import Learner
 from engine.training.steps import Steps
+
+# Processes are forked from one that has imported torch and done nothing else: the tests' own has threads by now.
+multiprocessing.set_forkserver_preload(["engine.training.trainer"])
 
 torch.set_num_threads(1)  # networks this small only wait for a second thread
 

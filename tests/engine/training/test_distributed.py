@@ -25,7 +25,7 @@ from tests.engine.training.test_trainer import command, final_state, states_equa
 
 def in_processes(ranks: int, function, *arguments) -> None:
     """Run `function(world, *arguments)` in `ranks` processes that know each other."""
-    mp.start_processes(_join, (ranks, function, arguments), nprocs=ranks, start_method="fork")
+    mp.start_processes(_join, (ranks, function, arguments), nprocs=ranks, start_method="forkserver")
 
 
 def _join(rank: int, ranks: int, function, arguments) -> None:
