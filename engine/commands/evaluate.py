@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from data.catalog import Catalog
-from engine.commands.infer import parse_scale
+from engine.commands.completion import parse_scale
 from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_network, evaluate, lead, means, picture_grid
 from engine.files import write_atomically
 from engine.inference.blend import Blend

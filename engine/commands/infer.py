@@ -18,16 +18,14 @@ from typing import Annotated
 
 import tyro
 
+from engine.commands.completion import CompletionConfig, parse_scale
 from engine.inference.batch import Options, Outcome, complete_files
-from engine.inference.blend import Blend
-from engine.inference.completer import Completer
 from engine.inference.jobs import Job, MaskSource, find_jobs
-from engine.inference.photo import MAX_PIXELS
 from engine.inference.ranks import own_device, rank_and_world, total
 
 
 @dataclass(kw_only=True, slots=True)
-class InferConfig:
+class InferConfig(CompletionConfig):
     """What engine-infer is asked to do."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]]
@@ -49,44 +47,11 @@ class InferConfig:
     side_by_side: Path | None = None
     """Also write a picture of input | holed | completed here (for one photo)."""
 
-    weights: Path | None = None
-    """Weights file. Default: the weights that come with the engine."""
-
-    runtime: str = "auto"
-    """What runs the network: torch, onnx, openvino, tensorrt, or auto."""
-
-    trt: bool = False
-    """The same as --runtime tensorrt."""
-
-    precision: str = "auto"
-    """fp32, fp16, bf16, or auto: fp16 on a GPU, fp32 on a CPU."""
-
-    device: str = "auto"
-    """cpu, cuda, cuda:N, or auto."""
-
-    memory: float | None = None
-    """GiB that the network may use at a time. Default: half of what is free."""
-
-    scale: str = "auto"
-    """Where large holes are completed first: auto, native (the photo's resolution), or N for 1/N of it."""
-
-    blend: Blend = "poisson"
-    """How the completed hole joins the photo."""
-
-    feather: int = 4
-    """Pixels outside the mask over which --blend feather fades into the photo."""
-
-    mask_dilate: int = 4
-    """Pixels by which masks are widened, so that no rim of an unwanted object remains."""
-
     mask_threshold: float = 0.5
     """Share of a mask's largest value from which on it means a hole."""
 
     mask_invert: bool = False
     """Complete what masks leave black instead."""
-
-    max_pixels: int = MAX_PIXELS
-    """Photos with more pixels are refused."""
 
     in_flight: int = 2
     """Photos read ahead, and written behind, while one is completed."""
@@ -95,20 +60,13 @@ class InferConfig:
     """One line of JSON for each photo, and one for the summary."""
 
     def __post_init__(self) -> None:
-        for name in ("feather", "mask_dilate"):
-            if not 0 <= getattr(self, name) <= 1000:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 to 1000 pixels")
+        CompletionConfig.__post_init__(self)  # super() does not find its class in one that has slots
         if not 0 < self.mask_threshold <= 1:
             raise ValueError(f"--mask-threshold is {self.mask_threshold}; it must be above 0 and at most 1")
-        if self.memory is not None and self.memory <= 0:
-            raise ValueError(f"--memory is {self.memory}; it must be above 0 GiB")
         if self.in_flight < 1:
             raise ValueError(f"--in-flight is {self.in_flight}; it must be at least 1")
         if self.hole and self.mask:
             raise ValueError("--hole and --mask are both given; give one of them")
-        if self.trt and self.runtime not in ("auto", "tensorrt"):
-            raise ValueError(f"--trt and --runtime {self.runtime} are both given; give one of them")
-        parse_scale(self.scale)
         for hole in self.hole:
             parse_hole(hole)
 
@@ -135,9 +93,7 @@ def main() -> None:
 
 def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
     """Complete the photos and print each outcome; how many of each there were."""
-    memory = None if config.memory is None else int(config.memory * 2**30)
-    runtime = "tensorrt" if config.trt else config.runtime
-    completer = Completer.load(config.weights, runtime, config.precision, own_device(config.device), memory)
+    completer = config.completer(own_device(config.device))
     options = Options(
         masks=MaskSource(
             holes=tuple(parse_hole(hole) for hole in config.hole),
@@ -213,17 +169,6 @@ def parse_hole(text: str) -> tuple[int, int, int, int]:
     except ValueError as error:
         raise ValueError(f"--hole is {text!r}; it must be X,Y,WIDTH,HEIGHT in pixels, such as 300,120,80,60") from error
     return x, y, width, height
-
-
-def parse_scale(text: str) -> int | None:
-    """The octaves of auto (None), native (0), or a power of two."""
-    if text == "auto":
-        return None
-    if text == "native":
-        return 0
-    if text.isdecimal() and int(text) in (1, 2, 4, 8, 16, 32):
-        return int(text).bit_length() - 1
-    raise ValueError(f"--scale is {text!r}; it must be auto, native, or one of 1, 2, 4, 8, 16, 32")
 
 
 if __name__ == "__main__":

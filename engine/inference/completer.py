@@ -140,6 +140,7 @@ class Completion:
         if self.spec.fill == "smooth":
             with self.report.stage("fill"):
                 fill_smoothly(completed_HW3, hole_HW)
+        self.report.watch(scale)
         with self.report.stage("network"):
             pieces = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report)
         with self.report.stage("blend"):

@@ -13,6 +13,9 @@ Mask = NDArray[np.bool_]
 Where = tuple[slice, slice]
 """Rows and columns."""
 
+MASK_ERRORS = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What reading a picture that is no mask may raise."""
+
 
 def read_mask(path: Path, threshold: float = 0.5, invert: bool = False) -> Mask:
     """The mask in an image file, upright (its EXIF orientation applied).
@@ -23,11 +26,16 @@ def read_mask(path: Path, threshold: float = 0.5, invert: bool = False) -> Mask:
     """
     try:
         with Image.open(path) as image:
-            values_HW = mask_values(ImageOps.exif_transpose(image))
+            return mask_in(image, threshold, invert)
     except FileNotFoundError as error:
         raise ValueError(f"there is no mask at {path}") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except MASK_ERRORS as error:
         raise ValueError(f"cannot read the mask {path}: {error}") from error
+
+
+def mask_in(image: Image.Image, threshold: float = 0.5, invert: bool = False) -> Mask:
+    """The mask in an opened image; see `read_mask`. Raises MASK_ERRORS."""
+    values_HW = mask_values(ImageOps.exif_transpose(image))
     return (values_HW < threshold) if invert else (values_HW >= threshold)
 
 
@@ -73,11 +81,7 @@ def bounding_box(mask_HW: Mask, margin: int = 0, multiple: int = 1) -> Where:
 
 def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> Mask:
     """`mask_HW` as bool and widened; ValueError if it is not a mask of this size with something in and outside it."""
-    if mask_HW.shape != tuple(size):
-        raise ValueError(
-            f"the mask is {describe(mask_HW.shape)} and the photo {describe(size)} (width x height): "
-            "they must be the same size"
-        )
+    check_size(mask_HW.shape, size)
     hole_HW = np.ascontiguousarray(mask_HW != 0)
     if not hole_HW.any():
         raise ValueError("the mask is empty: no pixel is marked to be completed (is it inverted?)")
@@ -85,6 +89,15 @@ def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> M
     if hole_HW.all():
         raise ValueError("the mask covers the whole photo, so that nothing is left to complete it from")
     return hole_HW
+
+
+def check_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> None:
+    """ValueError if the mask is not of the photo's (height, width)."""
+    if mask_shape != tuple(size):
+        raise ValueError(
+            f"the mask is {describe(mask_shape)} and the photo {describe(size)} (width x height): "
+            "they must be the same size"
+        )
 
 
 def describe(shape: tuple[int, ...]) -> str:

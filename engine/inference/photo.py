@@ -73,23 +73,37 @@ class Photo:
     """What of the container is carried over as it is: JPEG segments, PNG chunks or TIFF tags."""
 
 
+class TooManyPixels(ValueError):
+    """A photo above the limit on pixels."""
+
+
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
     """The photo at `path`. ValueError if it is missing, broken, too large, or of a kind that could not be kept."""
     try:
         content = path.read_bytes()
-        with open_image(BytesIO(content)) as image:
-            if image.width * image.height > max_pixels:
-                raise ValueError(
-                    f"it has {image.width}x{image.height} pixels and the limit is {max_pixels}; "
-                    "if that is right, raise --max-pixels"
-                )
-            return decode(image, content)
     except FileNotFoundError as error:
         raise ValueError(f"there is no photo at {path}") from error
+    except OSError as error:
+        raise ValueError(f"cannot read the photo {path}: {error}") from error
+    return parse_photo(content, str(path), max_pixels)
+
+
+def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
+    """The photo in a file's bytes; `name` is for errors. ValueError as `read_photo`."""
+    try:
+        with open_image(BytesIO(content)) as image:
+            if image.width * image.height > max_pixels:
+                raise TooManyPixels(
+                    f"cannot read the photo {name}: it has {image.width}x{image.height} pixels and the limit is "
+                    f"{max_pixels}; if that is right, raise --max-pixels"
+                )
+            return decode(image, content)
+    except TooManyPixels:
+        raise
     except UnidentifiedImageError as error:
-        raise ValueError(f"cannot read the photo {path}: it is no picture, or its beginning is damaged") from error
+        raise ValueError(f"cannot read the photo {name}: it is no picture, or its beginning is damaged") from error
     except DECODE_ERRORS as error:
-        raise ValueError(f"cannot read the photo {path}: {error or type(error).__name__}") from error
+        raise ValueError(f"cannot read the photo {name}: {error or type(error).__name__}") from error
 
 
 _limit_lock = Lock()

@@ -1,7 +1,7 @@
 """What it took to complete a photo, for whoever wants to know."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,8 @@ class Report:
     """The network ran at 1/n of the photo's resolution, for each n here."""
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    watch: Callable[[int], None] = lambda scale: None
+    """Called with n before the network runs at 1/n of the resolution; what it raises ends the completion."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
