@@ -1,0 +1,152 @@
+"""What this machine can do at most, measured now: the ceilings that every benchmark is held against.
+
+    python -m bench.limits            # all of them, in a table
+
+A `Limit` is a piece of work that does nothing else than what it measures. Benchmarks run it in turns with what they
+measure (`bench.rows`), since the machine's speed changes; the best rate seen in this process is kept and printed.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from bench.timing import in_turns
+
+GEMM_SIDE = {"cpu": 2048, "cuda": 8192}
+CPU_FLOAT16_SIDE = 256
+"""PyTorch's CPU libraries have no fast routine for it: 0.2 GFLOP/s on an AMD EPYC of 2024."""
+
+COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}
+"""Several times the last cache."""
+
+DISK_BYTES, DISK_PIECE = 2**28, 2**23
+ROUNDS = 5
+
+FLOPS, BYTES, PIXELS = "FLOP/s", "bytes/s", "pixels/s"
+
+best_rates: dict[str, float] = {}
+"""The highest rate seen in this process of each limit, by its name with its unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Work that goes as fast as the machine can; `call` does `work` units of it."""
+
+    name: str
+    unit: str
+    work: float
+    call: Callable[[], object]
+    device: str = "cpu"
+
+    def rate(self, seconds: float) -> float:
+        """Units per second of a call that took this long; remembered if it is the best so far."""
+        rate, key = self.work / seconds, f"{self.name}, {self.unit}"
+        best_rates[key] = max(rate, best_rates.get(key, 0.0))
+        return rate
+
+
+@cache
+def gemm(dtype: torch.dtype = torch.float32, device: str = "cpu", tf32: bool = False) -> Limit:
+    """The product of two large square matrices of `dtype` (int8 accumulates in int32), counting 2 N^3.
+
+    `tf32` lets a GPU round fp32 factors to TF32, as convolutions do by default.
+    """
+    side = CPU_FLOAT16_SIDE if (dtype, device) == (torch.float16, "cpu") else GEMM_SIDE[device]
+    a, b = (
+        torch.randint(-100, 100, (side, side), dtype=dtype, device=device)
+        if dtype is torch.int8
+        else torch.randn(side, side, device=device).to(dtype)
+        for _ in range(2)
+    )
+
+    def multiply() -> torch.Tensor:
+        allowed, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, tf32
+        product = torch._int_mm(a, b) if dtype is torch.int8 else a @ b
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+        return product
+
+    name = "TF32" if tf32 else str(dtype).removeprefix("torch.")
+    return Limit(f"{name} GEMM on {device}", FLOPS, 2 * side**3, multiply, device)
+
+
+@cache
+def copying(device: str = "cpu") -> Limit:
+    """A copy of a large tensor to another, counting the bytes read and those written."""
+    source = torch.ones(COPY_BYTES[device], dtype=torch.uint8, device=device)
+    target = torch.zeros_like(source)
+    return Limit(f"copy on {device}", BYTES, 2 * source.numel(), lambda: target.copy_(source), device)
+
+
+@cache
+def decoding() -> Limit:
+    """Decoding a JPEG photograph of 512x512 at quality 90 with OpenCV's library, in one thread."""
+    import cv2
+    import skimage.data
+
+    encoded = cv2.imencode(".jpg", skimage.data.astronaut(), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+    repeats = 8
+
+    def decode() -> None:
+        for _ in range(repeats):
+            cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+
+    return Limit("JPEG decoding, 1 thread", PIXELS, repeats * 512 * 512, decode)
+
+
+@cache
+def reading_disk() -> Limit:
+    """Reading a file in pieces of 8 MiB, its pages dropped from the kernel's cache before.
+
+    In the folder for temporary files; where that is kept in memory, it is memory's speed.
+    """
+    handle, name = tempfile.mkstemp()
+    Path(name).unlink()  # the file lives as long as the handle, which is this process's
+    for _ in range(DISK_BYTES // DISK_PIECE):
+        os.write(handle, os.urandom(DISK_PIECE))
+    os.fsync(handle)
+    piece = bytearray(DISK_PIECE)
+
+    def read() -> None:
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.lseek(handle, 0, os.SEEK_SET)
+        while os.readv(handle, [piece]):
+            pass
+
+    return Limit("disk read", BYTES, DISK_BYTES, read)
+
+
+def best_rate(limit: Limit) -> float:
+    """The limit's rate, measured if this process has not yet done so."""
+    key = f"{limit.name}, {limit.unit}"
+    if key not in best_rates:
+        limit.rate(in_turns({key: limit.call}, ROUNDS, limit.device)[key].best)
+    return best_rates[key]
+
+
+def all_limits() -> list[Limit]:
+    """Every limit that this machine has."""
+    dtypes = (torch.float32, torch.bfloat16, torch.float16, torch.int8)
+    limits = [*(gemm(dtype) for dtype in dtypes), copying(), decoding(), reading_disk()]
+    if torch.cuda.is_available():
+        limits += [*(gemm(dtype, "cuda") for dtype in dtypes), gemm(torch.float32, "cuda", tf32=True), copying("cuda")]
+    return limits
+
+
+def lines() -> list[str]:
+    """What has been measured in this process, readable: to be printed with every table."""
+    return [f"{name:32} {rate / 1e9:12,.2f} 10^9" for name, rate in sorted(best_rates.items())]
+
+
+def main() -> None:
+    for limit in all_limits():
+        best_rate(limit)
+    print("\n".join(lines()))
+
+
+if __name__ == "__main__":
+    main()
