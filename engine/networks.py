@@ -1,5 +1,5 @@
-"""The three networks of the paper (completion network, local and global discriminator), and what a weights file says
-of the first.
+"""The three networks of the paper (completion network, local and global discriminator), the small one that can propose
+a fill to the first, and what a weights file says of these two.
 
 Shapes: N = photos in a batch, H and W = height and width in pixels, P = side of a local patch.
 """
@@ -52,7 +52,26 @@ COMPLETION_LAYERS = (
     Layer(1, kernel=4, stride=2, up=True),
     Layer(0.5),
 )
-"""The layers with batch norm and an activation; the output convolution (3x3, to RGB) follows them."""
+"""The layers with batch norm and an activation; OUTPUT_LAYER follows them."""
+
+FILL_LAYERS = (
+    Layer(1, kernel=5, stride=2),
+    Layer(2, stride=2),
+    Layer(2, dilation=2),
+    Layer(2, dilation=4),
+    Layer(2, dilation=8),
+    Layer(1, kernel=4, stride=2, up=True),
+    Layer(1, kernel=4, stride=2, up=True),
+)
+"""The same of the network that proposes a fill: most of it at a quarter of the resolution, so that little arithmetic
+(1 % of the paper's network) reaches from the border of a hole of 128 pixels to its middle."""
+
+FILL_WIDTH = 16
+"""The fill network's base width, whatever the completion network's: narrower ones give other bits in a window than in
+the whole photo, see `engine.inference.window_network`."""
+
+OUTPUT_LAYER = Layer(0)
+"""The 3x3 convolution to RGB."""
 
 
 def input_interval(layer: Layer, first: int, last: int) -> tuple[int, int]:
@@ -63,10 +82,10 @@ def input_interval(layer: Layer, first: int, last: int) -> tuple[int, int]:
     return first * layer.stride - layer.padding, last * layer.stride - layer.padding + reach
 
 
-def receptive_field_halo() -> int:
+def receptive_field_halo(layers: tuple[Layer, ...]) -> int:
     """Pixels around a region (aligned to STRIDE) that can influence the output inside it, rounded up to STRIDE."""
     first, last = 0, STRIDE - 1
-    for layer in reversed((*COMPLETION_LAYERS, Layer(0))):
+    for layer in reversed(layers):
         first, last = input_interval(layer, first, last)
     halo = max(-first, last - (STRIDE - 1))
     return -(-halo // STRIDE) * STRIDE
@@ -86,9 +105,9 @@ class CompletionSpec:
     """How the last convolution becomes RGB in [0, 1]: by a sigmoid (the paper), clamped to [-1, 1] and shifted, or as a
     change of what the hole was filled with, added before the sigmoid."""
 
-    fill: Literal["mean", "smooth"] = "mean"
-    """What holes are filled with before the network sees them: the mean pixel (the paper), or the smooth surface
-    through their border, see `kernels.smooth_fill`."""
+    fill: Literal["mean", "smooth", "learned"] = "mean"
+    """What holes are filled with before the network sees them: the mean pixel (the paper), the smooth surface through
+    their border (`kernels.smooth_fill`), or what a small network makes of the mean pixel (`FillNetwork`)."""
 
     input_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """RGB value taken from the input before the first layer; foreign weights expect it."""
@@ -115,15 +134,16 @@ class CompletionSpec:
             raise ValueError(f"norm_order is {self.norm_order!r}; it must be 'norm_act' or 'act_norm'")
         if self.output not in ("sigmoid", "clip", "residual"):
             raise ValueError(f"output is {self.output!r}; it must be 'sigmoid', 'clip' or 'residual'")
-        if self.fill not in ("mean", "smooth"):
-            raise ValueError(f"fill is {self.fill!r}; it must be 'mean' or 'smooth'")
+        if self.fill not in ("mean", "smooth", "learned"):
+            raise ValueError(f"fill is {self.fill!r}; it must be 'mean', 'smooth' or 'learned'")
         if len(self.mean_pixel) != 3 or not all(0 <= value <= 1 for value in self.mean_pixel):
             raise ValueError(f"mean_pixel is {self.mean_pixel}; it must be three values in [0, 1]")
 
     @property
     def halo(self) -> int:
         """Border in pixels that a window needs for its inside to equal the whole photo's result."""
-        return receptive_field_halo()
+        fill = (*FILL_LAYERS, OUTPUT_LAYER) if self.fill == "learned" else ()
+        return receptive_field_halo((*fill, *COMPLETION_LAYERS, OUTPUT_LAYER))
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
@@ -150,6 +170,38 @@ class ConvBlock(nn.Module):
         return torch.relu(self.norm(x)) if self.norm_first else self.norm(torch.relu(x))
 
 
+def conv_blocks(layers: tuple[Layer, ...], base_width: int, norm_order: str) -> tuple[nn.Sequential, int]:
+    """The blocks of `layers` on an input of 4 channels, and the channels that they end in."""
+    blocks, in_channels = [], 4
+    for layer in layers:
+        out_channels = int(layer.width * base_width)
+        blocks.append(ConvBlock(in_channels, out_channels, layer, norm_order))
+        in_channels = out_channels
+    return nn.Sequential(*blocks), in_channels
+
+
+class FillNetwork(nn.Module):
+    """Proposes what a hole is filled with: at first the mean pixel. It learns from the completion network's losses.
+
+    `forward` takes `holed_N4HW` and returns it with the proposal, RGB in [0, 1], in the hole.
+    """
+
+    def __init__(self, spec: CompletionSpec) -> None:
+        super().__init__()
+        self.blocks, channels = conv_blocks(FILL_LAYERS, FILL_WIDTH, spec.norm_order)
+        self.to_rgb = nn.Conv2d(channels, 3, kernel_size=3, padding=1)
+        nn.init.zeros_(self.to_rgb.weight)
+        self.to_rgb.bias = nn.Parameter(torch.logit(torch.tensor(spec.mean_pixel), eps=RESIDUAL_MARGIN))
+
+    def forward(self, holed_N4HW: Tensor) -> Tensor:
+        return self.put_in_hole(torch.sigmoid(self.to_rgb(self.blocks(holed_N4HW))), holed_N4HW)
+
+    def put_in_hole(self, proposal_N3HW: Tensor, holed_N4HW: Tensor) -> Tensor:
+        """`holed` with the proposal where its mask is not 0."""
+        mask_N1HW = holed_N4HW[:, 3:]
+        return torch.cat((torch.where(mask_N1HW != 0, proposal_N3HW, holed_N4HW[:, :3]), mask_N1HW), dim=1)
+
+
 class CompletionNetwork(nn.Module):
     """The generator C of the paper (section 3.2, Table 1): fully convolutional, dilated in the middle.
 
@@ -163,13 +215,8 @@ class CompletionNetwork(nn.Module):
     def __init__(self, spec: CompletionSpec) -> None:
         super().__init__()
         self.spec = spec
-        blocks, in_channels = [], 4
-        for layer in COMPLETION_LAYERS:
-            out_channels = int(layer.width * spec.base_width)
-            blocks.append(ConvBlock(in_channels, out_channels, layer, spec.norm_order))
-            in_channels = out_channels
-        self.blocks = nn.Sequential(*blocks)
-        self.to_rgb = nn.Conv2d(in_channels, 3, kernel_size=3, padding=1)
+        self.blocks, channels = conv_blocks(COMPLETION_LAYERS, spec.base_width, spec.norm_order)
+        self.to_rgb = nn.Conv2d(channels, 3, kernel_size=3, padding=1)
         if spec.output == "residual":
             # Begin as the fill itself. Random changes of it are worse than none, and the quickest way to lose them is
             # one without return: all activations in the hole fall silent (seen with base width 16 and Adam at 1e-3).
@@ -180,10 +227,12 @@ class CompletionNetwork(nn.Module):
         self.register_buffer("input_shift", shift, persistent=False)
         self.register_buffer("input_scale", scale, persistent=False)
         self.shifts_input = spec.input_scale != 1.0 or any(spec.input_shift)
+        self.fill = FillNetwork(spec) if spec.fill == "learned" else None
 
     def forward(self, holed_N4HW: Tensor) -> Tensor:
-        output_N3HW = self.to_rgb(self.blocks(self.normalise_input(holed_N4HW)))
-        return self.to_unit_range(output_N3HW, holed_N4HW[:, :3])
+        filled_N4HW = self.fill(holed_N4HW) if self.fill else holed_N4HW
+        output_N3HW = self.to_rgb(self.blocks(self.normalise_input(filled_N4HW)))
+        return self.to_unit_range(output_N3HW, filled_N4HW[:, :3])
 
     def normalise_input(self, holed_N4HW: Tensor) -> Tensor:
         """To the value range that the weights were trained on. Not folded into layer 1: its zero padding sees it."""

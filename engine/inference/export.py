@@ -67,8 +67,9 @@ def fold_batch_norm(network: CompletionNetwork) -> CompletionNetwork:
     zero padding would not be shifted, and stays as a scale and shift after the ReLU. Equal to rounding.
     """
     folded = copy.deepcopy(network).eval().requires_grad_(False)
-    for block in folded.blocks:
-        assert isinstance(block, ConvBlock)
+    for block in folded.modules():
+        if not isinstance(block, ConvBlock):
+            continue
         if block.norm_first:
             assert block.conv.bias is not None
             scale, shift = scale_and_shift(block.norm)

@@ -22,9 +22,12 @@ from torch import Tensor, nn
 
 from engine.networks import (
     COMPLETION_LAYERS,
+    FILL_LAYERS,
+    OUTPUT_LAYER,
     STRIDE,
     CompletionNetwork,
     ConvBlock,
+    FillNetwork,
     Layer,
     input_interval,
 )
@@ -33,8 +36,8 @@ MIN_REGION = 64
 """Sides that a region should have at least, if the photo does: below about 32, oneDNN picks kernels with another order
 of summation. The halo dominates the cost of such a window anyway."""
 
-LAYERS = (*COMPLETION_LAYERS, Layer(0))
-"""With the output convolution."""
+LAYERS = (*COMPLETION_LAYERS, OUTPUT_LAYER)
+"""The completion network's, without those of a learned fill: so little arithmetic that no plan looks at it."""
 
 
 class Margins(NamedTuple):
@@ -49,6 +52,10 @@ class Margins(NamedTuple):
         """`image_NCHW` without the margins."""
         bottom, right = -self.bottom or None, -self.right or None  # from the end: exporters need no size for that
         return image_NCHW[:, :, self.top : bottom, self.left : right]
+
+    def beyond(self, others: "Margins") -> "Margins":
+        """What is left of these margins where `others` have been cut."""
+        return Margins(*(mine - cut for mine, cut in zip(self, others, strict=True)))
 
 
 NO_MARGINS = Margins()
@@ -71,14 +78,14 @@ class AxisPlan(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def plan_axis(length: int, before: int, after: int) -> AxisPlan:
+def plan_axis(length: int, before: int, after: int, layers: tuple[Layer, ...] = LAYERS) -> AxisPlan:
     """The plan for the outputs [before, length - after) of a window of this length."""
     sizes = [length]
-    for layer in LAYERS:
+    for layer in layers:
         sizes.append(sizes[-1] * layer.stride if layer.up else sizes[-1] // layer.stride)
     first, last = before, length - after - 1
     steps: list[AxisStep] = []
-    for layer, size in reversed(list(zip(LAYERS, sizes[:-1], strict=True))):
+    for layer, size in reversed(list(zip(layers, sizes[:-1], strict=True))):
         needed_first, needed_last = input_interval(layer, first, last)
         # An `up` layer's 2x2 convolution and pixel shuffle give the outputs 2 * needed_first + 1 .. 2 * needed_last.
         dropped = (first - 2 * needed_first - 1, 2 * needed_last - last) if layer.up else (0, 0)
@@ -115,36 +122,33 @@ class WindowNetwork(nn.Module):
     def __init__(self, network: CompletionNetwork) -> None:
         super().__init__()
         self.network = network
-        for block in network.blocks:
-            assert isinstance(block, ConvBlock)
-            if isinstance(block.conv, nn.ConvTranspose2d):
+        for block in network.modules():
+            if isinstance(block, ConvBlock) and isinstance(block.conv, nn.ConvTranspose2d):
                 block.conv = as_pixel_shuffle(block.conv)
 
     def forward(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         height, width = holed_N4HW.shape[2:]
-        rows = plan_axis(height, margins.top, margins.bottom)
-        return self.run(holed_N4HW, rows, plan_axis(width, margins.left, margins.right), margins)
+        return self.run(holed_N4HW, height, width, margins)
 
-    def run(self, holed_N4HW: Tensor, rows: AxisPlan, columns: AxisPlan, margins: Margins) -> Tensor:
-        """The layers one after the other; `margins` is what they take off in all."""
-        # In place, but not in an exported graph, where that would scatter into what a pixel shuffle's cut looks at.
-        relu = torch.relu if torch.compiler.is_exporting() else torch.relu_
-        x = self.network.normalise_input(Margins(*rows.cut, *columns.cut).cut(holed_N4HW))
-        for block, layer, row, column in zip(
-            self.network.blocks, COMPLETION_LAYERS, rows.steps[:-1], columns.steps[:-1], strict=True
-        ):
-            assert isinstance(block, ConvBlock)
-            assert isinstance(block.conv, nn.Conv2d)
-            x = unpadded(block.conv, layer, x, row, column)
-            x = relu(block.norm(x)) if block.norm_first else block.norm(relu(x))
-        x = unpadded(self.network.to_rgb, LAYERS[-1], x, rows.steps[-1], columns.steps[-1])
-        filled_N3HW = margins.cut(holed_N4HW[:, :3])
-        if self.network.spec.output != "clip":
-            x = self.network.add_to_fill(x, filled_N3HW)
-            # torch.sigmoid rounds the odd values at the end of a chunk differently from the vectorised ones; exp and
-            # the division do not, and the result must not depend on a pixel's place.
-            return torch.reciprocal(torch.exp(-x) + 1)
-        return self.network.to_unit_range(x, filled_N3HW)
+    def run(self, holed_N4HW: Tensor, height: int, width: int, margins: Margins) -> Tensor:
+        """The layers one after the other, less `margins`; the size is for finding where zeros are to be added."""
+        rows, columns = plan_axis(height, *margins[:2]), plan_axis(width, *margins[2:])
+        needed = Margins(*rows.cut, *columns.cut)
+        filled_N4HW = needed.cut(holed_N4HW)
+        if self.network.fill:
+            proposal_N3HW = self.propose_fill(self.network.fill, holed_N4HW, height, width, needed)
+            filled_N4HW = self.network.fill.put_in_hole(proposal_N3HW, filled_N4HW)
+        x = run_layers(self.network, self.network.normalise_input(filled_N4HW), LAYERS, rows, columns)
+        filled_N3HW = margins.beyond(needed).cut(filled_N4HW[:, :3])
+        if self.network.spec.output == "clip":
+            return self.network.to_unit_range(x, filled_N3HW)
+        return sigmoid(self.network.add_to_fill(x, filled_N3HW))
+
+    def propose_fill(self, fill: FillNetwork, holed_N4HW: Tensor, height: int, width: int, margins: Margins) -> Tensor:
+        """What a learned fill would put into holes, less `margins`."""
+        layers = (*FILL_LAYERS, OUTPUT_LAYER)
+        rows, columns = plan_axis(height, *margins[:2], layers), plan_axis(width, *margins[2:], layers)
+        return sigmoid(run_layers(fill, Margins(*rows.cut, *columns.cut).cut(holed_N4HW), layers, rows, columns))
 
 
 class InteriorNetwork(WindowNetwork):
@@ -156,8 +160,31 @@ class InteriorNetwork(WindowNetwork):
 
     def forward(self, holed_N4HW: Tensor) -> Tensor:  # type: ignore[override]
         halo = self.network.spec.halo
-        plan = plan_axis(2 * halo + STRIDE, halo, halo)
-        return self.run(holed_N4HW, plan, plan, Margins(halo, halo, halo, halo))
+        side = 2 * halo + STRIDE  # of any size, no zeros are added
+        return self.run(holed_N4HW, side, side, Margins(halo, halo, halo, halo))
+
+
+def run_layers(
+    network: CompletionNetwork | FillNetwork, x: Tensor, layers: tuple[Layer, ...], rows: AxisPlan, columns: AxisPlan
+) -> Tensor:
+    """The blocks and the output convolution of `network`, unpadded."""
+    # In place, but not in an exported graph, where that would scatter into what a pixel shuffle's cut looks at.
+    relu = torch.relu if torch.compiler.is_exporting() else torch.relu_
+    for block, layer, row, column in zip(network.blocks, layers[:-1], rows.steps[:-1], columns.steps[:-1], strict=True):
+        assert isinstance(block, ConvBlock)
+        assert isinstance(block.conv, nn.Conv2d)
+        x = unpadded(block.conv, layer, x, row, column)
+        x = relu(block.norm(x)) if block.norm_first else block.norm(relu(x))
+    return unpadded(network.to_rgb, layers[-1], x, rows.steps[-1], columns.steps[-1])
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """The same bits wherever in the tensor a value stands.
+
+    torch.sigmoid rounds the odd values at the end of a chunk differently from the vectorised ones; exp and the division
+    do not.
+    """
+    return torch.reciprocal(torch.exp(-x) + 1)
 
 
 def unpadded(conv: nn.Conv2d, layer: Layer, x: Tensor, row: AxisStep, column: AxisStep) -> Tensor:

@@ -98,7 +98,7 @@ class WindowRunner:
         image_13HW = torch.from_numpy(np.ascontiguousarray(pixels_HW3)).permute(2, 0, 1)[None]
         mask_11HW = torch.from_numpy(np.ascontiguousarray(mask_HW))[None, None]
         image_13HW, mask_11HW = image_13HW.to(self.runtime.device), mask_11HW.to(self.runtime.device)
-        if self.fill == "mean":
+        if self.fill != "smooth":
             return fill_holes(image_13HW, mask_11HW, self.mean_pixel, torch.float32)
         holed_14HW = torch.cat((to_unit_range(image_13HW), mask_11HW.float()), dim=1)
         return holed_14HW.contiguous(memory_format=torch.channels_last)

@@ -65,8 +65,9 @@ class TrainConfig:
     output: Literal["sigmoid", "clip", "residual"] = "sigmoid"
     """What ends the completion network; `residual` adds its output to what the hole was filled with."""
 
-    fill: Literal["mean", "smooth"] = "mean"
-    """What holes are filled with: the mean pixel (the paper), or a smooth surface through their border."""
+    fill: Literal["mean", "smooth", "learned"] = "mean"
+    """What holes are filled with: the mean pixel (the paper), a smooth surface through their border, or the proposal of
+    a small network, which is trained with the completion network as a part of it."""
 
     discriminator_width: int = 64
     """Channels of the discriminators' first layer."""

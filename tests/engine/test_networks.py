@@ -13,7 +13,6 @@ from engine.networks import (
     CompletionSpec,
     ContextDiscriminator,
     Discriminator,
-    receptive_field_halo,
 )
 
 
@@ -80,9 +79,23 @@ def test_a_residual_network_begins_as_its_fill_and_learns_from_there():
     assert network.to_rgb.weight.grad.abs().max() > 0
 
 
+def test_a_learned_fill_begins_as_the_mean_pixel_and_learns_through_the_completion_network():
+    mean_pixel = (0.3, 0.5, 0.7)
+    network = CompletionNetwork(CompletionSpec(base_width=4, fill="learned", mean_pixel=mean_pixel))
+    holed = torch.rand(2, 4, 16, 16)
+    holed[:, 3] = holed[:, 3].round()
+    filled = network.fill(holed)
+    mean = torch.tensor(mean_pixel).view(3, 1, 1)
+    torch.testing.assert_close(filled[:, :3], torch.where(holed[:, 3:] == 1, mean, holed[:, :3]))
+    assert torch.equal(filled[:, 3], holed[:, 3])
+    network(holed).square().sum().backward()
+    assert network.fill.to_rgb.weight.grad.abs().max() > 0
+    assert sum("fill." in name for name in network.state_dict()) > 0
+
+
 def test_the_halo_is_exactly_the_reach_of_the_network():
     """Noise further away than the halo changes nothing; noise just within it does."""
-    assert receptive_field_halo() == 152 <= 156
+    assert CompletionSpec().halo == 152 <= 156
     torch.manual_seed(1)  # what crosses the whole halo is faint, and some weights let none through
     network = CompletionNetwork(CompletionSpec(base_width=4)).double().eval()
     halo, inside, border = 152, 8, 24
@@ -134,7 +147,7 @@ def test_spec_survives_json_and_refuses_what_it_does_not_know():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"base_width": 3}, {"norm_order": "both"}, {"output": "tanh"}, {"mean_pixel": (0.1, 0.2, 30.0)}],
+    [{"base_width": 3}, {"norm_order": "both"}, {"output": "tanh"}, {"fill": "best"}, {"mean_pixel": (0.1, 0.2, 30.0)}],
 )
 def test_spec_names_the_wrong_value(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -16,10 +16,13 @@ from engine.networks import CompletionNetwork, CompletionSpec
 
 
 @cache
-def random_network(base_width: int = 4, norm_order: str = "norm_act", output: str = "sigmoid") -> CompletionNetwork:
+def random_network(
+    base_width: int = 4, norm_order: str = "norm_act", output: str = "sigmoid", fill: str = "mean"
+) -> CompletionNetwork:
     """A completion network as after training, in that no batch norm is an identity. Not to be changed."""
     generator = torch.Generator().manual_seed(base_width)
-    spec = CompletionSpec(base_width=base_width, norm_order=norm_order, output=output, mean_pixel=(0.4, 0.5, 0.6))
+    mean = (0.4, 0.5, 0.6)
+    spec = CompletionSpec(base_width=base_width, norm_order=norm_order, output=output, fill=fill, mean_pixel=mean)
     with torch.random.fork_rng():
         torch.manual_seed(base_width)
         network = CompletionNetwork(spec).eval()
@@ -30,9 +33,10 @@ def random_network(base_width: int = 4, norm_order: str = "norm_act", output: st
             module.running_var.copy_(0.5 + torch.rand(shape, generator=generator))
             module.weight.data.copy_(0.5 + torch.rand(shape, generator=generator))
             module.bias.data.copy_(0.3 * torch.randn(shape, generator=generator))
-    if output == "residual":  # begins at zero, where every residual network is its fill
-        shape = network.to_rgb.weight.shape
-        network.to_rgb.weight.data.copy_(0.1 * torch.randn(shape, generator=generator))
+    # These begin at zero, where every residual network is its fill, and every learned fill the mean pixel.
+    for one in (network if output == "residual" else None, network.fill):
+        if one is not None:
+            one.to_rgb.weight.data.copy_(0.1 * torch.randn(one.to_rgb.weight.shape, generator=generator))
     return network.requires_grad_(False)
 
 
