@@ -13,9 +13,6 @@ Mask = NDArray[np.bool_]
 Where = tuple[slice, slice]
 """Rows and columns."""
 
-MASK_ERRORS = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What reading a picture that is no mask may raise."""
-
 
 def read_mask(path: Path, threshold: float = 0.5, invert: bool = False) -> Mask:
     """The mask in an image file, upright (its EXIF orientation applied).
@@ -29,12 +26,12 @@ def read_mask(path: Path, threshold: float = 0.5, invert: bool = False) -> Mask:
             return mask_in(image, threshold, invert)
     except FileNotFoundError as error:
         raise ValueError(f"there is no mask at {path}") from error
-    except MASK_ERRORS as error:
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"cannot read the mask {path}: {error}") from error
 
 
 def mask_in(image: Image.Image, threshold: float = 0.5, invert: bool = False) -> Mask:
-    """The mask in an opened image; see `read_mask`. Raises MASK_ERRORS."""
+    """The mask in an opened image; see `read_mask`."""
     values_HW = mask_values(ImageOps.exif_transpose(image))
     return (values_HW < threshold) if invert else (values_HW >= threshold)
 

@@ -1,0 +1,125 @@
+"""engine-serve: paint a hole in a photo in the browser, and see it completed.
+
+engine-serve --open              the page in your browser; photos stay on this machine
+engine-serve --port 9000         another port; the API is described at /api.html
+"""
+
+import logging
+import socket
+import webbrowser
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import tyro
+
+from engine.commands.completion import CompletionConfig, parse_scale
+
+INSTALL = "engine-serve needs FastAPI, uvicorn and python-multipart: pip install 'glcic-engine[serve]'"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(kw_only=True, slots=True)
+class ServeConfig(CompletionConfig):
+    """What engine-serve is asked to do."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. 0.0.0.0 lets everyone in who reaches this machine: there is no log-in."""
+
+    port: int = 8000
+    """Port to listen on; 0 takes a free one."""
+
+    open: bool = False
+    """Open the page in the browser."""
+
+    max_pixels: int = 200_000_000
+    """Photos with more pixels are refused."""
+
+    max_bytes: int = 256 * 2**20
+    """Requests with larger bodies are refused."""
+
+    queue: int = 16
+    """Requests that may wait while one is worked on; more are refused."""
+
+    time_limit: float = 300
+    """Seconds that a request may take."""
+
+    keep: float = 4
+    """GiB of photos that pages work on; beyond, those that were not used for longest are dropped, and sent again."""
+
+    allow_origin: tuple[str, ...] = ()
+    """Origins, such as https://photos.example, whose pages may use this server."""
+
+    def __post_init__(self) -> None:
+        CompletionConfig.__post_init__(self)  # super() does not find its class in one that has slots
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"--port is {self.port}; it must be 0 to 65535")
+        for name, least in (("max_pixels", 1), ("max_bytes", 1), ("queue", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least {least}")
+        for name in ("time_limit", "keep"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0")
+        for origin in self.allow_origin:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in ("http", "https")
+                or not parts.netloc
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError(f"--allow-origin is {origin!r}; it must be like https://photos.example")
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        serve(tyro.cli(ServeConfig, description=__doc__))
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"engine-serve: {error}") from error
+
+
+def serve(config: ServeConfig) -> None:
+    """Listen, say where, and answer requests until interrupted."""
+    try:
+        import python_multipart  # noqa: F401  FastAPI asks for it only when a form arrives
+        import uvicorn
+
+        from engine.serve.app import create_app
+        from engine.serve.work import How, Limits
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{INSTALL} ({error})") from error
+    limits = Limits(
+        max_pixels=config.max_pixels,
+        max_bytes=config.max_bytes,
+        queue=config.queue,
+        seconds=config.time_limit,
+        keep_bytes=int(config.keep * 2**30),
+    )
+    how = How(config.mask_dilate, config.blend, config.feather, parse_scale(config.scale))
+    app = create_app(config.completer(), how, limits, config.allow_origin)
+    with listen(config.host, config.port) as listening:
+        address = address_of(config.host, listening.getsockname()[1])
+        print(f"engine-serve: {address} (Ctrl+C ends it)", flush=True)
+        if config.host not in LOOPBACK:
+            print("  note: everyone who reaches this machine can use it; there is no log-in", flush=True)
+        if config.open:
+            webbrowser.open(address)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        server.run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that accepts connections. OSError, with what to do, if it cannot be had."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise OSError(f"cannot listen on {host}, port {port}: {error.strerror}; choose another --port") from error
+
+
+def address_of(host: str, port: int) -> str:
+    """The page's address as a browser on this machine takes it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{host}:{port}/"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The photos that pages work on, in memory: decoded once, with what was completed in them."""
+
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine.inference.jobs import COMPLETED
+from engine.inference.mask import Where
+from engine.inference.photo import CONTAINERS, Photo, Pixels, encode
+
+MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """One completion: the box of the photo that it may have changed."""
+
+    onto: int
+    """The completion that it was made on, counted from 1; 0 is the photo itself."""
+    where: Where
+    pixels_HW3: Pixels
+    """All of the box afterwards."""
+    changed_HW: NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class KeptPhoto:
+    """A photo and its completions."""
+
+    photo: Photo
+    name: str
+    """The file's, without folders."""
+    completions: list[Completed] = field(default_factory=list)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        height, width, _ = self.photo.pixels_HW3.shape
+        return height, width
+
+    @property
+    def nbytes(self) -> int:
+        """Of memory that its pixels take."""
+        alpha = 0 if self.photo.alpha_HW is None else self.photo.alpha_HW.nbytes
+        boxes = sum(completed.pixels_HW3.nbytes + completed.changed_HW.nbytes for completed in self.completions)
+        return self.photo.pixels_HW3.nbytes + alpha + boxes
+
+    def completed(self, number: int) -> Completed:
+        """The completion of this number. ValueError if there is none."""
+        if not 1 <= number <= len(self.completions):
+            raise ValueError(f"there is no completion {number} of this photo; it has {len(self.completions)}")
+        return self.completions[number - 1]
+
+    def pixels_after(self, number: int) -> Pixels:
+        """A copy of the photo's pixels after this completion and those that it was made on; 0 for none."""
+        chain = []
+        while number:
+            chain.append(self.completed(number))
+            number = chain[-1].onto
+        pixels_HW3 = self.photo.pixels_HW3.copy()
+        for completed in reversed(chain):
+            pixels_HW3[completed.where] = completed.pixels_HW3
+        return pixels_HW3
+
+    def file_after(self, number: int) -> bytes:
+        """The photo's file after this completion: what engine-infer writes."""
+        return encode(self.photo, self.pixels_after(number), self.photo.container)
+
+    def picture_of(self, number: int) -> bytes:
+        """What this completion changed, as a PNG of its box in 8 bits, transparent elsewhere."""
+        completed = self.completed(number)
+        alpha_HW = completed.changed_HW * np.uint8(255)
+        if self.photo.alpha_HW is not None:
+            alpha_HW = np.where(completed.changed_HW, in_8_bits(self.photo.alpha_HW[completed.where]), np.uint8(0))
+        return png(np.dstack((in_8_bits(completed.pixels_HW3), alpha_HW)), self.photo.icc)
+
+    def preview(self) -> bytes:
+        """The photo as a PNG in 8 bits, for browsers that cannot show its file."""
+        samples_HW3 = in_8_bits(self.photo.pixels_HW3)
+        alpha_HW = self.photo.alpha_HW
+        return png(samples_HW3 if alpha_HW is None else np.dstack((samples_HW3, in_8_bits(alpha_HW))), self.photo.icc)
+
+
+def in_8_bits(samples: Pixels) -> NDArray[np.uint8]:
+    """Samples of 8 or 16 bits as a screen shows them."""
+    return samples if samples.dtype == np.uint8 else (samples >> 8).astype(np.uint8)
+
+
+def png(samples_HWC: NDArray[np.uint8], icc: bytes | None) -> bytes:
+    """A PNG that is made fast, in the colours of this profile."""
+    file = BytesIO()
+    Image.fromarray(samples_HWC).save(file, "PNG", compress_level=1, icc_profile=icc)
+    return file.getvalue()
+
+
+def result_name(name: str, container: str) -> str:
+    """What a completed photo's file is called: as engine-infer calls it, with an ending that is true."""
+    path = PurePosixPath(name)
+    suffix = path.suffix if CONTAINERS.get(path.suffix.lower()) == container else ending_of(container)
+    return f"{path.stem}{COMPLETED}{suffix}"
+
+
+def ending_of(container: str) -> str:
+    """The usual ending of a format's files."""
+    return next(ending for ending, name in CONTAINERS.items() if name == container)
+
+
+def safe_name(name: str) -> str:
+    """The last part of a file's name as a client gives it, for messages and for the name of its result."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in last if letter.isprintable())[-100:] or "photo"
+
+
+class Album:
+    """The photos that are kept, up to `limit` bytes: those that were not used for longest are dropped first."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.photos: OrderedDict[str, KeptPhoto] = OrderedDict()
+
+    def add(self, kept: KeptPhoto) -> str:
+        """Keep a photo; the name by which it is found, which nobody can guess."""
+        name = secrets.token_urlsafe(16)
+        self.photos[name] = kept
+        self.make_room()
+        return name
+
+    def get(self, name: str) -> KeptPhoto:
+        """A photo. LookupError if it is not kept, or not any more."""
+        self.photos.move_to_end(name)
+        return self.photos[name]
+
+    def drop(self, name: str) -> None:
+        """Forget a photo, if it is there."""
+        self.photos.pop(name, None)
+
+    def make_room(self) -> None:
+        """Drop photos until the others fit; the newest stays, whatever its size."""
+        taken = sum(kept.nbytes for kept in self.photos.values())
+        while taken > self.limit and len(self.photos) > 1:
+            taken -= self.photos.popitem(last=False)[1].nbytes

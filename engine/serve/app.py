@@ -1,0 +1,53 @@
+"""The application: the API's routes, the page's files, and the gate before them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from engine.inference.completer import Completer
+from engine.serve.album import Album
+from engine.serve.gate import Gate
+from engine.serve.routes import router
+from engine.serve.work import How, Limits, Work
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(completer: Completer, how: How, limits: Limits, allowed_origins: tuple[str, ...] = ()) -> FastAPI:
+    """The ASGI application that completes photos with `completer`."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        app.state.work.close()
+
+    # FastAPI's own pages for the API load their scripts from elsewhere; /api.html shows the same without.
+    app = FastAPI(title="glcic-engine", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.work = Work(completer, how, limits)
+    app.state.album = Album(limits.keep_bytes)
+    app.include_router(router)
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.add_exception_handler(RequestValidationError, say_what_is_invalid)
+    if allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allowed_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Content-Disposition"],
+        )
+    app.add_middleware(Gate, allowed=allowed_origins)
+    return app
+
+
+def say_what_is_invalid(request: Request, error: Exception) -> JSONResponse:
+    """Errors in a request's parameters, in one sentence like all other errors."""
+    assert isinstance(error, RequestValidationError)
+    found = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
+    return JSONResponse({"detail": found}, 422)

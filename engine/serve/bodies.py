@@ -1,0 +1,100 @@
+"""What requests bring: bodies up to a limit, and the photos and masks in them, refused with the right status."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from io import BytesIO
+
+from fastapi import HTTPException, Request
+from starlette.datastructures import FormData
+from starlette.types import Message, Receive
+
+from engine.inference.mask import Mask, check_size, mask_in
+from engine.inference.photo import DECODE_ERRORS, Photo, TooManyPixels, open_image, parse_photo
+
+
+class Incoming:
+    """Reads a request's body, of at most `max_bytes` and within `seconds`. HTTPException 413 or 408 beyond."""
+
+    def __init__(self, request: Request, max_bytes: int, seconds: float) -> None:
+        self.max_bytes, self.seconds = max_bytes, seconds
+        announced = request.headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced) > max_bytes:
+            raise self.too_large()
+        self.request = Request(request.scope, self.counted(request.receive))
+
+    def counted(self, receive: Receive) -> Receive:
+        """`receive`, which raises once the body is too large: what was announced need not be true."""
+        received = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
+                raise self.too_large()
+            return message
+
+        return receive_counted
+
+    def too_large(self) -> HTTPException:
+        return HTTPException(413, f"the request is larger than the limit of {self.max_bytes} bytes (--max-bytes)")
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self.seconds):
+                yield
+        except TimeoutError as error:
+            raise HTTPException(408, f"the request did not arrive within {self.seconds:g} s") from error
+
+    async def body(self) -> bytes:
+        """All of it."""
+        async with self.in_time():
+            return await self.request.body()
+
+    async def files(self, *names: str) -> list[tuple[str, bytes]]:
+        """(file name, content) of each of these files of a form. HTTPException 422 if one is not there."""
+        async with self.in_time(), self.request.form(max_files=len(names), max_fields=0) as form:
+            return [await file_in(form, name) for name in names]
+
+
+async def file_in(form: FormData, name: str) -> tuple[str, bytes]:
+    """(file name, content) of a form's file."""
+    file = form.get(name)
+    if isinstance(file, str) or file is None:
+        raise HTTPException(422, f"the form has no file {name!r}; send one, such as curl -F {name}=@{name}.png")
+    return file.filename or "", await file.read()
+
+
+@contextmanager
+def refusing(status: int) -> Iterator[None]:
+    """What the engine says to a user's error becomes an HTTP error with this status."""
+    try:
+        yield
+    except TooManyPixels as error:
+        raise HTTPException(413, str(error)) from error
+    except ValueError as error:
+        raise HTTPException(status, str(error)) from error
+
+
+def photo_from(content: bytes, name: str, max_pixels: int) -> Photo:
+    """The photo in a file's bytes. HTTPException 413 if it has too many pixels, 415 if it is none that is read."""
+    with refusing(415):
+        return parse_photo(content, name, max_pixels)
+
+
+def mask_from(content: bytes, size: tuple[int, ...]) -> Mask:
+    """The mask of (height, width) in a file's bytes. HTTPException 415 if it is no picture, 422 if of another size."""
+    try:
+        with open_image(BytesIO(content)) as image:
+            claimed = (image.height, image.width)
+            if sorted(claimed) != sorted(size):  # not even on its side, by its EXIF orientation: not worth decoding
+                with refusing(422):
+                    check_size(claimed, size)
+            mask_HW = mask_in(image)
+    except DECODE_ERRORS as error:
+        raise HTTPException(415, f"cannot read the mask: {error or type(error).__name__}") from error
+    with refusing(422):
+        check_size(mask_HW.shape, size)
+    return mask_HW

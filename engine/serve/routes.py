@@ -1,0 +1,246 @@
+"""The HTTP API: a photo completed in one request, and the steps that the page takes.
+
+A page sends a photo once, then a mask for each completion: only the box of what was painted, and back comes only the
+box of what was completed. Every completion keeps its number, so that a page can undo, and complete again from any.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import numpy as np
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from engine.inference.mask import Mask
+from engine.inference.photo import Photo, Pixels, encode
+from engine.inference.report import Report
+from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, result_name, safe_name
+from engine.serve.bodies import Incoming, mask_from, photo_from, refusing
+from engine.serve.work import Ticket, Work, changes
+
+router = APIRouter()
+
+
+def the_work(request: Request) -> Work:
+    return request.app.state.work
+
+
+def the_album(request: Request) -> Album:
+    return request.app.state.album
+
+
+async def a_ticket(request: Request) -> AsyncIterator[Ticket]:
+    async with the_work(request).place(request) as ticket:
+        yield ticket
+
+
+def a_photo(request: Request, photo: str) -> KeptPhoto:
+    try:
+        return the_album(request).get(photo)
+    except LookupError as error:
+        raise HTTPException(404, "this photo is not kept (any more); send it again") from error
+
+
+WithWork = Annotated[Work, Depends(the_work)]
+WithAlbum = Annotated[Album, Depends(the_album)]
+WithTicket = Annotated[Ticket, Depends(a_ticket)]
+WithPhoto = Annotated[KeptPhoto, Depends(a_photo)]
+
+FILE = {"type": "string", "format": "binary"}
+FORM = {"schema": {"type": "object", "required": ["photo", "mask"], "properties": {"photo": FILE, "mask": FILE}}}
+PHOTO_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": FILE}}}}
+MASK_BODY = {"requestBody": {"required": True, "content": {"image/png": {"schema": FILE}}}}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    403: {"description": "A page of another origin, which is not allowed."},
+    413: {"description": "Too many bytes or pixels."},
+    415: {"description": "No picture, or of a kind that is not read."},
+    422: {"description": "The mask has another size, is empty, or covers the whole photo."},
+    429: {"description": "Too many requests wait already."},
+    503: {"description": "Out of memory."},
+    504: {"description": "Not done within the time limit."},
+}
+"""All errors are JSON: {"detail": "what is wrong, the limit, and what to do"}."""
+
+
+@router.get("/health")
+def health(work: WithWork, album: WithAlbum) -> dict[str, str | int]:
+    """That the server is there, the requests that it works on or that wait, and the photos that it keeps."""
+    return {"status": "ok", "requests": work.taken, "photos": len(album.photos)}
+
+
+@router.get("/model")
+def model(work: WithWork) -> dict[str, Any]:
+    """The network, what runs it, how holes are completed, and the limits of requests."""
+    runtime = work.completer.runtime
+    return {
+        "version": version("glcic-engine"),
+        "runtime": runtime.name,
+        "precision": runtime.precision,
+        "device": str(runtime.device),
+        "spec": asdict(work.completer.spec),
+        "completion": work.how._asdict(),
+        "limits": asdict(work.limits),
+    }
+
+
+@router.post(
+    "/complete",
+    response_class=Response,
+    responses=REFUSALS | {200: {"content": {kind: {"schema": FILE} for kind in MEDIA_TYPES.values()}}},
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
+)
+async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Response:
+    """The photo, completed where the mask is white: the file that engine-infer writes for the two."""
+    incoming = Incoming(request, work.limits.max_bytes, ticket.seconds_left)
+    (name, photo_file), (_, mask_file) = await incoming.files("photo", "mask")
+    photo = await work.on_files(ticket, photo_from, photo_file, safe_name(name), work.limits.max_pixels)
+    mask_HW = await work.on_files(ticket, mask_from, mask_file, photo.pixels_HW3.shape[:2])
+    pixels_HW3 = await work.complete(ticket, photo.pixels_HW3, mask_HW, Report())
+    content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
+    return file_response(content, photo, name)
+
+
+@router.post("/photos", status_code=201, responses=REFUSALS, openapi_extra=PHOTO_BODY)
+async def add_photo(
+    request: Request, work: WithWork, album: WithAlbum, ticket: WithTicket, name: str = "photo"
+) -> dict[str, str | int]:
+    """Keep a photo, to complete holes in it one after the other. The body is the file."""
+    content = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
+    photo = await work.on_files(ticket, photo_from, content, safe_name(name), work.limits.max_pixels)
+    kept = KeptPhoto(photo, safe_name(name))
+    height, width = kept.size
+    return {"photo": album.add(kept), "width": width, "height": height, "format": photo.container}
+
+
+@router.delete("/photos/{photo}", status_code=204)
+def drop_photo(photo: str, album: WithAlbum) -> None:
+    """Forget a photo."""
+    album.drop(photo)
+
+
+@router.get("/photos/{photo}/preview", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+async def preview(kept: WithPhoto, work: WithWork, ticket: WithTicket) -> Response:
+    """The photo as a PNG with 8 bits per sample, for browsers that cannot show its format."""
+    return Response(await work.on_files(ticket, kept.preview), media_type="image/png")
+
+
+@router.post(
+    "/photos/{photo}/completions",
+    response_class=StreamingResponse,
+    responses=REFUSALS | {200: {"content": {"text/event-stream": {}}}},
+    openapi_extra=MASK_BODY,
+)
+async def add_completion(
+    request: Request,
+    kept: WithPhoto,
+    work: WithWork,
+    album: WithAlbum,
+    ticket: WithTicket,
+    x: Annotated[int, Query(ge=0)],
+    y: Annotated[int, Query(ge=0)],
+    width: Annotated[int, Query(ge=1)],
+    height: Annotated[int, Query(ge=1)],
+    onto: Annotated[int, Query(ge=0)] = 0,
+) -> StreamingResponse:
+    """Complete a hole on top of an earlier completion (`onto`; 0: the photo itself).
+
+    The body is the mask's box at x, y, of width x height. The answer is a stream of server-sent events: `progress` with
+    the scale 1/n at which the network runs now, and `completed`, with the completion's number and box, or `error`.
+    """
+    mask_file = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
+    box = (slice(y, y + height), slice(x, x + width))
+    pixels_HW3, mask_HW = await work.on_files(ticket, hole_in, kept, onto, box, mask_file)
+    scales: asyncio.Queue[int | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def tell(scale: int) -> None:
+        loop.call_soon_threadsafe(scales.put_nowait, scale)
+
+    async def finish() -> dict[str, Any]:
+        report = Report()
+        completed_HW3 = await work.complete(ticket, pixels_HW3, mask_HW, report, tell)
+        completed = changes(pixels_HW3, completed_HW3, mask_HW, work.how, onto)
+        kept.completions.append(completed)
+        album.make_room()
+        rows, columns = completed.where
+        return {
+            "completion": len(kept.completions),
+            "box": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
+            "seconds": report.seconds,
+            "warnings": report.warnings,
+        }
+
+    task = asyncio.create_task(finish())
+    task.add_done_callback(lambda _: scales.put_nowait(None))
+    first = await scales.get()
+    if first is None:  # it failed before it began: the answer can still say so by its status
+        task.result()
+    return StreamingResponse(events(first, scales, task), media_type="text/event-stream")
+
+
+async def events(
+    scale: int | None, scales: asyncio.Queue[int | None], task: asyncio.Task[dict[str, Any]]
+) -> AsyncIterator[str]:
+    """The events of a completion that runs, beginning with its first scale; None in `scales` is its end."""
+    try:
+        while scale is not None:
+            yield event("progress", {"scale": scale})
+            scale = await scales.get()
+        yield event("completed", task.result())
+    except HTTPException as error:
+        yield event("error", {"status": error.status_code, "detail": error.detail})
+    finally:
+        task.cancel()
+
+
+def event(kind: str, data: dict[str, Any]) -> str:
+    """A server-sent event."""
+    return f"event: {kind}\ndata: {json.dumps(data)}\n\n"
+
+
+def hole_in(kept: KeptPhoto, onto: int, box: tuple[slice, slice], mask_file: bytes) -> tuple[Pixels, Mask]:
+    """The photo's pixels after a completion, and the mask of which a box is given. HTTPException 404, 415 or 422."""
+    rows, columns = box
+    height, width = kept.size
+    if rows.stop > height or columns.stop > width:
+        raise HTTPException(422, f"the mask reaches {columns.stop}, {rows.stop}, and the photo is {width}x{height}")
+    mask_HW = np.zeros(kept.size, np.bool_)
+    mask_HW[box] = mask_from(mask_file, (rows.stop - rows.start, columns.stop - columns.start))
+    with refusing(404):
+        return kept.pixels_after(onto), mask_HW
+
+
+@router.get(
+    "/photos/{photo}/completions/{number}/picture",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}}},
+)
+async def picture(kept: WithPhoto, number: int, work: WithWork, ticket: WithTicket) -> Response:
+    """What a completion changed: a PNG of its box, transparent where nothing did."""
+    with refusing(404):
+        kept.completed(number)
+    return Response(await work.on_files(ticket, kept.picture_of, number), media_type="image/png")
+
+
+@router.get(
+    "/photos/{photo}/completions/{number}/file",
+    response_class=Response,
+    responses={200: {"content": {kind: {"schema": FILE} for kind in MEDIA_TYPES.values()}}},
+)
+async def file(kept: WithPhoto, number: int, work: WithWork, ticket: WithTicket) -> Response:
+    """The photo's file after a completion, in the photo's own format."""
+    with refusing(404):
+        kept.completed(number)
+    return file_response(await work.on_files(ticket, kept.file_after, number), kept.photo, kept.name)
+
+
+def file_response(content: bytes, photo: Photo, name: str) -> Response:
+    """A completed photo, to be saved under its name."""
+    called = quote(result_name(safe_name(name), photo.container))
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{called}"}
+    return Response(content, media_type=MEDIA_TYPES[photo.container], headers=headers)

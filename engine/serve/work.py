@@ -1,0 +1,181 @@
+"""What waits and what works: a bounded number of requests, of which one at a time has the network.
+
+A request's work ends early when its client goes or its time is over: at once while it waits, before the next scale
+while it is being completed.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from fastapi import HTTPException, Request
+
+from engine.inference.blend import Blend
+from engine.inference.completer import Completer
+from engine.inference.mask import Mask, bounding_box
+from engine.inference.photo import Pixels
+from engine.inference.report import Report
+from engine.serve.album import Completed
+
+T = TypeVar("T")
+
+IN_FLIGHT = 2
+"""Files read or written at a time, beside the completion that is being made; as engine-infer."""
+
+CLIENT_GONE = 499
+"""The status that nobody reads, for the log."""
+
+
+class How(NamedTuple):
+    """How holes are completed; see `Completer.complete`."""
+
+    dilate: int = 4
+    blend: Blend = "poisson"
+    feather: int = 4
+    octaves: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What one request, and all together, may take."""
+
+    max_pixels: int
+    """Of a photo."""
+    max_bytes: int
+    """Of a request's body."""
+    queue: int
+    """Requests that may wait while one is worked on."""
+    seconds: float
+    """From a request's arrival to its answer."""
+    keep_bytes: int
+    """Pixels of the photos that pages work on."""
+
+
+class Abandoned(Exception):
+    """Nobody waits for this work any more."""
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A request's place in the queue."""
+
+    request: Request
+    deadline: float
+    """In the time of `time.monotonic`."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when the request has ended, whichever way."""
+
+    @property
+    def seconds_left(self) -> float:
+        return max(self.deadline - time.monotonic(), 0)
+
+
+class Work:
+    """The server's threads, and the queue before them."""
+
+    def __init__(self, completer: Completer, how: How, limits: Limits) -> None:
+        self.completer, self.how, self.limits = completer, how, limits
+        self.taken = 0
+        self.network = ThreadPoolExecutor(1, "network")
+        self.files = ThreadPoolExecutor(IN_FLIGHT, "files")
+
+    @asynccontextmanager
+    async def place(self, request: Request) -> AsyncIterator[Ticket]:
+        """A place in the queue until the request is answered. HTTPException 429 if there is none."""
+        if self.taken > self.limits.queue:
+            raise HTTPException(
+                429,
+                f"{self.taken} requests are being worked on or waiting, which is the limit (--queue); try again later",
+                headers={"Retry-After": "1"},
+            )
+        ticket = Ticket(request, time.monotonic() + self.limits.seconds)
+        self.taken += 1
+        try:
+            yield ticket
+        finally:
+            self.taken -= 1
+            ticket.over.set()
+
+    async def on_files(self, ticket: Ticket, step: Callable[..., T], *arguments: object) -> T:
+        """The result of a step that reads or writes a file."""
+        return await self.run(self.files, ticket, step, *arguments)
+
+    async def complete(
+        self,
+        ticket: Ticket,
+        pixels_HW3: Pixels,
+        mask_HW: Mask,
+        report: Report,
+        progress: Callable[[int], None] = lambda scale: None,
+    ) -> Pixels:
+        """The completed photo. `progress` is called on the network's thread with n before it runs at 1/n.
+
+        HTTPException 422 if the mask cannot be completed, 503 without memory, 504 after the time limit.
+        """
+
+        def watch(scale: int) -> None:
+            if ticket.over.is_set():
+                raise Abandoned
+            progress(scale)
+
+        report.watch = watch
+        how = self.how
+
+        def step() -> Pixels:
+            return self.completer.complete(pixels_HW3, mask_HW, **how._asdict(), report=report)
+
+        return await self.run(self.network, ticket, step)
+
+    async def run(self, pool: Executor, ticket: Ticket, step: Callable[..., T], *arguments: object) -> T:
+        """The result of a step on a pool's thread, for as long as the client waits and the time limit allows."""
+
+        def unless_over() -> T:
+            if ticket.over.is_set():
+                raise Abandoned
+            return step(*arguments)
+
+        future: asyncio.Future[T] = asyncio.wrap_future(pool.submit(unless_over))
+        gone = asyncio.ensure_future(disconnected(ticket.request))
+        either: set[asyncio.Future[Any]] = {future, gone}
+        try:
+            await asyncio.wait(either, timeout=ticket.seconds_left, return_when=asyncio.FIRST_COMPLETED)
+            if future.done():
+                return future.result()
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            raise HTTPException(503, f"out of memory: {error}; try a smaller hole, or --memory") from error
+        finally:
+            client_gone = gone.done()
+            gone.cancel()
+            if not future.done():
+                ticket.over.set()
+                future.cancel()
+        if client_gone:
+            raise HTTPException(CLIENT_GONE, "the client has gone")
+        raise HTTPException(504, f"not done within the limit of {self.limits.seconds:g} s (--time-limit)")
+
+    def close(self) -> None:
+        """End the threads, without what waits."""
+        for pool in (self.network, self.files):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def disconnected(request: Request) -> None:
+    """Returns when the client has gone. To be awaited once the body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def changes(before_HW3: Pixels, after_HW3: Pixels, mask_HW: Mask, how: How, onto: int) -> Completed:
+    """What a completion has changed, and where it may have."""
+    reach = how.dilate + (how.feather if how.blend == "feather" else 0)
+    where = bounding_box(mask_HW, reach)
+    changed_HW = (before_HW3[where] != after_HW3[where]).any(2)
+    return Completed(onto, where, after_HW3[where].copy(), changed_HW)
