@@ -47,6 +47,10 @@ class InferConfig(CompletionConfig):
     side_by_side: Path | None = None
     """Also write a picture of input | holed | completed here (for one photo)."""
 
+    lossless_outside: bool = False
+    """In a JPEG, keep the coefficients of all blocks (8x8 to 16x16 pixels) outside the hole; else a JPEG is encoded
+    again whole, with its own tables. A progressive file becomes a sequential one. Needs '.[jpeg]'."""
+
     mask_threshold: float = 0.5
     """Share of a mask's largest value from which on it means a hole."""
 
@@ -108,6 +112,7 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         overwrite=config.overwrite,
         max_pixels=config.max_pixels,
         side_by_side=config.side_by_side,
+        lossless_outside=config.lossless_outside,
     )
     counts: Counter[str] = Counter()
     with progress(len(jobs), config.json) as advance:

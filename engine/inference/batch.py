@@ -14,6 +14,7 @@ from PIL import Image
 from engine.inference.blend import Blend
 from engine.inference.completer import Completer
 from engine.inference.jobs import Job, MaskSource
+from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, widen
 from engine.inference.photo import MAX_PIXELS, Photo, Pixels, container_of, read_photo, write_photo
 from engine.inference.report import Report
@@ -34,6 +35,8 @@ class Options:
     overwrite: bool = False
     max_pixels: int = MAX_PIXELS
     side_by_side: Path | None = None
+    lossless_outside: bool = False
+    """Change nothing outside the hole in a JPEG either; see `write_losslessly`."""
 
 
 @dataclass(slots=True)
@@ -117,6 +120,8 @@ def load(job: Job, options: Options) -> Loaded:
             return loaded
         with outcome.report.stage("read"):
             loaded.photo = read_photo(job.photo, options.max_pixels)
+            if options.lossless_outside:
+                check_lossless(loaded.photo, job.out)
             loaded.mask_HW = options.masks.mask_for(job, loaded.photo)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
     except PHOTO_ERRORS as error:
@@ -143,7 +148,7 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
         fail(outcome, error)
         return
     outcome.hole_pixels = int(loaded.mask_HW.sum())
-    if not options.side_by_side:
+    if not (options.side_by_side or options.lossless_outside):
         loaded.photo.pixels_HW3 = loaded.completed_HW3  # the original is large and not needed any more
 
 
@@ -157,7 +162,8 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
             if options.side_by_side:
                 hole_HW = widen(loaded.mask_HW, options.dilate)
                 write_side_by_side(options.side_by_side, loaded.photo.pixels_HW3, hole_HW, completed_HW3, mean_pixel)
-            write_photo(outcome.job.out, loaded.photo, completed_HW3)
+            write = write_losslessly if options.lossless_outside else write_photo
+            write(outcome.job.out, loaded.photo, completed_HW3)
     except PHOTO_ERRORS as error:
         fail(outcome, error)
     return outcome

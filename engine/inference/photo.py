@@ -71,6 +71,8 @@ class Photo:
     """Options of the encoder that wrote the file."""
     carried: Any = None
     """What of the container is carried over as it is: JPEG segments, PNG chunks or TIFF tags."""
+    file: bytes = b""
+    """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
 
 
 class TooManyPixels(ValueError):
@@ -143,6 +145,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
     )
     if container == "JPEG":
         photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, swapped)
+        photo.file = content
     elif container == "PNG":
         photo.carried = png.metadata(content, swapped)
     elif container == "TIFF":

@@ -25,12 +25,22 @@ def make_upright(exif: bytes, swapped: bool) -> bytes | None:
     `swapped`: the photo was turned by a quarter, so its EXIF width and height change places. None if the block is
     broken, so that it cannot be made true.
     """
+    return edited(exif, True, swapped)
+
+
+def without_thumbnail(exif: bytes) -> bytes | None:
+    """The same for a photo that stays as it was stored, so that its orientation and sides stay true."""
+    return edited(exif, False, False)
+
+
+def edited(exif: bytes, upright: bool, swapped: bool) -> bytes | None:
+    """See `make_upright` and `without_thumbnail`."""
     block = bytearray(exif)
     try:
         order = {b"II": "<", b"MM": ">"}[bytes(block[:2])]
         first = struct.unpack_from(order + "I", block, 4)[0]
         entries, link = directory(block, order, first)
-        if ORIENTATION in entries:
+        if upright and ORIENTATION in entries:
             write(block, order, entries[ORIENTATION], 1)
         if swapped and EXIF_IFD in entries:
             swap_sides(block, order, read(block, order, entries[EXIF_IFD]))

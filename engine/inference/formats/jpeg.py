@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
-from engine.inference.formats.exif import make_upright, make_xmp_upright
+from engine.inference.formats.exif import make_upright, make_xmp_upright, without_thumbnail
 
 EXIF_HEAD = b"Exif\0\0"
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
@@ -14,8 +14,8 @@ START, START_OF_SCAN, COMMENT = 0xD8, 0xDA, 0xFE
 APP0, APP1, APP2, APP14, APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
 
 
-def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """(marker, payload) of each segment before the picture's data."""
+def places(content: bytes) -> Iterator[tuple[int, slice]]:
+    """(marker, where its payload is) of each segment before the picture's data."""
     position = 2
     while position + 4 <= len(content) and content[position] == 0xFF:
         marker = content[position + 1]
@@ -25,39 +25,61 @@ def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
         if marker == START_OF_SCAN:
             return
         length = struct.unpack_from(">H", content, position + 2)[0]
-        yield marker, content[position + 4 : position + 2 + length]
+        yield marker, slice(position + 4, position + 2 + length)
         position += 2 + length
 
 
-def metadata(content: bytes, swapped: bool) -> list[tuple[int, bytes]]:
+def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """(marker, payload) of each segment before the picture's data."""
+    return ((marker, content[where]) for marker, where in places(content))
+
+
+def metadata(content: bytes, swapped: bool | None) -> list[tuple[int, bytes]]:
     """The segments to carry over: all that applications add and comments, made true for the upright photo.
 
     Not those that describe the compression (Adobe's APP14) or point beyond the picture (multi-picture APP2), nor JFIF's
-    own thumbnail.
+    own thumbnail. `swapped`: see `make_upright`; None if the photo stays turned and compressed as it is in the file:
+    then Adobe's too, and the orientation as it is.
     """
     kept = []
     for marker, payload in segments(content):
         if marker == APP1 and payload.startswith(EXIF_HEAD):
-            exif = make_upright(payload[len(EXIF_HEAD) :], swapped)
+            block = payload[len(EXIF_HEAD) :]
+            exif = without_thumbnail(block) if swapped is None else make_upright(block, swapped)
             if exif is None:
                 continue
             payload = EXIF_HEAD + exif
-        elif marker == APP1:
+        elif marker == APP1 and swapped is not None:
             payload = make_xmp_upright(payload)
         elif marker == APP0 and payload.startswith(b"JFIF\0"):
             payload = payload[:12] + b"\0\0"
-        elif marker in (APP0, APP14) or (marker == APP2 and payload.startswith(b"MPF\0")):
+        elif marker == APP0 or (marker == APP14 and swapped is not None) or payload.startswith(b"MPF\0"):
             continue
-        if APP0 <= marker <= APP15 or marker == COMMENT:
+        if is_metadata(marker):
             kept.append((marker, payload))
     return kept
+
+
+def without_metadata(content: bytes) -> bytes:
+    """The JPEG without what applications added, but for the two segments that tell how its colours are stored."""
+    picture, stop = content[:2], 2
+    for marker, where in places(content):
+        if not is_metadata(marker) or marker == APP14 or (marker == APP0 and content[where].startswith(b"JFIF\0")):
+            picture += content[where.start - 4 : where.stop]
+        stop = where.stop
+    return picture + content[stop:]
+
+
+def is_metadata(marker: int) -> bool:
+    """Whether applications add such segments."""
+    return APP0 <= marker <= APP15 or marker == COMMENT
 
 
 def with_metadata(encoded: bytes, kept: list[tuple[int, bytes]]) -> bytes:
     """The JPEG `encoded` with these segments in place of its own."""
     own = 2
     for marker, payload in segments(encoded):
-        if not (APP0 <= marker <= APP15 or marker == COMMENT):
+        if not is_metadata(marker):
             break
         own += 4 + len(payload)
     head = b"".join(struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload for marker, payload in kept)

@@ -148,6 +148,21 @@ def test_missing_weights(run, photo, tmp_path):
     assert "there is no weights file at" in printed
 
 
+def test_a_jpeg_changed_in_the_holes_blocks_alone(run, photo, tmp_path):
+    jpeg = tmp_path / "photo.jpg"
+    Image.open(photo).convert("RGB").save(jpeg, quality=80)
+    for options, same in ((["--lossless-outside"], True), (["--overwrite"], False)):
+        status, printed = run(jpeg, "--hole", HOLE, *options)
+        assert status == 0, printed
+        # The hole with its margin, in blocks of 16, and what decoders interpolate of chroma beside them.
+        check = (pixels(jpeg) == pixels(tmp_path / "photo.completed.jpg")).all(2)
+        check[16 - 2 : 64 + 2, 16 - 2 : 48 + 2] = True
+        assert check.all() == same
+    status, printed = run(photo, "--hole", HOLE, "--lossless-outside", "--out", tmp_path / "other.jpg")
+    assert status == 1
+    assert "a JPEG of a PNG, which changes every pixel" in printed
+
+
 def test_overwriting_the_photo_when_told(run, photo, tmp_path):
     before = photo.with_name("before.png")
     before.write_bytes(photo.read_bytes())
