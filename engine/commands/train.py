@@ -12,8 +12,9 @@ import sys
 
 import tyro
 
-from engine.training.config import PRESETS, TrainConfig
+from engine.training.config import TrainConfig
 from engine.training.launch import run
+from engine.training.presets import PRESETS
 
 
 def parse(arguments: list[str]) -> TrainConfig:

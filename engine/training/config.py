@@ -1,7 +1,7 @@
-"""What a training run is told: one dataclass, and the presets that fill it in."""
+"""What a training run is told: the options, their meaning and their limits."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,7 @@ class TrainConfig:
     """Defaults are the paper's (section 3.4 and 4), that is, the preset `places2`."""
 
     preset: Literal["places2", "celeba", "small64", "lite", "demo"] = "places2"
-    """Where the defaults of all other options come from; see PRESETS."""
+    """Where the defaults of all other options come from; see `presets.py`."""
 
     photos: Path | None = None
     """Folder or catalog of training photographs. Default: $ENGINE_PHOTOS, then ./places2."""
@@ -106,6 +106,13 @@ class TrainConfig:
 
     alpha_on_discriminator: bool = False
     """Weigh the discriminator's loss in the joint phase with alpha as well, as some implementations do."""
+
+    perceptual_weights: Path | None = None
+    """VGG-16's weights in torchvision's layout (.pth or .safetensors), for a perceptual loss on the hole; none if not
+    given. Nothing is downloaded."""
+
+    perceptual_weight: float = 1e-3
+    """Weight of the perceptual loss in the generator's."""
 
     optimizer: Literal["adadelta", "adam"] = "adadelta"
     """The paper's, or Adam."""
@@ -202,6 +209,11 @@ class TrainConfig:
             raise ValueError(f"--ema is {self.ema}; it must be at least 0 and below 1")
         if not 8 <= self.patch_size <= self.crop_size:
             raise ValueError(f"--patch-size is {self.patch_size}; it must be within 8 and the crop's {self.crop_size}")
+        if self.perceptual_weight <= 0:
+            raise ValueError(
+                f"--perceptual-weight is {self.perceptual_weight}; it must be above 0, "
+                "and without --perceptual-weights there is no such loss"
+            )
         if self.split is not None and sum(self.split) != 100:
             raise ValueError(f"--split is {self.split}; its three parts must add up to 100")
         _ = self.holes, self.schedule  # they check their own values
@@ -238,80 +250,3 @@ class TrainConfig:
             crop_size=self.crop_size,
             hole_size=self.hole_size,
         )
-
-
-PLACES2 = TrainConfig()
-
-CELEBA = replace(
-    PLACES2,
-    preset="celeba",
-    crop_size=160,
-    shorter_edge=(160, 160),
-    hole_size=(48, 96),
-    patch_size=96,
-    iterations=300_000,
-    completion_iterations=90_000,
-    discriminator_iterations=10_000,
-)
-"""The paper's face variant: 160x160 crops, a global discriminator one layer shallower."""
-
-SMALL64 = replace(
-    PLACES2,
-    preset="small64",
-    crop_size=64,
-    shorter_edge=(64, 96),
-    hole_size=(16, 32),
-    patch_size=32,
-    iterations=100_000,
-    split=(18, 2, 80),
-)
-"""The paper's completion network at 64x64, for experiments."""
-
-LITE = replace(
-    PLACES2,
-    preset="lite",
-    crop_size=128,
-    shorter_edge=(128, 192),
-    hole_size=(48, 64),
-    patch_size=64,
-    base_width=16,
-    discriminator_width=16,
-    discriminator_features=256,
-    batch=16,
-    optimizer="adam",
-    iterations=40_000,
-    split=(60, 2, 38),
-    ema=0.999,
-    flip=True,
-    fill="smooth",
-    output="residual",
-    hole_kind="mixed",
-    learning_rate=1e-3,
-    discriminator_learning_rate=4e-4,
-)
-"""A quarter of the width, on 128x128: hours on a CPU in place of weeks on a GPU."""
-
-DEMO = replace(
-    LITE,
-    preset="demo",
-    crop_size=64,
-    shorter_edge=(64, 96),
-    hole_size=(16, 32),
-    patch_size=32,
-    base_width=8,
-    discriminator_width=8,
-    discriminator_features=64,
-    batch=8,
-    iterations=400,
-    split=(70, 5, 25),
-    fill="smooth",
-    output="residual",
-    time_limit=1.0,
-    ema=0.98,
-    log_every=10,
-    picture_every=200,
-    checkpoint_every=200,
-)
-"""Under a minute on two CPU cores: shows that everything works, not what it can do."""
-
-PRESETS = {config.preset: config for config in (PLACES2, CELEBA, SMALL64, LITE, DEMO)}

@@ -14,6 +14,7 @@ from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.learner import Learner
 from engine.training.losses import adversarial_loss, discriminator_loss
+from engine.training.perceptual import PerceptualLoss, VggFeatures
 from engine.training.phases import Phase
 
 Losses = dict[str, Tensor]
@@ -35,6 +36,11 @@ class Steps:
         self.mean_pixel = mean_pixel
         self.config = config
         self.world = world
+        self.perceptual: PerceptualLoss | None = None
+        if config.perceptual_weights:
+            mode = config.compile_mode if config.compile else None
+            vgg = VggFeatures.load(config.perceptual_weights)
+            self.perceptual = PerceptualLoss(vgg, world.device, completion.dtype, mode)
         self.by_phase = {
             Phase.COMPLETION: self.completion_step,
             Phase.DISCRIMINATOR: self.discriminator_step,
@@ -49,13 +55,13 @@ class Steps:
 
     def completion_step(self, chunks: list[TrainingBatch], divisor: Tensor) -> Losses:
         """Phase 1: C alone, with the squared error in the hole (equation 2)."""
-        total = torch.zeros((), device=self.world.device)
+        totals: Losses = {}
         with self.completion.update() as descend:
             for chunk in chunks:
-                loss = self.squared_error(self.generate(chunk), chunk, divisor)
+                loss, terms = self.generator_loss(self.generate(chunk), chunk, divisor, len(chunks), judged=False)
                 descend(loss)
-                total += loss.detach()
-        return {"mse": total}
+                add(totals, terms)
+        return totals
 
     def discriminator_step(self, chunks: list[TrainingBatch], divisor: Tensor) -> Losses:
         """Phase 2: D alone, against completions by the fixed C."""
@@ -71,24 +77,45 @@ class Steps:
 
         C does not change in between, so both use one forward pass of it: that spares a fifth of the arithmetic.
         """
-        alpha = self.config.alpha
-        squared_error, adversarial = torch.zeros((2, 1), device=self.world.device)
+        totals: Losses = {}
         with self.completion.update() as descend:
             # Several chunks are there to spare memory: they keep no graph, and C runs on them once more below.
             keep = len(chunks) == 1
             with torch.set_grad_enabled(keep):
                 generated = [self.generate(chunk) for chunk in chunks]
-            weight = alpha if self.config.alpha_on_discriminator else 1.0
+            weight = self.config.alpha if self.config.alpha_on_discriminator else 1.0
             losses = self.train_discriminator([g.detach() for g in generated], chunks, weight)
             for chunk in chunks:
                 output = generated[0] if keep else self.generate(chunk)
-                error = self.squared_error(output, chunk, divisor)
-                completed, patches = self.composite(output, chunk)
-                fooled = adversarial_loss(self.discriminator.forward_frozen(patches, completed)) / len(chunks)
-                descend(error + alpha * fooled)
-                squared_error += error.detach()
-                adversarial += fooled.detach()
-        return {"mse": squared_error[0], "adversarial": adversarial[0], **losses}
+                loss, terms = self.generator_loss(output, chunk, divisor, len(chunks), judged=True)
+                descend(loss)
+                add(totals, terms)
+        return totals | losses
+
+    def generator_loss(
+        self, generated_N3SS: Tensor, chunk: TrainingBatch, divisor: Tensor, parts: int, judged: bool
+    ) -> tuple[Tensor, Losses]:
+        """C's loss on one of `parts` chunks, and the terms that it is made of; D is asked if `judged`."""
+        loss = self.squared_error(generated_N3SS, chunk, divisor)
+        terms = {"mse": loss}
+        if judged or self.perceptual:
+            completed, patches = self.composite(generated_N3SS, chunk)
+        if self.perceptual:
+            terms["perceptual"] = self.perceptual(patches, *self.patches_of(chunk)) / parts
+            loss = loss + self.config.perceptual_weight * terms["perceptual"]
+        if judged:
+            terms["adversarial"] = adversarial_loss(self.discriminator.forward_frozen(patches, completed)) / parts
+            loss = loss + self.config.alpha * terms["adversarial"]
+        return loss, terms
+
+    def patches_of(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
+        """The photos' own patches around the holes, RGB in [0, 1], and the masks there."""
+        mask_N3SS = batch.mask_N1SS.expand(-1, 3, -1, -1)
+        image, mask = (
+            kernels.cut_patches(source, batch.centres_N2, self.config.patch_size)
+            for source in (batch.image_N3SS, mask_N3SS)
+        )
+        return kernels.to_unit_range(image), mask[:, :1]
 
     def train_discriminator(self, generated: list[Tensor], chunks: list[TrainingBatch], weight: float) -> Losses:
         """One step of D to tell photos from completions; `generated` carries no graph."""
@@ -136,3 +163,9 @@ class Steps:
                 return torch.full((), batch.image_N3SS.numel(), device=self.world.device)
             case _:
                 return torch.full((), 1 / self.world.ranks, device=self.world.device)
+
+
+def add(totals: Losses, terms: Losses) -> None:
+    """Add the terms of one chunk, without their graphs, to those of the chunks before."""
+    for name, term in terms.items():
+        totals[name] = totals.get(name, 0) + term.detach()

@@ -7,8 +7,9 @@ import pytest
 
 from engine.commands.train import parse
 from engine.networks import STRIDE
-from engine.training.config import CELEBA, PLACES2, PRESETS, TrainConfig
+from engine.training.config import TrainConfig
 from engine.training.phases import Phase, Schedule
+from engine.training.presets import CELEBA, PLACES2, PRESETS
 
 
 def test_the_default_is_the_paper():
@@ -71,6 +72,7 @@ def test_photos_come_from_the_environment_where_none_are_named(monkeypatch):
         ({"iterations": 100}, "iterations"),
         ({"ema": 1.0}, "ema is 1.0"),
         ({"accumulate": 0}, "accumulate is 0"),
+        ({"perceptual_weight": 0.0}, "perceptual-weight is 0"),
     ],
 )
 def test_options_that_cannot_be_are_refused_by_name_and_value(wrong, said):
