@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.inference.runtimes.exported_graphs import ExportedGraphs, GraphRunner
+from engine.inference.runtimes.signal_stack import signal_stack_kept
 from engine.inference.runtimes.torch_runtime import free_memory
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import STRIDE, CompletionNetwork
@@ -50,7 +51,8 @@ def compile_graph(content: bytes) -> GraphRunner:
     def compiled(shape: tuple[int, ...]) -> object:
         model = core.read_model(content)
         model.reshape(list(shape))
-        return core.compile_model(model, "CPU", settings)
+        with signal_stack_kept():
+            return core.compile_model(model, "CPU", settings)
 
     def run(holed_N4HW: NDArray[np.float32]) -> NDArray[np.float32]:
         outputs = compiled(holed_N4HW.shape)(holed_N4HW)  # type: ignore[operator]
