@@ -19,10 +19,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import kernels
+from bench.counting import Moved
 
 CAPABILITIES = (80, 90, 120)
 BATCH, SIDE, PATCH = 96, 256, 128
@@ -230,24 +229,6 @@ def compile_case(case: Case, capability: int) -> Compiled:
     return next(kernel for kernel in compiled if kernel.name == case.kernel)
 
 
-class BytesMoved(TorchDispatchMode):
-    """Counts what every operation inside reads and writes, each tensor once; views and allocations move nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if not func.is_view and "empty" not in func.name() and "detach" not in func.name():
-            reads = {id(leaf): leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
-            writes = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
-            self.bytes += sum(
-                min(tensor.nbytes, tensor.untyped_storage().nbytes()) for tensor in (*reads.values(), *writes)
-            )
-        return result
-
-
 def plain_bytes_per_pixel() -> dict[str, float]:
     """Of the references, on the arguments of `cases` in a smaller batch."""
     batch = 2
@@ -258,7 +239,7 @@ def plain_bytes_per_pixel() -> dict[str, float]:
     moved: dict[str, float] = {}
 
     def count(name: str, work: Callable[[], Any]) -> Any:
-        with BytesMoved() as counter:
+        with Moved() as counter:
             result = work()
         moved[name] = counter.bytes / (batch * SIDE * SIDE)
         return result

@@ -1,0 +1,180 @@
+"""What the gate compares: work small enough to be done dozens of times in a job, and things to count.
+
+Each entry is a function that prepares: of TIMED it returns the call that is timed (10 ms and more on one core), of
+COUNTED it returns the numbers, less of which is better.
+"""
+
+import functools
+import io
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+import torch
+
+import kernels
+from bench.counting import compilations, count
+from data.masks import HoleConfig, draw_holes
+from engine.inference.completer import Completer
+from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
+from engine.training.batches import TrainingBatch
+from engine.training.checkpoint import load_newest, save_checkpoint
+from engine.training.config import TrainConfig
+from engine.training.distributed import World
+from engine.training.learner import Learner
+from engine.training.phases import Phase
+from engine.training.steps import Steps
+
+WIDTH, CROP, PATCH, BATCH = 8, 64, 32, 4
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    """Smooth with some noise, as photographs are."""
+    rows, columns = np.mgrid[:height, :width]
+    noise_HW = np.random.default_rng(0).normal(0, 4, (height, width))
+    grey_HW = 128 + 60 * np.sin(rows / 31) + 50 * np.cos(columns / 23) + noise_HW
+    return np.clip(np.stack([grey_HW, grey_HW * 0.8, 255 - grey_HW], 2), 0, 255).astype(np.uint8)
+
+
+def completion() -> Callable[[], object]:
+    """Three holes in a photo of 384x512: windows, network, blending."""
+    torch.manual_seed(0)
+    completer = Completer.of(CompletionNetwork(CompletionSpec(base_width=WIDTH)), "torch", device="cpu", memory=1 << 28)
+    photo_HW3, mask_HW = photo(384, 512), np.zeros((384, 512), bool)
+    mask_HW[40:80, 60:90] = mask_HW[200:230, 400:450] = mask_HW[300:316, 100:130] = True
+    return lambda: completer.complete(photo_HW3, mask_HW, octaves=0)
+
+
+def training_step(phase: Phase, compile: bool = False) -> Callable[[], object]:
+    """One iteration of a phase, with small networks."""
+    torch.manual_seed(0)
+    config = TrainConfig(
+        crop_size=CROP, patch_size=PATCH, hole_size=(16, 32), batch=BATCH, base_width=WIDTH, optimizer="adadelta",
+        device="cpu", compile=compile,
+    )  # fmt: skip
+    world = World(torch.device("cpu"))
+    networks = CompletionNetwork(CompletionSpec(base_width=WIDTH)), ContextDiscriminator(CROP, PATCH, WIDTH, 64)
+    completion, discriminator = (Learner(network, None, config, world) for network in networks)
+    steps = Steps(completion, discriminator, torch.full((3,), 0.5), config, world)
+    holes = draw_holes(HoleConfig(size=(16, 32), region=PATCH), 0, 0, np.arange(BATCH), CROP)
+    image_N3SS = torch.from_numpy(photo(BATCH * CROP, CROP).reshape(BATCH, CROP, CROP, 3)).permute(0, 3, 1, 2)
+    batch = TrainingBatch(image_N3SS, holes.mask_N1HW, holes.centres_N2, holes.centres_N2, list(range(BATCH)))
+    return lambda: steps.run(phase, batch)
+
+
+def fused_kernels() -> Callable[[], object]:
+    """The plain versions of the fused kernels, forward and backward."""
+    torch.manual_seed(0)
+    side, patch_side = 256, 128
+    image_N3HW = torch.randint(0, 256, (BATCH, 3, side, side), dtype=torch.uint8)
+    mask_N1HW = torch.zeros(BATCH, 1, side, side, dtype=torch.bool)
+    mask_N1HW[..., 64:160, 80:190] = True
+    generated_N3HW = torch.rand(BATCH, 3, side, side, requires_grad=True)
+    centres_N2 = torch.full((BATCH, 2), 120)
+
+    def work() -> None:
+        kernels.fill_holes(image_N3HW, mask_N1HW, torch.full((3,), 0.5), torch.float32)
+        completed, patches = kernels.paste_crop(generated_N3HW, image_N3HW, mask_N1HW, centres_N2, patch_side)
+        loss = kernels.masked_mse(generated_N3HW, image_N3HW, mask_N1HW) + completed.mean() + patches.mean()
+        torch.autograd.grad(loss, generated_N3HW)
+
+    return work
+
+
+def crops() -> Callable[[], object]:
+    """Crops of JPEGs, from the encoded bytes."""
+    from data.decode import decode_crop
+    from data.sampler import Crop
+
+    encoded = cv2.imencode(".jpg", photo(512, 768))[1].tobytes()
+    out_HW3 = np.empty((256, 256, 3), np.uint8)
+    crop = Crop(photo=0, x=100, y=50, side=300, flip=False)
+
+    def work() -> None:
+        for _ in range(10):
+            decode_crop(encoded, crop, (768, 512), 1, out_HW3)
+
+    return work
+
+
+def holes() -> Callable[[], object]:
+    """Boxes and strokes for a batch."""
+
+    def work() -> None:
+        for kind in ("box", "freeform"):
+            draw_holes(HoleConfig(kind=kind), 0, 0, np.arange(384), 256)
+
+    return work
+
+
+def checkpoint() -> Callable[[], object]:
+    """Saving and loading the state of a run of 8 MB."""
+    folder = tempfile.TemporaryDirectory()
+    state = {"weights": {str(i): torch.randn(256, 256) for i in range(32)}}
+
+    def work() -> None:
+        save_checkpoint(Path(folder.name), 1, state, keep=1)
+        assert load_newest(Path(folder.name)) is not None
+
+    return work
+
+
+def compiled(phase: Phase) -> dict[str, float]:
+    """Of one phase's step."""
+    torch._dynamo.reset()
+    with patch("torch.compile", functools.partial(torch.compile, backend="eager")):
+        return compilations(training_step(phase, compile=True))
+
+
+def onnx_nodes() -> dict[str, float]:
+    """Of both exported graphs."""
+    import onnx
+
+    from engine.inference.export import GRAPHS, export_onnx
+
+    torch.manual_seed(0)
+    network = CompletionNetwork(CompletionSpec(base_width=WIDTH)).eval()
+    graphs = {graph: onnx.load(io.BytesIO(export_onnx(network, graph=graph))).graph for graph in GRAPHS}
+    return {f"nodes, {name}": len(graph.node) for name, graph in graphs.items()}
+
+
+def imports() -> dict[str, float]:
+    """Modules of other projects that each command has imported before it reads its options."""
+    program = (
+        "import sys, engine.commands.{}; own = ('engine', 'kernels', 'data');"
+        "print(sum(name.split('.')[0] not in own for name in sys.modules))"
+    )
+    found: dict[str, float] = {}
+    for command in ("infer", "train", "export", "evaluate", "data"):
+        run = [sys.executable, "-c", program.format(command)]
+        found[command] = int(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+    return found
+
+
+TIMED: dict[str, Callable[[], Callable[[], object]]] = {
+    "completion": completion,
+    "completion step": lambda: training_step(Phase.COMPLETION),
+    "discriminator step": lambda: training_step(Phase.DISCRIMINATOR),
+    "joint step": lambda: training_step(Phase.JOINT),
+    "kernels": fused_kernels,
+    "crops": crops,
+    "holes": holes,
+    "checkpoint": checkpoint,
+}
+
+COUNTED: dict[str, Callable[[], dict[str, float]]] = {
+    "completion": lambda: count(completion()),
+    "completion step": lambda: count(training_step(Phase.COMPLETION)),
+    "discriminator step": lambda: count(training_step(Phase.DISCRIMINATOR)),
+    "joint step": lambda: count(training_step(Phase.JOINT)),
+    "completion step, compiled": lambda: compiled(Phase.COMPLETION),
+    "discriminator step, compiled": lambda: compiled(Phase.DISCRIMINATOR),
+    "joint step, compiled": lambda: compiled(Phase.JOINT),
+    "exported graph": onnx_nodes,
+    "imports at start-up": imports,
+}
