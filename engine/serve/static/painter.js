@@ -1,0 +1,83 @@
+// The tools: what pointers and keys paint, and the ring that shows where.
+
+import { clamp, rectangle } from "./strokes.js";
+
+export class Painter {
+  tool = "brush";
+  size = 40; // of the brush, in the photo's pixels
+  stroke = null; // that is being painted
+  spaceHeld = false;
+
+  /** `onStroke(stroke)` takes finished strokes; `mayPaint()` says whether painting is possible now. */
+  constructor(view, ring, onStroke, mayPaint) {
+    Object.assign(this, { view, ring, onStroke, mayPaint });
+  }
+
+  pans() {
+    return this.tool === "hand" || this.spaceHeld || !this.mayPaint();
+  }
+
+  start(point) {
+    this.corner = point;
+    const drawn = { tool: this.tool, size: this.size, points: [point] };
+    this.stroke = this.tool === "rectangle" ? rectangle(point, point, this.view.bitmap) : drawn;
+    this.view.redraw();
+  }
+
+  extend(point) {
+    if (!this.stroke) return;
+    if (this.tool === "rectangle") this.stroke = rectangle(this.corner, point, this.view.bitmap);
+    else this.stroke.points.push(point);
+    this.view.redraw();
+  }
+
+  finish() {
+    const stroke = this.stroke;
+    this.stroke = null;
+    if (stroke && (stroke.points || (stroke.width && stroke.height))) this.onStroke(stroke);
+    this.view.redraw();
+  }
+
+  abandon() {
+    this.stroke = null;
+    this.view.redraw();
+  }
+
+  /** Shows the brush's ring around a place on the stage; null hides it. */
+  hover(place) {
+    this.place = place;
+    const round = this.tool === "brush" || this.tool === "eraser";
+    this.ring.hidden = !place || this.pans() || (!round && !this.key);
+    if (this.ring.hidden) return;
+    const side = round ? this.size * this.view.scale : 8;
+    this.ring.style.width = this.ring.style.height = `${side}px`;
+    this.ring.style.transform = `translate(${place.x - side / 2}px, ${place.y - side / 2}px)`;
+    this.ring.classList.toggle("cross", !round);
+  }
+
+  /** Moves the keyboard's brush by so many of its steps; where it is then, in the photo's pixels. */
+  move(dx, dy) {
+    const { width, height } = this.view.bitmap;
+    const step = Math.max(this.size / 4, 1);
+    const from = this.key ?? { x: width / 2, y: height / 2 };
+    this.key = { x: clamp(from.x + dx * step, 0, width), y: clamp(from.y + dy * step, 0, height) };
+    this.view.reveal(this.key);
+    const { left, top, scale } = this.view;
+    this.hover({ x: left + this.key.x * scale, y: top + this.key.y * scale });
+    if (this.stroke?.tool === "rectangle") this.extend(this.key);
+    return this.key;
+  }
+
+  /** Paints where the keyboard's brush is: a dot, or a corner of a rectangle. True if it was its first. */
+  press() {
+    if (this.pans()) return false;
+    this.key ?? this.move(0, 0);
+    if (this.stroke) {
+      this.finish();
+      return false;
+    }
+    this.start(this.key);
+    if (this.tool !== "rectangle") this.finish();
+    return this.tool === "rectangle";
+  }
+}

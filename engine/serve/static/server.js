@@ -1,0 +1,72 @@
+// The server's API as the page uses it: a photo goes up once, then masks, and back come the completed regions.
+
+/** What the server refuses, or that it is not there (status 0); the message is for people. */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function ask(path, options) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused(0, "The server does not answer. Is engine-serve still running?");
+  }
+  if (response.ok) return response;
+  const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
+  throw new Refused(response.status, detail);
+}
+
+/** Sends a photo's file: {photo, width, height, format}. */
+export async function sendPhoto(file) {
+  const query = new URLSearchParams({ name: file.name });
+  return (await ask(`photos?${query}`, { method: "POST", body: file })).json();
+}
+
+/** Forgets a photo, also while the page is being closed. */
+export function dropPhoto(photo) {
+  fetch(`photos/${photo}`, { method: "DELETE", keepalive: true }).catch(() => {});
+}
+
+/** Completes a mask on top of a completion: {completion, box, seconds, warnings}. Aborting `signal` cancels it. */
+export async function complete(photo, onto, mask, signal, onScale) {
+  const { x, y, width, height, png } = mask;
+  const query = new URLSearchParams({ x, y, width, height, onto });
+  const response = await ask(`photos/${photo}/completions?${query}`, { method: "POST", body: png, signal });
+  for await (const { kind, data } of events(response.body)) {
+    if (kind === "completed") return data;
+    if (kind === "error") throw new Refused(data.status, data.detail);
+    onScale(data.scale);
+  }
+  throw new Refused(0, "The connection ended before the completion did.");
+}
+
+/** The photo as a picture that every browser can show, a completion's region, and the completed photo's file. */
+export const preview = async (photo) => (await ask(`photos/${photo}/preview`)).blob();
+export const picture = async (photo, number) => (await ask(`photos/${photo}/completions/${number}/picture`)).blob();
+
+export async function completedFile(photo, number) {
+  const response = await ask(`photos/${photo}/completions/${number}/file`);
+  const name = response.headers.get("Content-Disposition").split("filename*=UTF-8''")[1];
+  return { name: decodeURIComponent(name), blob: await response.blob() };
+}
+
+/** Server-sent events of an answer to a POST, for which browsers have no reader of their own. */
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const parts = (text + value).split("\n\n");
+    text = parts.pop();
+    for (const part of parts) {
+      const [, kind, data] = part.match(/^event: (.*)\ndata: (.*)$/);
+      yield { kind, data: JSON.parse(data) };
+    }
+  }
+}
