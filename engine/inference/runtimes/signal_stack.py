@@ -2,7 +2,7 @@
 
 OpenVINO gives the thread that compiles a model a signal stack of its own, and takes it back with the plugin. Two
 plugins that go in the order in which they came leave the thread with the first one's stack, which is no longer mapped:
-the next signal that Python handles, such as Ctrl-C, is then a segmentation fault (seen with OpenVINO 2026.4.1 on Linux).
+the next signal that Python handles, such as Ctrl-C, is then a segmentation fault (seen with OpenVINO 2026.4.1).
 """
 
 import ctypes
