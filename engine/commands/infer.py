@@ -148,9 +148,10 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
     else:
         report = outcome.report
         share = outcome.hole_pixels / (outcome.size[0] * outcome.size[1])
+        scales = f" from 1/{max(report.scales)} of the resolution up" if report.scales != {1} else ""
         stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
         print(
-            f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed "
+            f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{scales} "
             f"in {sum(report.seconds.values()):.2f} s ({stages})",
             flush=True,
         )

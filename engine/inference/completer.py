@@ -157,17 +157,20 @@ class Completion:
             self.report.warnings.append(
                 "a hole touches the photo's border: nothing is known beyond it, so it counts as twice as large"
             )
-        if large:
+        trained = f"the {self.spec.hole_size[1]} px that the network was trained on"
+        if large and octaves is None:
             coarsest = 2 ** max(hole.octaves for hole in large)
             self.report.warnings.append(
-                f"{len(large)} hole(s) larger than the {self.spec.hole_size[1]} px that the network was trained on: "
+                f"{len(large)} hole(s) larger than {trained}: "
                 f"completed at 1/{coarsest} of the resolution first, and refined up to the photo's own"
             )
-        if octaves == 0 and any(self.large_holes(hole_HW, None)):
+        if octaves is not None and any(hole.octaves > octaves for hole in self.large_holes(hole_HW, None)):
             self.report.warnings.append(
-                f"a hole is larger than the {self.spec.hole_size[1]} px that the network was trained on, and it was "
-                "completed at the photo's resolution as asked: expect its inside to be blurred (--scale auto)"
+                f"a hole is larger than {trained}, and it was completed at 1/{2**octaves} of the resolution as asked: "
+                "expect its inside to be blurred (--scale auto)"
             )
+        if np.count_nonzero(hole_HW) > hole_HW.size / 2:
+            self.report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
 
     def large_holes(self, wanted_HW: Mask, octaves: int | None) -> Iterator[LargeHole]:
         """The holes to be completed at a coarser scale first."""

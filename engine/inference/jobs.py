@@ -39,13 +39,14 @@ class MaskSource:
 
     def mask_for(self, job: Job, photo: Photo) -> Mask:
         """The mask of a photo. ValueError if there is none, or it cannot be read."""
+        size = photo.pixels_HW3.shape[:2]
         if self.holes:
-            return mask_of_holes(self.holes, photo.pixels_HW3.shape[:2])
+            return mask_of_holes(self.holes, size)
         if self.path and not self.path.is_dir():
-            return read_mask(self.path, self.threshold, self.invert)
+            return read_mask(self.path, self.threshold, self.invert, size)
         file = find_mask(self.path / job.name if self.path else job.photo, sidecar_only=self.path is None)
         if file:
-            return read_mask(file, self.threshold, self.invert)
+            return read_mask(file, self.threshold, self.invert, size)
         if self.path:
             raise ValueError(f"no mask for {job.photo} in the folder {self.path}: it needs {job.name.stem}.png there")
         if photo.alpha_HW is not None and photo.alpha_HW.min() == 0:

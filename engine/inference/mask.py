@@ -1,33 +1,41 @@
 """Which pixels of a photo to complete: reading masks in the forms that people have them, and preparing them."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
+
+from engine.inference.photo import DECODE_ERRORS, open_image
 
 Mask = NDArray[np.bool_]
 Where = tuple[slice, slice]
 """Rows and columns."""
 
 
-def read_mask(path: Path, threshold: float = 0.5, invert: bool = False) -> Mask:
+def read_mask(path: Path, threshold: float = 0.5, invert: bool = False, size: tuple[int, ...] | None = None) -> Mask:
     """The mask in an image file, upright (its EXIF orientation applied).
 
     Of a picture with an alpha channel that varies, the alpha if the colours do not vary, else the colours; of a colour
     picture, the brightest channel. Values are relative to the largest value that the picture could hold, unless all are
-    0 and 1, and at least `threshold` means hole (`invert`: below it). ValueError if the file cannot be read.
+    0 and 1, and at least `threshold` means hole (`invert`: below it). ValueError if the file cannot be read, or is seen
+    not to have the photo's `size` (height, width) before it is decoded.
     """
     try:
-        with Image.open(path) as image:
-            return mask_in(image, threshold, invert)
+        content = path.read_bytes()
+        with open_image(BytesIO(content)) as image:
+            stated = (image.height, image.width)
+            if size is None or sorted(stated) == sorted(size):  # on its side perhaps, by its orientation
+                return mask_in(image, threshold, invert)
     except FileNotFoundError as error:
         raise ValueError(f"there is no mask at {path}") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"cannot read the mask {path}: {error}") from error
+    except DECODE_ERRORS as error:
+        raise ValueError(f"cannot read the mask {path}: {error or type(error).__name__}") from error
+    raise other_size(stated, size)
 
 
 def mask_in(image: Image.Image, threshold: float = 0.5, invert: bool = False) -> Mask:
@@ -91,10 +99,15 @@ def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> M
 def check_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> None:
     """ValueError if the mask is not of the photo's (height, width)."""
     if mask_shape != tuple(size):
-        raise ValueError(
-            f"the mask is {describe(mask_shape)} and the photo {describe(size)} (width x height): "
-            "they must be the same size"
-        )
+        raise other_size(mask_shape, size)
+
+
+def other_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> ValueError:
+    """What to raise for a mask that is not of the photo's (height, width)."""
+    return ValueError(
+        f"the mask is {describe(mask_shape)} and the photo {describe(size)} (width x height): "
+        "they must be the same size"
+    )
 
 
 def describe(shape: tuple[int, ...]) -> str:

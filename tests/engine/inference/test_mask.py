@@ -1,7 +1,10 @@
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from engine.inference.formats import png
 from engine.inference.mask import mask_of_holes, read_mask, widen
 
 
@@ -56,6 +59,17 @@ def test_unreadable_masks_are_named(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     with pytest.raises(ValueError, match=r"cannot read the mask .*broken\.png"):
         read_mask(tmp_path / "broken.png")
+
+
+def test_a_mask_of_another_size_is_refused_before_it_is_decoded_and_no_size_is_too_large(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.png"
+    header = png.chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 90_000, 8, 0, 0, 0, 0))
+    path.write_bytes(png.SIGNATURE + header + png.chunk(b"IDAT", b"") + png.chunk(b"IEND", b""))
+    with pytest.raises(ValueError, match="the mask is 100000x90000 and the photo 40x30"):
+        read_mask(path, size=(30, 40))
+    Image.new("L", (40, 30), 255).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow's, beyond which it reads nothing
+    assert read_mask(path, size=(30, 40)).all()
 
 
 def test_rectangles():
