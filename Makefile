@@ -18,13 +18,19 @@ check: .venv/dev.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# A part of it: make bench ONLY='bench/test_peers.py -k telea'.
 bench: .venv/dev.installed
-	$(BIN)/python -m pytest bench --benchmark-only
+	$(BIN)/python -m bench $(ONLY)
 
-# On a machine with CUDA: the proofs that need a GPU, with an environment that has its CUDA build of torch.
+# On a machine with CUDA, in an environment that has torch, triton and pytest-benchmark: the proofs and benchmarks that
+# need a GPU. Each part takes less than ten minutes (make gpu-kernels, ...); a part that fails does not stop the others.
 GPU_PYTHON ?= $(PYTHON)
+GPU_PARTS := kernels data inference runtimes training
 gpu:
-	$(GPU_PYTHON) -m pytest -m gpu bench/test_kernels.py bench/test_data.py
+	failed=; for part in $(GPU_PARTS); do $(MAKE) gpu-$$part || failed="$$failed $$part"; done; test -z "$$failed"
+
+gpu-%:
+	timeout 600 $(GPU_PYTHON) -m bench -m gpu bench/test_$*.py
 
 # Without an NVIDIA GPU, torch comes from PyTorch's index of CPU builds, which spares gigabytes of CUDA; where that
 # index cannot be reached, from wherever pip finds it. It goes first and alone, so that nothing else asks that index.

@@ -1,6 +1,8 @@
 """Counting what work does, whatever the clock says: operators, bytes, FLOPs, peak memory, graph breaks, recompiles."""
 
+import ctypes
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -64,6 +66,26 @@ def peak_memory(work: Callable[[], object]) -> int:
         held += event.nbytes()
         peak = max(peak, held)
     return peak
+
+
+def peak_resident(work: Callable[[], object], device: str = "cpu") -> int:
+    """Most bytes that the process held at once beyond what it held before the call; on a GPU, of its memory. Linux."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        return torch.cuda.max_memory_allocated() - before
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak to what is held now
+    before = resident("VmRSS")
+    work()
+    return resident("VmHWM") - before
+
+
+def resident(field: str) -> int:
+    """VmRSS (bytes in memory now) or VmHWM (at most) of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
 
 
 def compilations(step: Callable[[], object]) -> dict[str, float]:

@@ -19,63 +19,29 @@ import torch
 
 import kernels
 from bench.counting import compilations, count
+from bench.setups import SMALL_WIDTH, small_training_step, smooth_photo, untrained, untrained_completer
 from data.masks import HoleConfig, draw_holes
-from engine.inference.completer import Completer
-from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
-from engine.training.batches import TrainingBatch
 from engine.training.checkpoint import load_newest, save_checkpoint
-from engine.training.config import TrainConfig
-from engine.training.distributed import World
-from engine.training.learner import Learner
 from engine.training.phases import Phase
-from engine.training.steps import Steps
-
-WIDTH, CROP, PATCH, BATCH = 8, 64, 32, 4
-
-
-def photo(height: int, width: int) -> np.ndarray:
-    """Smooth with some noise, as photographs are."""
-    rows, columns = np.mgrid[:height, :width]
-    noise_HW = np.random.default_rng(0).normal(0, 4, (height, width))
-    grey_HW = 128 + 60 * np.sin(rows / 31) + 50 * np.cos(columns / 23) + noise_HW
-    return np.clip(np.stack([grey_HW, grey_HW * 0.8, 255 - grey_HW], 2), 0, 255).astype(np.uint8)
 
 
 def completion() -> Callable[[], object]:
     """Three holes in a photo of 384x512: windows, network, blending."""
-    torch.manual_seed(0)
-    completer = Completer.of(CompletionNetwork(CompletionSpec(base_width=WIDTH)), "torch", device="cpu", memory=1 << 28)
-    photo_HW3, mask_HW = photo(384, 512), np.zeros((384, 512), bool)
+    completer = untrained_completer(SMALL_WIDTH)
+    photo_HW3, mask_HW = smooth_photo(384, 512), np.zeros((384, 512), bool)
     mask_HW[40:80, 60:90] = mask_HW[200:230, 400:450] = mask_HW[300:316, 100:130] = True
     return lambda: completer.complete(photo_HW3, mask_HW, octaves=0)
-
-
-def training_step(phase: Phase, compile: bool = False) -> Callable[[], object]:
-    """One iteration of a phase, with small networks."""
-    torch.manual_seed(0)
-    config = TrainConfig(
-        crop_size=CROP, patch_size=PATCH, hole_size=(16, 32), batch=BATCH, base_width=WIDTH, optimizer="adadelta",
-        device="cpu", compile=compile,
-    )  # fmt: skip
-    world = World(torch.device("cpu"))
-    networks = CompletionNetwork(CompletionSpec(base_width=WIDTH)), ContextDiscriminator(CROP, PATCH, WIDTH, 64)
-    completion, discriminator = (Learner(network, None, config, world) for network in networks)
-    steps = Steps(completion, discriminator, torch.full((3,), 0.5), config, world)
-    holes = draw_holes(HoleConfig(size=(16, 32), region=PATCH), 0, 0, np.arange(BATCH), CROP)
-    image_N3SS = torch.from_numpy(photo(BATCH * CROP, CROP).reshape(BATCH, CROP, CROP, 3)).permute(0, 3, 1, 2)
-    batch = TrainingBatch(image_N3SS, holes.mask_N1HW, holes.centres_N2, holes.centres_N2, list(range(BATCH)))
-    return lambda: steps.run(phase, batch)
 
 
 def fused_kernels() -> Callable[[], object]:
     """The plain versions of the fused kernels, forward and backward."""
     torch.manual_seed(0)
-    side, patch_side = 256, 128
-    image_N3HW = torch.randint(0, 256, (BATCH, 3, side, side), dtype=torch.uint8)
-    mask_N1HW = torch.zeros(BATCH, 1, side, side, dtype=torch.bool)
+    batch, side, patch_side = 4, 256, 128
+    image_N3HW = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8)
+    mask_N1HW = torch.zeros(batch, 1, side, side, dtype=torch.bool)
     mask_N1HW[..., 64:160, 80:190] = True
-    generated_N3HW = torch.rand(BATCH, 3, side, side, requires_grad=True)
-    centres_N2 = torch.full((BATCH, 2), 120)
+    generated_N3HW = torch.rand(batch, 3, side, side, requires_grad=True)
+    centres_N2 = torch.full((batch, 2), 120)
 
     def work() -> None:
         kernels.fill_holes(image_N3HW, mask_N1HW, torch.full((3,), 0.5), torch.float32)
@@ -91,7 +57,7 @@ def crops() -> Callable[[], object]:
     from data.decode import decode_crop
     from data.sampler import Crop
 
-    encoded = cv2.imencode(".jpg", photo(512, 768))[1].tobytes()
+    encoded = cv2.imencode(".jpg", smooth_photo(512, 768))[1].tobytes()
     out_HW3 = np.empty((256, 256, 3), np.uint8)
     crop = Crop(photo=0, x=100, y=50, side=300, flip=False)
 
@@ -128,7 +94,7 @@ def compiled(phase: Phase) -> dict[str, float]:
     """Of one phase's step."""
     torch._dynamo.reset()
     with patch("torch.compile", functools.partial(torch.compile, backend="eager")):
-        return compilations(training_step(phase, compile=True))
+        return compilations(small_training_step(phase, compile=True))
 
 
 def onnx_nodes() -> dict[str, float]:
@@ -137,8 +103,7 @@ def onnx_nodes() -> dict[str, float]:
 
     from engine.inference.export import GRAPHS, export_onnx
 
-    torch.manual_seed(0)
-    network = CompletionNetwork(CompletionSpec(base_width=WIDTH)).eval()
+    network = untrained(SMALL_WIDTH)
     graphs = {graph: onnx.load(io.BytesIO(export_onnx(network, graph=graph))).graph for graph in GRAPHS}
     return {f"nodes, {name}": len(graph.node) for name, graph in graphs.items()}
 
@@ -158,9 +123,9 @@ def imports() -> dict[str, float]:
 
 TIMED: dict[str, Callable[[], Callable[[], object]]] = {
     "completion": completion,
-    "completion step": lambda: training_step(Phase.COMPLETION),
-    "discriminator step": lambda: training_step(Phase.DISCRIMINATOR),
-    "joint step": lambda: training_step(Phase.JOINT),
+    "completion step": lambda: small_training_step(Phase.COMPLETION),
+    "discriminator step": lambda: small_training_step(Phase.DISCRIMINATOR),
+    "joint step": lambda: small_training_step(Phase.JOINT),
     "kernels": fused_kernels,
     "crops": crops,
     "holes": holes,
@@ -169,9 +134,9 @@ TIMED: dict[str, Callable[[], Callable[[], object]]] = {
 
 COUNTED: dict[str, Callable[[], dict[str, float]]] = {
     "completion": lambda: count(completion()),
-    "completion step": lambda: count(training_step(Phase.COMPLETION)),
-    "discriminator step": lambda: count(training_step(Phase.DISCRIMINATOR)),
-    "joint step": lambda: count(training_step(Phase.JOINT)),
+    "completion step": lambda: count(small_training_step(Phase.COMPLETION)),
+    "discriminator step": lambda: count(small_training_step(Phase.DISCRIMINATOR)),
+    "joint step": lambda: count(small_training_step(Phase.JOINT)),
     "completion step, compiled": lambda: compiled(Phase.COMPLETION),
     "discriminator step, compiled": lambda: compiled(Phase.DISCRIMINATOR),
     "joint step, compiled": lambda: compiled(Phase.JOINT),

@@ -104,12 +104,7 @@ def reading_disk() -> Limit:
 
     In the folder for temporary files; where that is kept in memory, it is memory's speed.
     """
-    handle, name = tempfile.mkstemp()
-    Path(name).unlink()  # the file lives as long as the handle, which is this process's
-    for _ in range(DISK_BYTES // DISK_PIECE):
-        os.write(handle, os.urandom(DISK_PIECE))
-    os.fsync(handle)
-    piece = bytearray(DISK_PIECE)
+    handle, piece = nameless_file(), bytearray(DISK_PIECE)
 
     def read() -> None:
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -118,6 +113,30 @@ def reading_disk() -> Limit:
             pass
 
     return Limit("disk read", BYTES, DISK_BYTES, read)
+
+
+@cache
+def writing_disk() -> Limit:
+    """Writing a file in pieces of 8 MiB and waiting until the disk has it, in the folder for temporary files."""
+    handle, piece = nameless_file(), os.urandom(DISK_PIECE)
+
+    def write() -> None:
+        os.lseek(handle, 0, os.SEEK_SET)
+        for _ in range(DISK_BYTES // DISK_PIECE):
+            os.write(handle, piece)
+        os.fsync(handle)
+
+    return Limit("disk write", BYTES, DISK_BYTES, write)
+
+
+def nameless_file() -> int:
+    """A file on disk, of random bytes, that is gone with this process."""
+    handle, name = tempfile.mkstemp()
+    Path(name).unlink()
+    for _ in range(DISK_BYTES // DISK_PIECE):
+        os.write(handle, os.urandom(DISK_PIECE))
+    os.fsync(handle)
+    return handle
 
 
 def best_rate(limit: Limit) -> float:
@@ -131,7 +150,7 @@ def best_rate(limit: Limit) -> float:
 def all_limits() -> list[Limit]:
     """Every limit that this machine has."""
     dtypes = (torch.float32, torch.bfloat16, torch.float16, torch.int8)
-    limits = [*(gemm(dtype) for dtype in dtypes), copying(), decoding(), reading_disk()]
+    limits = [*(gemm(dtype) for dtype in dtypes), copying(), decoding(), reading_disk(), writing_disk()]
     if torch.cuda.is_available():
         limits += [*(gemm(dtype, "cuda") for dtype in dtypes), gemm(torch.float32, "cuda", tf32=True), copying("cuda")]
     return limits

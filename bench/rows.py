@@ -73,13 +73,14 @@ def write_row(
     moved: float | None = None,
     quality: Mapping[str, float | str] | None = None,
     memory_bytes: float | None = None,
-    **more: float | str,
+    **more: Any,
 ) -> None:
     """Describe a benchmark in its `extra_info`: line `row` of `table`.
 
     `timings` has "ours", and the plain versions by their names, and "limit" if a `limit` was run in turns with them.
     `images`, `flops` and `moved` (bytes) are of one call, `memory_bytes` its peak beyond what was there before.
-    `quality` stands beside the speed: an error against the plain version, a PSNR, a loss. `more` is shown as it is.
+    `quality` stands beside the speed: an error against the plain version, a PSNR, a loss. `more` goes into the record;
+    `headline`, a few words, brings the row into the project's README.
     """
     ours = timings[OURS]
     work = {"images": images, "flops": flops, "bytes": moved}

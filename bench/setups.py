@@ -1,0 +1,88 @@
+"""What benchmarks, memory measurements and the gate work on: photos, holes, networks, a training step, a huge index."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data.catalog import Catalog
+from data.entries import OWN_FILE
+from data.masks import HoleConfig, draw_holes
+from engine.inference.completer import Completer
+from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
+from engine.training.batches import TrainingBatch
+from engine.training.config import TrainConfig
+from engine.training.distributed import World
+from engine.training.learner import Learner
+from engine.training.phases import Phase
+from engine.training.steps import Steps
+
+SMALL_WIDTH, SMALL_CROP, SMALL_PATCH = 8, 64, 32
+"""Networks and crops of a training step that a core does dozens of times a second."""
+
+
+def untrained(base_width: int) -> CompletionNetwork:
+    """A completion network; time does not depend on its weights' values."""
+    torch.manual_seed(0)
+    return CompletionNetwork(CompletionSpec(base_width=base_width)).eval().requires_grad_(False)
+
+
+def untrained_completer(base_width: int, device: str = "cpu") -> Completer:
+    """On PyTorch, with at most 1 GB for a run of the network."""
+    return Completer.of(untrained(base_width), "torch", device=device, memory=1 << 30)
+
+
+def smooth_photo(height: int, width: int) -> NDArray[np.uint8]:
+    """`photo_HW3`, made without temporary arrays, which would hide the peak of memory that is measured."""
+    photo_HW3 = np.empty((height, width, 3), np.uint8)
+    photo_HW3[..., 0] = np.linspace(0, 255, height).astype(np.uint8)[:, None]
+    photo_HW3[..., 1] = np.linspace(0, 255, width).astype(np.uint8)
+    photo_HW3[..., 2] = (127 + 100 * np.sin(np.arange(width) / 40)).astype(np.uint8)
+    return photo_HW3
+
+
+def square_holes(size: tuple[int, int], side: int, count: int = 1) -> NDArray[np.bool_]:
+    """`mask_HW` with `count` (a square number) square holes, spread evenly."""
+    mask_HW = np.zeros(size, bool)
+    per_side = round(count**0.5)
+    for row in range(per_side):
+        for column in range(per_side):
+            y = (2 * row + 1) * size[0] // (2 * per_side) - side // 2
+            x = (2 * column + 1) * size[1] // (2 * per_side) - side // 2
+            mask_HW[y : y + side, x : x + side] = True
+    return mask_HW
+
+
+def small_training_step(phase: Phase, batch: int = 4, compile: bool = False) -> Callable[[], object]:
+    """One iteration of a phase on the CPU."""
+    torch.manual_seed(0)
+    config = TrainConfig(
+        crop_size=SMALL_CROP, patch_size=SMALL_PATCH, hole_size=(16, 32), base_width=SMALL_WIDTH, device="cpu",
+        compile=compile,
+    )  # fmt: skip
+    world = World(torch.device("cpu"))
+    completion = CompletionNetwork(CompletionSpec(base_width=SMALL_WIDTH))
+    discriminator = ContextDiscriminator(SMALL_CROP, SMALL_PATCH, SMALL_WIDTH, 64)
+    learners = [Learner(network, None, config, world) for network in (completion, discriminator)]
+    steps = Steps(learners[0], learners[1], torch.full((3,), 0.5), config, world)
+    holes = draw_holes(HoleConfig(size=(16, 32), region=SMALL_PATCH), 0, 0, np.arange(batch), SMALL_CROP)
+    photos_NHW3 = smooth_photo(batch * SMALL_CROP, SMALL_CROP).reshape(batch, SMALL_CROP, SMALL_CROP, 3)
+    image_N3SS = torch.from_numpy(photos_NHW3).permute(0, 3, 1, 2)
+    crops = TrainingBatch(image_N3SS, holes.mask_N1HW, holes.centres_N2, holes.centres_N2, list(range(batch)))
+    return lambda: steps.run(phase, crops)
+
+
+def index_of_no_photos(folder: Path, size: int) -> Path:
+    """The index of `size` photos, none of which exists."""
+    name = np.frombuffer(b"/a/airfield/00000001.jpg", np.uint8)
+    constant = {"shard": OWN_FILE, "offset": 0, "length": 25_000, "width": 320, "height": 256, "modified": 1}
+    kinds = {"shard": np.int32, "width": np.int32, "height": np.int32}
+    columns = {key: np.full(size, value, kinds.get(key, np.int64)) for key, value in constant.items()}
+    columns["orientation"] = np.ones(size, np.uint8)
+    columns["names"] = np.tile(name, size)
+    columns["name_start"] = np.arange(size + 1) * len(name)
+    index = folder / f"{size}.index"
+    Catalog(folder, columns, [], []).save(index)
+    return index
