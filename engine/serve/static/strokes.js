@@ -11,10 +11,14 @@ export function drawStrokes(context, strokes, ink) {
       context.fillRect(stroke.x, stroke.y, stroke.width, stroke.height);
       continue;
     }
+    const [first, ...others] = stroke.points;
+    context.beginPath();
+    context.arc(first.x, first.y, stroke.size / 2, 0, 2 * Math.PI); // a line without length would draw nothing
+    context.fill();
     context.lineWidth = stroke.size;
     context.beginPath();
-    context.moveTo(stroke.points[0].x, stroke.points[0].y);
-    for (const { x, y } of stroke.points) context.lineTo(x, y); // the first again: a dot is a line without length
+    context.moveTo(first.x, first.y);
+    for (const { x, y } of others) context.lineTo(x, y);
     context.stroke();
   }
   context.globalCompositeOperation = "source-over";

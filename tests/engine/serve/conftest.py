@@ -1,0 +1,112 @@
+"""What the server's tests share: a running engine-serve with a tiny network, pictures for it, and engine-infer."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.commands import infer
+from engine.inference.jobs import find_jobs
+from engine.weights import save_weights
+from tests.engine.inference.conftest import random_network
+
+QUICK = ("--max-bytes", str(8 << 20), "--max-pixels", "4000000", "--queue", "16", "--time-limit", "60")
+
+
+class Server(NamedTuple):
+    """A running engine-serve."""
+
+    address: str
+    pid: int
+    temporary: Path
+    """Its folder for temporary files."""
+
+    def memory(self) -> int:
+        """Bytes of the process that are in memory."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) << 10
+
+
+@contextmanager
+def serving(weights: Path, temporary: Path, *options: str) -> Iterator[Server]:
+    """engine-serve on a free port, until the block ends."""
+    words = [sys.executable, "-m", "engine.commands.serve", "--port", "0", "--runtime", "torch", *options]
+    # One thread: where all cores are busy, several wait for each other longer than such small networks take.
+    environment = os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [*words, "--weights", str(weights)], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            said = process.stdout.readline()
+            assert said.startswith("engine-serve: http://127.0.0.1:"), said
+            yield Server(said.split()[1], process.pid, temporary)
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, random_network(4))
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(weights, tmp_path_factory.mktemp("temporary"), *QUICK) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.address, timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture
+def command(weights: Path, tmp_path: Path) -> Callable[[Path, Image.Image], bytes]:
+    """What engine-infer writes for a photo's file and a mask."""
+
+    def call(photo: Path, mask: Image.Image) -> bytes:
+        mask.save(tmp_path / "mask.png")
+        out = tmp_path / "command" / photo.name
+        config = infer.InferConfig(
+            photos=(photo,), mask=tmp_path / "mask.png", out=out, weights=weights, runtime="torch", overwrite=True
+        )
+        assert infer.run(config, find_jobs(config.photos, config.out)) == {"completed": 1}
+        return out.read_bytes()
+
+    return call
+
+
+@pytest.fixture
+def photo(tmp_path: Path, shipped_photos: Path) -> Path:
+    """A photo of 200x160 as a PNG."""
+    path = tmp_path / "photo.png"
+    Image.open(shipped_photos / "astronaut.png").convert("RGB").crop((150, 0, 350, 160)).save(path)
+    return path
+
+
+def png(image: Image.Image) -> bytes:
+    """The bytes of a PNG."""
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def mask_of(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
+    """A mask of width x height with the box (left, top, right, bottom) white."""
+    mask_HW = np.zeros(size[::-1], np.uint8)
+    left, top, right, bottom = box
+    mask_HW[top:bottom, left:right] = 255
+    return Image.fromarray(mask_HW)

@@ -1,0 +1,314 @@
+"""engine-serve over HTTP: the same results and errors as the command, and a server that goes on whatever comes."""
+
+import json
+import re
+import socket
+import struct
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.engine.serve.conftest import mask_of, png, serving
+
+HOLE = (60, 40, 90, 62)
+
+
+def events(text):
+    """(kind, data) of each server-sent event."""
+    return [(kind, json.loads(data)) for kind, data in re.findall(r"event: (\w+)\ndata: (.*)\n\n", text)]
+
+
+def keep(client, photo):
+    reply = client.post("/photos", params={"name": photo.name}, content=photo.read_bytes())
+    assert reply.status_code == 201, reply.text
+    return reply.json()["photo"]
+
+
+def complete_in(client, name, box, onto=0):
+    """The events of completing a box of a kept photo."""
+    left, top, right, bottom = box
+    size = {"width": right - left, "height": bottom - top}
+    mask = png(Image.new("L", tuple(size.values()), 255))
+    reply = client.post(f"/photos/{name}/completions", params={"x": left, "y": top, "onto": onto, **size}, content=mask)
+    assert reply.status_code == 200, reply.text
+    return events(reply.text)
+
+
+def as_jpeg(image, path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # on its side
+    exif[0x010F] = "camera"
+    image.rotate(90, expand=True).save(path, quality=80, exif=exif)
+
+
+def as_16_bit_tiff(image, path):
+    Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(path)
+
+
+def as_transparent_webp(image, path):
+    image.putalpha(200)
+    image.save(path, lossless=True)
+
+
+WRITERS = {
+    "photo.png": lambda image, path: image.save(path),
+    "photo.jpeg": as_jpeg,
+    "photo.tif": as_16_bit_tiff,
+    "photo.webp": as_transparent_webp,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_photo_and_its_mask_give_the_commands_file(client, command, photo, tmp_path, name):
+    path = tmp_path / "in" / name
+    path.parent.mkdir()
+    WRITERS[name](Image.open(photo), path)
+    mask = mask_of((200, 160), HOLE)
+    files = {"photo": (name, path.read_bytes()), "mask": ("mask.png", png(mask))}
+    reply = client.post("/complete", files=files)
+    assert reply.status_code == 200, reply.text
+    assert reply.content == command(path, mask)
+    assert reply.headers["content-disposition"].endswith(f"photo.completed{path.suffix}")
+
+    kept = keep(client, path)
+    assert [kind for kind, _ in complete_in(client, kept, HOLE)] == ["progress", "completed"]
+    assert client.get(f"/photos/{kept}/completions/1/file").content == reply.content
+    shown = Image.open(BytesIO(client.get(f"/photos/{kept}/preview").content))
+    assert shown.size == (200, 160)
+
+
+def test_completing_on_top_of_a_completion_and_of_the_photo_again(client, command, photo, tmp_path):
+    other = (110, 90, 150, 130)
+    kept = keep(client, photo)
+    complete_in(client, kept, HOLE)
+    complete_in(client, kept, other, onto=1)
+    complete_in(client, kept, other, onto=0)
+    once = tmp_path / "once.png"
+    once.write_bytes(command(photo, mask_of((200, 160), HOLE)))
+    twice = command(once, mask_of((200, 160), other))
+    assert client.get(f"/photos/{kept}/completions/2/file").content == twice
+    alone = command(photo, mask_of((200, 160), other))
+    assert client.get(f"/photos/{kept}/completions/3/file").content == alone != twice
+
+
+def test_the_reply_carries_the_completed_region_only(client, photo):
+    kept = keep(client, photo)
+    done = complete_in(client, kept, HOLE)[-1][1]
+    left, top, width, height = done["box"]
+    assert (left, top, left + width, top + height) == (56, 36, 94, 66)  # widened by 4
+    region = Image.open(BytesIO(client.get(f"/photos/{kept}/completions/1/picture").content))
+    assert region.size == (width, height)
+    shown = Image.open(photo)
+    shown.paste(region, (left, top), region)
+    completed = Image.open(BytesIO(client.get(f"/photos/{kept}/completions/1/file").content))
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(completed))
+
+
+def test_coarse_to_fine_tells_its_scales(client, shipped_photos):
+    kept = keep(client, shipped_photos / "astronaut.png")
+    got = complete_in(client, kept, (30, 30, 480, 480))
+    scales = [data["scale"] for kind, data in got if kind == "progress"]
+    assert scales == [4, 2, 1]
+    assert "larger than" in got[-1][1]["warnings"][0]
+
+
+def bomb(side):
+    """A PNG of a few bytes that claims to be enormous."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+PHOTO = png(Image.effect_noise((200, 160), 50).convert("RGB"))
+MASK = png(mask_of((200, 160), HOLE))
+REFUSED = {
+    "no picture": (b"certainly not", MASK, 415, "it is no picture"),
+    "cut short": (PHOTO[:2000], MASK, 415, "cannot read the photo"),
+    "a bomb": (bomb(60000), MASK, 413, "60000x60000 pixels and the limit is 4000000"),
+    "kind not read": (b"GIF89a" + bytes(100), MASK, 415, "cannot read the photo"),
+    "mask no picture": (PHOTO, b"nor this", 415, "cannot read the mask"),
+    "mask a bomb": (PHOTO, bomb(60000), 422, "the mask is 60000x60000 and the photo 200x160"),
+    "mask of another size": (PHOTO, png(mask_of((200, 161), HOLE)), 422, "they must be the same size"),
+    "mask on its side": (PHOTO, png(mask_of((160, 200), HOLE)), 422, "they must be the same size"),
+    "mask empty": (PHOTO, png(mask_of((200, 160), (0, 0, 0, 0))), 422, "the mask is empty"),
+    "mask over everything": (PHOTO, png(mask_of((200, 160), (0, 0, 200, 160))), 422, "covers the whole photo"),
+    "no mask": (PHOTO, None, 422, "the form has no file 'mask'"),
+    "9 MB": (bytes(9 << 20), MASK, 413, "limit of 8388608 bytes"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_refused_with_the_right_status(client, server, case):
+    photo, mask, status, message = REFUSED[case]
+    files = {"photo": ("photo.png", photo)} | ({"mask": ("mask.png", mask)} if mask is not None else {})
+    reply = client.post("/complete", files=files)
+    assert (reply.status_code, message in reply.json()["detail"]) == (status, True), reply.text
+    good = client.post("/complete", files={"photo": ("photo.png", PHOTO), "mask": ("mask.png", MASK)})
+    assert good.status_code == 200
+    assert client.get("/health").json()["requests"] <= 1  # the last one may still be on its way out
+    assert list(server.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_of_a_gigabyte_is_refused_and_never_held(client, server, announced):
+    before, largest = server.memory(), 0
+
+    def gigabyte():
+        nonlocal largest
+        for _ in range(256):
+            yield bytes(4 << 20)
+            largest = max(largest, server.memory())
+
+    headers = {"Content-Length": str(1 << 30)} if announced else {}
+    try:
+        reply = client.post("/photos", content=gigabyte(), headers=headers)
+        assert reply.status_code == 413
+    except httpx.WriteError:
+        pass  # a server may close on who does not stop; ours reads on
+    assert largest - before < 64 << 20
+    assert client.get("/health").status_code == 200
+
+
+def test_a_page_that_asks_for_what_is_not_there(client, photo):
+    kept = keep(client, photo)
+    box = {"x": 0, "y": 0, "width": 8, "height": 8}
+    mask = png(Image.new("L", (8, 8), 255))
+    for path, asked, status, message in (
+        ("/photos/unknown/completions", box, 404, "send it again"),
+        (f"/photos/{kept}/completions", box | {"onto": 1}, 404, "there is no completion 1"),
+        (f"/photos/{kept}/completions", box | {"x": 193}, 422, "the mask reaches 201, 8, and the photo is 200x160"),
+        (f"/photos/{kept}/completions", box | {"x": -1}, 422, "x: Input should be greater than or equal to 0"),
+        (f"/photos/{kept}/completions", box | {"width": 9}, 422, "they must be the same size"),
+    ):
+        reply = client.post(path, params=asked, content=mask)
+        assert (reply.status_code, message in reply.json()["detail"]) == (status, True), reply.text
+    for number in (0, 1, -1):
+        assert client.get(f"/photos/{kept}/completions/{number}/file").status_code == 404
+        assert client.get(f"/photos/{kept}/completions/{number}/picture").status_code == 404
+    assert client.delete(f"/photos/{kept}").status_code == 204
+    assert client.get(f"/photos/{kept}/preview").status_code == 404
+
+
+def test_no_path_comes_from_a_request(client, photo):
+    for path in ("/../app.py", "/..%2fapp.py", "/%2e%2e/app.py", "//etc/passwd", "/static/../../app.py"):
+        with socket.create_connection((urlsplit(str(client.base_url)).hostname, client.base_url.port)) as raw:
+            raw.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            assert b" 404 " in raw.makefile("rb").readline()
+    files = {"photo": ("../../etc/pass\nwd.jpg", photo.read_bytes()), "mask": ("m", MASK)}
+    reply = client.post("/complete", files=files)
+    name = unquote(reply.headers["content-disposition"].split("''")[1])
+    assert re.fullmatch(r"pass.*wd\.completed\.png", name)
+    assert "\n" not in name
+
+
+def held(server, photo, release):
+    """A request of which the server gets all but the end until `release` is set."""
+    content = photo.read_bytes()
+
+    def slowly():
+        yield content[:100]
+        assert release.wait(30)
+        yield content[100:]
+
+    return httpx.post(f"{server.address}photos", content=slowly(), timeout=60).status_code
+
+
+def wait_for_requests(client, count):
+    for _ in range(600):
+        if client.get("/health").json()["requests"] == count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(client.get("/health").text)
+
+
+def test_beyond_the_queue_and_beyond_the_time(weights, photo, tmp_path):
+    release = threading.Event()
+    with (
+        serving(weights, tmp_path, "--queue", "1", "--time-limit", "20") as small,
+        httpx.Client(base_url=small.address, timeout=60) as client,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        waiting = [pool.submit(held, small, photo, release) for _ in range(2)]
+        wait_for_requests(client, 2)
+        refused = client.post("/photos", content=photo.read_bytes())
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"] == "1"
+        release.set()
+        assert [one.result() for one in waiting] == [201, 201]
+        wait_for_requests(client, 0)
+        assert client.post("/photos", content=photo.read_bytes()).status_code == 201
+    with serving(weights, tmp_path, "--time-limit", "0.5") as impatient:
+        never = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            late = pool.submit(held, impatient, photo, never)
+            with httpx.Client(base_url=impatient.address) as client:
+                time.sleep(0.3)
+                wait_for_requests(client, 0)
+            never.set()
+            assert late.result() == 408
+
+
+def test_work_ends_when_the_client_goes(client, shipped_photos, tmp_path):
+    path = tmp_path / "large.png"
+    Image.open(shipped_photos / "astronaut.png").resize((1900, 1900)).save(path, compress_level=1)
+    kept = keep(client, path)
+    box = {"x": 50, "y": 50, "width": 1800, "height": 1800}
+    mask = png(Image.new("L", (1800, 1800), 255))
+    with client.stream("POST", f"/photos/{kept}/completions", params=box, content=mask) as reply:
+        assert "progress" in next(reply.iter_text())
+    wait_for_requests(client, 0)
+    assert client.get(f"/photos/{kept}/completions/1/file").status_code == 404
+    complete_in(client, kept, HOLE)  # and the next does not wait for it
+    assert client.get(f"/photos/{kept}/completions/1/picture").status_code == 200
+
+
+def test_what_the_server_says_of_itself(client):
+    model = client.get("/model").json()
+    assert model["runtime"] == "torch"
+    assert model["spec"]["base_width"] == 4
+    assert model["limits"]["max_bytes"] == 8 << 20
+    described = client.get("/openapi.json").json()["paths"]
+    assert {"/complete", "/health", "/model"} <= described.keys()
+    assert "multipart/form-data" in described["/complete"]["post"]["requestBody"]["content"]
+    for page in ("/", "/api.html", "/page.js"):
+        assert client.get(page).headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_load(server, client, photo, record_property):
+    """8 clients with 25 requests each: every answer is right, and memory does not grow with their number."""
+    files = {"photo": ("photo.png", photo.read_bytes()), "mask": ("mask.png", MASK)}
+    expected = client.post("/complete", files=files).content
+
+    def one_client(_, requests=25):
+        seconds = []
+        with httpx.Client(base_url=server.address, timeout=60) as own:
+            for _ in range(requests):
+                started = time.perf_counter()
+                reply = own.post("/complete", files=files)
+                seconds.append(time.perf_counter() - started)
+                assert reply.status_code == 200
+                assert reply.content == expected
+        return seconds
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one_client, range(8), [8] * 8))  # what a first round makes the process keep, it has now
+        before = server.memory()
+        seconds = sorted(time for one in pool.map(one_client, range(8)) for time in one)
+    p50, p95 = (seconds[int(share * len(seconds))] for share in (0.5, 0.95))
+    print(f"\n8 clients, {len(seconds)} requests: p50 {p50:.3f} s, p95 {p95:.3f} s, ", end="")
+    print(f"{server.memory() / 2**20:.0f} MiB, {(server.memory() - before) / 2**20:+.1f} MiB")
+    record_property("p95_seconds", p95)
+    assert len(seconds) == 200
+    assert server.memory() - before < 48 << 20
+    wait_for_requests(client, 0)

@@ -1,0 +1,346 @@
+"""The page in a real browser: Debian's Chromium, without a window, driven by Playwright.
+
+Screenshots are left in build/screenshots/.
+"""
+
+import base64
+import re
+import shutil
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium")
+
+KEEP_MASKS = """
+window.masks = [];
+const plain = window.fetch;
+window.fetch = (path, options) => {
+  if (options?.body && path.includes("/completions?")) window.masks.push([path, options.body]);
+  return plain(path, options);
+};
+"""
+"""Playwright does not show the bodies of requests that are blobs."""
+
+READ_MASK = """async (number) => {
+  const [path, blob] = window.masks.at(number);
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  return [path, btoa(String.fromCharCode(...bytes))];
+}"""
+
+DROP = """([name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const dropped = new DataTransfer();
+  dropped.items.add(new File([bytes], name));
+  return dropped;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server):
+    """Opens the page in a window like this; fails the test if the page had errors or asked anyone else."""
+    contexts, wrong = [], []
+
+    def call(width=1100, height=760, **options) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.add_init_script(KEEP_MASKS)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        elsewhere = re.compile(f"^(?!{re.escape(server.address)}|blob:|data:)")
+        page.on("request", lambda request: elsewhere.match(request.url) and wrong.append(request.url))
+        page.goto(server.address)
+        return page
+
+    yield call
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def says(page, text):
+    expect(page.locator("#status")).to_contain_text(text, timeout=30_000)
+
+
+def drop(page, path):
+    content = base64.b64encode(path.read_bytes()).decode()
+    page.dispatch_event("main", "drop", {"dataTransfer": page.evaluate_handle(DROP, [path.name, content])})
+
+
+def opened(page, path):
+    page.set_input_files("#file", path)
+    says(page, "Paint over what should go")
+    return page
+
+
+def paint(page, *places):
+    """Drags over the stage, through places given as shares of it."""
+    box = page.locator("#stage").bounding_box()
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=5)
+    page.mouse.up()
+
+
+def complete(page):
+    page.click("#complete")
+    says(page, "Completed in")
+
+
+def mask_sent(page, size, number=-1):
+    """The whole mask of a completion, from the box that the page has sent."""
+    path, content = page.evaluate(READ_MASK, number)
+    x, y = (int(re.search(rf"[?&]{name}=(\d+)", path)[1]) for name in "xy")
+    mask = Image.new("L", size)
+    mask.paste(Image.open(BytesIO(base64.b64decode(content))), (x, y))
+    return mask
+
+
+def downloaded(page):
+    with page.expect_download() as download:
+        page.click("#download")
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def shown(page):
+    """The photo as the page shows it, without what is painted, after what it has to draw is drawn."""
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    url = page.evaluate("() => document.getElementById('photo').toDataURL()")
+    return Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")
+
+
+def screenshot(page, name):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def test_drop_paint_complete_download(visit, command, photo):
+    page = visit()
+    screenshot(page, "empty")
+    drop(page, photo)
+    says(page, "200 × 160 pixels")
+    paint(page, (0.45, 0.4), (0.5, 0.45), (0.5, 0.6))
+    paint(page, (0.6, 0.3), (0.61, 0.31))
+    screenshot(page, "painted")
+    complete(page)
+    screenshot(page, "completed")
+    mask = mask_sent(page, (200, 160))
+    assert 0.01 < np.mean(np.asarray(mask) >= 128) < 0.3
+    name, content = downloaded(page)
+    assert name == "photo.completed.png"
+    assert content == command(photo, mask)
+    page.click("#compare")
+    expect(page.locator("#divider")).to_be_focused()
+    screenshot(page, "compared")
+
+
+def test_the_result_shows_on_the_page(visit, photo):
+    page = opened(visit(), photo)
+    before = shown(page)
+    paint(page, (0.45, 0.4), (0.55, 0.6))
+    assert shown(page) == before
+    complete(page)
+    after = shown(page)
+    assert after != before
+    page.click("#undo")
+    assert shown(page) == before
+    page.click("#redo")
+    assert shown(page) == after
+    page.click("#compare")
+    page.locator("#divider").fill("0")
+    assert shown(page) == after
+    page.locator("#divider").fill("1")
+    assert shown(page) == before
+
+
+def test_undo_redo_erase_and_completing_the_result_again(visit, command, photo, tmp_path):
+    page = opened(visit(), photo)
+    expect(page.locator("#undo")).to_be_disabled()
+    paint(page, (0.3, 0.3), (0.35, 0.35))
+    page.keyboard.press("Control+z")
+    expect(page.locator("#complete")).to_be_disabled()
+    page.keyboard.press("Control+Shift+z")
+    complete(page)
+    first = mask_sent(page, (200, 160))
+    page.keyboard.press("r")
+    paint(page, (0.6, 0.5), (0.7, 0.7))
+    page.keyboard.press("e")
+    paint(page, (0.6, 0.5), (0.7, 0.5))
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#complete")).to_be_disabled()
+    says(page, "Completed in")
+    second = mask_sent(page, (200, 160))
+    assert {0, 255} <= set(np.unique(np.asarray(second)))
+    once = tmp_path / "once.png"
+    once.write_bytes(command(photo, first))
+    assert downloaded(page)[1] == command(once, second)
+    for _ in range(3):
+        page.keyboard.press("Control+z")
+    assert downloaded(page)[1] == once.read_bytes()
+
+
+def test_by_the_keyboard_alone(visit, photo):
+    page = opened(visit(), photo)
+    expect(page.locator("#stage")).to_be_focused()
+    for key in ("Shift+ArrowLeft", "ArrowUp", "Enter"):  # a dot
+        page.keyboard.press(key)
+    page.keyboard.press("Control+Enter")
+    says(page, "Completed in")
+    dot_HW = np.asarray(mask_sent(page, (200, 160))) >= 128
+    size = int(page.inner_text("#size-value").split()[0])
+    assert dot_HW.sum() == pytest.approx(np.pi * (size / 2) ** 2, rel=0.2)
+    page.keyboard.press("r")
+    page.keyboard.press("Enter")
+    says(page, "First corner")
+    for key in ("Shift+ArrowRight", "Shift+ArrowDown", "Enter", "Control+Enter"):
+        page.keyboard.press(key)
+    says(page, "Completed in")
+    mask_HW = np.asarray(mask_sent(page, (200, 160))) >= 128
+    rows, columns = np.flatnonzero(mask_HW.any(1)), np.flatnonzero(mask_HW.any(0))
+    assert mask_HW.sum() == (rows[-1] + 1 - rows[0]) * (columns[-1] + 1 - columns[0]) > dot_HW.sum()
+    page.keyboard.press("c")
+    expect(page.locator("#comparison")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    assert float(page.input_value("#divider")) > 0.5
+    page.keyboard.press("Escape")
+    expect(page.locator("#comparison")).to_be_hidden()
+    size = page.inner_text("#size-value")
+    page.keyboard.press("]")
+    assert page.inner_text("#size-value") != size
+    page.keyboard.press("?")
+    expect(page.locator("#help-dialog")).to_be_visible()
+    page.locator("#shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("h")
+    expect(page.locator('[data-tool="hand"]')).to_have_attribute("aria-pressed", "false")
+
+
+def test_wheel_zoom_and_pan(visit, photo):
+    page = opened(visit(), photo)
+    box = page.locator("#stage").bounding_box()
+    page.mouse.move(box["x"] + 500, box["y"] + 300)
+    size = int(page.inner_text("#size-value").split()[0])
+    page.mouse.wheel(0, -100)
+    expect(page.locator("#size-value")).not_to_have_text(f"{size} px")
+    whole = shown(page)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    zoomed = shown(page)
+    assert zoomed != whole
+    page.keyboard.down(" ")
+    page.mouse.down()
+    page.mouse.move(box["x"] + 550, box["y"] + 320)
+    page.mouse.up()
+    page.keyboard.up(" ")
+    assert shown(page) not in (zoomed, whole)
+    expect(page.locator("#complete")).to_be_disabled()  # nothing was painted
+    page.keyboard.press("0")
+    assert shown(page) == whole
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone(visit, photo, scheme):
+    """At 360 px everything is there, large enough for a finger, and can be read; touch paints."""
+    page = opened(visit(360, 640, has_touch=True, color_scheme=scheme), photo)
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 360
+    for button in page.locator("button:visible").all():
+        box = button.bounding_box()
+        assert box["width"] >= 38
+        assert box["height"] >= 40
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+        assert button.inner_text().strip() or button.get_attribute("aria-label"), "a button without a name"
+    stage = page.locator("#stage").bounding_box()
+    page.touchscreen.tap(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2)
+    complete(page)
+    screenshot(page, f"phone-{scheme}")
+    pairs = ("body, --ink, --ground", "body, --ink, --surface", "body, --muted, --surface", "body, --muted, --ground",
+             "body, --on-accent, --accent", "body, --pressed-ink, --pressed", "body, --accent, --surface")  # fmt: skip
+    grounds = []
+    for pair in pairs:
+        _, ink, ground = pair.split(", ")
+        colours = [page.evaluate("(name) => getComputedStyle(document.body).getPropertyValue(name)", name)
+                   for name in (ink, ground)]  # fmt: skip
+        assert contrast(*colours) >= 4.5, pair
+        grounds.append(colours[1])
+    assert (luminance(grounds[0]) < 0.1) == (scheme == "dark")
+
+
+def luminance(colour):
+    """Relative luminance of #rrggbb, as WCAG defines it."""
+    values = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(one, other):
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_a_photo_that_browsers_do_not_show(visit, command, photo, tmp_path):
+    path = tmp_path / "photo.tif"
+    Image.open(photo).save(path)
+    page = opened(visit(), path)
+    paint(page, (0.45, 0.4), (0.5, 0.5))
+    complete(page)
+    name, content = downloaded(page)
+    assert name == "photo.completed.tif"
+    assert content == command(path, mask_sent(page, (200, 160)))
+
+
+def test_a_photo_that_the_server_has_dropped_is_sent_again(visit, command, photo, client):
+    page = opened(visit(), photo)
+    paint(page, (0.3, 0.3), (0.35, 0.35))
+    complete(page)
+    before = downloaded(page)
+    name = re.search(r"photos/([\w-]+)/", page.evaluate("() => window.masks[0][0]"))[1]
+    assert client.delete(f"/photos/{name}").status_code == 204
+    assert downloaded(page) == before
+
+
+def test_what_goes_wrong_is_said(visit, photo, tmp_path):
+    page = visit()
+    path = tmp_path / "letter.png"
+    path.write_text("Dear all,")
+    page.set_input_files("#file", path)
+    expect(page.get_by_role("alert")).to_contain_text("cannot read the photo letter.png: it is no picture")
+    screenshot(page, "refused")
+    opened(page, photo)
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.keyboard.press("r")
+    page.keyboard.press("-")  # zoomed out, the whole photo can be covered
+    paint(page, (0.02, 0.02), (0.98, 0.98))
+    page.click("#complete")
+    expect(page.get_by_role("alert")).to_contain_text("covers the whole photo")
+
+
+def test_cancelling(visit, shipped_photos, tmp_path):
+    path = tmp_path / "large.png"
+    Image.open(shipped_photos / "astronaut.png").resize((1900, 1900)).save(path, compress_level=1)
+    page = opened(visit(), path)
+    page.keyboard.press("r")
+    paint(page, (0.35, 0.1), (0.65, 0.9))
+    page.click("#complete")
+    says(page, "of the resolution")
+    page.keyboard.press("Escape")
+    says(page, "Cancelled")
+    expect(page.locator("#complete")).to_be_enabled()
