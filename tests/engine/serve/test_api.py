@@ -2,13 +2,17 @@
 
 import json
 import re
+import shlex
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -18,6 +22,7 @@ from PIL import Image
 
 from tests.engine.serve.conftest import mask_of, png, serving
 
+README = Path(__file__).parents[3] / "README.md"
 HOLE = (60, 40, 90, 62)
 
 
@@ -283,6 +288,16 @@ def test_what_the_server_says_of_itself(client):
     assert "multipart/form-data" in described["/complete"]["post"]["requestBody"]["content"]
     for page in ("/", "/api.html", "/page.js"):
         assert client.get(page).headers["content-security-policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on the PATH")
+def test_the_readmes_request(server, photo, tmp_path, command):
+    (line,) = re.findall(r"^\$ (curl .*)$", README.read_text(), re.MULTILINE)
+    Image.open(photo).save(tmp_path / "photo.jpg")
+    mask_of((200, 160), HOLE).save(tmp_path / "mask.png")
+    words = shlex.split(line.replace("http://127.0.0.1:8000/", server.address))
+    subprocess.run([*words, "--silent", "--fail"], cwd=tmp_path, check=True)
+    assert (tmp_path / "done.jpg").read_bytes() == command(tmp_path / "photo.jpg", mask_of((200, 160), HOLE))
 
 
 def test_load(server, client, photo, record_property):

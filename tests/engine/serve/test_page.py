@@ -256,6 +256,29 @@ def test_wheel_zoom_and_pan(visit, photo):
     assert shown(page) == whole
 
 
+def test_two_fingers_zoom_and_a_pen_paints(visit, photo):
+    page = opened(visit(has_touch=True), photo)
+    whole = shown(page)
+    device = page.context.new_cdp_session(page)
+
+    def touch(kind, *places):
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (400, 300))
+    touch("touchMove", (405, 300))
+    touch("touchStart", (405, 300), (600, 300))
+    for step in range(1, 6):
+        touch("touchMove", (405 - 10 * step, 300), (600 + 10 * step, 300))
+    touch("touchEnd")
+    assert shown(page) != whole
+    expect(page.locator("#complete")).to_be_disabled()  # what the first finger began is no stroke
+    for kind, x in (("mousePressed", 500), ("mouseMoved", 540), ("mouseReleased", 540)):
+        event = {"type": kind, "x": x, "y": 300, "button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
+        device.send("Input.dispatchMouseEvent", event)
+    complete(page)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone(visit, photo, scheme):
     """At 360 px everything is there, large enough for a finger, and can be read; touch paints."""

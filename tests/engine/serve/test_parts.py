@@ -1,0 +1,252 @@
+"""The server's parts by themselves: the queue's ends, the photos kept, who is let in, and the command line."""
+
+import asyncio
+import re
+import socket
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import HTTPException, Request
+
+from engine.commands import serve
+from engine.commands.completion import CompletionConfig
+from engine.inference.completer import Completer
+from engine.inference.photo import Photo
+from engine.inference.report import Report
+from engine.serve.album import Album, Completed, KeptPhoto, result_name, safe_name
+from engine.serve.app import create_app
+from engine.serve.work import Abandoned, How, Limits, Work
+from tests.engine.inference.conftest import random_network
+
+LIMITS = Limits(max_pixels=10**6, max_bytes=10**6, queue=0, seconds=30, keep_bytes=10**6)
+PIXELS_HW3 = np.random.default_rng(0).integers(0, 256, (70, 80, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def completer():
+    return Completer.of(random_network(4), runtime="torch")
+
+
+def a_request(gone: bool = False):
+    """A request whose body has been read, of a client that has gone or stays."""
+
+    async def receive():
+        if not gone:
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": []}, receive)
+
+
+def run(completer, limits, step, gone=False):
+    """What becomes of `step(work, ticket)` with a place in the queue, and the work afterwards."""
+
+    async def all_of_it():
+        work = Work(completer, How(), limits)
+        try:
+            async with work.place(a_request(gone)) as ticket:
+                return await step(work, ticket), work
+        finally:
+            work.close()
+
+    return asyncio.run(all_of_it())
+
+
+def mask():
+    mask_HW = np.zeros((70, 80), np.bool_)
+    mask_HW[20:40, 30:50] = True
+    return mask_HW
+
+
+def test_a_completion_is_that_of_the_completer(completer):
+    async def step(work, ticket):
+        return await work.complete(ticket, PIXELS_HW3, mask(), Report())
+
+    completed_HW3, work = run(completer, LIMITS, step)
+    np.testing.assert_array_equal(completed_HW3, completer.complete(PIXELS_HW3, mask(), dilate=4))
+    assert work.taken == 0
+
+
+@pytest.mark.parametrize(("gone", "seconds", "status"), [(False, 0.0, 504), (True, 30, 499)])
+def test_work_that_nobody_waits_for_ends(completer, gone, seconds, status):
+    """A step that runs is told at the next scale; one that waits never begins."""
+    entered, told, began = threading.Event(), threading.Event(), threading.Event()
+
+    async def step(work, ticket):
+        def at_a_scale():
+            entered.set()
+            assert ticket.over.wait(30)
+            told.set()
+
+        blocked = asyncio.ensure_future(work.run(work.network, ticket, at_a_scale))
+        behind = asyncio.ensure_future(work.run(work.network, ticket, began.set))
+        results = await asyncio.gather(blocked, behind, return_exceptions=True)
+        work.network.shutdown()
+        return results
+
+    (first, second), _ = run(completer, replace(LIMITS, seconds=seconds), step, gone)
+    assert first.status_code == status
+    assert isinstance(second, Abandoned) or second.status_code == status
+    assert not began.is_set()
+    assert told.is_set() or not entered.is_set()
+
+
+def test_a_completion_stops_at_the_next_scale_once_it_is_over(completer):
+    scales = []
+    wide_HW = np.zeros((300, 300), np.bool_)
+    wide_HW[20:280, 20:280] = True  # from 1/2 of the resolution on
+
+    async def step(work, ticket):
+        def over(scale):
+            scales.append(scale)
+            ticket.over.set()
+
+        with pytest.raises(Abandoned):
+            await work.complete(ticket, np.zeros((300, 300, 3), np.uint8), wide_HW, Report(), over)
+
+    run(completer, LIMITS, step)
+    assert scales == [2]
+
+
+def test_no_place_in_a_full_queue(completer):
+    async def step(work, ticket):
+        with pytest.raises(HTTPException, match="1 requests are being worked on or waiting"):
+            async with work.place(a_request()):
+                pass
+        return work.taken
+
+    assert run(completer, LIMITS, step)[0] == 1
+
+
+def a_photo(side):
+    return KeptPhoto(
+        Photo(
+            pixels_HW3=np.zeros((side, side, 3), np.uint8),
+            alpha_HW=None,
+            grey=False,
+            container="PNG",
+            exif=None,
+            icc=None,
+            xmp=None,
+            dpi=None,
+        ),
+        "photo.png",
+    )
+
+
+def test_the_album_drops_what_was_not_used_for_longest():
+    album = Album(3 * 3 * 100)
+    first, second, third = (album.add(a_photo(10)) for _ in range(3))
+    album.get(first)
+    fourth = album.add(a_photo(10))
+    assert list(album.photos) == [third, first, fourth]
+    with pytest.raises(LookupError):
+        album.get(second)
+    huge = album.add(a_photo(100))
+    assert list(album.photos) == [huge]
+    box = (slice(0, 10), slice(0, 10))
+    album.get(huge).completions.append(Completed(0, box, np.ones((10, 10, 3), np.uint8), np.ones((10, 10), np.bool_)))
+    assert album.get(huge).nbytes == 3 * 100 * 100 + 4 * 100
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "result"),
+    [
+        ("photo.JPEG", "JPEG", "photo.completed.JPEG"),
+        ("photo.jpg", "PNG", "photo.completed.png"),
+        ("photo", "TIFF", "photo.completed.tif"),
+        ("../../etc/passwd", "PNG", "passwd.completed.png"),
+        ("C:\\photos\\a.b.webp", "WEBP", "a.b.completed.webp"),
+        ("\n\0", "PNG", "photo.completed.png"),
+        ("über 1.png", "PNG", "über 1.completed.png"),
+    ],
+)
+def test_names_of_results(name, container, result):
+    assert result_name(safe_name(name), container) == result
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1:8000", None, 200),
+        ("localhost:8000", "http://localhost:8000", 200),
+        ("[::1]:8000", "http://[::1]:8000", 200),
+        ("192.168.0.7", "http://192.168.0.7", 200),
+        (socket.gethostname(), None, 200),
+        ("127.0.0.1:8000", "https://photos.example", 200),  # allowed
+        ("photos.example", "https://photos.example", 200),
+        ("127.0.0.1:8000", "https://other.example", 403),
+        ("127.0.0.1:8000", "http://127.0.0.1:9000", 403),  # another server on this machine
+        ("127.0.0.1:8000", "null", 403),
+        ("rebound.example:8000", "http://rebound.example:8000", 403),
+        ("[", None, 403),
+        ("", None, 403),
+    ],
+)
+def test_who_is_let_in(completer, host, origin, status):
+    app = create_app(completer, How(), LIMITS, ("https://photos.example",))
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.get("/health", headers={"Host": host} | ({"Origin": origin} if origin else {}))
+
+    reply = asyncio.run(ask())
+    assert reply.status_code == status, reply.text
+    allowed = origin == "https://photos.example"
+    assert (reply.headers.get("access-control-allow-origin") == "https://photos.example") == allowed
+    assert reply.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"port": 70000}, "--port is 70000; it must be 0 to 65535"),
+        ({"queue": -1}, "--queue is -1; it must be at least 0"),
+        ({"time_limit": 0.0}, "--time-limit is 0.0; it must be above 0"),
+        ({"allow_origin": ("photos.example",)}, "'photos.example'; it must be like https://photos.example"),
+        ({"allow_origin": ("*",)}, "'*'; it must be like https://photos.example"),
+        ({"mask_dilate": -1}, "--mask-dilate is -1; it must be 0 to 1000 pixels"),
+        ({"scale": "3"}, "--scale is '3'; it must be auto, native, or one of"),
+    ],
+)
+def test_a_wrong_option(values, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        serve.ServeConfig(**values)
+
+
+def test_a_port_that_is_taken(monkeypatch, weights):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        words = ["engine-serve", "--port", str(port), "--weights", str(weights), "--runtime", "torch"]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit, match=f"cannot listen on 127.0.0.1, port {port}: .*; choose another --port"):
+            serve.main()
+
+
+def test_without_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.setattr(sys, "argv", ["engine-serve"])
+    with pytest.raises(SystemExit, match=re.escape("pip install 'glcic-engine[serve]'")):
+        serve.main()
+
+
+def test_its_defaults_are_the_commands():
+    """A photo completed on the page is as engine-infer completes it."""
+    assert issubclass(serve.ServeConfig, CompletionConfig)
+    assert How() == How(serve.ServeConfig().mask_dilate, serve.ServeConfig().blend, serve.ServeConfig().feather, None)
+
+
+def test_the_readmes_commands(monkeypatch):
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    lines = re.findall(r"^\$ (engine-serve.*?)(?: +#.*)?$", readme, re.MULTILINE)
+    asked = []
+    monkeypatch.setattr(serve, "serve", asked.append)
+    for line in lines:
+        monkeypatch.setattr(sys, "argv", line.split())
+        serve.main()
+    assert len(asked) == len(lines) > 0
