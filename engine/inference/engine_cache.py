@@ -67,10 +67,18 @@ def fetch(key: Key, build: Callable[[], bytes], check: Callable[[bytes], object]
         for left_over in path.parent.glob(f".{path.name}.*.tmp"):  # of a build that was killed: the lock is ours
             left_over.unlink()
         content = build()
-        head = f"{json.dumps(key, sort_keys=True)}\n{hashlib.sha256(content).hexdigest()}\n"
-        write_atomically(path, head.encode() + content)
+        write_entry(path, key, content)
     trim(path.parent, keep=path)
     return content
+
+
+def store(key: Key, content: bytes) -> None:
+    """Put `content` into the cache, in place of what is there for `key`. OSError if the cache cannot be written."""
+    path = entry_path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("wb") as lock, locked(lock.fileno()):
+        write_entry(path, key, content)
+    trim(path.parent, keep=path)
 
 
 def is_cached(key: Key) -> bool:
@@ -93,6 +101,12 @@ def read_entry(path: Path, key: Key) -> bytes:
     if digest.decode(errors="replace") != hashlib.sha256(content).hexdigest():
         raise ValueError("it is damaged")
     return content
+
+
+def write_entry(path: Path, key: Key, content: bytes) -> None:
+    """Whole or not at all."""
+    head = f"{json.dumps(key, sort_keys=True)}\n{hashlib.sha256(content).hexdigest()}\n"
+    write_atomically(path, head.encode() + content)
 
 
 @contextmanager

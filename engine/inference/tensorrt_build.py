@@ -10,7 +10,7 @@ import time
 from types import ModuleType
 from typing import Any
 
-from engine.inference.export import INPUT
+from engine.inference.graph_runners import INPUT
 
 log = logging.getLogger(__name__)
 

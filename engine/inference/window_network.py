@@ -112,7 +112,7 @@ def layer_weights(base_width: int = 64) -> list[int]:
 
 
 class WindowNetwork(nn.Module):
-    """A completion network whose batch norms are folded (`export.fold_batch_norm`), run without padding.
+    """A completion network whose batch norms are folded (`folding.fold_batch_norm`), run without padding.
 
     `forward(holed_N4HW, margins)` returns `margins.cut(network(holed_N4HW))`, to rounding, for H and W that are
     multiples of 4. With margins of `spec.halo` on every side no zeros are added anywhere. The module takes over

@@ -47,8 +47,7 @@ def open_runtime(
     """
     if name == "auto":
         name, reason = pick_runtime(network, precision, device)
-        # Only PyTorch gives the full frame's result to the last bit; that it is not used is worth a line.
-        log.log(logging.INFO if name == "torch" else logging.WARNING, "runtime %s: %s", name, reason)
+        log.warning("runtime %s: %s", name, reason)
     if name == "torch":
         from engine.inference.runtimes.torch_runtime import TorchRuntime
 
@@ -59,18 +58,15 @@ def open_runtime(
         return TensorrtRuntime(network, precision=precision, device=device, memory=memory)
     if name not in RUNTIMES:
         raise ValueError(f"there is no runtime {name!r}; choose one of: auto, {', '.join(RUNTIMES)}")
-    if precision not in ("auto", "fp32") or device not in ("auto", "cpu"):
-        raise ValueError(
-            f"the {name} runtime computes in fp32 on the CPU, not in {precision} on {device}; "
-            "leave --precision and --device at auto, or use --runtime torch"
-        )
+    if device not in ("auto", "cpu"):
+        raise ValueError(f"the {name} runtime computes on the CPU, not on {device}: --device cpu, or --runtime torch")
     if name == "onnx":
         from engine.inference.runtimes.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime(network, memory=memory)
+        return OnnxRuntime(network, precision=precision, memory=memory)
     from engine.inference.runtimes.openvino_runtime import OpenvinoRuntime
 
-    return OpenvinoRuntime(network, memory=memory)
+    return OpenvinoRuntime(network, precision=precision, memory=memory)
 
 
 def pick_runtime(network: CompletionNetwork, precision: str, device: str) -> tuple[str, str]:
@@ -81,16 +77,23 @@ def pick_runtime(network: CompletionNetwork, precision: str, device: str) -> tup
     """
     if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
         return "torch", "the GPU is used through PyTorch unless TensorRT is asked for"
-    if precision not in ("auto", "fp32"):
-        return "torch", f"only PyTorch computes in {precision} on the CPU"
-    installed = [name for name, module in (("openvino", "openvino"), ("onnx", "onnxruntime")) if find_spec(module)]
+    if precision == "fp16":
+        return "torch", "only PyTorch computes in fp16 on the CPU"
+    names = ("openvino",) if precision in ("bf16", "int8") else ("openvino", "onnx")
+    installed = [name for name in names if find_spec({"onnx": "onnxruntime"}.get(name, name))]
     if not installed:
-        return "torch", "neither OpenVINO nor ONNX Runtime is installed: pip install 'glcic-engine[cpu]'"
+        return "torch", f"{' and '.join(names)} are not installed: pip install 'glcic-engine[cpu]'"
     from engine.inference.export import is_exported
+    from engine.inference.graph_runners import openvino_has_bf16
+    from engine.inference.int8 import is_calibrated
 
+    name = installed[0]
+    if name == "openvino" and precision in ("auto", "int8") and is_calibrated(network):
+        return name, "this network is calibrated for int8 (--precision fp32 for its exact result)"
+    if precision == "int8":
+        return name, "PyTorch has no int8"
+    if precision == "bf16" and not openvino_has_bf16():
+        return "torch", "this CPU has no bf16, which PyTorch can do without"
     if not is_exported(network):
-        return (
-            "torch",
-            f"{installed[0]} is installed, but this network is not exported for it: --runtime {installed[0]}",
-        )
-    return installed[0], "it is installed and this network is exported for it (--runtime torch for PyTorch)"
+        return "torch", f"{name} is installed, but this network is not exported for it: --runtime {name}"
+    return name, "it is installed and this network is exported for it (--runtime torch for PyTorch)"

@@ -1,12 +1,12 @@
 """ONNX Runtime on the CPU: the portable alternative to PyTorch and OpenVINO."""
 
-from types import ModuleType
-
 import torch
 from torch import Tensor
 
-from engine.inference.export import INPUT, OUTPUT
-from engine.inference.runtimes.exported_graphs import ExportedGraphs, GraphRunner
+from engine.inference.export import cached_onnx
+from engine.inference.graph_runners import open_in_onnxruntime
+from engine.inference.packages import import_optional
+from engine.inference.runtimes.exported_graphs import ExportedGraphs
 from engine.inference.runtimes.torch_runtime import free_memory
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import STRIDE, CompletionNetwork
@@ -24,31 +24,18 @@ class OnnxRuntime:
     multiple = STRIDE
     device = torch.device("cpu")
 
-    def __init__(self, network: CompletionNetwork, *, memory: int | None = None) -> None:
-        import_onnxruntime()
-        self.graphs = ExportedGraphs(network, self.precision, open_session)
+    def __init__(self, network: CompletionNetwork, *, precision: str = "auto", memory: int | None = None) -> None:
+        import_optional("onnxruntime")
+        if precision not in ("auto", "fp32"):
+            raise ValueError(
+                f"the onnx runtime computes in fp32, not in {precision}: --precision fp32, or another --runtime"
+            )
+        self.graphs = ExportedGraphs(
+            network.spec.halo, lambda graph: open_in_onnxruntime(cached_onnx(network, self.precision, graph))
+        )
         self.max_batch_pixels = (memory or free_memory(self.device) // 2) // (
             4 * VALUES_PER_PIXEL * network.spec.base_width
         )
 
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         return self.graphs.run(holed_N4HW, margins)
-
-
-def open_session(content: bytes) -> GraphRunner:
-    """A runner of an ONNX file, with as many threads as PyTorch has."""
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.enable_mem_pattern = False  # which plans memory for the sizes of the first run; ours differ
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda holed_N4HW: session.run([OUTPUT], {INPUT: holed_N4HW})[0]
-
-
-def import_onnxruntime() -> ModuleType:
-    """ONNX Runtime. ValueError with the line that installs it, where it is missing."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(f"ONNX Runtime is needed ({error}): pip install 'glcic-engine[cpu]'") from error
-    return onnxruntime

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.inference import engine_cache
-from engine.inference.export import INPUT, OUTPUT, TOLERANCES, Graph, cached_onnx, examples
+from engine.inference.export import TOLERANCES, Graph, cached_onnx, examples
+from engine.inference.graph_runners import INPUT, OUTPUT
 from engine.inference.runtimes.torch_runtime import TorchRuntime, pick_device
 from engine.inference.tensorrt_build import Shape, build_engine, check_gpu, check_size, import_tensorrt
 from engine.inference.window_network import NO_MARGINS, Margins

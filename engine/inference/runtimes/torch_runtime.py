@@ -5,7 +5,7 @@ import os
 import torch
 from torch import Tensor
 
-from engine.inference.export import fold_batch_norm
+from engine.inference.folding import fold_batch_norm
 from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork
 from engine.networks import STRIDE, CompletionNetwork
 

@@ -5,7 +5,8 @@ import onnx
 import pytest
 import torch
 
-from engine.inference.export import GRAPHS, OPSET, cached_onnx, check_graph, export_onnx, smallest_side
+from engine.inference.export import BFLOAT16_OPSET, GRAPHS, OPSET, cached_onnx, check_graph, export_onnx, smallest_side
+from engine.inference.graph_runners import open_in_onnxruntime, open_in_openvino
 from engine.inference.tensorrt_build import build_engine, check_gpu, check_size, parse
 from engine.inference.window_network import Margins
 from engine.networks import CompletionNetwork
@@ -19,7 +20,11 @@ CASES = [
     ("act_norm", "residual", "fp16", "padded"),
     ("norm_act", "clip", "fp16", "interior"),
     ("act_norm", "sigmoid", "fp32", "interior"),
+    ("norm_act", "clip", "bf16", "padded"),
 ]
+WEIGHT_TYPES = {"fp32": "FLOAT", "fp16": "FLOAT16", "bf16": "BFLOAT16"}
+TENSORRT_TYPES = {"fp32": "FLOAT", "fp16": "HALF", "bf16": "BF16"}
+DIFFERENCES = {"fp32": 1e-5, "fp16": 5e-3, "bf16": 3e-2}
 
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
@@ -37,11 +42,11 @@ def weights_and_tensors(model: onnx.ModelProto) -> set[int]:
 def test_one_file_of_the_stated_opset_and_type_with_fp32_at_its_ends(exported):
     content, _, precision, _ = exported
     model = onnx.load_from_string(content)
-    assert [entry.version for entry in model.opset_import if entry.domain == ""] == [OPSET]
+    assert [entry.version for entry in model.opset_import if entry.domain == ""] == [
+        BFLOAT16_OPSET if precision == "bf16" else OPSET
+    ]
     assert not any(tensor.external_data for tensor in model.graph.initializer)
-    assert weights_and_tensors(model) == {
-        onnx.TensorProto.FLOAT16 if precision == "fp16" else onnx.TensorProto.FLOAT,
-    }
+    assert weights_and_tensors(model) == {onnx.TensorProto.DataType.Value(WEIGHT_TYPES[precision])}
     ends = [value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)]
     assert ends == [onnx.TensorProto.FLOAT] * 2
     assert not {node.op_type for node in model.graph.node} & {"BatchNormalization", "ScatterND", "Shape"}
@@ -49,17 +54,15 @@ def test_one_file_of_the_stated_opset_and_type_with_fp32_at_its_ends(exported):
 
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 0, 0), (3, 8, 100), (1, 132, 64)])
 def test_shapes_never_seen_at_export(exported, batch, height, width):
-    import onnxruntime
-
     content, network, precision, graph = exported
     least = smallest_side(network, graph)
     holed_N4HW = torch.rand(batch, 4, least + height, least + width, generator=torch.Generator().manual_seed(3))
-    session = onnxruntime.InferenceSession(content)
-    (generated_N3HW,) = session.run(None, {"holed": holed_N4HW.numpy()})
+    run = open_in_openvino(content) if precision == "bf16" else open_in_onnxruntime(content)
+    generated_N3HW = run(holed_N4HW.numpy())
     halo = network.spec.halo if graph == "interior" else 0
     expected_N3HW = Margins(halo, halo, halo, halo).cut(network(holed_N4HW)).numpy()
     assert generated_N3HW.dtype == np.float32
-    np.testing.assert_allclose(generated_N3HW, expected_N3HW, atol=1e-5 if precision == "fp32" else 5e-3)
+    np.testing.assert_allclose(generated_N3HW, expected_N3HW, atol=DIFFERENCES[precision])
 
 
 def test_the_check_at_export_refuses_another_networks_graph(exported):
@@ -70,7 +73,7 @@ def test_the_check_at_export_refuses_another_networks_graph(exported):
 
 
 def test_no_export_in_other_precisions():
-    with pytest.raises(ValueError, match="cannot be exported in 'int4'; choose one of: fp32, fp16"):
+    with pytest.raises(ValueError, match="cannot be exported in 'int4'; choose one of: fp32, fp16, bf16"):
         export_onnx(random_network(WIDTH), "int4")
 
 
@@ -84,11 +87,11 @@ def test_tensorrt_rtx_parses_the_types_and_builds_without_a_gpu(exported):
         if definition.get_layer(index).type in (trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION)
     ]
     assert len(convolutions) == 17
-    assert set(convolutions) == {trt.DataType.HALF if precision == "fp16" else trt.DataType.FLOAT}
+    assert set(convolutions) == {getattr(trt.DataType, TENSORRT_TYPES[precision])}
     side = smallest_side(network, graph) + 60
     engine = build_engine(trt, content, (1, 4, side, side))
     values = sum(parameter.numel() for parameter in network.parameters())
-    assert len(engine) > values * (2 if precision == "fp16" else 4)
+    assert len(engine) > values * (4 if precision == "fp32" else 2)
 
 
 def test_tensorrt_rtx_says_why_it_refuses():

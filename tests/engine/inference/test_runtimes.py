@@ -78,8 +78,14 @@ def test_auto_says_what_it_takes_and_why(net, caplog):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "onnx", "precision": "fp16"}, "the onnx runtime computes in fp32 on the CPU, not in fp16 on auto"),
-        ({"name": "openvino", "device": "cuda"}, "not in auto on cuda"),
+        ({"name": "onnx", "precision": "fp16"}, "the onnx runtime computes in fp32, not in fp16"),
+        ({"name": "openvino", "precision": "fp16"}, "no precision 'fp16'; choose one of: fp32, bf16, int8"),
+        (
+            {"name": "openvino", "precision": "int8"},
+            "not been calibrated for int8: engine-export WEIGHTS --to openvino",
+        ),
+        ({"name": "openvino", "device": "cuda"}, "computes on the CPU, not on cuda"),
+        ({"name": "auto", "precision": "int8", "device": "cpu"}, "not been calibrated for int8"),
         ({"name": "tensorrt", "device": "cpu"}, "TensorRT needs an NVIDIA GPU .* run without --trt"),
     ],
 )

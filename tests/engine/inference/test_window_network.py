@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.inference.export import fold_batch_norm
+from engine.inference.folding import fold_batch_norm
 from engine.inference.window_network import (
     MIN_REGION,
     InteriorNetwork,

@@ -1,0 +1,56 @@
+"""Opening an exported graph on the CPU, in ONNX Runtime or in OpenVINO, with as many threads as PyTorch has."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.inference.packages import import_optional
+from engine.inference.runtimes.signal_stack import signal_stack_kept
+
+INPUT, OUTPUT = "holed", "generated"
+"""The names of a graph's input and output."""
+
+GraphRunner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Runs an opened graph: `holed_N4HW` in, `generated_N3HW` out."""
+
+COMPILED_SHAPES = 8
+"""Models that OpenVINO keeps compiled for each graph. A window's sides go in steps of 32, so that few are met."""
+
+
+def open_in_onnxruntime(content: bytes) -> GraphRunner:
+    """A runner of an ONNX file. ValueError if ONNX Runtime is not installed."""
+    onnxruntime = import_optional("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.enable_mem_pattern = False  # which plans memory for the sizes of the first run; ours differ
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda holed_N4HW: session.run([OUTPUT], {INPUT: holed_N4HW})[0]
+
+
+def open_in_openvino(content: bytes, hint: str = "f32") -> GraphRunner:
+    """A runner of an ONNX file that computes in `hint` (f32 or bf16) what the graph does not quantise, compiled for
+    each shape. ValueError if OpenVINO is not installed."""
+    core = import_optional("openvino").Core()
+    # Left to itself, OpenVINO computes in bf16 where the CPU can.
+    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+
+    @lru_cache(maxsize=COMPILED_SHAPES)
+    def compiled(shape: tuple[int, ...]) -> Any:
+        model = core.read_model(content)
+        model.reshape(list(shape))
+        with signal_stack_kept():
+            return core.compile_model(model, "CPU", settings)
+
+    def run(holed_N4HW: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.array(compiled(holed_N4HW.shape)(holed_N4HW)[0])  # a copy: the next run writes into the same memory
+
+    return run
+
+
+def openvino_has_bf16() -> bool:
+    """Whether this CPU computes in bf16. ValueError if OpenVINO is not installed."""
+    return "BF16" in import_optional("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
