@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -9,18 +10,19 @@ from numpy.typing import NDArray
 
 from data.catalog import Catalog
 from data.entries import OWN_FILE
-from data.masks import HoleConfig, draw_holes
+from data.loading import Batch
+from data.masks import HoleConfig
 from engine.inference.completer import Completer
 from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
-from engine.training.batches import TrainingBatch
+from engine.training.batches import make_batch
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.learner import Learner
 from engine.training.phases import Phase
 from engine.training.steps import Steps
 
-SMALL_WIDTH, SMALL_CROP, SMALL_PATCH = 8, 64, 32
-"""Networks and crops of a training step that a core does dozens of times a second."""
+SMALL_WIDTH = 8
+"""Base width of networks with which a core does dozens of training steps a second."""
 
 
 def untrained(base_width: int) -> CompletionNetwork:
@@ -56,22 +58,33 @@ def square_holes(size: tuple[int, int], side: int, count: int = 1) -> NDArray[np
 
 
 def small_training_step(phase: Phase, batch: int = 4, compile: bool = False) -> Callable[[], object]:
-    """One iteration of a phase on the CPU."""
-    torch.manual_seed(0)
+    """One iteration of a phase on the CPU, of small networks on crops of 64x64."""
     config = TrainConfig(
-        crop_size=SMALL_CROP, patch_size=SMALL_PATCH, hole_size=(16, 32), base_width=SMALL_WIDTH, device="cpu",
-        compile=compile,
+        crop_size=64, patch_size=32, hole_size=(16, 32), base_width=SMALL_WIDTH, discriminator_width=SMALL_WIDTH,
+        discriminator_features=64, device="cpu", compile=compile,
     )  # fmt: skip
-    world = World(torch.device("cpu"))
-    completion = CompletionNetwork(CompletionSpec(base_width=SMALL_WIDTH))
-    discriminator = ContextDiscriminator(SMALL_CROP, SMALL_PATCH, SMALL_WIDTH, 64)
-    learners = [Learner(network, None, config, world) for network in (completion, discriminator)]
-    steps = Steps(learners[0], learners[1], torch.full((3,), 0.5), config, world)
-    holes = draw_holes(HoleConfig(size=(16, 32), region=SMALL_PATCH), 0, 0, np.arange(batch), SMALL_CROP)
-    photos_NHW3 = smooth_photo(batch * SMALL_CROP, SMALL_CROP).reshape(batch, SMALL_CROP, SMALL_CROP, 3)
-    image_N3SS = torch.from_numpy(photos_NHW3).permute(0, 3, 1, 2)
-    crops = TrainingBatch(image_N3SS, holes.mask_N1HW, holes.centres_N2, holes.centres_N2, list(range(batch)))
-    return lambda: steps.run(phase, crops)
+    return training_step(config, phase, batch, "cpu")
+
+
+def paper_training_step(phase: Phase, batch: int, device: Literal["cpu", "cuda"]) -> Callable[[], object]:
+    """One iteration of a phase of the paper's networks; on a GPU in bf16 and compiled."""
+    on_gpu = device == "cuda"
+    return training_step(TrainConfig(device=device, amp=on_gpu, compile=on_gpu), phase, batch, device)
+
+
+def training_step(config: TrainConfig, phase: Phase, batch: int, device: str) -> Callable[[], object]:
+    """One iteration of a phase, again and again on the same crops."""
+    torch.manual_seed(0)
+    world = World(torch.device(device))
+    completion = CompletionNetwork(CompletionSpec(base_width=config.base_width))
+    sizes = config.crop_size, config.patch_size, config.discriminator_width, config.discriminator_features
+    learners = [Learner(network, None, config, world) for network in (completion, ContextDiscriminator(*sizes))]
+    steps = Steps(learners[0], learners[1], torch.full((3,), 0.5, device=device), config, world)
+    side = config.crop_size
+    photos_NHW3 = torch.from_numpy(smooth_photo(batch * side, side).reshape(batch, side, side, 3))
+    crops = Batch(photos_NHW3.permute(0, 3, 1, 2), torch.arange(batch))
+    holed = make_batch(crops, HoleConfig(size=config.hole_size, region=config.patch_size), 0, world.device)
+    return lambda: steps.run(phase, holed)
 
 
 def index_of_no_photos(folder: Path, size: int) -> Path:

@@ -1,0 +1,113 @@
+"""The engine beside what else completes a photo, each as its users would run it: python -m bench bench/test_peers.py
+
+One photo (scikit-image's astronaut, as it is and enlarged) with four holes of 48 to 64 pixels, the weights that come
+with the engine, fp32 on the CPU. Everybody starts from the photo with black holes and gives back the completed photo.
+PSNR is of the holes' pixels: one photo says little of quality, only that speed was not bought with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+import skimage.data
+import torch
+from numpy.typing import NDArray
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from bench.rows import measure
+from engine.evaluation import navier_stokes, smooth, telea
+from engine.inference.completer import Completer
+from engine.inference.export import cached_onnx
+from engine.weights import DEFAULT_WEIGHTS, load_weights
+
+HOLES = ((60, 60, 64, 64), (330, 60, 48, 64), (70, 380, 64, 48), (400, 400, 56, 56))
+"""x, y, width and height in pixels."""
+
+Photo = NDArray[np.uint8]
+Method = Callable[[], Photo]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A photo, its holes, the other ways to complete it, and how well each does."""
+
+    original_HW3: Photo
+    holed_HW3: Photo
+    mask_HW: NDArray[np.bool_]
+    others: dict[str, Method]
+    quality: dict[str, float]
+
+
+@cache
+def scene(side: int) -> Scene:
+    """The photo at `side`x`side`; the holes stay as large, and where they are in it."""
+    original_HW3 = cv2.resize(skimage.data.astronaut(), (side, side), interpolation=cv2.INTER_CUBIC)
+    mask_HW = np.zeros((side, side), bool)
+    for x, y, width, height in HOLES:
+        top, left = y * side // 512, x * side // 512
+        mask_HW[top : top + height, left : left + width] = True
+    holed_HW3 = np.where(mask_HW[..., None], 0, original_HW3).astype(np.uint8)
+    others = other_methods(holed_HW3, mask_HW)
+    quality = {f"{name}, dB": psnr(method(), original_HW3, mask_HW) for name, method in others.items()}
+    return Scene(original_HW3.astype(np.uint8), holed_HW3, mask_HW, others, quality)
+
+
+def other_methods(holed_HW3: Photo, mask_HW: NDArray[np.bool_]) -> dict[str, Method]:
+    """OpenCV's methods, and the same network on the whole photo, without this engine's windows and blending."""
+    network = load_weights(DEFAULT_WEIGHTS)
+    assert network.spec.fill == "smooth", "what follows fills as these weights want it"
+    compiled = torch.compile(network)
+    session = onnxruntime.InferenceSession(cached_onnx(network, "fp32", "padded"), providers=["CPUExecutionProvider"])
+
+    def whole_photo(run: Callable[[Tensor], Tensor]) -> Photo:
+        filled_HW3 = smooth(holed_HW3, mask_HW)
+        holed_HW4 = np.dstack((filled_HW3 / np.float32(255), mask_HW.astype(np.float32)))
+        generated_N3HW = run(torch.from_numpy(holed_HW4).permute(2, 0, 1)[None].contiguous())
+        generated_HW3 = (generated_N3HW[0].permute(1, 2, 0) * 255).round().byte().numpy()
+        return np.where(mask_HW[..., None], generated_HW3, holed_HW3)
+
+    def in_onnx_runtime(holed_N4HW: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: holed_N4HW.numpy()})[0])
+
+    return {
+        "Telea": lambda: telea(holed_HW3, mask_HW),
+        "Navier-Stokes": lambda: navier_stokes(holed_HW3, mask_HW),
+        "plain PyTorch": lambda: whole_photo(torch.inference_mode()(network)),
+        "torch.compile": lambda: whole_photo(torch.inference_mode()(compiled)),
+        "ONNX Runtime": lambda: whole_photo(in_onnx_runtime),
+    }
+
+
+@pytest.mark.parametrize(
+    ("side", "runtime"), [(512, "torch"), (512, "onnx"), (512, "openvino"), (1024, "torch"), (1024, "openvino")]
+)
+def test_engine_against_peers(benchmark: BenchmarkFixture, side: int, runtime: str) -> None:
+    photo, completer = scene(side), Completer.load(runtime=runtime, device="cpu")
+
+    def engine() -> Photo:
+        return completer.complete(photo.holed_HW3, photo.mask_HW)
+
+    what = f"photo of {side}x{side}, four holes of 48 to 64 px, {runtime}"
+    measure(
+        benchmark,
+        "Peers",
+        what,
+        engine,
+        photo.others,
+        rounds=3,
+        images=1,
+        quality={"engine, dB": psnr(engine(), photo.original_HW3, photo.mask_HW)} | photo.quality,
+        headline=what,
+    )
+    print(f"\n{benchmark.extra_info}")
+
+
+def psnr(completed_HW3: Photo, original_HW3: Photo, mask_HW: NDArray[np.bool_]) -> float:
+    """Peak signal-to-noise ratio in dB of the hole's pixels."""
+    difference = completed_HW3[mask_HW].astype(np.float64) - original_HW3[mask_HW]
+    return float(10 * np.log10(255**2 / np.mean(difference**2)))
