@@ -7,6 +7,7 @@ engine-serve --port 9000         another port; the API is described at /api.html
 import logging
 import socket
 import webbrowser
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -104,7 +105,8 @@ def serve(config: ServeConfig) -> None:
         if config.open:
             webbrowser.open(address)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
-        server.run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has shut down
+            server.run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:

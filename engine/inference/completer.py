@@ -140,9 +140,8 @@ class Completion:
         if self.spec.fill == "smooth":
             with self.report.stage("fill"):
                 fill_smoothly(completed_HW3, hole_HW)
-        self.report.watch(scale)
         with self.report.stage("network"):
-            pieces = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report)
+            pieces = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
         with self.report.stage("blend"):
             for where, here_HW in components(changed_HW):
                 completed_here_HW3 = completed_HW3[where]

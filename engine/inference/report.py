@@ -17,8 +17,9 @@ class Report:
     """The network ran at 1/n of the photo's resolution, for each n here."""
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    watch: Callable[[int], None] = lambda scale: None
-    """Called with n before the network runs at 1/n of the resolution; what it raises ends the completion."""
+    watch: Callable[[int, int, int], None] = lambda scale, done, windows: None
+    """Called before each run of the network with the n of the resolution's 1/n, the windows done at it, and how many
+    there are; what it raises ends the completion."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -1,6 +1,8 @@
 """Running the network on windows of a photo: cutting them out, batching like ones, and making do with less memory."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -39,8 +41,10 @@ class WindowRunner:
         self.fill = spec.fill
         self.mean_pixel = torch.tensor(spec.mean_pixel, device=runtime.device)
 
-    def run(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, full_frame: bool, report: Report) -> list[Piece]:
-        """The network's output for pieces of the photo that cover `wanted_HW`.
+    def run(
+        self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, full_frame: bool, report: Report, scale: int
+    ) -> list[Piece]:
+        """The network's output for pieces of the photo, which is at 1/scale, that cover `wanted_HW`.
 
         If the device has less memory than it seemed, tries again with windows of half the size, down to the smallest.
         """
@@ -48,7 +52,7 @@ class WindowRunner:
         while True:
             windows = [whole_photo(*hole_HW.shape)] if full_frame else plan_windows(wanted_HW, self.halo, limit)
             try:
-                pieces = self.run_windows(photo_HW3, hole_HW, windows, limit)
+                pieces = self.run_windows(photo_HW3, hole_HW, windows, limit, partial(report.watch, scale))
             except (MemoryError, RuntimeError) as error:
                 if full_frame or not is_out_of_memory(error):
                     raise
@@ -61,18 +65,24 @@ class WindowRunner:
             report.window_pixels += sum(window.size[0] * window.size[1] for window in windows)
             return pieces
 
-    def run_windows(self, photo_HW3: Pixels, hole_HW: Mask, windows: list[Window], limit: int) -> list[Piece]:
-        """The network's output for each window's region, those of one kind in batches of at most `limit` pixels."""
+    def run_windows(
+        self, photo_HW3: Pixels, hole_HW: Mask, windows: list[Window], limit: int, watch: Callable[[int, int], None]
+    ) -> list[Piece]:
+        """The network's output for each window's region, those of one kind in batches of at most `limit` pixels.
+
+        Before each batch, `watch` is called with how many windows are done, and how many there are.
+        """
 
         def kind(window: Window) -> Kind:
             return window.size, window.margins
 
-        pieces = []
+        pieces: list[Piece] = []
         for ((height, width), _), alike in groupby(sorted(windows, key=kind), kind):
             group = list(alike)
             per_batch = max(1, limit // (height * width))
             for start in range(0, len(group), per_batch):
                 batch = group[start : start + per_batch]
+                watch(len(pieces), len(windows))
                 holed_N4HW = torch.cat([self.holed(photo_HW3, hole_HW, window) for window in batch])
                 generated_N3HW = self.runtime.run(holed_N4HW, batch[0].margins)
                 if not torch.isfinite(generated_N3HW).all():

@@ -21,7 +21,7 @@ from engine.inference.photo import Photo, Pixels, encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, result_name, safe_name
 from engine.serve.bodies import Incoming, mask_from, photo_from, refusing
-from engine.serve.work import Ticket, Work, changes
+from engine.serve.work import Step, Ticket, Work, changes
 
 router = APIRouter()
 
@@ -150,16 +150,17 @@ async def add_completion(
     """Complete a hole on top of an earlier completion (`onto`; 0: the photo itself).
 
     The body is the mask's box at x, y, of width x height. The answer is a stream of server-sent events: `progress` with
-    the scale 1/n at which the network runs now, and `completed`, with the completion's number and box, or `error`.
+    the scale 1/n at which the network runs now, the windows that are done there and how many there are; at the end
+    `completed`, with the completion's number and box, or `error`.
     """
     mask_file = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
     box = (slice(y, y + height), slice(x, x + width))
     pixels_HW3, mask_HW = await work.on_files(ticket, hole_in, kept, onto, box, mask_file)
-    scales: asyncio.Queue[int | None] = asyncio.Queue()
+    steps: asyncio.Queue[Step | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
-    def tell(scale: int) -> None:
-        loop.call_soon_threadsafe(scales.put_nowait, scale)
+    def tell(step: Step) -> None:
+        loop.call_soon_threadsafe(steps.put_nowait, step)
 
     async def finish() -> dict[str, Any]:
         report = Report()
@@ -176,21 +177,21 @@ async def add_completion(
         }
 
     task = asyncio.create_task(finish())
-    task.add_done_callback(lambda _: scales.put_nowait(None))
-    first = await scales.get()
+    task.add_done_callback(lambda _: steps.put_nowait(None))
+    first = await steps.get()
     if first is None:  # it failed before it began: the answer can still say so by its status
         task.result()
-    return StreamingResponse(events(first, scales, task), media_type="text/event-stream")
+    return StreamingResponse(events(first, steps, task), media_type="text/event-stream")
 
 
 async def events(
-    scale: int | None, scales: asyncio.Queue[int | None], task: asyncio.Task[dict[str, Any]]
+    step: Step | None, steps: asyncio.Queue[Step | None], task: asyncio.Task[dict[str, Any]]
 ) -> AsyncIterator[str]:
-    """The events of a completion that runs, beginning with its first scale; None in `scales` is its end."""
+    """The events of a completion that runs, beginning with its first step; None in `steps` is its end."""
     try:
-        while scale is not None:
-            yield event("progress", {"scale": scale})
-            scale = await scales.get()
+        while step is not None:
+            yield event("progress", step._asdict())
+            step = await steps.get()
         yield event("completed", task.result())
     except HTTPException as error:
         yield event("error", {"status": error.status_code, "detail": error.detail})

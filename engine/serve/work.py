@@ -1,7 +1,7 @@
 """What waits and what works: a bounded number of requests, of which one at a time has the network.
 
-A request's work ends early when its client goes or its time is over: at once while it waits, before the next scale
-while it is being completed.
+A request's work ends early when its client goes or its time is over: at once while it waits, before the network's next
+windows while it is being completed.
 """
 
 import asyncio
@@ -55,6 +55,14 @@ class Limits:
     """From a request's arrival to its answer."""
     keep_bytes: int
     """Pixels of the photos that pages work on."""
+
+
+class Step(NamedTuple):
+    """What the network does next in a completion: see `Report.watch`."""
+
+    scale: int
+    done: int
+    windows: int
 
 
 class Abandoned(Exception):
@@ -112,17 +120,17 @@ class Work:
         pixels_HW3: Pixels,
         mask_HW: Mask,
         report: Report,
-        progress: Callable[[int], None] = lambda scale: None,
+        progress: Callable[[Step], None] = lambda step: None,
     ) -> Pixels:
-        """The completed photo. `progress` is called on the network's thread with n before it runs at 1/n.
+        """The completed photo. `progress` is called on the network's thread before each run of it.
 
         HTTPException 422 if the mask cannot be completed, 503 without memory, 504 after the time limit.
         """
 
-        def watch(scale: int) -> None:
+        def watch(scale: int, done: int, windows: int) -> None:
             if ticket.over.is_set():
                 raise Abandoned
-            progress(scale)
+            progress(Step(scale, done, windows))
 
         report.watch = watch
         how = self.how

@@ -127,15 +127,20 @@ async function sendAgain(signal) {
 
 const latest = () => history.completions.at(-1)?.number ?? 0;
 
+function sayStep({ scale, done, windows }) {
+  const where = scale === 1 ? "" : ` at 1/${scale} of the resolution`;
+  const share = done ? `, ${done} of ${windows} windows` : "";
+  say(`Completing${where}${share}…`);
+}
+
 async function complete() {
   if (running || !file || history.strokes.length === 0) return;
   await run(async (signal) => {
     const mask = await maskOf(history.strokes, view.bitmap);
     if (!mask) throw new server.Refused(0, "Nothing is painted on the photo; paint over what should go.");
     say("Completing…");
-    const sayScale = (scale) => say(scale === 1 ? "Completing…" : `Completing at 1/${scale} of the resolution…`);
     const began = performance.now();
-    const done = await withPhoto(() => server.complete(photo, latest(), mask, signal, sayScale), signal);
+    const done = await withPhoto(() => server.complete(photo, latest(), mask, signal, sayStep), signal);
     const [x, y] = done.box;
     const picture = await createImageBitmap(await server.picture(photo, done.completion));
     history.push({ completion: { number: done.completion, x, y, picture, mask } });

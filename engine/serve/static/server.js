@@ -32,15 +32,18 @@ export function dropPhoto(photo) {
   fetch(`photos/${photo}`, { method: "DELETE", keepalive: true }).catch(() => {});
 }
 
-/** Completes a mask on top of a completion: {completion, box, seconds, warnings}. Aborting `signal` cancels it. */
-export async function complete(photo, onto, mask, signal, onScale) {
+/**
+ * Completes a mask on top of a completion: {completion, box, seconds, warnings}. `onStep` is given what the network does
+ * next, {scale, done, windows}; aborting `signal` cancels it.
+ */
+export async function complete(photo, onto, mask, signal, onStep) {
   const { x, y, width, height, png } = mask;
   const query = new URLSearchParams({ x, y, width, height, onto });
   const response = await ask(`photos/${photo}/completions?${query}`, { method: "POST", body: png, signal });
   for await (const { kind, data } of events(response.body)) {
     if (kind === "completed") return data;
     if (kind === "error") throw new Refused(data.status, data.detail);
-    onScale(data.scale);
+    onStep(data);
   }
   throw new Refused(0, "The connection ended before the completion did.");
 }

@@ -1,6 +1,7 @@
 """What the server's tests share: a running engine-serve with a tiny network, pictures for it, and engine-infer."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -50,8 +51,10 @@ def serving(weights: Path, temporary: Path, *options: str) -> Iterator[Server]:
             said = process.stdout.readline()
             assert said.startswith("engine-serve: http://127.0.0.1:"), said
             yield Server(said.split()[1], process.pid, temporary)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
         finally:
-            process.terminate()
+            process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -102,8 +102,8 @@ def test_a_completion_stops_at_the_next_scale_once_it_is_over(completer):
     wide_HW[20:280, 20:280] = True  # from 1/2 of the resolution on
 
     async def step(work, ticket):
-        def over(scale):
-            scales.append(scale)
+        def over(step):
+            scales.append(step.scale)
             ticket.over.set()
 
         with pytest.raises(Abandoned):
