@@ -25,9 +25,12 @@ bench: .venv/dev.installed
 # On a machine with CUDA, in an environment that has torch, triton and pytest-benchmark: the proofs and benchmarks that
 # need a GPU. Each part takes less than ten minutes (make gpu-kernels, ...); a part that fails does not stop the others.
 GPU_PYTHON ?= $(PYTHON)
-GPU_PARTS := kernels data inference runtimes training
+GPU_PARTS := kernels data inference training tensorrt
 gpu:
 	failed=; for part in $(GPU_PARTS); do $(MAKE) gpu-$$part || failed="$$failed $$part"; done; test -z "$$failed"
+
+gpu-tensorrt:
+	timeout 600 $(GPU_PYTHON) -m pytest -m gpu tests/engine/inference/test_tensorrt_runtime.py
 
 gpu-%:
 	timeout 600 $(GPU_PYTHON) -m bench -m gpu bench/test_$*.py

@@ -30,7 +30,7 @@ def main() -> None:
     folder = [] if any(word.startswith("bench/") for word in arguments) else ["bench"]
     with tempfile.TemporaryDirectory() as temporary:
         measured = Path(temporary) / "measured.json"
-        words = [sys.executable, "-m", "pytest", "--benchmark-only", f"--benchmark-json={measured}"]
+        words = [sys.executable, "-m", "pytest", f"--benchmark-json={measured}"]
         status = subprocess.run([*words, *chosen, *folder, *arguments], cwd=ROOT, check=False).returncode
         content = measured.read_text() if measured.exists() else ""
     results = json.loads(content) if content else {"benchmarks": []}

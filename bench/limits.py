@@ -9,6 +9,7 @@ measure (`bench.rows`), since the machine's speed changes; the best rate seen in
 import os
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -83,19 +84,19 @@ def copying(device: str = "cpu") -> Limit:
 
 
 @cache
-def decoding() -> Limit:
-    """Decoding a JPEG photograph of 512x512 at quality 90 with OpenCV's library, in one thread."""
+def decoding(threads: int = 1) -> Limit:
+    """Decoding JPEG photographs of 512x512 at quality 90 with OpenCV's library, each in one of so many threads."""
     import cv2
     import skimage.data
 
     encoded = cv2.imencode(".jpg", skimage.data.astronaut(), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
-    repeats = 8
+    count = 8 * threads
+    pool = ThreadPoolExecutor(threads)
 
     def decode() -> None:
-        for _ in range(repeats):
-            cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        list(pool.map(lambda _: cv2.imdecode(encoded, cv2.IMREAD_COLOR), range(count)))
 
-    return Limit("JPEG decoding, 1 thread", PIXELS, repeats * 512 * 512, decode)
+    return Limit(f"JPEG decoding, {threads} thread{'s' * (threads > 1)}", PIXELS, count * 512 * 512, decode)
 
 
 @cache

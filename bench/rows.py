@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.limits import BYTES, FLOPS, Limit
+from bench.limits import BYTES, FLOPS, PIXELS, Limit
 from bench.timing import Timing, seconds_of
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +71,7 @@ def write_row(
     images: float | None = None,
     flops: float | None = None,
     moved: float | None = None,
+    pixels: float | None = None,
     quality: Mapping[str, float | str] | None = None,
     memory_bytes: float | None = None,
     **more: Any,
@@ -78,12 +79,12 @@ def write_row(
     """Describe a benchmark in its `extra_info`: line `row` of `table`.
 
     `timings` has "ours", and the plain versions by their names, and "limit" if a `limit` was run in turns with them.
-    `images`, `flops` and `moved` (bytes) are of one call, `memory_bytes` its peak beyond what was there before.
-    `quality` stands beside the speed: an error against the plain version, a PSNR, a loss. `more` goes into the record;
-    `headline`, a few words, brings the row into the project's README.
+    `images`, `flops`, `moved` (bytes) and decoded `pixels` are of one call, `memory_bytes` is its peak beyond what was
+    there before. `quality` stands beside the speed: an error against the plain version, a PSNR, a loss. `more` goes into
+    the record; `headline`, a few words, brings the row into the project's README.
     """
     ours = timings[OURS]
-    work = {"images": images, "flops": flops, "bytes": moved}
+    work = {"images": images, "flops": flops, "bytes": moved, "pixels": pixels}
     info: dict[str, Any] = {"table": table, "row": row}
     info |= {f"{name}_ms": round(1e3 * getattr(ours, name), 4) for name in ("p20", "p50", "p80", "best", "warm_up")}
     info |= {name: amount for name, amount in work.items() if amount is not None}
@@ -93,7 +94,7 @@ def write_row(
     }
     if limit is not None:
         rate = limit.rate(timings[LIMIT].p50)
-        done = {FLOPS: flops, BYTES: moved}[limit.unit]
+        done = {FLOPS: flops, BYTES: moved, PIXELS: pixels}[limit.unit]
         assert done is not None, f"the limit {limit.name} is in {limit.unit}: say how many the call does"
         info |= {"limit": limit.name, "limit_rate": rate, "share_of_limit": round(done / ours.p50 / rate, 3)}
     if memory_bytes is not None:

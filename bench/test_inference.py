@@ -11,15 +11,20 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.rows import OURS, write_row
-from bench.setups import smooth_photo, untrained_completer
+from bench import limits
+from bench.counting import flops_of, peak_resident
+from bench.rows import OURS, measure, write_row
+from bench.setups import smooth_photo, square_holes, untrained, untrained_completer
 from bench.timing import Timing
 from engine.inference.batch import Options, complete_files
+from engine.inference.completer import Completer
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.photo import Photo, write_photo
 from engine.inference.report import Report
+from engine.inference.runtimes.torch_runtime import DTYPES, TorchRuntime
 
 SIZE_24_MP = (4000, 6000)
 
@@ -90,3 +95,50 @@ def test_stages_of_a_24_megapixel_jpeg(benchmark: BenchmarkFixture, base_width: 
         quality={f"{name}, s": seconds for name, seconds in stages.items()} | {"outside the network": outside},
     )
     print(f"\n{benchmark.extra_info}")
+
+
+GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")]
+
+
+@pytest.mark.parametrize("precision", [pytest.param(name, marks=GPU) for name in DTYPES])
+def test_network_on_the_gpu(benchmark: BenchmarkFixture, precision: str) -> None:
+    """The paper's network on whole images, against plain PyTorch in fp32 (TF32), NCHW."""
+    torch.manual_seed(0)
+    holed_N4HW = torch.rand(8, 4, 512, 512, device="cuda")
+    network = untrained(64).cuda()
+    runtime = TorchRuntime(network, precision=precision, device="cuda")
+    plain = torch.inference_mode()(network)
+    measure(
+        benchmark,
+        "Inference: the network on a GPU, 8 images of 512x512",
+        precision,
+        lambda: runtime.run(holed_N4HW),
+        {"plain TF32 NCHW": lambda: plain(holed_N4HW)},
+        limit=limits.gemm(DTYPES[precision], "cuda", tf32=precision == "fp32"),
+        device="cuda",
+        rounds=20,
+        images=8,
+        flops=flops_of(lambda: plain(holed_N4HW)),
+        quality={"largest difference": (runtime.run(holed_N4HW) - plain(holed_N4HW)).abs().max().item()},
+    )
+
+
+@pytest.mark.parametrize("precision", [pytest.param(name, marks=GPU) for name in DTYPES])
+def test_photo_on_the_gpu(benchmark: BenchmarkFixture, precision: str) -> None:
+    """A hole of 256x256 in 24 megapixels, from the photo to the photo."""
+    completer = Completer.of(untrained(64), "torch", precision, "cuda")
+    photo_HW3, mask_HW = smooth_photo(*SIZE_24_MP), square_holes(SIZE_24_MP, 256)
+
+    def windows() -> object:
+        return completer.complete(photo_HW3, mask_HW, octaves=0)
+
+    measure(
+        benchmark,
+        "Inference: a hole of 256x256 in a photo of 24 megapixels on a GPU",
+        precision,
+        windows,
+        device="cuda",
+        images=1,
+        memory_bytes=peak_resident(windows, "cuda"),
+        headline=f"hole of 256x256 in a photo of 24 megapixels, width 64, {precision}",
+    )

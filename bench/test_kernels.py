@@ -1,27 +1,28 @@
 """The Triton kernels on a CUDA device: right, close to the copy bandwidth, ahead of plain and of compiled PyTorch.
 
-    python -m pytest -m gpu bench/test_kernels.py       # needs torch, triton and pytest, nothing else
+    make gpu-kernels       # or python -m bench -m gpu bench/test_kernels.py
 
-Writes bench/records/kernels-<device>-<date>.json (folder: $BENCH_RECORDS). Every time is the GPU's alone: the calls
-queue up behind a sleeping kernel, so that launching them costs nothing that is measured. Inputs and outputs together
-are several times the L2 cache, and no two calls share any.
+Every time is the GPU's alone: the calls queue up behind a sleeping kernel, so that launching them costs nothing that is
+measured. Inputs and outputs together are several times the L2 cache, and no two calls share any.
 """
 
-import datetime
-import json
 import os
-import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import torch
+from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 import kernels
+from bench import limits
+from bench.rows import LIMIT, OURS, write_row
+from bench.timing import Timing
 from kernels.fill_holes import fill_holes_reference, mask_of_boxes
 from kernels.masked_mse import masked_mse_reference
 from kernels.paste_crop import paste_crop_reference
@@ -134,48 +135,38 @@ def make_inputs(batch: int, memory_format: torch.memory_format) -> Inputs:
     )
 
 
-def gpu_seconds(function: Callable[[Any], Any], arguments: list[Any]) -> float:
-    """Median seconds per call on the GPU, the calls queued back to back, each with arguments and results of its own."""
-    for argument in arguments[:2]:
-        function(argument)
-    seconds = []
+def gpu_timings(functions: dict[str, Callable[[Any], Any]], arguments: list[Any]) -> dict[str, Timing]:
+    """Seconds per call on the GPU, in turns, the calls queued back to back, each with arguments and results of its own.
+
+    Warming up, compilation included, is timed by the clock.
+    """
+    warm_up = {name: queued_seconds(function, arguments[:2], by_clock=True) for name, function in functions.items()}
+    taken: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(7):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        torch.cuda.synchronize()
+        for name, function in functions.items():
+            taken[name].append(queued_seconds(function, arguments))
+    return {name: Timing.of(taken[name], warm_up[name]) for name in functions}
+
+
+def queued_seconds(function: Callable[[Any], Any], arguments: list[Any], by_clock: bool = False) -> float:
+    """Seconds per call of one queue of calls."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    if not by_clock:
         torch.cuda._sleep(SLEEP_CYCLES)
-        start.record()
-        results = [function(argument) for argument in arguments]
-        assert not start.query(), "launching took longer than the sleep: raise SLEEP_CYCLES"
-        end.record()
-        torch.cuda.synchronize()
-        seconds.append(start.elapsed_time(end) / 1000 / len(arguments))
-        del results
-    return statistics.median(seconds)
+    start.record()
+    results = [function(argument) for argument in arguments]
+    assert by_clock or not start.query(), "launching took longer than the sleep: raise SLEEP_CYCLES"
+    end.record()
+    torch.cuda.synchronize()
+    del results
+    return (time.perf_counter() - began if by_clock else start.elapsed_time(end) / 1000) / len(arguments)
 
 
 def calls_beyond_l2(bytes_per_call: float) -> int:
     l2 = torch.cuda.get_device_properties(0).L2_cache_size
     return max(3, int(L2_MULTIPLE * l2 / bytes_per_call) + 1)
-
-
-@pytest.fixture(scope="module")
-def copy_bandwidth() -> float:
-    """Bytes per second, read and written, of the best plain copy on this machine, measured now."""
-    source = torch.empty(2**30, dtype=torch.uint8, device="cuda")
-    return 2 * source.numel() / gpu_seconds(torch.clone, [source] * 4)
-
-
-@pytest.fixture(scope="module")
-def record() -> Iterator[dict[str, Any]]:
-    """What was measured; written when the module is done, whether or not its bounds were met."""
-    device = torch.cuda.get_device_name()
-    today = datetime.date.today().isoformat()
-    measured: dict[str, Any] = {"device": device, "date": today, "torch": torch.__version__, "rows": []}
-    yield measured
-    folder = Path(os.environ.get("BENCH_RECORDS", ROOT / "bench" / "records"))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"kernels-{device.replace(' ', '-')}-{today}.json"
-    path.write_text(json.dumps(measured, indent=1) + "\n")
 
 
 @pytest.fixture(autouse=True)
@@ -196,62 +187,48 @@ def test_every_kernel_equals_its_reference() -> None:
 @pytest.mark.parametrize("batch", [96, 384])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=["planar", "interleaved"])
 @pytest.mark.parametrize("name", WORK)
-def test_speed(
-    name: str, memory_format: torch.memory_format, batch: int, copy_bandwidth: float, record: dict[str, Any]
-) -> None:
-    work = WORK[name]
+def test_speed(benchmark: BenchmarkFixture, name: str, memory_format: torch.memory_format, batch: int) -> None:
+    work, copy = WORK[name], limits.copying("cuda")
     bytes_per_call = work.bytes_per_pixel * batch * SIDE * SIDE
     inputs = [make_inputs(batch, memory_format) for _ in range(calls_beyond_l2(bytes_per_call))]
-    compiled = torch.compile(work.plain, fullgraph="backward" not in name)
-    seconds = {
-        "fused": gpu_seconds(work.fused, inputs),
-        "eager": gpu_seconds(work.plain, inputs),
-        "compiled": gpu_seconds(compiled, inputs),
+    functions: dict[str, Callable[[Any], Any]] = {
+        OURS: work.fused,
+        "eager": work.plain,
+        "torch.compile": torch.compile(work.plain, fullgraph="backward" not in name),
+        LIMIT: lambda _: copy.call(),
     }
-    row = {
-        "name": name,
-        "layout": "interleaved" if memory_format == torch.channels_last else "planar",
-        "batch": batch,
-        "bytes": bytes_per_call,
-        "microseconds": {who: round(1e6 * time, 2) for who, time in seconds.items()},
-        "copy_bandwidth_GBps": round(copy_bandwidth / 1e9),
-        "share_of_copy_bandwidth": round(bytes_per_call / seconds["fused"] / copy_bandwidth, 3),
-        "over_eager": round(seconds["eager"] / seconds["fused"], 2),
-        "over_compile": round(seconds["compiled"] / seconds["fused"], 2),
-    }
-    record["rows"].append(row)
-    assert row["share_of_copy_bandwidth"] >= SHARE_OF_COPY, row
-    assert row["over_eager"] >= OVER_EAGER, row
-    assert row["over_compile"] >= OVER_COMPILE, row
+    layout = "interleaved" if memory_format == torch.channels_last else "planar"
+    timings = gpu_timings(functions, inputs)
+    benchmark.pedantic(lambda: queued_seconds(work.fused, inputs), rounds=1)
+    row = f"{name}, {layout}, batch {batch}"
+    write_row(benchmark, "Kernels", row, timings, limit=copy, device="cuda", images=batch, moved=bytes_per_call)
+    measured = benchmark.extra_info
+    assert measured["share_of_limit"] >= SHARE_OF_COPY, measured
+    assert measured["times_as_fast_as"]["eager"] >= OVER_EAGER, measured
+    assert measured["times_as_fast_as"]["torch.compile"] >= OVER_COMPILE, measured
 
 
 @pytest.mark.parametrize("network", ["CompletionNetwork", "ContextDiscriminator"])
-def test_adadelta_speed(network: str, copy_bandwidth: float, record: dict[str, Any]) -> None:
+def test_adadelta_speed(benchmark: BenchmarkFixture, network: str) -> None:
     from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
 
+    copy = limits.copying("cuda")
     model = CompletionNetwork(CompletionSpec()) if network == "CompletionNetwork" else ContextDiscriminator()
-    model = model.to("cuda", memory_format=torch.channels_last)
+    model = model.to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
     params = list(model.parameters())
     for param in params:
         param.grad = torch.randn_like(param)
-    optimisers = {
-        "fused": kernels.Adadelta(params),
-        "foreach": torch.optim.Adadelta(params, foreach=True),
+    ours, foreach = kernels.Adadelta(params), torch.optim.Adadelta(params, foreach=True)
+    functions: dict[str, Callable[[Any], Any]] = {
+        OURS: lambda _: ours.step(),
+        "foreach": lambda _: foreach.step(),
+        LIMIT: lambda _: copy.call(),
     }
-    seconds = {
-        who: gpu_seconds(lambda _, step=optimiser.step: step(), [None] * 5) for who, optimiser in optimisers.items()
-    }
-    bytes_per_call = 28 * sum(param.numel() for param in params)
-    row = {
-        "name": "Adadelta",
-        "network": network,
-        "bytes": bytes_per_call,
-        "microseconds": {who: round(1e6 * time, 2) for who, time in seconds.items()},
-        "share_of_copy_bandwidth": round(bytes_per_call / seconds["fused"] / copy_bandwidth, 3),
-        "over_foreach": round(seconds["foreach"] / seconds["fused"], 2),
-    }
-    record["rows"].append(row)
-    assert row["over_foreach"] >= ADADELTA_OVER_FOREACH, row
+    timings = gpu_timings(functions, [None] * 5)
+    benchmark.pedantic(ours.step, rounds=1)
+    moved = 28 * sum(param.numel() for param in params)
+    write_row(benchmark, "Kernels", f"Adadelta, {network}", timings, limit=copy, device="cuda", moved=moved)
+    assert benchmark.extra_info["times_as_fast_as"]["foreach"] >= ADADELTA_OVER_FOREACH, benchmark.extra_info
 
 
 def test_masked_mse_gives_the_same_bits_every_run() -> None:
