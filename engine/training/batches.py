@@ -77,12 +77,16 @@ def training_batches(
     def following() -> TrainingBatch:
         return make_batch(next(source), holes, seed, world.device)
 
+    # Not in the thread below: it would be the one that forks the loader's workers, and a process forked from an
+    # executor's thread ends with an error, since Python then waits there for the thread that it is itself.
+    first = following()
+
     def batches(thread: ThreadPoolExecutor) -> Iterator[TrainingBatch]:
-        ahead = thread.submit(following)
+        batch = first
         while True:
-            batch = ahead.result()
             ahead = thread.submit(following)
             yield batch
+            batch = ahead.result()
 
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
         yield batches(thread)
