@@ -10,6 +10,7 @@ favours it. The share is of the matrix product's rate in the row's precision, an
 arithmetic that the step needs, not what a row wastes.
 """
 
+import ctypes
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -204,6 +205,7 @@ def peak_memory(call: Callable[[], object], device: str) -> int:
         call()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls have freed is given back
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before = resident("VmRSS")
     call()
@@ -250,7 +252,8 @@ def test_the_engine_against_a_plain_loop(
         flops=flops_of(phase, BATCH[device]),
     )
     print(f"\n{benchmark.extra_info}")
-    assert benchmark.extra_info["times_as_fast_as"][PLAIN] >= OVER_PLAIN[device]
+    # The fastest turns, which what else the machine does has touched least.
+    assert timings[PLAIN].best / timings["ours"].best >= OVER_PLAIN[device]
     if on_gpu:
         assert benchmark.extra_info["share_of_limit"] >= CUDA_SHARE[phase]
         assert timings["ours"].warm_up < FIRST_STEP_SECONDS

@@ -6,6 +6,7 @@ sample's number, and the sample's number follows from the iteration.
 
 import logging
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ def save_checkpoint(folder: Path, iteration: int, state: dict[str, Any], keep: i
     try:
         with atomic_writer(path) as file:
             torch.save({"format": FORMAT, **state}, file)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
-        raise OSError(f"cannot write the checkpoint {path}: {error}") from error
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError, without its reason
+        free = shutil.disk_usage(folder).free / 1e6
+        raise OSError(f"cannot write the checkpoint {path}: {error}; {free:.0f} MB are free there") from error
     for old in checkpoints(folder)[keep:]:
         old.unlink()
     return path

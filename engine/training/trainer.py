@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import kernels
 from data.catalog import Catalog
@@ -24,14 +23,13 @@ from data.mean_pixel import mean_pixel
 from data.open import open_loader
 from data.sampler import CropSampler
 from engine.files import write_atomically
-from engine.networks import CompletionNetwork, ContextDiscriminator
 from engine.training.batches import TrainingBatch, training_batches
-from engine.training.checkpoint import checkpoints, load_newest, save_checkpoint
+from engine.training.checkpoint import checkpoints, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world
-from engine.training.learner import Learner
 from engine.training.monitor import Meter, Monitor, comparison
 from engine.training.phases import Phase
+from engine.training.state import RunState, find_checkpoint
 from engine.training.steps import Losses, Steps
 from engine.training.stopping import StopRequest, stop_signals
 from engine.weights import save_weights
@@ -71,7 +69,7 @@ def weights_path(config: TrainConfig) -> Path:
 
 
 class Trainer:
-    """The state of a run: two learners, the moving average, and the iterations done."""
+    """A run: its state, its photos, and the steps that take it on."""
 
     def __init__(self, config: TrainConfig, world: World) -> None:
         set_up_torch(config)
@@ -83,44 +81,14 @@ class Trainer:
         self.config, self.world, self.schedule = config, world, config.schedule
         self.folder = config.run_folder
         self.catalog = Catalog.open(config.photos_folder)
-        self.iteration = 0
-        saved = self.find_checkpoint()
-        self.spec = config.spec(tuple(saved["mean_pixel"]) if saved else self.measure_mean_pixel())
-        torch.manual_seed(config.seed)
-        completion = CompletionNetwork(self.spec)
-        discriminator = ContextDiscriminator(
-            config.crop_size,
-            config.patch_size,
-            config.discriminator_width,
-            config.discriminator_features,
-            config.discriminator_leak,
-        )
-        self.completion = Learner(completion, config.learning_rate, config, world)
-        rate = config.discriminator_learning_rate or config.learning_rate
-        self.discriminator = Learner(discriminator, rate, config, world)
-        averaging = get_ema_multi_avg_fn(config.ema)
-        self.average = AveragedModel(completion, multi_avg_fn=averaging) if config.ema else None
-        mean = torch.tensor(self.spec.mean_pixel, device=world.device)
-        self.steps = Steps(self.completion, self.discriminator, mean, config, world)
+        saved = find_checkpoint(config)
+        if world.is_first:
+            write_options(config)
+        mean = tuple(saved["mean_pixel"]) if saved else self.measure_mean_pixel()
+        self.state = RunState(config, world, mean)
+        self.steps = Steps(self.state.completion, self.state.discriminator, self.state.mean_pixel, config, world)
         if saved:
-            self.load_state_dict(saved)
-
-    def find_checkpoint(self) -> dict[str, Any] | None:
-        """The state to resume from. ValueError if it and the options do not fit together."""
-        saved = load_newest(self.folder / "checkpoints")
-        if saved is None:
-            if self.config.resume:
-                log.warning("nothing to resume in %s: starting from iteration 0", self.folder)
-            return None
-        path, state = saved
-        if not self.config.resume:
-            raise ValueError(f"{self.folder} holds a run already; add --resume to continue it, or give another --out")
-        if state["seed"] != self.config.seed:
-            raise ValueError(
-                f"{path} was trained with --seed {state['seed']}, not {self.config.seed}; resume with that"
-            )
-        log.info("resuming from %s", path)
-        return state
+            self.state.load_state_dict(saved)
 
     def measure_mean_pixel(self) -> tuple[float, float, float]:
         """The mean colour of the training photos, or of a sample of them."""
@@ -128,70 +96,45 @@ class Trainer:
         red, green, blue = rgb.tolist()
         return red, green, blue
 
-    def state_dict(self) -> dict[str, Any]:
-        """All that decides the next step, and the options for whoever looks into the file."""
-        return {
-            "iteration": self.iteration,
-            "completion": self.completion.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "average": self.average.state_dict() if self.average else None,
-            "mean_pixel": list(self.spec.mean_pixel),
-            "seed": self.config.seed,
-            "config": {name: str(value) for name, value in asdict(self.config).items()},
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of `state_dict`. ValueError if the configured networks are others."""
-        try:
-            self.completion.load_state_dict(state["completion"])
-            self.discriminator.load_state_dict(state["discriminator"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            message = f"the checkpoint in {self.folder} is of another network; resume with the options it began with"
-            raise ValueError(message) from error
-        if self.average and state["average"]:
-            self.average.load_state_dict(state["average"])
-        self.iteration = state["iteration"]
-
     def run(self, stop: StopRequest) -> Outcome:
         """Iterate to the end of the schedule or to a stop; the last thing done is a checkpoint."""
-        config, total = self.config, self.schedule.total
+        config, state, total = self.config, self.state, self.schedule.total
         started = time.monotonic()
-        self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            monitor = stack.enter_context(Monitor(self.folder, total, self.iteration)) if self.world.is_first else None
+            monitor = stack.enter_context(Monitor(self.folder, total, state.iteration)) if self.world.is_first else None
             loader = stack.enter_context(self.open_loader())
             batches = stack.enter_context(training_batches(loader, config.holes, config.seed, self.world))
             if config.compile:
                 batches = self.warm_up(monitor, batches)
             meter = Meter(config.batch)
-            while self.iteration < total:
+            while state.iteration < total:
                 out_of_time = config.time_limit is not None and time.monotonic() - started > 60 * config.time_limit
                 if self.world.any(stop.requested or out_of_time):
                     break
                 with meter.waiting():
                     batch = next(batches)
-                phase = self.schedule.phase(self.iteration)
-                meter.add(self.iteration, batch.ids, self.step(phase, batch))
-                self.iteration += 1
+                phase = self.schedule.phase(state.iteration)
+                meter.add(state.iteration, batch.ids, self.step(phase, batch))
+                state.iteration += 1
                 if self.is_due(config.log_every):
                     self.report(monitor, phase, meter)
                 if monitor and self.is_due(config.picture_every):
-                    monitor.picture(self.iteration, self.picture(batch, phase))
+                    monitor.picture(state.iteration, self.picture(batch, phase))
                 if self.is_due(config.checkpoint_every):
                     self.save(meter)
             self.save(meter)
             if loader.replaced:
                 log.warning("%d samples were replaced, for these photos: %s", loader.replaced, ", ".join(loader.bad))
-        return Outcome(self.iteration, total, weights_path(config))
+        return Outcome(state.iteration, total, weights_path(config))
 
     def step(self, phase: Phase, batch: TrainingBatch) -> Losses:
         """One iteration of both networks and of the moving average."""
-        if phase is Phase.DISCRIMINATOR and self.iteration == self.schedule.completion:
+        if phase is Phase.DISCRIMINATOR and self.state.iteration == self.schedule.completion:
             # From here on C completes with its statistics, which each process has gathered from its own photos.
-            self.world.copy_buffers_from_first(self.completion.network)
+            self.world.copy_buffers_from_first(self.state.completion.network)
         losses = self.steps.run(phase, batch)
-        if self.average and phase is not Phase.DISCRIMINATOR:
-            self.average.update_parameters(self.completion.network)
+        if self.state.average and phase is not Phase.DISCRIMINATOR:
+            self.state.average.update_parameters(self.state.completion.network)
         return losses
 
     def open_loader(self) -> Loader:
@@ -207,7 +150,7 @@ class Trainer:
             rank=world.rank,
             ranks=world.ranks,
             workers=config.workers,
-            start=self.iteration * config.batch,
+            start=self.state.iteration * config.batch,
         )
 
     def warm_up(self, monitor: Monitor | None, batches: Iterator[TrainingBatch]) -> Iterator[TrainingBatch]:
@@ -219,32 +162,33 @@ class Trainer:
             monitor.say("compiling ...")
         started = time.monotonic()
         first = next(batches)
-        before = copy.deepcopy(self.state_dict())
-        for phase in dict.fromkeys(map(self.schedule.phase, range(self.iteration, self.schedule.total))):
+        before = copy.deepcopy(self.state.state_dict())
+        for phase in dict.fromkeys(map(self.schedule.phase, range(self.state.iteration, self.schedule.total))):
             self.steps.run(phase, first)
-        self.load_state_dict(before)
+        self.state.load_state_dict(before)
         self.world.barrier()
         if monitor:
             monitor.say(f"compiled in {time.monotonic() - started:.0f} s")
         return itertools.chain([first], batches)
 
     def is_due(self, every: int) -> bool:
-        return self.iteration % every == 0 or self.iteration == self.schedule.total
+        return self.state.iteration % every == 0 or self.state.iteration == self.schedule.total
 
     def report(self, monitor: Monitor | None, phase: Phase, meter: Meter) -> None:
         """Look at the losses since the last report, and show them."""
         self.check_finite(meter)
         values = meter.take(self.world)
         if monitor:
-            monitor.metrics(self.iteration, phase, values)
+            monitor.metrics(self.state.iteration, phase, values)
 
     def check_finite(self, meter: Meter) -> None:
         """FloatingPointError, with the samples to blame in a file, if a loss since the last report is not finite."""
-        for learner, name in ((self.completion, "completion network"), (self.discriminator, "discriminator")):
+        state = self.state
+        for learner, name in ((state.completion, "completion network"), (state.discriminator, "discriminator")):
             if learner.scaler.is_enabled() and learner.scaler.get_scale() < 1:
                 raise FloatingPointError(
-                    f"the loss scale of the {name} fell below 1 by iteration {self.iteration}: its gradients overflow "
-                    "float16; train without --amp or at a lower --learning-rate"
+                    f"the loss scale of the {name} fell below 1 by iteration {state.iteration}: its gradients "
+                    "overflow float16; train without --amp or at a lower --learning-rate"
                 )
         broken = meter.first_not_finite()
         if broken is None:
@@ -262,29 +206,27 @@ class Trainer:
         """Write the checkpoint and the weights, unless they are there or the losses are not finite."""
         self.check_finite(meter)
         newest = checkpoints(self.folder / "checkpoints")[:1]
-        if self.world.is_first and not (newest and int(newest[0].stem) == self.iteration):
-            save_checkpoint(self.folder / "checkpoints", self.iteration, self.state_dict(), self.config.keep)
+        if self.world.is_first and not (newest and int(newest[0].stem) == self.state.iteration):
+            save_checkpoint(
+                self.folder / "checkpoints", self.state.iteration, self.state.state_dict(), self.config.keep
+            )
             provenance = {
                 "preset": self.config.preset,
-                "iterations": self.iteration,
+                "iterations": self.state.iteration,
                 "batch": self.config.batch,
                 "photos": len(self.catalog),
                 "seed": self.config.seed,
             }
-            save_weights(weights_path(self.config), self.best_network(), replace(self.spec, provenance=provenance))
+            save_weights(
+                weights_path(self.config), self.state.best_network(), replace(self.state.spec, provenance=provenance)
+            )
         self.world.barrier()
-
-    def best_network(self) -> CompletionNetwork:
-        """The moving average where there is one, else the network itself."""
-        network = self.average.module if self.average else self.completion.network
-        assert isinstance(network, CompletionNetwork)
-        return network
 
     @torch.no_grad()
     def picture(self, batch: TrainingBatch, phase: Phase) -> np.ndarray:
         """Input | holed | completed for the first photos of `batch`, with D's opinion once D is trained."""
         few = batch.chunks(max(1, len(batch.ids) // PICTURE_ROWS))[0]
-        network, judge = self.best_network(), self.discriminator.network
+        network, judge = self.state.best_network(), self.state.discriminator.network
         was_training = network.training
         network.eval()
         judge.eval()
@@ -298,6 +240,14 @@ class Trainer:
         network.train(was_training)
         judge.train()
         return comparison(image, holed[:, :3], completed, judged)
+
+
+def write_options(config: TrainConfig) -> None:
+    """Note the options in the run folder. ValueError if it cannot be written: now, and not at the first checkpoint."""
+    try:
+        write_atomically(config.run_folder / "options.json", json.dumps(asdict(config), indent=2, default=str).encode())
+    except OSError as error:
+        raise ValueError(f"cannot write into the run folder: {error}; give another with --out") from error
 
 
 def set_up_torch(config: TrainConfig) -> None:

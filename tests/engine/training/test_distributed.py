@@ -110,7 +110,7 @@ def stop_at_five(world: World, config: TrainConfig) -> None:
     step, stop = trainer.step, StopRequest()
 
     def counted(phase, batch):
-        stop.requested = trainer.iteration == 4 and world.rank == 1  # only one process is told to stop
+        stop.requested = trainer.state.iteration == 4 and world.rank == 1  # only one process is told to stop
         return step(phase, batch)
 
     trainer.step = counted

@@ -3,10 +3,13 @@
 import json
 import logging
 import multiprocessing
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -62,6 +65,7 @@ def test_a_run_leaves_all_that_it_should(tiny, tmp_path):
     assert [row["phase"] for row in rows] == ["completion"] * 4 + ["discriminator"] * 3 + ["joint"] * 5
     assert {"mse", "adversarial", "discriminator", "images/s", "waiting"} <= rows[-1].keys()
     assert any((folder / "tensorboard").iterdir())
+    assert json.loads((folder / "options.json").read_text())["checkpoint_every"] == 4
     network = load_weights(outcome.weights)
     assert network.spec.crop_size == 32
     assert network.spec.provenance["iterations"] == 12
@@ -84,7 +88,7 @@ def test_the_loss_falls_on_photographs(tiny):
         {"optimizer": "adadelta", "learning_rate": None, "hole_kind": "mixed", "flip": True},
         {"amp": True, "ema": 0.9, "accumulate": 2, "workers": 1},
         {"fill": "smooth", "output": "residual"},
-        {"amp": True, "compile": True},
+        {"fill": "learned", "ema": 0.9},
     ],
 )
 def test_stopped_and_resumed_runs_equal_undisturbed_ones_bit_for_bit(tiny, tmp_path, options):
@@ -187,34 +191,58 @@ def test_damaged_checkpoints_are_passed_over(tmp_path, caplog):
     assert caplog.text.count("passing over") == 2
 
 
-def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
-    save_checkpoint(tmp_path, 1, {"iteration": 1}, keep=1)
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Writing beyond so many bytes fails, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    def full(*_: object) -> None:
-        raise RuntimeError("PytorchStreamWriter failed writing file: file write failed")
 
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match=r"00000002.pt.*write failed"):
-        save_checkpoint(tmp_path, 2, {"iteration": 2}, keep=1)
-    assert [path.name for path in tmp_path.iterdir()] == ["00000001.pt"]
+def test_a_full_disk_is_reported_and_leaves_the_last_good_checkpoint(tiny, tmp_path):
+    undisturbed, config = tiny(), tiny(out=tmp_path / "full", resume=True)
+    train(undisturbed)
+    Trainer(config, World(torch.device("cpu"))).run(StopAt(4))
+    folder = config.run_folder / "checkpoints"
+    with (
+        files_of_at_most(100_000),
+        pytest.raises(OSError, match=r"cannot write the checkpoint .*00000012.pt.* MB are free"),
+    ):
+        train(config)
+    assert [path.name for path in folder.iterdir()] == ["00000004.pt"]
+    train(config)
+    assert states_equal(final_state(undisturbed), final_state(config))
 
 
-def test_losses_that_are_not_finite_end_the_run_with_a_diagnosis(tiny, monkeypatch):
-    config = tiny(log_every=4, checkpoint_every=3)
+def test_a_run_folder_that_cannot_be_written_is_reported_before_anything_else(tiny, tmp_path):
+    (tmp_path / "file").touch()
+    config = tiny(out=tmp_path / "file" / "run")
+    with pytest.raises(ValueError, match=r"cannot write into the run folder.*--out"):
+        Trainer(config, World(torch.device("cpu")))
+    with files_of_at_most(10), pytest.raises(ValueError, match=r"cannot write into the run folder.*options.json"):
+        Trainer(tiny(), World(torch.device("cpu")))
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_a_batch_that_is_not_finite_ends_the_run_with_a_diagnosis(tiny, monkeypatch, amp):
+    config = tiny(log_every=4, checkpoint_every=3, amp=amp)
     trainer = Trainer(config, World(torch.device("cpu")))
-    step = trainer.step
+    fill = trainer.steps.fill
 
-    def poisoned(phase, batch):
-        losses = step(phase, batch)
-        return {name: loss * torch.nan for name, loss in losses.items()} if trainer.iteration == 4 else losses
+    def poisoned(batch):
+        return fill(batch) * (torch.nan if batch.ids[0] == 32 else 1)
 
-    monkeypatch.setattr(trainer, "step", poisoned)
+    monkeypatch.setattr(trainer.steps, "fill", poisoned)
     with pytest.raises(FloatingPointError, match="iteration 4 are not finite"):
         trainer.run(StopRequest())
     report = json.loads((config.run_folder / "diverged-0.json").read_text())
     assert report["iteration"] == 4
     assert report["samples"] == list(range(32, 40))
     assert load_newest(config.run_folder / "checkpoints")[1]["iteration"] == 3
+    assert all(torch.isfinite(w).all() for w in load_weights(config.run_folder / "weights.safetensors").parameters())
 
 
 def test_what_cannot_run_is_refused(tiny, photos, tmp_path):

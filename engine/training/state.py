@@ -1,0 +1,87 @@
+"""What a run is between two iterations: all that decides the next one, saved and restored as a whole."""
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from engine.networks import CompletionNetwork, ContextDiscriminator
+from engine.training.checkpoint import load_newest
+from engine.training.config import TrainConfig
+from engine.training.distributed import World
+from engine.training.learner import Learner
+
+log = logging.getLogger(__name__)
+
+
+class RunState:
+    """Two learners, the moving average, and the iterations done; new networks depend on the seed alone."""
+
+    def __init__(self, config: TrainConfig, world: World, mean_pixel: tuple[float, float, float]) -> None:
+        self.config = config
+        self.iteration = 0
+        self.spec = config.spec(mean_pixel)
+        self.mean_pixel = torch.tensor(mean_pixel, device=world.device)
+        torch.manual_seed(config.seed)
+        completion = CompletionNetwork(self.spec)
+        discriminator = ContextDiscriminator(
+            config.crop_size,
+            config.patch_size,
+            config.discriminator_width,
+            config.discriminator_features,
+            config.discriminator_leak,
+        )
+        self.completion = Learner(completion, config.learning_rate, config, world)
+        rate = config.discriminator_learning_rate or config.learning_rate
+        self.discriminator = Learner(discriminator, rate, config, world)
+        averaging = get_ema_multi_avg_fn(config.ema)
+        self.average = AveragedModel(completion, multi_avg_fn=averaging) if config.ema else None
+
+    def best_network(self) -> CompletionNetwork:
+        """The moving average where there is one, else the network itself."""
+        network = self.average.module if self.average else self.completion.network
+        assert isinstance(network, CompletionNetwork)
+        return network
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, and the options for whoever looks into the file."""
+        return {
+            "iteration": self.iteration,
+            "completion": self.completion.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+            "mean_pixel": list(self.spec.mean_pixel),
+            "seed": self.config.seed,
+            "config": {name: str(value) for name, value in asdict(self.config).items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`. ValueError if the configured networks are others."""
+        try:
+            self.completion.load_state_dict(state["completion"])
+            self.discriminator.load_state_dict(state["discriminator"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            folder = self.config.run_folder
+            message = f"the checkpoint in {folder} is of another network; resume with the options it began with"
+            raise ValueError(message) from error
+        if self.average and state["average"]:
+            self.average.load_state_dict(state["average"])
+        self.iteration = state["iteration"]
+
+
+def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
+    """The state to resume from. ValueError if it and the options do not fit together."""
+    saved = load_newest(config.run_folder / "checkpoints")
+    if saved is None:
+        if config.resume:
+            log.warning("nothing to resume in %s: starting from iteration 0", config.run_folder)
+        return None
+    path, state = saved
+    if not config.resume:
+        raise ValueError(f"{config.run_folder} holds a run already; add --resume to continue it, or give another --out")
+    if state["seed"] != config.seed:
+        raise ValueError(f"{path} was trained with --seed {state['seed']}, not {config.seed}; resume with that")
+    log.info("resuming from %s", path)
+    return state
