@@ -46,10 +46,10 @@ class KeptPhoto:
 
     @property
     def nbytes(self) -> int:
-        """Of memory that its pixels take."""
+        """Of memory that it takes."""
         alpha = 0 if self.photo.alpha_HW is None else self.photo.alpha_HW.nbytes
         boxes = sum(completed.pixels_HW3.nbytes + completed.changed_HW.nbytes for completed in self.completions)
-        return self.photo.pixels_HW3.nbytes + alpha + boxes
+        return self.photo.pixels_HW3.nbytes + alpha + len(self.photo.file) + boxes
 
     def completed(self, number: int) -> Completed:
         """The completion of this number. ValueError if there is none."""

@@ -26,28 +26,32 @@ from engine.serve.work import Step, Ticket, Work, changes
 router = APIRouter()
 
 
-def the_work(request: Request) -> Work:
+async def the_work(request: Request) -> Work:
     return request.app.state.work
 
 
-def the_album(request: Request) -> Album:
+async def the_album(request: Request) -> Album:
     return request.app.state.album
-
-
-async def a_ticket(request: Request) -> AsyncIterator[Ticket]:
-    async with the_work(request).place(request) as ticket:
-        yield ticket
-
-
-def a_photo(request: Request, photo: str) -> KeptPhoto:
-    try:
-        return the_album(request).get(photo)
-    except LookupError as error:
-        raise HTTPException(404, "this photo is not kept (any more); send it again") from error
 
 
 WithWork = Annotated[Work, Depends(the_work)]
 WithAlbum = Annotated[Album, Depends(the_album)]
+
+
+async def a_ticket(request: Request, work: WithWork) -> AsyncIterator[Ticket]:
+    """A place in the queue, until the answer is out. HTTPException 429 if there is none."""
+    async with work.place(request) as ticket:
+        yield ticket
+
+
+async def a_photo(photo: str, album: WithAlbum) -> KeptPhoto:
+    """The kept photo of the path. HTTPException 404 if it is not there."""
+    try:
+        return album.get(photo)
+    except LookupError as error:
+        raise HTTPException(404, "this photo is not kept (any more); send it again") from error
+
+
 WithTicket = Annotated[Ticket, Depends(a_ticket)]
 WithPhoto = Annotated[KeptPhoto, Depends(a_photo)]
 
@@ -57,6 +61,8 @@ PHOTO_BODY = {"requestBody": {"required": True, "content": {"application/octet-s
 MASK_BODY = {"requestBody": {"required": True, "content": {"image/png": {"schema": FILE}}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"description": "A page of another origin, which is not allowed."},
+    404: {"description": "No such photo, or not any more; or no such completion of it."},
+    408: {"description": "The body did not arrive within the time limit."},
     413: {"description": "Too many bytes or pixels."},
     415: {"description": "No picture, or of a kind that is not read."},
     422: {"description": "The mask has another size, is empty, or covers the whole photo."},
@@ -68,13 +74,13 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/health")
-def health(work: WithWork, album: WithAlbum) -> dict[str, str | int]:
+async def health(work: WithWork, album: WithAlbum) -> dict[str, str | int]:
     """That the server is there, the requests that it works on or that wait, and the photos that it keeps."""
     return {"status": "ok", "requests": work.taken, "photos": len(album.photos)}
 
 
 @router.get("/model")
-def model(work: WithWork) -> dict[str, Any]:
+async def model(work: WithWork) -> dict[str, Any]:
     """The network, what runs it, how holes are completed, and the limits of requests."""
     runtime = work.completer.runtime
     return {
@@ -118,7 +124,7 @@ async def add_photo(
 
 
 @router.delete("/photos/{photo}", status_code=204)
-def drop_photo(photo: str, album: WithAlbum) -> None:
+async def drop_photo(photo: str, album: WithAlbum) -> None:
     """Forget a photo."""
     album.drop(photo)
 

@@ -132,16 +132,18 @@ class Work:
                 raise Abandoned
             progress(Step(scale, done, windows))
 
-        report.watch = watch
-        how = self.how
-
         def step() -> Pixels:
-            return self.completer.complete(pixels_HW3, mask_HW, **how._asdict(), report=report)
+            return self.completer.complete(pixels_HW3, mask_HW, **self.how._asdict(), report=report)
+
+        report.watch = watch
 
         return await self.run(self.network, ticket, step)
 
     async def run(self, pool: Executor, ticket: Ticket, step: Callable[..., T], *arguments: object) -> T:
-        """The result of a step on a pool's thread, for as long as the client waits and the time limit allows."""
+        """The result of a step on a pool's thread, for as long as the client waits and the time limit allows.
+
+        HTTPException as `complete`; Abandoned if the request is over before the step begins.
+        """
 
         def unless_over() -> T:
             if ticket.over.is_set():

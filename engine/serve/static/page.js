@@ -140,9 +140,12 @@ async function complete() {
     if (!mask) throw new server.Refused(0, "Nothing is painted on the photo; paint over what should go.");
     say("Completing…");
     const began = performance.now();
-    const done = await withPhoto(() => server.complete(photo, latest(), mask, signal, sayStep), signal);
+    const [done, region] = await withPhoto(async () => {
+      const done = await server.complete(photo, latest(), mask, signal, sayStep);
+      return [done, await server.picture(photo, done.completion)];
+    }, signal);
     const [x, y] = done.box;
-    const picture = await createImageBitmap(await server.picture(photo, done.completion));
+    const picture = await createImageBitmap(region);
     history.push({ completion: { number: done.completion, x, y, picture, mask } });
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     say([`Completed in ${seconds} s.`, ...done.warnings.map((warning) => `Note: ${warning}.`)].join(" "));
