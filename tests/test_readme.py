@@ -35,6 +35,7 @@ def commands(name: str) -> list[list[str]]:
 def desk(tmp_path: Path, photos: Path, shipped_photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with photo.jpg, mask.png, photos/ and masks/ in it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENGINE_CACHE", str(tmp_path / "cache"))
     photo = Image.open(shipped_photos / "astronaut.png").convert("RGB").resize((256, 256))
     mask = np.zeros((256, 256), np.uint8)
     mask[100:130, 90:140] = 255

@@ -22,7 +22,7 @@ from engine.inference.engine_cache import cache_folder, entries, store
 from engine.inference.export import GRAPHS, STRIDE, Graph, cached_onnx, smallest_side
 from engine.inference.int8 import int8_key, read_loss
 from engine.inference.packages import import_optional
-from engine.inference.tensorrt_build import build_engine, check_size, import_tensorrt
+from engine.inference.tensorrt_build import build_engine, check_size
 from engine.networks import CompletionNetwork
 from engine.weights import load_weights
 
@@ -137,7 +137,7 @@ def calibrate_int8(config: ExportConfig, network: CompletionNetwork) -> dict[Gra
 
 def write_engine(config: ExportConfig, network: CompletionNetwork, out: Path) -> None:
     """A serialised engine for one input size."""
-    trt = import_tensorrt(config.to.replace("-", "_"))
+    trt = import_optional(config.to.replace("-", "_"))
     try:
         height, width = (int(side) for side in config.size.split(","))
     except ValueError as error:
@@ -149,7 +149,7 @@ def write_engine(config: ExportConfig, network: CompletionNetwork, out: Path) ->
         )
     shape = (1, 4, height, width)
     check_size(shape, network.spec.base_width)
-    write_atomically(out, build_engine(trt, cached_onnx(network, config.precision, config.graph), shape))
+    write_atomically(out, build_engine(trt, cached_onnx(network, config.precision, config.graph), shape).engine)
 
 
 if __name__ == "__main__":

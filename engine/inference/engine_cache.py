@@ -81,6 +81,16 @@ def store(key: Key, content: bytes) -> None:
     trim(path.parent, keep=path)
 
 
+def peek(key: Key) -> bytes | None:
+    """The content for `key` if there is one to be used."""
+    path = entry_path(key)
+    try:
+        return read_entry(path, key) if path.exists() else None
+    except ValueError as error:
+        log.warning("%s is not used: %s", path, error)
+        return None
+
+
 def is_cached(key: Key) -> bool:
     """Whether there is an entry for `key`; it may turn out to be damaged."""
     return entry_path(key).exists()

@@ -182,14 +182,18 @@ def check_graph(content: bytes, network: CompletionNetwork, precision: str, grap
 
 
 def examples(least: int) -> Iterator[Tensor]:
-    """Network inputs with a hole each, of three shapes, none of them the exporter's."""
+    """Network inputs of three shapes, none of them the exporter's: noise, a bright flat and a dark photo."""
     generator = torch.Generator().manual_seed(0)
     for batch, height, width, brightness, noise in ((1, 36, 60, 0.0, 1.0), (1, 28, 12, 0.98, 0.02), (2, 8, 32, 0, 0.1)):
-        size = (least + height, least + width)
-        holed_N4HW = brightness + noise * torch.rand(batch, 4, *size, generator=generator)
-        holed_N4HW[:, 3] = 0
-        holed_N4HW[:, 3, size[0] // 4 : -size[0] // 4, size[1] // 4 : -size[1] // 4] = 1
-        yield holed_N4HW
+        yield example((batch, 4, least + height, least + width), brightness, noise, generator)
+
+
+def example(shape: tuple[int, ...], brightness: float, noise: float, generator: torch.Generator) -> Tensor:
+    """`holed_N4HW` of that brightness with some noise, and a hole in the middle."""
+    holed_N4HW = brightness + noise * torch.rand(shape, generator=generator)
+    holed_N4HW[:, 3] = 0
+    holed_N4HW[:, 3, shape[2] // 4 : -shape[2] // 4, shape[3] // 4 : -shape[3] // 4] = 1
+    return holed_N4HW
 
 
 @contextmanager

@@ -6,8 +6,8 @@ metadata what it loses on photographs (`engine.inference.calibration`); one that
 made nor loaded.
 
 Which layers are quantised was searched with a network of base width 16 after a short training (mean fill, sigmoid;
-13.4 dB in the hole), calibrated on 24 photos and judged on 24 others, of 256x256; PSNR in the hole, against fp32 (mean, worst) and lost against the original
-(mean, worst), dB:
+13.4 dB in the hole), calibrated on 24 photos and judged on 24 others, of 256x256; PSNR in the hole, against fp32 (mean,
+worst) and lost against the original (mean, worst), dB:
 
     all layers                                          33.0, 26.0      0.114, 1.053
     but the first                                       53.7, 49.5     -0.014, 0.023

@@ -4,18 +4,24 @@ The precision is in the graph (strongly typed networks), and not in flags of the
 TensorRT-RTX builds without a GPU; TensorRT does not.
 """
 
-import importlib
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.inference.graph_runners import INPUT
+from engine.inference.packages import EXTRAS, import_optional
 
 log = logging.getLogger(__name__)
 
-PACKAGES = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}
-"""Modules, in the order in which they are tried, and the extra that installs each."""
+PACKAGES = ("tensorrt", "tensorrt_rtx")
+"""In the order in which they are tried."""
+
+OPTIMISATION_LEVEL = 3
+"""Of 0 to 5: how many ways of computing the builder tries. 3 is its default."""
 
 MAX_ELEMENTS = 2**31 - 1
 """What a tensor of a TensorRT convolution may have (https://github.com/NVIDIA/TensorRT/issues/4408)."""
@@ -24,17 +30,13 @@ Shape = tuple[int, int, int, int]
 """N, 4, H, W."""
 
 
-def import_tensorrt(package: str | None = None) -> ModuleType:
-    """`tensorrt` or `tensorrt_rtx`; None: the first that is installed. ValueError says what to install."""
-    reasons = []
-    for name in (package,) if package else PACKAGES:
-        try:
-            return importlib.import_module(name)
-        except ImportError as error:
-            reasons.append(str(error))
-    extras = [PACKAGES[package]] if package else PACKAGES.values()
-    lines = " or ".join(f"pip install 'glcic-engine[{extra}]'" for extra in extras)
-    raise ValueError(f"TensorRT is needed ({'; '.join(reasons)}): {lines}")
+def import_tensorrt() -> ModuleType:
+    """`tensorrt` or `tensorrt_rtx`, the first that is installed. ValueError says what to install."""
+    for name in PACKAGES:
+        if find_spec(name):
+            return import_optional(name)
+    lines = " or ".join(f"pip install 'glcic-engine[{EXTRAS[name]}]'" for name in PACKAGES)
+    raise ValueError(f"TensorRT is needed: {lines}")
 
 
 def check_gpu(trt: ModuleType, capability: tuple[int, int], gpu: str) -> None:
@@ -74,17 +76,62 @@ def parse(trt: ModuleType, content: bytes) -> tuple[Any, Any]:
     return builder, network
 
 
-def build_engine(trt: ModuleType, content: bytes, shape: Shape) -> bytes:
+class Built(NamedTuple):
+    """What a build gives."""
+
+    engine: bytes
+    timing_cache: bytes
+    """What the builder has timed; given to the next build of the same TensorRT on the same GPU, it need not again.
+    Empty for TensorRT-RTX."""
+
+
+def build_engine(trt: ModuleType, content: bytes, shape: Shape, timing_cache: bytes = b"") -> Built:
     """A serialised engine of an ONNX file for inputs of this shape only. ValueError if the builder gives up."""
     started = time.perf_counter()
     builder, network = parse(trt, content)
     config = builder.create_builder_config()
+    config.builder_optimization_level = OPTIMISATION_LEVEL
+    config.clear_flag(trt.BuilderFlag.TF32)  # fp32 that is asked for is fp32
     profile = builder.create_optimization_profile()
     profile.set_shape(INPUT, shape, shape, shape)
     config.add_optimization_profile(profile)
-    log.warning("%s builds an engine for %s; this may take minutes", trt.__name__, "x".join(map(str, shape)))
-    engine = builder.build_serialized_network(network, config)
+    times = trt.__name__ == "tensorrt"  # TensorRT-RTX times nothing when it builds
+    if times and not config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False):
+        log.warning("%s does not take the timings of earlier builds; it begins anew", trt.__name__)
+        config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+    with build_progress(trt, f"{trt.__name__} {'x'.join(map(str, shape))}") as monitor:
+        config.progress_monitor = monitor
+        engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise ValueError(f"{trt.__name__} {trt.__version__} could not build an engine for {shape}; its log says why")
     log.info("built in %.1f s", time.perf_counter() - started)
-    return bytes(engine)
+    return Built(bytes(engine), bytes(config.get_timing_cache().serialize()) if times else b"")
+
+
+@contextmanager
+def build_progress(trt: ModuleType, title: str) -> Iterator[Any]:
+    """A monitor that shows the phases of a build on stderr: a bar each for a person, a line without one."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)  # which pybind11 wants called by name
+            self.tasks: dict[str, TaskID] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self.tasks[phase_name] = bars.add_task(phase_name, total=num_steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            bars.update(self.tasks[phase_name], completed=step + 1)
+            return True  # go on
+
+        def phase_finish(self, phase_name: str) -> None:
+            bars.remove_task(self.tasks.pop(phase_name))
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        log.warning("%s: building the engine; this may take minutes", title)
+    with Progress(console=console, transient=True) as bars:
+        bars.add_task(title, total=None)
+        yield Monitor()

@@ -2,33 +2,50 @@
 
 import hashlib
 import logging
-from typing import Any
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engine.inference import engine_cache
-from engine.inference.export import TOLERANCES, Graph, cached_onnx, examples
-from engine.inference.graph_runners import INPUT, OUTPUT
+from engine.inference.export import TOLERANCES, Graph, cached_onnx, example
 from engine.inference.runtimes.torch_runtime import TorchRuntime, pick_device
-from engine.inference.tensorrt_build import Shape, build_engine, check_gpu, check_size, import_tensorrt
+from engine.inference.tensorrt_build import (
+    OPTIMISATION_LEVEL,
+    Shape,
+    build_engine,
+    check_gpu,
+    check_size,
+    import_tensorrt,
+)
+from engine.inference.tensorrt_engine import TensorrtEngine
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import STRIDE, CompletionNetwork
 
 log = logging.getLogger(__name__)
 
-SIDE_STEP = 256
-"""Sides of engines' inputs are multiples of this, so that few engines serve all windows."""
+STATIC_SIDES = (384, 512, 768, 1024, 1536)
+"""Of the inputs that engines are built for; beyond the last, its multiples. Windows are padded to them."""
+
+STATIC_BATCHES = (4, 1)
+"""A batch of windows is divided into these."""
 
 MAX_BATCH_PIXELS = 1536 * 1536
 
+ENGINES_KEPT = 8
+"""Open at a time, each with its memory on the GPU; the one unused for longest is closed."""
+
+CHECKED = ((0.0, 1.0), (0.98, 0.02), (0.5, 0.0), (0.0, 0.1))
+"""Brightness and noise of the windows that an engine is checked on: noisy, bright, flat and dark. Engines in fp16 are
+known to fail on bright and on flat photos (https://github.com/Carve-Photos/lama/issues/5)."""
+
 
 class TensorrtRuntime:
-    """A `Runtime`: the exported graphs as strongly typed engines, with torch's tensors and torch's stream.
+    """A `Runtime`: the exported graphs as strongly typed engines of a few static shapes.
 
-    An engine is checked against PyTorch in fp32 before it is cached. An output that is not finite is computed again in
-    fp32 by PyTorch, and a warning says so.
+    An engine is checked against PyTorch in fp32 before it is cached. A window whose output is not finite is computed
+    again in fp32 by PyTorch, and a warning says so.
     """
 
     name = "tensorrt"
@@ -47,91 +64,101 @@ class TensorrtRuntime:
         check_gpu(self.trt, torch.cuda.get_device_capability(self.device), torch.cuda.get_device_name(self.device))
         self.precision = "fp16" if precision == "auto" else precision
         if self.precision not in TOLERANCES:
-            raise ValueError(f"TensorRT engines are fp16 or fp32, not {precision!r}")
+            raise ValueError(f"TensorRT engines are {', '.join(TOLERANCES)}, not {precision!r}")
         self.network = network
         self.reference = TorchRuntime(network, precision="fp32", device=str(self.device), memory=memory)
         self.max_batch_pixels = min(MAX_BATCH_PIXELS, self.reference.max_batch_pixels)
-        self.contexts: dict[tuple[Graph, Shape], Any] = {}
+        self.engine = lru_cache(maxsize=ENGINES_KEPT)(self.open_engine)
 
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         halo = self.network.spec.halo
         graph: Graph = "interior" if margins == Margins(halo, halo, halo, halo) else "padded"
         padded_N4HW, margins = pad_to_static(holed_N4HW.to(self.device, torch.float32), margins, halo)
-        generated_N3HW = self.execute(graph, padded_N4HW)
+        batches = padded_N4HW.split(static_batches(len(padded_N4HW)))
+        generated_N3HW = torch.cat([self.engine(graph, tuple(batch.shape)).run(batch) for batch in batches])
         if graph == "interior":
-            margins = Margins(0, margins.bottom - halo, 0, margins.right - halo)
-        generated_N3HW = margins.cut(generated_N3HW)
-        if torch.isfinite(generated_N3HW).all():
-            return generated_N3HW
-        log.warning("an output of TensorRT in %s is not finite; PyTorch computes it in fp32", self.precision)
-        return self.reference.run(padded_N4HW, margins if graph == "padded" else plus(margins, halo))
-
-    def execute(self, graph: Graph, holed_N4HW: Tensor) -> Tensor:
-        """Run the engine for this shape, which is built if need be."""
-        shape: Shape = tuple(holed_N4HW.shape)  # type: ignore[assignment]
-        if (graph, shape) not in self.contexts:
-            engine = engine_cache.fetch(self.key(graph, shape), lambda: self.build(graph, shape), self.open)
-            self.contexts[graph, shape] = self.open(engine)
-        return self.enqueue(self.contexts[graph, shape], holed_N4HW)
-
-    def enqueue(self, context: Any, holed_N4HW: Tensor) -> Tensor:
-        """Run on torch's stream, reading and writing torch's memory."""
-        holed_N4HW = holed_N4HW.contiguous()
-        generated_N3HW = torch.empty(tuple(context.get_tensor_shape(OUTPUT)), device=self.device)
-        context.set_tensor_address(INPUT, holed_N4HW.data_ptr())
-        context.set_tensor_address(OUTPUT, generated_N3HW.data_ptr())
-        stream = torch.cuda.current_stream(self.device)
-        if not context.execute_async_v3(stream.cuda_stream):
-            raise RuntimeError("TensorRT could not run its engine; its log says why")
-        holed_N4HW.record_stream(stream)
+            generated_N3HW = Margins(0, margins.bottom - halo, 0, margins.right - halo).cut(generated_N3HW)
+        else:
+            generated_N3HW = margins.cut(generated_N3HW)
+        bad_N = ~torch.isfinite(generated_N3HW).flatten(1).all(1)
+        if bad_N.any():
+            log.warning(
+                "%d window(s) of TensorRT in %s are not finite; PyTorch computes them in fp32",
+                bad_N.sum(),
+                self.precision,
+            )
+            generated_N3HW[bad_N] = self.reference.run(padded_N4HW[bad_N], margins)
         return generated_N3HW
 
-    def open(self, engine: bytes) -> Any:
-        """An execution context. ValueError if this TensorRT, on this GPU, does not take the engine."""
-        with torch.cuda.device(self.device):
-            runtime = self.trt.Runtime(self.trt.Logger(self.trt.Logger.ERROR))
-            opened = runtime.deserialize_cuda_engine(engine)
-            if opened is None:
-                raise ValueError(f"{self.trt.__name__} {self.trt.__version__} cannot load it")
-            context = opened.create_execution_context()
-        context.set_input_shape(INPUT, tuple(opened.get_tensor_profile_shape(INPUT, 0)[1]))
-        return context
+    def open_engine(self, graph: Graph, shape: Shape) -> TensorrtEngine:
+        """From the cache, or built."""
+
+        def opened(content: bytes) -> TensorrtEngine:
+            return TensorrtEngine(self.trt, content, self.device)
+
+        return opened(engine_cache.fetch(self.key(graph, shape), lambda: self.build(graph, shape), opened))
 
     def build(self, graph: Graph, shape: Shape) -> bytes:
         """An engine that agrees with PyTorch. ValueError if it does not."""
         check_size(shape, self.network.spec.base_width)
+        timings = {"kind": "timings", **self.machine()}
+        earlier = engine_cache.peek(timings) or b""
         with torch.cuda.device(self.device):
-            engine = build_engine(self.trt, cached_onnx(self.network, self.precision, graph), shape)
-        context, halo = self.open(engine), self.network.spec.halo if graph == "interior" else 0
-        for example_N4HW in examples(0):
-            ends = (0, shape[3] - example_N4HW.shape[3], 0, shape[2] - example_N4HW.shape[2])
-            holed_N4HW = F.pad(example_N4HW[:1], ends, value=0.5).expand(shape).to(self.device)
-            expected_N3HW = self.reference.run(holed_N4HW, Margins(halo, halo, halo, halo))
-            difference = (self.enqueue(context, holed_N4HW) - expected_N3HW).abs().max().item()
+            built = build_engine(self.trt, cached_onnx(self.network, self.precision, graph), shape, earlier)
+        self.check(TensorrtEngine(self.trt, built.engine, self.device), graph, shape)
+        if built.timing_cache:
+            engine_cache.store(timings, built.timing_cache)
+        return built.engine
+
+    def check(self, engine: TensorrtEngine, graph: Graph, shape: Shape) -> None:
+        """ValueError if it differs from PyTorch in fp32 by more than TOLERANCES for noisy, bright or flat windows."""
+        halo = self.network.spec.halo if graph == "interior" else 0
+        generator = torch.Generator().manual_seed(0)
+        for brightness, noise in CHECKED:
+            holed_N4HW = example(shape, brightness, noise, generator).to(self.device)
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                expected_N3HW = self.reference.run(holed_N4HW, Margins(halo, halo, halo, halo))
+            difference = (engine.run(holed_N4HW) - expected_N3HW).abs().max().item()
             if not difference <= TOLERANCES[self.precision][1]:
                 raise ValueError(
                     f"a TensorRT engine in {self.precision} differs from PyTorch by {difference:.2g} of 1, more than "
-                    f"{TOLERANCES[self.precision][1]}: use --precision fp32, or run without --trt"
+                    f"{TOLERANCES[self.precision][1]}: use --precision bf16 or fp32, or run without --trt"
                 )
-        return engine
 
-    def key(self, graph: Graph, shape: Shape) -> engine_cache.Key:
-        """All that an engine depends on."""
+    def machine(self) -> engine_cache.Key:
+        """What timings and engines are good for."""
         properties = torch.cuda.get_device_properties(self.device)
         return {
-            "kind": self.trt.__name__,
+            "package": self.trt.__name__,
             "version": self.trt.__version__,
-            "onnx": hashlib.sha256(cached_onnx(self.network, self.precision, graph)).hexdigest(),
-            "precision": self.precision,
-            "shape": "x".join(map(str, shape)),
             "gpu": f"{properties.name} {properties.major}.{properties.minor}",
             "cuda": str(torch.version.cuda),
         }
 
+    def key(self, graph: Graph, shape: Shape) -> engine_cache.Key:
+        """All that an engine depends on."""
+        return {
+            "kind": "engine",
+            **self.machine(),
+            "onnx": hashlib.sha256(cached_onnx(self.network, self.precision, graph)).hexdigest(),
+            "precision": self.precision,
+            "shape": "x".join(map(str, shape)),
+            "level": OPTIMISATION_LEVEL,
+        }
 
-def plus(margins: Margins, halo: int) -> Margins:
-    """The margins with the halo on every side."""
-    return Margins(*(margin + halo for margin in margins))
+
+def static_batches(windows: int) -> list[int]:
+    """STATIC_BATCHES that make up so many windows."""
+    batches = []
+    for batch in STATIC_BATCHES:
+        batches += [batch] * (windows // batch)
+        windows %= batch
+    return batches
+
+
+def static_side(length: int) -> int:
+    """The least of STATIC_SIDES, or of the multiples of the last, that holds `length`."""
+    return next((side for side in STATIC_SIDES if side >= length), -(-length // STATIC_SIDES[-1]) * STATIC_SIDES[-1])
 
 
 def pad_to_static(holed_N4HW: Tensor, margins: Margins, halo: int) -> tuple[Tensor, Margins]:
@@ -149,7 +176,7 @@ def pad_to_static(holed_N4HW: Tensor, margins: Margins, halo: int) -> tuple[Tens
 
 def zeros_to_add(length: int, before: int, after: int, halo: int) -> tuple[int, int]:
     """Before and after, along one axis."""
-    missing = -length % SIDE_STEP
+    missing = static_side(length) - length
     if after >= halo:
         return 0, missing
     return (missing, 0) if before >= halo else (0, 0)

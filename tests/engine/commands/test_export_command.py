@@ -73,6 +73,8 @@ def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_
         (("WEIGHTS", "--to", "tensorrt-rtx", "--graph", "interior", "--size", "304,512"), "multiples of 4 from 308 on"),
         (("WEIGHTS", "--to", "tensorrt-rtx", "--size", "wide"), "it must be HEIGHT,WIDTH"),
         (("nowhere.safetensors",), "there is no weights file"),
+        (("WEIGHTS", "--to", "openvino", "--precision", "int8"), "calibrated on photographs: --to openvino --photos"),
+        (("WEIGHTS", "--precision", "int8", "--photos", "."), "int8 is for OpenVINO"),
     ],
 )
 def test_mistakes_are_named(weights, words, message, monkeypatch, capsys):

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from engine.inference.completer import Completer
 from engine.inference.export import GRAPHS, cached_onnx
+from engine.inference.packages import import_optional
 from engine.inference.runtimes import open_runtime, pick_runtime
-from engine.inference.runtimes.tensorrt_runtime import SIDE_STEP, pad_to_static
-from engine.inference.tensorrt_build import import_tensorrt
+from engine.inference.runtimes.tensorrt_runtime import pad_to_static, static_batches, static_side
 from engine.inference.window_network import NO_MARGINS, Margins
 from tests.engine.inference.conftest import random_network
 
@@ -71,7 +71,7 @@ def test_auto_says_what_it_takes_and_why(net, caplog):
         "torch",
         "openvino is installed, but this network is not exported for it: --runtime openvino",
     )
-    assert pick_runtime(net, "bf16", "cpu")[0] == "torch"
+    assert pick_runtime(net, "fp16", "cpu")[0] == "torch"
     assert pick_runtime(net, "auto", "cuda:0")[0] == "torch"
 
 
@@ -95,8 +95,8 @@ def test_requests_that_cannot_be_met(options, message):
 
 
 def test_a_missing_package_names_the_line_that_installs_it():
-    with pytest.raises(ValueError, match=r"TensorRT is needed \(No module named 'tensorrt'\): pip install 'glcic-eng"):
-        import_tensorrt("tensorrt")
+    with pytest.raises(ValueError, match=r"tensorrt is needed \(No module named 'tensorrt'\): pip install 'glcic-eng"):
+        import_optional("tensorrt")
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,9 @@ def test_windows_padded_to_static_shapes_keep_the_result(margins):
     expected = margins.cut(F.conv2d(holed_N4HW, kernel, padding=halo))
     torch.testing.assert_close(padded_margins.cut(F.conv2d(padded_N4HW, kernel, padding=halo)), expected)
     if margins == Margins(8, 12, 8, 8):
-        assert padded_N4HW.shape[2:] == (SIDE_STEP, SIDE_STEP)
+        assert padded_N4HW.shape[2:] == (384, 384)
+
+
+def test_few_static_shapes_hold_all_windows():
+    assert [static_side(length) for length in (368, 384, 388, 1024, 1028, 1540)] == [384, 384, 512, 1024, 1536, 3072]
+    assert [static_batches(windows) for windows in (1, 4, 11)] == [[1], [4], [4, 4, 1, 1, 1]]

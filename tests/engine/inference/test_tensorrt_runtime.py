@@ -1,0 +1,98 @@
+"""TensorRT on a GPU: agreement with PyTorch, CUDA graphs, the fallback, the cache. Run by `make gpu`."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from engine.inference import engine_cache
+from engine.inference.completer import Completer
+from engine.inference.export import TOLERANCES
+from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
+from engine.inference.window_network import NO_MARGINS, Margins
+from tests.engine.inference.conftest import random_network
+
+
+def reason_to_skip() -> str:
+    """Why TensorRT cannot run here, if it cannot."""
+    try:
+        TensorrtRuntime(random_network(2))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip())]
+
+WIDTH = 16
+HALO = Margins(152, 152, 152, 152)
+
+
+@pytest.fixture(scope="module")
+def net(exports_folder):
+    return random_network(WIDTH, "norm_act", "residual")
+
+
+@pytest.fixture(scope="module", params=["fp16", "fp32", "bf16"])
+def runtime(request, net):
+    return TensorrtRuntime(net, precision=request.param)
+
+
+@pytest.mark.parametrize(
+    ("size", "margins"),
+    [((5, 372, 404), HALO), ((1, 236, 320), Margins(0, 152, 100, 152)), ((2, 36, 8), NO_MARGINS)],
+    ids=["interior", "corner", "whole"],
+)
+def test_windows_agree_with_pytorch(runtime, net, size, margins):
+    batch, height, width = size
+    holed_N4HW = torch.rand(batch, 4, height, width, generator=torch.Generator().manual_seed(1))
+    expected_N3HW = margins.cut(net(holed_N4HW))
+    for _ in range(2):  # the second is a replay
+        generated_N3HW = runtime.run(holed_N4HW.cuda(), margins)
+        assert generated_N3HW.is_cuda
+        torch.testing.assert_close(generated_N3HW.cpu(), expected_N3HW, rtol=0, atol=TOLERANCES[runtime.precision][1])
+    other_N3HW = runtime.run(1 - holed_N4HW.cuda(), margins)
+    assert not torch.equal(generated_N3HW, other_N3HW), "a replay wrote into an earlier result"
+
+
+def test_the_graph_is_captured_and_runs_in_torchs_stream(runtime):
+    engine = runtime.engine("interior", (1, 4, 384, 384))
+    assert engine.graph is not None
+    with torch.cuda.stream(torch.cuda.Stream()):
+        holed_N4HW = torch.ones(1, 4, 384, 384, device="cuda").mul_(0.5)
+        replayed_N3HW = engine.run(holed_N4HW)
+        engine.enqueue()
+        torch.cuda.current_stream().synchronize()
+        assert torch.equal(engine.generated_N3HW, replayed_N3HW)
+
+
+def test_a_window_that_is_not_finite_is_computed_by_pytorch(net, caplog):
+    runtime = TensorrtRuntime(net, precision="fp16")
+    holed_N4HW = torch.rand(2, 4, 372, 404, device="cuda")
+    holed_N4HW[1] *= 1e6  # beyond fp16, and not beyond fp32
+    with caplog.at_level(logging.WARNING):
+        generated_N3HW = runtime.run(holed_N4HW, HALO)
+    assert torch.isfinite(generated_N3HW).all()
+    assert "1 window(s) of TensorRT in fp16 are not finite; PyTorch computes them in fp32" in caplog.text
+
+
+def test_engines_and_timings_are_cached_and_damage_rebuilt(runtime, caplog):
+    runtime.engine("padded", (1, 4, 384, 384))
+    kinds = {entry.key["kind"] for entry in engine_cache.entries()}
+    assert kinds >= ({"engine", "timings"} if runtime.trt.__name__ == "tensorrt" else {"engine"})
+    path = engine_cache.entry_path(runtime.key("padded", (1, 4, 384, 384)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+    with caplog.at_level(logging.WARNING):
+        runtime.open_engine("padded", (1, 4, 384, 384))
+    assert "it is damaged" in caplog.text
+
+
+def test_a_photo(runtime, net, astronaut_HW3):
+    mask_HW = np.zeros(astronaut_HW3.shape[:2], bool)
+    mask_HW[230:280, 240:300] = True
+    expected_HW3 = Completer.of(net, "torch", device="cpu", memory=1 << 28).complete(astronaut_HW3, mask_HW)
+    completed_HW3 = Completer(runtime, net.spec).complete(astronaut_HW3, mask_HW)
+    assert np.array_equal(completed_HW3[~mask_HW], astronaut_HW3[~mask_HW])
+    assert np.abs(completed_HW3.astype(int) - expected_HW3).max() <= 255 * TOLERANCES[runtime.precision][1] + 1
