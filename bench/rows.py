@@ -80,8 +80,8 @@ def write_row(
 
     `timings` has "ours", and the plain versions by their names, and "limit" if a `limit` was run in turns with them.
     `images`, `flops`, `moved` (bytes) and decoded `pixels` are of one call, `memory_bytes` is its peak beyond what was
-    there before. `quality` stands beside the speed: an error against the plain version, a PSNR, a loss. `more` goes into
-    the record; `headline`, a few words, brings the row into the project's README.
+    there before. `quality` stands beside the speed: an error against the plain version, a PSNR, a loss. `more` goes
+    into the record; `headline`, a few words, brings the row into the project's README.
     """
     ours = timings[OURS]
     work = {"images": images, "flops": flops, "bytes": moved, "pixels": pixels}
