@@ -1,4 +1,8 @@
-"""Photos out again with no other difference than the hole's, in JPEG too (--lossless-outside)."""
+"""Photos out again with no other difference than the hole's, in JPEG too (--lossless-outside).
+
+Measured for a JPEG of 25 megapixels: 2.2 CPU seconds where encoding it again takes 0.3; of 100: a peak of 1.95 GB in
+the whole process instead of 1.33.
+"""
 
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +13,7 @@ from PIL import ExifTags
 
 from engine.files import write_atomically
 from engine.inference.formats import jpeg
-from engine.inference.formats.jpeg_blocks import import_jpeglib, with_changes
+from engine.inference.formats.jpeg_blocks import differing, import_jpeglib, with_changes
 from engine.inference.photo import Photo, Pixels, container_of, encode, open_image, parse_photo, turn
 
 REACH = 4 * 8 + 4
@@ -61,7 +65,7 @@ def changed_jpeg(photo: Photo, pixels_HW3: Pixels) -> bytes:
 def check_outside(photo: Photo, pixels_HW3: Pixels, encoded: bytes) -> None:
     """ValueError if the file shows other pixels than the photo anywhere but at the changed ones."""
     shown_HW3 = parse_photo(encoded, "as written", max_pixels=pixels_HW3.size).pixels_HW3
-    changed_HW = (photo.pixels_HW3 != pixels_HW3).any(2)
+    changed_HW = differing(photo.pixels_HW3, pixels_HW3)
     near_HW = cv2.dilate(changed_HW.view(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
-    if shown_HW3.shape != photo.pixels_HW3.shape or ((shown_HW3 != photo.pixels_HW3).any(2) & ~near_HW).any():
+    if shown_HW3.shape != pixels_HW3.shape or (differing(shown_HW3, photo.pixels_HW3) & ~near_HW).any():
         raise ValueError("the photo's JPEG blocks cannot be kept: read again, it is another outside the hole")

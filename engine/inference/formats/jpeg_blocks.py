@@ -73,7 +73,7 @@ def change_blocks(stored: Any, before_HW3: Samples, after_HW3: Samples) -> None:
     factors_K2 = np.array(stored.samp_factor if len(names) > 1 else [[1, 1]])  # grey has blocks, whatever it states
     if (factors_K2.max(0) % factors_K2).any():
         raise ValueError(f"it samples its colours {factors_K2.tolist()}, and --lossless-outside needs whole ratios")
-    changed_HW = (before_HW3 != after_HW3).any(2)
+    changed_HW = differing(before_HW3, after_HW3)
     if not changed_HW.any():
         return
     for number, name in enumerate(names):
@@ -83,6 +83,15 @@ def change_blocks(stored: Any, before_HW3: Samples, after_HW3: Samples) -> None:
         samples_HW = means(to_multiples(pixels_HW3 @ YCBCR[number], ratio * BLOCK), ratio) - (128 if name == "Y" else 0)
         blocks_HW88 = quantised(samples_HW, stored.get_component_qt(number))
         getattr(stored, name)[rows, columns][touched_HW] = blocks_HW88[touched_HW]
+
+
+def differing(one_HW3: Samples, other_HW3: Samples) -> Mask:
+    """The pixels in which two photos of one size differ. Fast where whole rows are the same."""
+    differing_HW = np.zeros(one_HW3.shape[:2], np.bool_)
+    for row_W, one_W3, other_W3 in zip(differing_HW, one_HW3, other_HW3, strict=True):
+        if not np.array_equal(one_W3, other_W3):
+            row_W[:] = (one_W3 != other_W3).any(1)
+    return differing_HW
 
 
 def blocks_with(changed_HW: Mask, sides: NDArray[np.int_]) -> tuple[slice, slice, Mask]:
