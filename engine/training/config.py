@@ -98,8 +98,9 @@ class TrainConfig:
     batch: int = 96
     """Photos in a batch, over all processes together."""
 
-    reduction: Literal["hole_mean", "all_mean", "sum"] = "hole_mean"
-    """What the squared error is divided by: the values in holes, all values, or nothing."""
+    reduction: Literal["hole_mean", "all_mean", "sum", "log_mean"] = "hole_mean"
+    """What the squared error is divided by: the values in holes, all values, or nothing. `log_mean` is the mean over
+    photos of the logarithm of each one's error, so that the few busiest do not decide every step."""
 
     alpha: float = 4e-4
     """Weight of the adversarial loss in the generator's."""

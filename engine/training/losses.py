@@ -1,7 +1,26 @@
-"""The adversarial half of the paper's loss (equation 4), on logits in fp32. The other is `kernels.masked_mse`."""
+"""The adversarial half of the paper's loss (equation 4), on logits in fp32, and a form of the other half that weighs
+photos alike. That other half itself is `kernels.masked_mse`."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+import kernels
+
+SMALL_ERROR = 2e-3
+"""Squared error from which on a hole counts as hard: 27 dB. Below, photos lose weight as they get better."""
+
+
+def log_error(generated_N3SS: Tensor, image_N3SS: Tensor, mask_N1SS: Tensor) -> Tensor:
+    """The sum over photos of log(mean squared error in the hole + SMALL_ERROR), a scalar in fp32.
+
+    The paper's loss is a sum of squares, and in a batch of photos most of that comes from the few with the busiest
+    holes, of which the least can be learned.
+    """
+    hole_N1SS = mask_N1SS != 0
+    difference_N3SS = torch.where(hole_N1SS, generated_N3SS.float() - kernels.to_unit_range(image_N3SS), 0)
+    error_N = difference_N3SS.square().sum((1, 2, 3)) / (3 * hole_N1SS.sum((1, 2, 3))).clamp(min=1)
+    return torch.log(error_N + SMALL_ERROR).sum()
 
 
 def discriminator_loss(real_logits_N1: Tensor, fake_logits_N1: Tensor) -> Tensor:

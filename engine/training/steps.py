@@ -13,7 +13,7 @@ from engine.training.batches import TrainingBatch
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.learner import Learner
-from engine.training.losses import adversarial_loss, discriminator_loss
+from engine.training.losses import adversarial_loss, discriminator_loss, log_error
 from engine.training.perceptual import PerceptualLoss, VggFeatures
 from engine.training.phases import Phase
 
@@ -96,8 +96,8 @@ class Steps:
         self, generated_N3SS: Tensor, chunk: TrainingBatch, divisor: Tensor, parts: int, judged: bool
     ) -> tuple[Tensor, Losses]:
         """C's loss on one of `parts` chunks, and the terms that it is made of; D is asked if `judged`."""
-        loss = self.squared_error(generated_N3SS, chunk, divisor)
-        terms = {"mse": loss}
+        loss = self.reconstruction(generated_N3SS, chunk, divisor)
+        terms = {"log_mse" if self.config.reduction == "log_mean" else "mse": loss}
         if judged or self.perceptual:
             completed, patches = self.composite(generated_N3SS, chunk)
         if self.perceptual:
@@ -150,17 +150,21 @@ class Steps:
             generated_N3SS, batch.image_N3SS, batch.mask_N1SS, batch.centres_N2, self.config.patch_size
         )
 
-    def squared_error(self, generated_N3SS: Tensor, batch: TrainingBatch, divisor: Tensor) -> Tensor:
+    def reconstruction(self, generated_N3SS: Tensor, batch: TrainingBatch, divisor: Tensor) -> Tensor:
         """Equation 2 with the configured reduction, this chunk's share."""
+        if self.config.reduction == "log_mean":
+            return log_error(generated_N3SS, batch.image_N3SS, batch.mask_N1SS) / divisor
         return kernels.masked_mse(generated_N3SS, batch.image_N3SS, batch.mask_N1SS, reduction="sum") / divisor
 
     def divisor(self, batch: TrainingBatch) -> Tensor:
-        """What sums of squares are divided by, so that their mean over processes is the configured reduction."""
+        """What sums over a batch are divided by, so that their mean over processes is the configured reduction."""
         match self.config.reduction:
             case "hole_mean":
                 return 3 * self.world.mean(batch.mask_N1SS.sum(dtype=torch.float32)).clamp(min=1)
             case "all_mean":
                 return torch.full((), batch.image_N3SS.numel(), device=self.world.device)
+            case "log_mean":
+                return torch.full((), len(batch.ids), device=self.world.device)
             case _:
                 return torch.full((), 1 / self.world.ranks, device=self.world.device)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import kernels
+from engine.training.losses import SMALL_ERROR
 from engine.training.phases import Phase
 from engine.training.steps import Steps
 
@@ -131,6 +132,17 @@ def test_reductions(make_steps, batch, reduction):
     squares = ((generated - batch.image_N3SS / 255) * batch.mask_N1SS).square().sum()
     divisor = {"hole_mean": 3 * batch.mask_N1SS.sum(), "all_mean": batch.image_N3SS.numel(), "sum": 1}[reduction]
     torch.testing.assert_close(make_steps(reduction=reduction).run(Phase.COMPLETION, batch)["mse"], squares / divisor)
+
+
+def test_the_mean_over_photos_of_the_logarithm_of_their_errors(make_steps, batch):
+    generated = make_steps().generate(batch).detach()
+    squares = ((generated - batch.image_N3SS / 255) * batch.mask_N1SS).square()
+    errors = [square.sum() / (3 * mask.sum()) for square, mask in zip(squares, batch.mask_N1SS, strict=True)]
+    expected = torch.stack([torch.log(error + SMALL_ERROR) for error in errors]).mean()
+    for chunks in (1, 2):
+        steps = in_eval_mode(make_steps(reduction="log_mean", accumulate=chunks))
+        steps.generate = lambda chunk, ids=batch.ids: generated[[ids.index(i) for i in chunk.ids]].requires_grad_()
+        torch.testing.assert_close(steps.run(Phase.COMPLETION, batch)["log_mse"], expected)
 
 
 def in_eval_mode(steps: Steps) -> Steps:
