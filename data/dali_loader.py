@@ -3,7 +3,7 @@
 DALI is given the encoded photos, and the square to decode of each, in our order; it is a decoder and a resizer here,
 so that its batches are those of the CPU loader. Pipeline mode, since on two cores (32 crops of 256 from 320x256 JPEGs
 a batch, two threads) it made 810-870 crops/s where the dynamic mode made 720-780, and it is not experimental. Of the
-1.03 ms of CPU time that such a crop takes, 0.75 are DALI's resize; its other filters and its warp are no faster.
+1.03 ms of CPU time that such a crop takes, 0.75 are DALI's resize; cubic resizing and its warp take longer.
 """
 
 import logging

@@ -61,7 +61,6 @@ def check_blocks(before, after, changed_HW, ratios):
         for y, x in np.argwhere(changed_HW):
             touched[y // (8 * height), x // (8 * width)] = True
         np.testing.assert_array_equal(old[~touched], new[~touched])
-        assert (old[touched] != new[touched]).any()
         wide_HW = touched.repeat(8 * height, 0).repeat(8 * width, 1)[: changed_HW.shape[0], : changed_HW.shape[1]]
         # Decoders interpolate chroma between two samples.
         reach = np.ones((2 * height + 1 if height > 1 else 1, 2 * width + 1 if width > 1 else 1), np.uint8)
@@ -77,6 +76,7 @@ def check(path, *boxes, ratios, orientation=1):
     again_HW3 = read_photo(out).pixels_HW3
     np.testing.assert_array_equal(again_HW3[~seen_HW], photo.pixels_HW3[~seen_HW])
     assert seen_HW.mean() < 0.9, "the test sees nothing"
+    assert (again_HW3 != photo.pixels_HW3).any(2).mean() > 0.8 * (changed_HW3 != photo.pixels_HW3).any(2).mean()
     for top, left, height, width in boxes:  # away from the edges, which rounding makes ring
         inside_HW3 = again_HW3[top + 8 : top + height - 8, left + 8 : left + width - 8].astype(int)
         if inside_HW3.size:
