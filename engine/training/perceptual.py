@@ -96,7 +96,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 class PerceptualLoss:
     """The mean absolute difference of VGG-16's features in the hole, summed over its three blocks."""
 
-    def __init__(self, vgg: VggFeatures, device: torch.device, dtype: torch.dtype | None, compile_mode: str | None):
+    def __init__(
+        self, vgg: VggFeatures, device: torch.device, dtype: torch.dtype | None, compile_mode: str | None
+    ) -> None:
         self.vgg = vgg.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device_type, self.dtype = device.type, dtype
         if compile_mode:
