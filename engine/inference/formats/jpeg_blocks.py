@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.mask import Mask, bounding_box
+from engine.inference.mask import Mask
 
 BLOCK = 8
 
@@ -74,15 +74,26 @@ def change_blocks(stored: Any, before_HW3: Samples, after_HW3: Samples) -> None:
     if (factors_K2.max(0) % factors_K2).any():
         raise ValueError(f"it samples its colours {factors_K2.tolist()}, and --lossless-outside needs whole ratios")
     changed_HW = differing(before_HW3, after_HW3)
-    if not changed_HW.any():
-        return
-    for number, name in enumerate(names):
-        ratio = factors_K2.max(0) // factors_K2[number]
-        rows, columns, touched_HW = blocks_with(changed_HW, ratio * BLOCK)
-        pixels_HW3 = after_HW3[scaled(rows, BLOCK * ratio[0]), scaled(columns, BLOCK * ratio[1])]
-        samples_HW = means(to_multiples(pixels_HW3 @ YCBCR[number], ratio * BLOCK), ratio) - (128 if name == "Y" else 0)
-        blocks_HW88 = quantised(samples_HW, stored.get_component_qt(number))
-        getattr(stored, name)[rows, columns][touched_HW] = blocks_HW88[touched_HW]
+    largest = factors_K2.max(0)
+    height = BLOCK * int(largest[0])
+    for top in range(0, len(changed_HW), height):  # strip by strip, since holes may be few and far between
+        strip = slice(top, top + height)
+        if changed_HW[strip].any():
+            for number, name in enumerate(names):
+                ratio = largest // factors_K2[number]
+                blocks_HW88 = getattr(stored, name)[top // (BLOCK * ratio[0]) :]
+                samples_HW = after_HW3[strip] @ YCBCR[number] - (128 if name == "Y" else 0)
+                put_samples(blocks_HW88, samples_HW, changed_HW[strip], ratio, stored.get_component_qt(number))
+
+
+def put_samples(
+    blocks_HW88: Samples, samples_HW: Samples, changed_HW: Mask, ratio: NDArray[np.int_], table_88: Samples
+) -> None:
+    """Put a component's coefficients into the blocks that have a changed pixel; `ratio` pixels make up a sample."""
+    sides = ratio * BLOCK
+    touched_HW = means(to_multiples(changed_HW, sides), sides) > 0
+    new_HW88 = quantised(means(to_multiples(samples_HW, sides), ratio), table_88)
+    blocks_HW88[: touched_HW.shape[0], : touched_HW.shape[1]][touched_HW] = new_HW88[touched_HW]
 
 
 def differing(one_HW3: Samples, other_HW3: Samples) -> Mask:
@@ -92,21 +103,6 @@ def differing(one_HW3: Samples, other_HW3: Samples) -> Mask:
         if not np.array_equal(one_W3, other_W3):
             row_W[:] = (one_W3 != other_W3).any(1)
     return differing_HW
-
-
-def blocks_with(changed_HW: Mask, sides: NDArray[np.int_]) -> tuple[slice, slice, Mask]:
-    """Which blocks of `sides` pixels have a changed one: the rows and columns of an area of blocks, and which of it."""
-    where = bounding_box(changed_HW)
-    rows, columns = (
-        slice(one.start // side, -(-one.stop // side)) for one, side in zip(where, sides.tolist(), strict=True)
-    )
-    area_HW = changed_HW[scaled(rows, sides[0]), scaled(columns, sides[1])]
-    return rows, columns, means(to_multiples(area_HW, sides), sides) > 0
-
-
-def scaled(blocks: slice, side: int) -> slice:
-    """The pixels of these blocks."""
-    return slice(blocks.start * side, blocks.stop * side)
 
 
 def to_multiples(values_HW: Samples, sides: NDArray[np.int_]) -> Samples:
