@@ -8,6 +8,7 @@ from typing import Literal
 from data.masks import HoleConfig
 from engine.networks import STRIDE, CompletionSpec
 from engine.training.phases import Schedule
+from engine.weights import DEFAULT_WEIGHTS
 
 
 @dataclass(kw_only=True, slots=True)
@@ -25,6 +26,10 @@ class TrainConfig:
 
     resume: bool = False
     """Continue from the newest good checkpoint in the run folder."""
+
+    init: str | None = None
+    """Weights to begin from in place of random ones: a file, or `default` for those that come with the engine. The
+    completion network, its fill and its mean pixel are then theirs, whatever the options below."""
 
     # --- photographs
     crop_size: int = 256
@@ -235,6 +240,13 @@ class TrainConfig:
     @property
     def run_folder(self) -> Path:
         return self.out or Path("runs") / self.preset
+
+    @property
+    def init_path(self) -> Path | None:
+        """The file of the weights to begin from."""
+        if self.init is None:
+            return None
+        return DEFAULT_WEIGHTS if self.init == "default" else Path(self.init)
 
     @property
     def photos_folder(self) -> Path:

@@ -1,7 +1,7 @@
 """What a run is between two iterations: all that decides the next one, saved and restored as a whole."""
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -12,20 +12,30 @@ from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.learner import Learner
+from engine.weights import load_weights
 
 log = logging.getLogger(__name__)
 
 
 class RunState:
-    """Two learners, the moving average, and the iterations done; new networks depend on the seed alone."""
+    """Two learners, the moving average, and the iterations done; new networks depend on the seed alone.
 
-    def __init__(self, config: TrainConfig, world: World, mean_pixel: tuple[float, float, float]) -> None:
+    `completion` is the network to begin from, else there is a new one with `mean_pixel` as its fill.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        world: World,
+        mean_pixel: tuple[float, float, float],
+        completion: CompletionNetwork | None = None,
+    ) -> None:
         self.config = config
         self.iteration = 0
-        self.spec = config.spec(mean_pixel)
-        self.mean_pixel = torch.tensor(mean_pixel, device=world.device)
         torch.manual_seed(config.seed)
-        completion = CompletionNetwork(self.spec)
+        completion = completion or CompletionNetwork(config.spec(mean_pixel))
+        self.spec = completion.spec
+        self.mean_pixel = torch.tensor(self.spec.mean_pixel, device=world.device)
         discriminator = ContextDiscriminator(
             config.crop_size,
             config.patch_size,
@@ -69,6 +79,16 @@ class RunState:
         if self.average and state["average"]:
             self.average.load_state_dict(state["average"])
         self.iteration = state["iteration"]
+
+
+def network_to_begin_from(config: TrainConfig) -> CompletionNetwork | None:
+    """That of --init. ValueError if its file is not to be read."""
+    if config.init_path is None:
+        return None
+    network = load_weights(config.init_path).train()
+    provenance = {"began_as": network.spec.provenance}
+    network.spec = replace(network.spec, crop_size=config.crop_size, hole_size=config.hole_size, provenance=provenance)
+    return network
 
 
 def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:

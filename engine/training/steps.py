@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import kernels
+from engine.networks import CompletionNetwork
 from engine.training.batches import TrainingBatch
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
@@ -36,6 +37,9 @@ class Steps:
         self.mean_pixel = mean_pixel
         self.config = config
         self.world = world
+        network = completion.network
+        assert isinstance(network, CompletionNetwork)
+        self.smooth = network.spec.fill == "smooth"
         self.perceptual: PerceptualLoss | None = None
         if config.perceptual_weights:
             mode = config.compile_mode if config.compile else None
@@ -142,7 +146,7 @@ class Steps:
         """The holed images as C takes them, `holed_N4SS`."""
         dtype = self.completion.dtype or torch.float32
         holed = kernels.fill_holes(batch.image_N3SS, batch.mask_N1SS, self.mean_pixel, dtype)
-        return kernels.smooth_fill(holed) if self.config.fill == "smooth" else holed
+        return kernels.smooth_fill(holed) if self.smooth else holed
 
     def composite(self, generated_N3SS: Tensor, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
         """The completed images that D sees, and their patches around the holes."""

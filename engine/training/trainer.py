@@ -29,7 +29,7 @@ from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world
 from engine.training.monitor import Meter, Monitor, comparison
 from engine.training.phases import Phase
-from engine.training.state import RunState, find_checkpoint
+from engine.training.state import RunState, find_checkpoint, network_to_begin_from
 from engine.training.steps import Losses, Steps
 from engine.training.stopping import StopRequest, stop_signals
 from engine.weights import save_weights
@@ -84,8 +84,9 @@ class Trainer:
         saved = find_checkpoint(config)
         if world.is_first:
             write_options(config)
-        mean = tuple(saved["mean_pixel"]) if saved else self.measure_mean_pixel()
-        self.state = RunState(config, world, mean)
+        begun = network_to_begin_from(config)
+        mean = begun.spec.mean_pixel if begun else tuple(saved["mean_pixel"]) if saved else self.measure_mean_pixel()
+        self.state = RunState(config, world, mean, begun)
         self.steps = Steps(self.state.completion, self.state.discriminator, self.state.mean_pixel, config, world)
         if saved:
             self.state.load_state_dict(saved)
@@ -210,7 +211,7 @@ class Trainer:
             save_checkpoint(
                 self.folder / "checkpoints", self.state.iteration, self.state.state_dict(), self.config.keep
             )
-            provenance = {
+            provenance = self.state.spec.provenance | {
                 "preset": self.config.preset,
                 "iterations": self.state.iteration,
                 "batch": self.config.batch,

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -176,6 +177,32 @@ def test_killed_twenty_times_a_run_ends_with_the_same_weights(tiny, tmp_path):
         assert process.exitcode == (-signal.SIGKILL if kill < 20 else 0)
     assert states_equal(final_state(undisturbed), final_state(killed))
     assert not list(folder.glob(".*.tmp"))  # what the killed runs were writing
+
+
+def test_a_run_can_begin_from_other_weights(tiny, tmp_path):
+    """Their network, fill and mean pixel, with this run's crops; resumed as any other run."""
+    options = {"output": "residual", "fill": "smooth", "base_width": 6, "iterations": 4}
+    train(tiny(**options))
+    weights = tmp_path / "run" / "weights.safetensors"
+    changes = {"init": str(weights), "iterations": 6, "checkpoint_every": 3, "hole_size": (8, 10)}
+    begun, stopped = (tiny(out=tmp_path / name, **changes) for name in ("begun", "stopped"))
+    trainer = Trainer(begun, World(torch.device("cpu")))
+    first = load_weights(weights)
+    assert states_equal(dict(trainer.state.completion.network.state_dict()), dict(first.state_dict()))
+    trainer.run(StopRequest())
+    trained = load_weights(begun.run_folder / "weights.safetensors")
+    assert replace(trained.spec, hole_size=first.spec.hole_size, provenance=first.spec.provenance) == first.spec
+    assert trained.spec.hole_size == (8, 10)
+    assert trained.spec.provenance["began_as"] == first.spec.provenance
+    assert not states_equal(dict(trained.state_dict()), dict(first.state_dict()))
+    Trainer(stopped, World(torch.device("cpu"))).run(StopAt(3))
+    train(replace(stopped, resume=True))
+    assert states_equal(final_state(begun), final_state(stopped))
+
+
+def test_weights_to_begin_from_that_are_not_there_are_refused(tiny):
+    with pytest.raises(ValueError, match="no weights file at nowhere"):
+        train(tiny(init="nowhere"))
 
 
 def test_damaged_checkpoints_are_passed_over(tmp_path, caplog):
