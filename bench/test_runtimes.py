@@ -1,74 +1,233 @@
-"""The completion network in each runtime on the CPU: time against PyTorch's in one run, with the error beside it.
+"""The completion network in each runtime, against PyTorch in the same run, with the error beside the speed.
 
-    python -m pytest bench/test_runtimes.py --benchmark-only -s
+    python -m bench bench/test_runtimes.py
+    python -m bench -m gpu bench/test_runtimes.py
 
-`padded` is a whole 256x256 or 512x512 photo, against eager channels-last PyTorch with batch norms as they are;
-`interior` is a window with that region and its halo, against this engine's own torch runtime. Base width 64 (the
-paper's), fp32, untrained (time does not depend on the weights' values). The share is of the fp32 GEMM rate that PyTorch
-reaches, measured between the runs: on a machine that is not quiet it may come out above 1.
+Base width 64 (the paper's), untrained, with batch norms that have seen photographs. On the CPU: `whole` is a photo of
+that size against eager channels-last PyTorch with batch norms as they are; `window` is that region with its halo, away
+from the photo's borders, against this engine's own torch runtime. The limit is the fp32 matrix product, which int8 and
+bf16 may exceed. On a GPU: TensorRT against compiled PyTorch in bf16, forward alone and from photo to photo.
 """
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor, nn
 
+from bench.limits import gemm
+from bench.rows import measure
+from bench.setups import smooth_photo, square_holes, untrained
+from engine.inference.calibration import Sample, calibrate, network_inputs, psnr, quantised
+from engine.inference.completer import Completer
+from engine.inference.engine_cache import store
+from engine.inference.export import GRAPHS
+from engine.inference.folding import fold_batch_norm
+from engine.inference.int8 import int8_key, read_loss
 from engine.inference.runtimes import open_runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.window_network import NO_MARGINS, Margins, layer_weights, multiply_adds
+from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork, layer_weights, multiply_adds
 from engine.networks import CompletionNetwork, CompletionSpec
 
 HALO = CompletionSpec().halo
-INTERIOR = Margins(HALO, HALO, HALO, HALO)
-ROUNDS = 3
-GEMM = 2048
-"""Side of the matrices whose product is the machine's measured limit."""
+MARGINS = {"whole": NO_MARGINS, "window": Margins(HALO, HALO, HALO, HALO)}
+MEMORY = 1 << 34
+SIDE = 256
+
+CPU_ROWS = [
+    ("onnx", "fp32", "whole", 256),
+    ("openvino", "fp32", "whole", 256),
+    ("openvino", "fp32", "whole", 512),
+    ("openvino", "fp32", "window", 256),
+    ("openvino", "bf16", "whole", 512),
+    ("openvino", "int8", "whole", 256),
+    ("openvino", "int8", "whole", 512),
+    ("openvino", "int8", "window", 256),
+]
+HEADLINES = {("openvino", "fp32", "whole", 512), ("openvino", "int8", "whole", 512)}
 
 
 @pytest.fixture(scope="module")
-def network() -> CompletionNetwork:
-    torch.manual_seed(0)
-    return CompletionNetwork(CompletionSpec()).eval().requires_grad_(False)
+def samples() -> list[Sample]:
+    """Four crops of a photograph, with a hole each."""
+    import skimage.data
+
+    photo_HW3 = skimage.data.astronaut()
+    hole_HW = square_holes((SIDE, SIDE), 112)
+    corners = [(y, x) for y in (0, SIDE) for x in (0, SIDE)]
+    return [Sample(photo_HW3[y : y + SIDE, x : x + SIDE], hole_HW) for y, x in corners]
 
 
-def seconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+def photo_input(samples: list[Sample], side: int) -> Tensor:
+    """`holed_14HW` of a part of a photograph, mirrored where it is too small, channels-last."""
+    holed_14HW = torch.cat(list(network_inputs(untrained(2), samples[:1])))
+    repeats = -(-side // SIDE)
+    row = torch.cat([holed_14HW.flip(3) if i % 2 else holed_14HW for i in range(repeats)], 3)
+    both = torch.cat([row.flip(2) if i % 2 else row for i in range(repeats)], 2)
+    return both[:, :, :side, :side].contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("name", ["onnx", "openvino"])
-@pytest.mark.parametrize("side", [256, 512])
-@pytest.mark.parametrize("kind", ["padded", "interior"])
-def test_cpu_runtimes(benchmark, network, name, side, kind):
-    margins = INTERIOR if kind == "interior" else NO_MARGINS
-    holed_N4HW = torch.rand(1, 4, side + margins.top + margins.bottom, side + margins.left + margins.right)
-    holed_N4HW = holed_N4HW.contiguous(memory_format=torch.channels_last)
+@pytest.fixture(scope="module")
+def network(samples: list[Sample]) -> CompletionNetwork:
+    network = untrained(64)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the statistics are the mean over what is seen
+    with torch.no_grad():
+        network.train()(photo_input(samples, SIDE))
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "ENGINE_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def int8_loss(cache: Path, network: CompletionNetwork, samples: list[Sample]) -> float:
+    """The network's int8 files are in the cache; dB that they lose."""
+    ranges = calibrate(network, samples[:2])
+    contents = [quantised(network, graph, ranges, samples[2:]) for graph in GRAPHS]
+    for graph, content in zip(GRAPHS, contents, strict=True):
+        store(int8_key(network, graph), content)
+    return max(read_loss(content).int8_loss_db for content in contents)
+
+
+def flops(side: int, margins: Margins) -> float:
+    """Of a forward pass on a square input."""
+    outputs = multiply_adds(side, margins.top, margins.bottom)
+    return 2.0 * sum(count**2 * weight for count, weight in zip(outputs, layer_weights(), strict=True))
+
+
+@pytest.mark.parametrize(("name", "precision", "kind", "side"), CPU_ROWS)
+def test_cpu_runtimes(
+    benchmark: BenchmarkFixture,
+    network: CompletionNetwork,
+    samples: list[Sample],
+    int8_loss: float,
+    name: str,
+    precision: str,
+    kind: str,
+    side: int,
+) -> None:
+    margins = MARGINS[kind]
+    holed_N4HW = photo_input(samples, side + margins.top + margins.bottom)
     eager = network.to(memory_format=torch.channels_last)
-    ours = TorchRuntime(network, device="cpu", memory=1 << 34)
-    runtime = open_runtime(name, network, memory=1 << 34)
+    own = TorchRuntime(network, device="cpu", memory=MEMORY)
+    runtime = open_runtime(name, network, precision=precision, memory=MEMORY)
 
     @torch.inference_mode()
     def pytorch() -> Tensor:
-        return ours.run(holed_N4HW, margins) if kind == "interior" else eager(holed_N4HW)
+        return own.run(holed_N4HW, margins) if kind == "window" else eager(holed_N4HW)
 
-    difference = (runtime.run(holed_N4HW, margins) - pytorch()).abs().max().item()
-    matrix = torch.rand(GEMM, GEMM)
-    taken: dict[str, list[float]] = {"pytorch": [], name: [], "gemm": []}
-    for _ in range(ROUNDS):  # turn by turn, so that what else the machine does touches both
-        taken["pytorch"].append(seconds(pytorch))
-        taken[name].append(seconds(lambda: runtime.run(holed_N4HW, margins)))
-        taken["gemm"] += [seconds(lambda: matrix @ matrix) for _ in range(3)]
-    benchmark.pedantic(lambda: runtime.run(holed_N4HW, margins), rounds=1)
-    side_outputs = multiply_adds(holed_N4HW.shape[2], margins.top, margins.bottom)
-    work = sum(outputs**2 * weight for outputs, weight in zip(side_outputs, layer_weights(), strict=True))
-    benchmark.extra_info |= {
-        "times_as_fast_as_pytorch": round(min(taken["pytorch"]) / min(taken[name]), 2),
-        "share_of_gemm_rate": round(work / min(taken[name]) * min(taken["gemm"]) / GEMM**3, 2),
-        "largest_difference": difference,
-        "seconds": round(min(taken[name]), 3),
+    generated_N3HW, expected_N3HW = runtime.run(holed_N4HW, margins), pytorch()
+    quality: dict[str, float | str] = {
+        "largest difference": (generated_N3HW - expected_N3HW).abs().max().item(),
+        "dB to fp32": round(psnr(generated_N3HW.numpy(), expected_N3HW.numpy()), 1),
     }
-    print(f"\n{name} {kind} {side}: {benchmark.extra_info}")
-    assert difference < 1e-4
+    if precision == "int8":
+        quality["dB lost in holes"] = round(int8_loss, 3)
+    row = (name, precision, kind, side)
+    measure(
+        benchmark,
+        "Runtimes on the CPU",
+        f"{name} {precision}, {kind}, {side}x{side}",
+        lambda: runtime.run(holed_N4HW, margins),
+        {"pytorch": pytorch},
+        limit=gemm(),
+        rounds=4,
+        flops=flops(holed_N4HW.shape[2], margins),
+        quality=quality,
+        **({"headline": f"{name} {precision} against eager PyTorch"} if row in HEADLINES else {}),
+    )
+    assert quality["dB to fp32"] >= (20 if precision == "int8" else 30 if precision == "bf16" else 80)
+
+
+gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")]
+
+
+@pytest.fixture(scope="module")
+def compiled(network: CompletionNetwork) -> nn.Module:
+    """PyTorch at its best: folded, unpadded, bf16, channels-last, compiled."""
+    module = WindowNetwork(fold_batch_norm(network)).to("cuda", torch.bfloat16, memory_format=torch.channels_last)
+    return torch.compile(module, mode="max-autotune-no-cudagraphs")
+
+
+@pytest.mark.parametrize(("side", "batch"), [(512, 1), (512, 4), (1024, 1)])
+@pytest.mark.parametrize("precision", [pytest.param(name, marks=gpu) for name in ("fp16", "bf16")])
+def test_tensorrt_forward(
+    benchmark: BenchmarkFixture,
+    cache: Path,
+    network: CompletionNetwork,
+    samples: list[Sample],
+    compiled: nn.Module,
+    precision: str,
+    side: int,
+    batch: int,
+) -> None:
+    """A window of that side, its halo included, and its latency's 50th and 99th percentile."""
+    runtime = open_runtime("tensorrt", network, precision=precision, device="cuda")
+    margins = MARGINS["window"]
+    holed_N4HW = photo_input(samples, side).cuda().expand(batch, -1, -1, -1).contiguous()
+    bf16_N4HW = holed_N4HW.to(torch.bfloat16, memory_format=torch.channels_last)
+    generated_N3HW = runtime.run(holed_N4HW, margins)
+    expected_N3HW = TorchRuntime(network, precision="fp32", device="cuda").run(holed_N4HW, margins)
+    latencies = [cuda_seconds(lambda: runtime.run(holed_N4HW, margins)) for _ in range(200)]
+    with torch.inference_mode():
+        measure(
+            benchmark,
+            "TensorRT, forward",
+            f"{precision}, {batch} x {side}x{side}",
+            lambda: runtime.run(holed_N4HW, margins),
+            {"compiled bf16": lambda: compiled(bf16_N4HW, margins)},
+            limit=gemm(torch.float16 if precision == "fp16" else torch.bfloat16, "cuda"),
+            device="cuda",
+            rounds=30,
+            images=batch,
+            flops=batch * flops(side, margins),
+            quality={"dB to fp32": round(psnr(generated_N3HW.cpu().numpy(), expected_N3HW.cpu().numpy()), 1)},
+            latency_p50_ms=round(1e3 * float(np.percentile(latencies, 50)), 3),
+            latency_p99_ms=round(1e3 * float(np.percentile(latencies, 99)), 3),
+        )
+
+
+@pytest.mark.parametrize("side", [pytest.param(side, marks=gpu) for side in (128, 512)])
+def test_tensorrt_end_to_end(benchmark: BenchmarkFixture, cache: Path, network: CompletionNetwork, side: int) -> None:
+    """A hole of that side in a photo of 6 megapixels, from array to array."""
+    photo_HW3, hole_HW = smooth_photo(2000, 3000), square_holes((2000, 3000), side)
+    completers = {
+        name: Completer.of(network, name, precision, "cuda")
+        for name, precision in (("torch", "bf16"), ("tensorrt", "fp16"))
+    }
+
+    def complete(name: str) -> np.ndarray:
+        return completers[name].complete(photo_HW3, hole_HW, octaves=0)
+
+    difference = np.abs(complete("tensorrt").astype(int) - complete("torch")).max()
+    measure(
+        benchmark,
+        "TensorRT, photo to photo",
+        f"hole of {side}x{side}",
+        lambda: complete("tensorrt"),
+        {"torch bf16": lambda: complete("torch")},
+        rounds=20,
+        images=1,
+        quality={"largest difference, grey levels": float(difference)},
+    )
+
+
+def cuda_seconds(call: Callable[[], object]) -> float:
+    """By the clock, with all work of the GPU done."""
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    call()
+    torch.cuda.synchronize()
+    return time.perf_counter() - started
