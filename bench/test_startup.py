@@ -27,4 +27,4 @@ def test_help(benchmark: BenchmarkFixture, command: str) -> None:
         f"try: {function}()\nexcept SystemExit as end: sys.exit(end.code)"
     )
     floor = {"import torch": lambda: run("import torch")}
-    measure(benchmark, "Start-up", f"{command} --help", lambda: run(help_shown), floor, rounds=2)
+    measure(benchmark, "Start-up", f"{command} --help", lambda: run(help_shown), floor, rounds=1)
