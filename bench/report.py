@@ -101,7 +101,7 @@ def scaling_figure(row: Row, plots: Path) -> str:
 
 def headlines(records: list[Record]) -> str:
     """The rows that speak for the project, each with its device, date and commit."""
-    lines = ["| | ms | times as fast as | quality | measured |", "|---|---:|---|---|---|"]
+    lines = []
     for record in records:
         for row in record["rows"]:
             if row.get("headline"):
@@ -110,7 +110,8 @@ def headlines(records: list[Record]) -> str:
                     f"| {row['headline']} | {row['p50_ms']:.4g} | {shown.get('times as fast as', '')} "
                     f"| {shown.get('quality', '')} | {record['device']}, {record['date']}, {row['commit']} |"
                 )
-    return "\n".join(lines)
+    heading = ["| | ms | times as fast as | quality | measured |", "|---|---:|---|---|---|"] if lines else []
+    return "\n".join(heading + lines)
 
 
 def quantity(number: float) -> str:
