@@ -28,12 +28,15 @@ def replace_between_marks(path: Path, content: str) -> None:
     text = path.read_text()
     if BEGIN in text:
         before, rest = text.split(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n\n{content}\n\n{END}{rest.split(END)[1]}")
+        body = f"{content}\n\n" if content else ""
+        path.write_text(f"{before}{BEGIN}\n\n{body}{END}{rest.split(END)[1]}")
 
 
 def section(record: Record, plots: Path) -> str:
     """A device's tables and plots."""
-    parts = [f"## {record['device']}, {record['date']}", limits_table(record["limits"])]
+    parts = [f"## {record['device']}, {record['date']}"]
+    if record["limits"]:
+        parts.append(limits_table(record["limits"]))
     tables: dict[str, list[Row]] = {}
     for row in record["rows"]:
         tables.setdefault(row["table"], []).append(row)
