@@ -119,8 +119,7 @@ WORK = {
 }
 
 
-def make_inputs(batch: int, memory_format: torch.memory_format) -> Inputs:
-    device = "cuda"
+def make_inputs(batch: int, memory_format: torch.memory_format, device: str = "cuda") -> Inputs:
     photo = torch.randint(0, 256, (batch, 3, SIDE, SIDE), dtype=torch.uint8, device=device)
     photo = photo.contiguous(memory_format=memory_format)
     corners, sides = torch.randint(0, 128, (batch, 1, 2)), torch.randint(96, 129, (batch, 1, 2))
