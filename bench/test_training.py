@@ -263,6 +263,8 @@ def test_the_engine_against_a_plain_loop(
 @pytest.mark.parametrize("device", ["cpu", CUDA])
 def test_what_each_technique_adds(benchmark: BenchmarkFixture, catalog: Catalog, device: str, row: Row) -> None:
     """The joint phase with loading, the plain loop in turns with each row; every row sees the same photos and holes."""
+    if row.loader == "dali":
+        pytest.importorskip("nvidia.dali", reason="DALI is not installed: pip install 'glcic-engine[dali]'")
     plain, ours = step_of(device, WATERFALL[0]), step_of(device, row)
     losses: list[Tensor] = []
     with open_batches(catalog, device, "cpu") as batches:
