@@ -25,7 +25,7 @@ bench: .venv/dev.installed
 # On a machine with CUDA, in an environment that has torch, triton and pytest-benchmark: the proofs and benchmarks that
 # need a GPU. Each part takes less than ten minutes (make gpu-kernels, ...); a part that fails does not stop the others.
 GPU_PYTHON ?= $(PYTHON)
-GPU_PARTS := kernels data inference training tensorrt
+GPU_PARTS := kernels data inference runtimes training tensorrt
 gpu:
 	failed=; for part in $(GPU_PARTS); do $(MAKE) gpu-$$part || failed="$$failed $$part"; done; test -z "$$failed"
 

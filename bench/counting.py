@@ -71,9 +71,11 @@ def peak_memory(work: Callable[[], object]) -> int:
 def peak_resident(work: Callable[[], object], device: str = "cpu") -> int:
     """Most bytes that the process held at once beyond what it held before the call; on a GPU, of its memory. Linux."""
     if device == "cuda":
+        torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         work()
+        torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # sets the peak to what is held now

@@ -10,12 +10,10 @@ favours it. The share is of the matrix product's rate in the row's precision, an
 arithmetic that the step needs, not what a row wastes.
 """
 
-import ctypes
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import skimage.data
@@ -26,6 +24,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.counting import peak_resident
 from bench.limits import Limit, gemm
 from bench.rows import measure
 from data.catalog import Catalog
@@ -196,28 +195,6 @@ def flops_of(phase: Phase, batch: int) -> int:
     return counter.get_total_flops() * batch // 2
 
 
-def peak_memory(call: Callable[[], object], device: str) -> int:
-    """Bytes that the call needs at its peak, beyond what was there before: weights and optimisers are not counted."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls have freed is given back
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = resident("VmRSS")
-    call()
-    return resident("VmHWM") - before
-
-
-def resident(field: str) -> int:
-    """Bytes of this process in memory: now (VmRSS) or at most (VmHWM). Linux."""
-    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status[field].split()[0]) * 1024
-
-
 def limit_for(device: str, amp: bool) -> Limit:
     return gemm(torch.bfloat16, device) if amp else gemm(torch.float32, device, tf32=device == "cuda")
 
@@ -286,6 +263,6 @@ def test_what_each_technique_adds(benchmark: BenchmarkFixture, catalog: Catalog,
             images=BATCH[device],
             flops=flops_of(Phase.JOINT, BATCH[device]),
         )
-        benchmark.extra_info["memory_bytes"] = peak_memory(step, device)
+        benchmark.extra_info["memory_bytes"] = peak_resident(step, device)
     benchmark.extra_info["quality"] = {f"squared error in step {len(losses)}": losses[-1].item()}
     print(f"\n{benchmark.extra_info}")

@@ -22,7 +22,7 @@ class CompletionConfig:
     """The same as --runtime tensorrt."""
 
     precision: str = "auto"
-    """fp32, fp16, bf16, or auto: fp16 on a GPU, fp32 on a CPU."""
+    """fp32, fp16, bf16, int8 (OpenVINO, once exported), or auto: on a GPU fp16, on a CPU int8 if exported or fp32."""
 
     device: str = "auto"
     """cpu, cuda, cuda:N, or auto."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.inference.packages import import_optional
-from engine.inference.runtimes.signal_stack import signal_stack_kept
+from engine.inference.signal_stack import signal_stack_kept
 
 INPUT, OUTPUT = "holed", "generated"
 """The names of a graph's input and output."""
