@@ -146,10 +146,8 @@ def round_input(graph: onnx.GraphProto, node: onnx.NodeProto, k: int, values: Ra
 
 def round_weight(graph: onnx.GraphProto, node: onnx.NodeProto, k: int, tensor: onnx.TensorProto) -> onnx.NodeProto:
     """The node that gives `node` its weight from int8."""
-    axis, weight = (
-        CONVOLUTIONS[node.op_type],
-        np.moveaxis(numpy_helper.to_array(tensor), CONVOLUTIONS[node.op_type], -1),
-    )
+    axis = CONVOLUTIONS[node.op_type]
+    weight = np.moveaxis(numpy_helper.to_array(tensor), axis, -1)
     scale_C = np.maximum(np.abs(weight).max(axis=(0, 1, 2)), 1e-8) / 127
     rounded = np.moveaxis(np.rint(weight / scale_C).astype(np.int8), -1, axis)
     inputs = [

@@ -34,6 +34,7 @@ def create_app(completer: Completer, how: How, limits: Limits, allowed_origins: 
     app.include_router(router)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     app.add_exception_handler(RequestValidationError, say_what_is_invalid)
+    app.add_exception_handler(Exception, say_that_it_failed)
     if allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -51,3 +52,8 @@ def say_what_is_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
     return JSONResponse({"detail": found}, 422)
+
+
+def say_that_it_failed(request: Request, error: Exception) -> JSONResponse:
+    """Errors that nothing foresaw; what they were goes to the server's log and not to a client."""
+    return JSONResponse({"detail": "the server failed at this, and goes on; its log says why"}, 500)

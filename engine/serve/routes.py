@@ -67,6 +67,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     415: {"description": "No picture, or of a kind that is not read."},
     422: {"description": "The mask has another size, is empty, or covers the whole photo."},
     429: {"description": "Too many requests wait already."},
+    500: {"description": "The server failed, which its log explains."},
     503: {"description": "Out of memory."},
     504: {"description": "Not done within the time limit."},
 }

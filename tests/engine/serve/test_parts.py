@@ -202,6 +202,21 @@ def test_who_is_let_in(completer, host, origin, status):
     assert reply.headers["cross-origin-resource-policy"] == "same-origin"
 
 
+def test_what_nothing_foresaw_is_answered_in_json(completer):
+    app = create_app(completer, How(), LIMITS)
+    app.state.work.completer = None
+
+    async def ask():
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get("/model"), await client.get("/health")
+
+    failed, later = asyncio.run(ask())
+    assert failed.status_code == 500 and "the server failed" in failed.json()["detail"]
+    assert "NoneType" not in failed.text
+    assert later.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
