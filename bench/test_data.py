@@ -29,7 +29,7 @@ from data.masks import HoleConfig, draw_holes
 from data.sampler import CropSampler
 from data.scan import scan, walk
 
-BATCH, WORKERS, BATCHES, TURNS = 32, 2, 12, 3
+BATCH, WORKERS, BATCHES, TURNS = 32, 2, 40, 3
 PLAIN = "Pillow and DataLoader"
 PLACES2 = 8_097_967
 

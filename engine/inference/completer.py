@@ -127,7 +127,8 @@ class Completion:
     def complete(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int) -> Pixels:
         """A copy of `photo_HW3`, which is at 1/scale of the resolution, with the wanted part of its holes completed."""
         self.report.scales.add(scale)
-        completed_HW3 = photo_HW3.copy()
+        with self.report.stage("copy"):
+            completed_HW3 = photo_HW3.copy()
         large = list(self.large_holes(wanted_HW, octaves))
         if scale == 1:
             self.warn(wanted_HW, large, octaves)
