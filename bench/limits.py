@@ -86,7 +86,11 @@ def onednn_gemm(dtype: torch.dtype) -> Limit:
     """
     pixels_NKHW = torch.randn(1, INNER, ROWS // 128, 128).to(dtype, memory_format=torch.channels_last)
     weights_MK11 = torch.randn(COLUMNS, INNER, 1, 1).to(dtype, memory_format=torch.channels_last)
-    multiply = torch.inference_mode()(lambda: torch.nn.functional.conv2d(pixels_NKHW, weights_MK11))
+
+    @torch.inference_mode()
+    def multiply() -> torch.Tensor:
+        return torch.nn.functional.conv2d(pixels_NKHW, weights_MK11)
+
     name = str(dtype).removeprefix("torch.")
     return Limit(f"{name} GEMM on cpu", FLOPS, 2 * ROWS * INNER * COLUMNS, multiply)
 

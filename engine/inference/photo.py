@@ -173,8 +173,9 @@ def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tupl
     elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L"):
         raise ValueError(f"its colours are {image.mode}, and they would not be kept; convert it to RGB or grey first")
     image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     samples = np.asarray(image)
-    return samples.astype(samples.dtype.newbyteorder("="), copy=False), image.getexif().get(ExifTags.Base.Orientation, 1)
+    return samples.astype(samples.dtype.newbyteorder("="), copy=False), orientation
 
 
 def has_16_bit_colour(image: Image.Image, content: bytes) -> bool:
