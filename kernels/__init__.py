@@ -8,13 +8,14 @@ from kernels.fill_holes import fill_boxes, fill_holes, mask_of_boxes, to_unit_ra
 from kernels.launch import set_backend
 from kernels.masked_mse import masked_mse
 from kernels.paste_crop import cut_patches, paste_crop, patch_corners
-from kernels.smooth_fill import smooth_fill
+from kernels.smooth_fill import interpolate_holes, smooth_fill
 
 __all__ = [
     "Adadelta",
     "cut_patches",
     "fill_boxes",
     "fill_holes",
+    "interpolate_holes",
     "mask_of_boxes",
     "masked_mse",
     "paste_crop",

@@ -26,14 +26,17 @@ def smooth_fill(holed_N4HW: Tensor) -> Tensor:
     with torch.no_grad():
         rgb_N3HW, mask_N1HW = holed_N4HW[:, :3].float(), holed_N4HW[:, 3:].float()
         known_N1HW = 1 - mask_N1HW
-        filled_N3HW = _fill_level(rgb_N3HW * known_N1HW, known_N1HW)
+        filled_N3HW = interpolate_holes(rgb_N3HW * known_N1HW, known_N1HW)
         everything = known_N1HW.amax((1, 2, 3), keepdim=True) == 0
         result = torch.cat((torch.where(everything, rgb_N3HW, filled_N3HW), mask_N1HW), dim=1)
         return result.to(holed_N4HW.dtype).contiguous(memory_format=torch.channels_last)
 
 
-def _fill_level(rgb_N3HW: Tensor, known_N1HW: Tensor) -> Tensor:
-    """Fill where `known` is 0; `rgb` is 0 there. The coarser levels first, then a few relaxations on this one."""
+def interpolate_holes(rgb_N3HW: Tensor, known_N1HW: Tensor) -> Tensor:
+    """`rgb`, any fp32 values, with those where `known` (fp32, 1 or 0) is 0 interpolated; they must be 0 as given.
+
+    Linear in the known values, and gradients flow to them. The coarser levels come first, then a few relaxations here.
+    """
     height, width = rgb_N3HW.shape[2:]
     if min(height, width) == 1 or bool(known_N1HW.all()):
         return rgb_N3HW
@@ -41,7 +44,7 @@ def _fill_level(rgb_N3HW: Tensor, known_N1HW: Tensor) -> Tensor:
     pad = (0, width % 2, 0, height % 2)
     weight = F.avg_pool2d(F.pad(known_N1HW, pad), 2)
     coarse = F.avg_pool2d(F.pad(rgb_N3HW, pad), 2) / weight.clamp(min=1e-6)
-    coarse = _fill_level(coarse, (weight > 0).float())
+    coarse = interpolate_holes(coarse, (weight > 0).float())
     start = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
     return _relax(torch.where(known_N1HW > 0, rgb_N3HW, start), known_N1HW)
 

@@ -107,6 +107,9 @@ class TrainConfig:
     """What the squared error is divided by: the values in holes, all values, or nothing. `log_mean` is the mean over
     photos of the logarithm of each one's error, so that the few busiest do not decide every step."""
 
+    blended_loss: bool = False
+    """Judge completions after Poisson blending, which is how engine-infer joins them to the photo by default."""
+
     alpha: float = 4e-4
     """Weight of the adversarial loss in the generator's."""
 

@@ -1,5 +1,5 @@
-"""The adversarial half of the paper's loss (equation 4), on logits in fp32, and a form of the other half that weighs
-photos alike. That other half itself is `kernels.masked_mse`."""
+"""The adversarial half of the paper's loss (equation 4), on logits in fp32, and of the other half, which is
+`kernels.masked_mse`, a form that weighs photos alike, and one that sees completions as they will be blended."""
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,18 @@ def log_error(generated_N3SS: Tensor, image_N3SS: Tensor, mask_N1SS: Tensor) -> 
     difference_N3SS = torch.where(hole_N1SS, generated_N3SS.float() - kernels.to_unit_range(image_N3SS), 0)
     error_N = difference_N3SS.square().sum((1, 2, 3)) / (3 * hole_N1SS.sum((1, 2, 3))).clamp(min=1)
     return torch.log(error_N + SMALL_ERROR).sum()
+
+
+def blended(generated_N3SS: Tensor, image_N3SS: Tensor, mask_N1SS: Tensor) -> Tensor:
+    """The completion as Poisson blending joins it to the photo (see `engine.inference.blend`); outside, the photo.
+
+    A smooth correction makes it meet the photo at the hole's border. A loss on this leaves to the network what blending
+    cannot give: the colours in the hole relative to those around it.
+    """
+    known_N1SS = (mask_N1SS == 0).float()
+    missing_N3SS = kernels.to_unit_range(image_N3SS) - generated_N3SS.float()
+    corrected_N3SS = generated_N3SS.float() + kernels.interpolate_holes(missing_N3SS * known_N1SS, known_N1SS)
+    return corrected_N3SS.to(generated_N3SS.dtype)
 
 
 def discriminator_loss(real_logits_N1: Tensor, fake_logits_N1: Tensor) -> Tensor:

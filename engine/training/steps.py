@@ -14,7 +14,7 @@ from engine.training.batches import TrainingBatch
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.learner import Learner
-from engine.training.losses import adversarial_loss, discriminator_loss, log_error
+from engine.training.losses import adversarial_loss, blended, discriminator_loss, log_error
 from engine.training.perceptual import PerceptualLoss, VggFeatures
 from engine.training.phases import Phase
 
@@ -139,8 +139,11 @@ class Steps:
         return dict(zip(("discriminator", "real_accuracy", "fake_accuracy"), totals, strict=True))
 
     def generate(self, batch: TrainingBatch) -> Tensor:
-        """C's output for the holed images."""
-        return self.completion.forward(self.fill(batch))
+        """C's output for the holed images, as all losses see it."""
+        generated_N3SS = self.completion.forward(self.fill(batch))
+        if self.config.blended_loss:
+            return blended(generated_N3SS, batch.image_N3SS, batch.mask_N1SS)
+        return generated_N3SS
 
     def fill(self, batch: TrainingBatch) -> Tensor:
         """The holed images as C takes them, `holed_N4SS`."""

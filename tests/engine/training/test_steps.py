@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import kernels
-from engine.training.losses import SMALL_ERROR
+from engine.training.losses import SMALL_ERROR, blended
 from engine.training.phases import Phase
 from engine.training.steps import Steps
 
@@ -143,6 +143,19 @@ def test_the_mean_over_photos_of_the_logarithm_of_their_errors(make_steps, batch
         steps = in_eval_mode(make_steps(reduction="log_mean", accumulate=chunks))
         steps.generate = lambda chunk, ids=batch.ids: generated[[ids.index(i) for i in chunk.ids]].requires_grad_()
         torch.testing.assert_close(steps.run(Phase.COMPLETION, batch)["log_mse"], expected)
+
+
+def test_with_a_blended_loss_all_losses_see_blended_completions(make_steps, batch, monkeypatch):
+    completed = blended(make_steps().generate(batch).detach(), batch.image_N3SS, batch.mask_N1SS)
+    squares = ((completed - batch.image_N3SS / 255) * batch.mask_N1SS).square().sum()
+    steps = make_steps(blended_loss=True)
+    seen = []
+    original = steps.discriminator.forward
+    monkeypatch.setattr(steps.discriminator, "forward", lambda *x: seen.append(x) or original(*x))
+    losses = steps.run(Phase.JOINT, batch)
+    torch.testing.assert_close(losses["mse"], squares / (3 * batch.mask_N1SS.sum()))
+    torch.testing.assert_close(seen[1][1], completed)
+    assert all_finite(steps.completion.network)
 
 
 def in_eval_mode(steps: Steps) -> Steps:
