@@ -26,6 +26,8 @@ def open_in_onnxruntime(content: bytes) -> GraphRunner:
     onnxruntime = import_optional("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # Its threads otherwise spin for a while after each run, and slow what comes next: blending, the next photo.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_mem_pattern = False  # which plans memory for the sizes of the first run; ours differ
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return lambda holed_N4HW: session.run([OUTPUT], {INPUT: holed_N4HW})[0]
