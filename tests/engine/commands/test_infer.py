@@ -196,7 +196,7 @@ def test_a_folder_with_broken_photos(run, tmp_path):
     assert done["out"].endswith("sub/1.png")
     assert done["hole_pixels"] == 400
     assert done["scales"] == [1]
-    assert set(done["seconds"]) == {"read", "mask", "network", "blend", "write"}
+    assert set(done["seconds"]) == {"read", "mask", "copy", "network", "blend", "write"}
 
     (tmp_path / "in" / "broken.jpg").unlink()
     assert run(*arguments)[0] == 0

@@ -361,9 +361,9 @@ def test_cancelling(visit, shipped_photos, tmp_path):
     Image.open(shipped_photos / "astronaut.png").resize((1900, 1900)).save(path, compress_level=1)
     page = opened(visit(), path)
     page.keyboard.press("r")
-    paint(page, (0.35, 0.1), (0.65, 0.9))
+    paint(page, (0.35, 0.1), (0.65, 0.9))  # which takes two seconds
     page.click("#complete")
-    says(page, "of the resolution")
+    says(page, "Completing")
     page.keyboard.press("Escape")
     says(page, "Cancelled")
     expect(page.locator("#complete")).to_be_enabled()
