@@ -23,6 +23,7 @@ from bench.rows import measure
 from engine.evaluation import navier_stokes, smooth, telea
 from engine.inference.completer import Completer
 from engine.inference.export import cached_onnx
+from engine.metrics import measure as measure_quality
 from engine.weights import DEFAULT_WEIGHTS, load_weights
 
 HOLES = ((60, 60, 64, 64), (330, 60, 48, 64), (70, 380, 64, 48), (400, 400, 56, 56))
@@ -53,7 +54,9 @@ def scene(side: int) -> Scene:
         mask_HW[top : top + height, left : left + width] = True
     holed_HW3 = np.where(mask_HW[..., None], 0, original_HW3).astype(np.uint8)
     others = other_methods(holed_HW3, mask_HW)
-    quality = {f"{name}, dB": psnr(method(), original_HW3, mask_HW) for name, method in others.items()}
+    quality = {
+        f"{name}, dB": measure_quality(method(), original_HW3, mask_HW).psnr_hole for name, method in others.items()
+    }
     return Scene(original_HW3.astype(np.uint8), holed_HW3, mask_HW, others, quality)
 
 
@@ -104,13 +107,7 @@ def test_engine_against_peers(benchmark: BenchmarkFixture, side: int, runtime: s
         photo.others,
         rounds=3,
         images=1,
-        quality={"engine, dB": psnr(engine(), photo.original_HW3, photo.mask_HW)} | photo.quality,
+        quality={"engine, dB": measure_quality(engine(), photo.original_HW3, photo.mask_HW).psnr_hole} | photo.quality,
         headline=what,
     )
     print(f"\n{benchmark.extra_info}")
-
-
-def psnr(completed_HW3: Photo, original_HW3: Photo, mask_HW: NDArray[np.bool_]) -> float:
-    """Peak signal-to-noise ratio in dB of the hole's pixels."""
-    difference = completed_HW3[mask_HW].astype(np.float64) - original_HW3[mask_HW]
-    return float(10 * np.log10(255**2 / np.mean(difference**2)))

@@ -140,7 +140,10 @@ class Steps:
 
     def generate(self, batch: TrainingBatch) -> Tensor:
         """C's output for the holed images, as all losses see it."""
-        generated_N3SS = self.completion.forward(self.fill(batch))
+        return self.join(self.completion.forward(self.fill(batch)), batch)
+
+    def join(self, generated_N3SS: Tensor, batch: TrainingBatch) -> Tensor:
+        """The network's output, blended if that is what is to be judged."""
         if self.config.blended_loss:
             return blended(generated_N3SS, batch.image_N3SS, batch.mask_N1SS)
         return generated_N3SS

@@ -202,9 +202,12 @@ def test_100_megapixels_within_2_gb():
 photo = np.zeros((10000, 10000, 3), np.uint8); photo[::7] = 200
 mask = np.zeros((10000, 10000), bool); mask[5000:5256, 5000:5256] = True; mask[20:60, 9900:] = True
 completed = completer.complete(photo, mask)
-assert np.array_equal(completed[:5000], photo[:5000]) or mask[:5000].any()
-assert (completed[5000:5256, 5000:5256] != photo[5000:5256, 5000:5256]).any()
 print(peak())
+for rows in range(0, 10000, 1000):
+    part = slice(rows, rows + 1000)
+    assert np.array_equal(completed[part][~mask[part]], photo[part][~mask[part]])
+for hole in np.s_[5000:5256, 5000:5256], np.s_[20:60, 9900:]:
+    assert (completed[hole] != photo[hole]).any()
 """
     assert float(run_alone(body)) < 2000
 
