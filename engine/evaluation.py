@@ -23,6 +23,7 @@ from engine.inference.blend import Blend
 from engine.inference.completer import Completer
 from engine.inference.fill import fill_smoothly
 from engine.inference.mask import Mask
+from engine.learned_metrics import Fid, Lpips
 from engine.metrics import Photo, Scores, measure
 
 log = logging.getLogger(__name__)
@@ -116,10 +117,21 @@ class Case:
     photo: int
     scores: dict[str, Scores]
     seconds: dict[str, float]
+    lpips: dict[str, float]
+    """Of the whole photo; empty if nothing measures it."""
 
 
-def evaluate(task: Task, methods: dict[str, Method]) -> Iterator[Case]:
-    """One case after the other. A photo that cannot be decoded is named in the log and has none."""
+ORIGINALS = "the originals"
+"""Their name where photos are counted for FID."""
+
+
+def evaluate(
+    task: Task, methods: dict[str, Method], lpips: Lpips | None = None, fid: Fid | None = None
+) -> Iterator[Case]:
+    """One case after the other. A photo that cannot be decoded is named in the log and has none.
+
+    `fid` gets each completed photo under its way's name, and the original.
+    """
     for i in task.photos:
         try:
             photo_HW3 = task.photo(i)
@@ -127,13 +139,19 @@ def evaluate(task: Task, methods: dict[str, Method]) -> Iterator[Case]:
             log.warning("%s: %s; left out", task.catalog.name(i), reason)
             continue
         hole_HW = task.hole(i)
-        scores, seconds = {}, {}
+        scores, seconds, distances = {}, {}, {}
+        if fid:
+            fid.add(ORIGINALS, photo_HW3)
         for name, method in methods.items():
             started = time.perf_counter()
             completed_HW3 = method(without(photo_HW3, hole_HW), hole_HW)
             seconds[name] = time.perf_counter() - started
             scores[name] = measure(completed_HW3, photo_HW3, hole_HW)
-        yield Case(photo=i, scores=scores, seconds=seconds)
+            if lpips:
+                distances[name] = lpips.between(completed_HW3, photo_HW3)
+            if fid:
+                fid.add(name, completed_HW3)
+        yield Case(photo=i, scores=scores, seconds=seconds, lpips=distances)
 
 
 def without(photo_HW3: Photo, hole_HW: Mask, colour: int = 0) -> Photo:
@@ -143,13 +161,20 @@ def without(photo_HW3: Photo, hole_HW: Mask, colour: int = 0) -> Photo:
     return holed_HW3
 
 
-def means(cases: Sequence[Case]) -> dict[str, dict[str, float]]:
-    """For each way, the mean of every score over the photos, and the median of the seconds: the first ones are slow."""
-    return {
-        name: {field.name: fmean(getattr(case.scores[name], field.name) for case in cases) for field in fields(Scores)}
-        | {"seconds": median(case.seconds[name] for case in cases)}
-        for name in cases[0].scores
-    }
+def means(cases: Sequence[Case], fid: Fid | None = None) -> dict[str, dict[str, float]]:
+    """For each way, the mean of every score over the photos, and the median of the seconds: the first ones are slow.
+
+    With "lpips" if it was measured, and "fid" if `fid` got two photos of each way.
+    """
+    rows = {}
+    for name in cases[0].scores:
+        row = {score.name: fmean(getattr(case.scores[name], score.name) for case in cases) for score in fields(Scores)}
+        if cases[0].lpips:
+            row["lpips"] = fmean(case.lpips[name] for case in cases)
+        if fid and len(cases) > 1:
+            row["fid"] = fid.distance(name, ORIGINALS)
+        rows[name] = row | {"seconds": median(case.seconds[name] for case in cases)}
+    return rows
 
 
 def lead(cases: Sequence[Case], ours: str, other: str) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 engine-evaluate photos/                                      the weights that come with the engine
 engine-evaluate photos/ --against telea,ns                   beside OpenCV's inpainting
 engine-evaluate photos/ --weights default mine.safetensors   beside other weights, on the same holes
+engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth --fid inception-2015-12-05.pt
 
 Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
 """
@@ -27,6 +28,7 @@ from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_networ
 from engine.files import write_atomically
 from engine.inference.blend import Blend
 from engine.inference.completer import Completer
+from engine.learned_metrics import Fid, Lpips
 
 COLUMNS = {
     "l1_hole": ("L1 %\nin hole", ".2f"),
@@ -35,9 +37,11 @@ COLUMNS = {
     "ssim_hole": ("SSIM\nin hole", ".3f"),
     "ssim": ("SSIM\nwhole", ".3f"),
     "seam": ("seam\nlevels", "+.1f"),
+    "lpips": ("LPIPS\nwhole", ".4f"),
+    "fid": ("FID\nwhole", ".2f"),
     "seconds": ("seconds\na photo", ".3f"),
 }
-"""Heading and format of each column of the table."""
+"""Heading and format of each column that the table may have."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -77,6 +81,14 @@ class EvaluateConfig:
     device: str = "auto"
     """cpu, cuda, cuda:N, or auto."""
 
+    lpips: Path | None = None
+    """File with AlexNet's weights, torchvision's alexnet-owt-7be5be79.pth: measures LPIPS, too."""
+
+    fid: Path | None = None
+    """File with the Inception network, StyleGAN2-ADA's inception-2015-12-05.pt: measures FID, too. Of a few hundred
+    photos it comes out too large, and compares the rows of one table only. TorchScript: open no file you do not trust.
+    """
+
     grid: Path | None = None
     """PNG file for a picture of the first weights' best, median and worst case."""
 
@@ -107,9 +119,11 @@ def main() -> None:
         config = tyro.cli(EvaluateConfig, description=__doc__)
         task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)
         methods = methods_of(config)
+        lpips = Lpips.load(config.lpips) if config.lpips else None
+        fid = Fid.load(config.fid) if config.fid else None
         with progress(len(task.photos)) as advance:
             cases = []
-            for case in evaluate(task, methods):
+            for case in evaluate(task, methods, lpips, fid):
                 cases.append(case)
                 advance(len(cases))
         if not cases:
@@ -119,10 +133,11 @@ def main() -> None:
             write_atomically(config.grid, cv2.imencode(".png", picture_HW3[..., ::-1])[1].tobytes())
     except (ValueError, OSError) as error:
         raise SystemExit(f"engine-evaluate: {error}") from error
+    scores = means(cases, fid)
     if config.json:
-        print(json.dumps(document(config, task, cases)))
+        print(json.dumps(document(config, task, cases, scores)))
     else:
-        print_table(config, task, cases)
+        print_table(config, task, cases, scores)
     raise SystemExit(len(cases) < len(task.photos))
 
 
@@ -146,15 +161,15 @@ def progress(photos: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
-def print_table(config: EvaluateConfig, task: Task, cases: list[Case]) -> None:
+def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: dict[str, dict[str, float]]) -> None:
     """The means, a row for each way to complete, and how sure the first one's lead is."""
-    scores = means(cases)
+    columns = {key: column for key, column in COLUMNS.items() if key in next(iter(scores.values()))}
     table = Table(title=f"{len(cases)} photos at {SIZE}x{SIZE}, {config.masks} holes, seed {config.seed}")
     table.add_column("", overflow="fold")
-    for heading, _ in COLUMNS.values():
+    for heading, _ in columns.values():
         table.add_column(heading, justify="right")
     for name, values in scores.items():
-        table.add_row(name, *(format(values[key], style) for key, (_, style) in COLUMNS.items()))
+        table.add_row(name, *(format(values[key], style) for key, (_, style) in columns.items()))
     console = Console()
     console.print(table)
     for other, (ahead, error) in leads(cases).items():
@@ -172,17 +187,23 @@ def leads(cases: list[Case]) -> dict[str, tuple[float, float]]:
     return {other: lead(cases, ours, other) for other in others} if len(cases) > 1 else {}
 
 
-def document(config: EvaluateConfig, task: Task, cases: list[Case]) -> dict[str, Any]:
+def document(
+    config: EvaluateConfig, task: Task, cases: list[Case], scores: dict[str, dict[str, float]]
+) -> dict[str, Any]:
     """All that was asked and measured, for machines."""
     return {
         "photos": len(cases),
         "left_out": len(task.photos) - len(cases),
         "size": SIZE,
         **{name: getattr(config, name) for name in ("masks", "seed", "blend", "scale", "runtime", "precision")},
-        "means": means(cases),
+        "means": scores,
         "psnr_hole_lead": {other: {"mean": mean, "standard_error": e} for other, (mean, e) in leads(cases).items()},
         "cases": [
-            {"photo": task.catalog.name(case.photo), **{name: asdict(score) for name, score in case.scores.items()}}
+            {"photo": task.catalog.name(case.photo)}
+            | {
+                name: asdict(score) | ({"lpips": case.lpips[name]} if case.lpips else {})
+                for name, score in case.scores.items()
+            }
             for case in cases
         ],
     }

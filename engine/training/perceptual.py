@@ -8,15 +8,14 @@ On a 128x128 patch a photo costs 18 GFLOP (two forward passes and a backward one
 rest of the joint step at 256x256.
 """
 
-import pickle
 from pathlib import Path
 from typing import Self
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from engine.torchvision_weights import load_into
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256))
 """Channels of the convolutions of VGG-16 up to its third pooling; a pooling ends each block."""
@@ -64,33 +63,9 @@ class VggFeatures(nn.Module):
         The layers beyond the third block may be there or not. ValueError if the file is missing, unreadable or of
         another network.
         """
-        tensors = read_tensors(path)
         network = cls()
-        expected = network.state_dict()
-        wrong = [name for name, tensor in expected.items() if getattr(tensors.get(name), "shape", None) != tensor.shape]
-        if wrong:
-            raise ValueError(
-                f"{path} does not hold VGG-16 with torchvision's names; wrong or missing: {', '.join(wrong[:4])}"
-            )
-        network.load_state_dict({name: tensors[name] for name in expected})
+        load_into(network, path, "VGG-16")
         return network
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The named tensors in a .safetensors or torch file. ValueError if there are none to be read."""
-    if not path.is_file():
-        raise ValueError(f"there is no file of perceptual weights at {path}; nothing is downloaded")
-    try:
-        tensors = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is no readable file of weights: {error}") from error
-    if not isinstance(tensors, dict):
-        raise ValueError(f"{path} holds a {type(tensors).__name__}; it must be a state dict, names and tensors")
-    return tensors
 
 
 class PerceptualLoss:

@@ -146,7 +146,7 @@ def case(number, **psnr_hole):
         name: Scores(l1_hole=1, psnr_hole=value, psnr=2, ssim_hole=0, ssim=0, seam=3)
         for name, value in psnr_hole.items()
     }
-    return Case(photo=number, scores=scores, seconds=dict.fromkeys(psnr_hole, float(number)))
+    return Case(photo=number, scores=scores, seconds=dict.fromkeys(psnr_hole, float(number)), lpips={})
 
 
 def test_means_and_leads():

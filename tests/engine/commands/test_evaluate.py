@@ -6,11 +6,14 @@ import sys
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from PIL import Image
 
 from engine.commands import evaluate as command
+from engine.learned_metrics import INCEPTION_FEATURES, Lpips
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
+from tests.engine.test_learned_metrics import Scripted
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,7 @@ def test_table_and_grid(run, photos, weights, tmp_path):
     options = ("--weights", weights, "--against", "telea,ns,smooth", "--grid", tmp_path / "grid.png")
     status, out, _ = run(photos, *options)
     assert status == 0
+    assert "LPIPS" not in out
     for word in ("3 photos", "telea", "ns", "smooth", "PSNR", "seam", "±", "grid.png"):
         assert word in out
     assert Image.open(tmp_path / "grid.png").width == 6 * 256  # original, hole, and four completions
@@ -74,6 +78,24 @@ def test_json_repeats_and_follows_its_options(run, photos, weights):
     assert document("--limit", 1)["psnr_hole_lead"] == {}
 
 
+def test_lpips_and_fid_when_their_weights_are_given(run, photos, weights, tmp_path):
+    torch.save(Lpips().state_dict(), tmp_path / "alexnet.pth")
+    torch.jit.save(torch.jit.script(Scripted(INCEPTION_FEATURES)), tmp_path / "inception.pt")
+    options = ("--weights", weights, "--against", "smooth", "--lpips", tmp_path / "alexnet.pth")
+    options = (*options, "--fid", tmp_path / "inception.pt")
+    status, out, _ = run(photos, *options, "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert found["means"]["smooth"]["lpips"] == pytest.approx(np.mean([c["smooth"]["lpips"] for c in found["cases"]]))
+    assert found["means"]["smooth"]["lpips"] != found["means"][str(weights)]["lpips"]
+    assert found["means"]["smooth"]["fid"] != found["means"][str(weights)]["fid"]
+    assert all(value > 0 for row in found["means"].values() for value in (row["lpips"], row["fid"]))
+    _, table, _ = run(photos, *options)
+    assert "LPIPS" in table
+    assert f"{found['means']['smooth']['fid']:.2f}" in table
+    assert "fid" not in json.loads(run(photos, *options, "--json", "--limit", "1")[1])["means"]["smooth"]
+
+
 def test_a_broken_photo_is_left_out_and_told(run, photos, weights, tmp_path):
     for path in photos.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -92,6 +114,7 @@ def test_a_broken_photo_is_left_out_and_told(run, photos, weights, tmp_path):
         (("--limit", "0"), "--limit is 0"),
         (("--grid", "grid.jpg"), ".png"),
         (("--scale", "3"), "--scale is '3'"),
+        (("--lpips", "none.pth"), "there is no file of weights at none.pth; nothing is downloaded"),
         (("--weights", "none.safetensors"), "there is no weights file at none.safetensors"),
     ],
 )
