@@ -18,10 +18,13 @@ import numpy as np
 import pytest
 import torch
 
+from engine.metrics import border_jump
+from engine.training.batches import training_batches
 from engine.training.checkpoint import checkpoints, load_newest, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.launch import run
+from engine.training.phases import Phase
 from engine.training.stopping import StopRequest
 from engine.training.trainer import Trainer, train
 from engine.weights import load_weights
@@ -73,6 +76,22 @@ def test_a_run_leaves_all_that_it_should(tiny, tmp_path):
     assert network.spec.mean_pixel != (0.5, 0.5, 0.5)
     rows, columns, _ = cv2.imread(str(folder / "pictures" / "00000012.png")).shape
     assert (rows % 32, columns) == (0, 3 * 32)
+
+
+def test_pictures_show_completions_as_they_are_judged(tiny, tmp_path):
+    world = World(torch.device("cpu"))
+    jumps = {}
+    for blended in (False, True):
+        trainer = Trainer(tiny(out=tmp_path / str(blended), blended_loss=blended), world)
+        with trainer.open_loader() as loader, training_batches(loader, trainer.config.holes, 0, world) as batches:
+            batch = next(batches)
+        rows = trainer.picture(batch, Phase.COMPLETION)
+        shown = len(rows) // 32
+        original, _, completed = np.split(rows.reshape(shown, 32, 96, 3), 3, axis=2)
+        hole = batch.mask_N1SS[:shown, 0].numpy().astype(bool)
+        np.testing.assert_array_equal(completed[~hole], original[~hole])
+        jumps[blended] = np.mean([border_jump(*pair) for pair in zip(completed, hole, strict=True)])
+    assert jumps[True] < 0.5 * jumps[False]  # an untrained network's output shows its borders
 
 
 def test_the_loss_falls_on_photographs(tiny):
