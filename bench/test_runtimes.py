@@ -31,7 +31,7 @@ from engine.inference.folding import fold_batch_norm
 from engine.inference.int8 import int8_key, read_loss
 from engine.inference.runtimes import open_runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork, layer_weights, multiply_adds
+from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork, arithmetic
 from engine.networks import CompletionNetwork, CompletionSpec
 
 HALO = CompletionSpec().halo
@@ -103,8 +103,7 @@ def int8_loss(cache: Path, network: CompletionNetwork, samples: list[Sample]) ->
 
 def flops(side: int, margins: Margins) -> float:
     """Of a forward pass on a square input."""
-    outputs = multiply_adds(side, margins.top, margins.bottom)
-    return 2.0 * sum(count**2 * weight for count, weight in zip(outputs, layer_weights(), strict=True))
+    return 2.0 * arithmetic(side, side, margins, base_width=64)
 
 
 @pytest.mark.parametrize(("name", "precision", "kind", "side"), CPU_ROWS)

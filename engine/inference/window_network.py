@@ -13,6 +13,7 @@ at least MIN_REGION on each side. With fewer channels (the `demo` preset has 8),
 the size now and then, and the last bit with it.
 """
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -109,6 +110,12 @@ def layer_weights(base_width: int = 64) -> list[int]:
         weights.append(channels * outputs * layer.kernel**2 // (layer.stride**2 if layer.up else 1))
         channels = outputs
     return weights
+
+
+def arithmetic(height: int, width: int, margins: Margins, base_width: int) -> int:
+    """Multiply-adds of a window network for one window."""
+    rows, columns = multiply_adds(height, *margins[:2]), multiply_adds(width, *margins[2:])
+    return sum(map(math.prod, zip(rows, columns, layer_weights(base_width), strict=True)))
 
 
 class WindowNetwork(nn.Module):
