@@ -25,7 +25,8 @@ class TrainConfig:
     """Run folder: checkpoints, metrics, pictures and weights. Default: runs/PRESET."""
 
     resume: bool = False
-    """Continue from the newest good checkpoint in the run folder."""
+    """Continue from the newest good checkpoint in the run folder, with the options given now: a lower learning rate,
+    another alpha or batch take effect; the networks, the optimizer and the seed must be those that it began with."""
 
     init: str | None = None
     """Weights to begin from in place of random ones: a file, or `default` for those that come with the engine. The

@@ -86,7 +86,13 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of `state_dict`. RuntimeError if the network is another."""
+        """The inverse of `state_dict`, but for the learning rate, which is that of now.
+
+        RuntimeError if the network is another.
+        """
         self.network.load_state_dict(state["network"])
+        rates = [group["lr"] for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
         self.scaler.load_state_dict(state["scaler"])

@@ -52,7 +52,7 @@ LITE = replace(
     hole_kind="mixed",
     reduction="log_mean",
     blended_loss=True,
-    alpha=0.02,
+    alpha=0.005,
     learning_rate=1e-3,
     discriminator_learning_rate=4e-4,
 )
@@ -60,7 +60,8 @@ LITE = replace(
 
 With the paper's loss so narrow a network learns next to nothing beyond its smooth fill in that time: most of the error
 in a batch is that of a few busy holes (engine/default_weights/README.md). The logarithm's gradients are larger than the
-paper's by some 50 times, and alpha is with them; it has not been tuned.
+paper's, and alpha is with them: it is the largest that was seen to cost no PSNR, and sharpens edges. Of 0.005, 0.02 and
+0.1, the last two brought textures, garish ones, and cost 1 dB.
 """
 
 DEMO = replace(

@@ -103,5 +103,8 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
         raise ValueError(f"{config.run_folder} holds a run already; add --resume to continue it, or give another --out")
     if state["seed"] != config.seed:
         raise ValueError(f"{path} was trained with --seed {state['seed']}, not {config.seed}; resume with that")
+    if state["config"]["optimizer"] != config.optimizer:
+        trained = f"--optimizer {state['config']['optimizer']}"
+        raise ValueError(f"{path} was trained with {trained}, not {config.optimizer}; resume with that")
     log.info("resuming from %s", path)
     return state

@@ -125,6 +125,19 @@ def test_stopped_and_resumed_runs_equal_undisturbed_ones_bit_for_bit(tiny, tmp_p
     assert len((stopped.run_folder / "metrics.jsonl").read_text().splitlines()) == 12
 
 
+def test_a_run_goes_on_with_the_learning_rate_that_is_given_then(tiny):
+    world = World(torch.device("cpu"))
+    Trainer(tiny(), world).run(StopAt(3))
+    resumed = Trainer(tiny(resume=True, learning_rate=2e-5, discriminator_learning_rate=3e-5), world)
+    learners = (resumed.state.completion, resumed.state.discriminator)
+    assert [learner.optimizer.param_groups[0]["lr"] for learner in learners] == [2e-5, 3e-5]
+    assert resumed.state.completion.optimizer.state_dict()["state"][0]["step"] == 3
+    before = {name: tensor.clone() for name, tensor in resumed.state.completion.network.named_parameters()}
+    resumed.run(StopAt(1))
+    moved = [(after - before[name]).abs().max() for name, after in resumed.state.completion.network.named_parameters()]
+    assert 0 < max(moved) < 1e-4  # Adam's steps are about as long as its rate, which was 1e-3
+
+
 def test_the_same_seed_gives_the_same_run_and_another_does_not(tiny, tmp_path):
     first, again, other = tiny(), tiny(out=tmp_path / "again"), tiny(out=tmp_path / "other", seed=1)
     for config in (first, again, other):
@@ -305,6 +318,7 @@ def test_what_cannot_run_is_refused(tiny, photos, tmp_path):
     train(config)
     refused("--resume")
     refused("--seed 0", resume=True, seed=5)
+    refused("--optimizer adam, not adadelta", resume=True, optimizer="adadelta")
     refused("another network", resume=True, base_width=8)
 
 
