@@ -75,9 +75,10 @@ def widen(mask_HW: Mask, pixels: int) -> Mask:
 
 def bounding_box(mask_HW: Mask, margin: int = 0, multiple: int = 1) -> Where:
     """Where a mask has anything, with a margin, from multiples of `multiple` on: so that work follows the hole."""
-    rows, columns = np.flatnonzero(mask_HW.any(1)), np.flatnonzero(mask_HW.any(0))
+    rows = np.flatnonzero(mask_HW.any(1))
     if rows.size == 0:
         return slice(0, 0), slice(0, 0)
+    columns = np.flatnonzero(mask_HW[rows[0] : rows[-1] + 1].any(0))
     first = (max(int(side[0]) - margin, 0) // multiple * multiple for side in (rows, columns))
     stop = (int(side[-1]) + 1 + margin for side in (rows, columns))
     where = tuple(slice(a, min(b, side)) for a, b, side in zip(first, stop, mask_HW.shape, strict=True))
@@ -85,9 +86,12 @@ def bounding_box(mask_HW: Mask, margin: int = 0, multiple: int = 1) -> Where:
 
 
 def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> Mask:
-    """`mask_HW` as bool and widened; ValueError if it is not a mask of this size with something in and outside it."""
+    """`mask_HW` as bool and widened, not copied where it is that already.
+
+    ValueError if it is not a mask of this size with something in and outside it.
+    """
     check_size(mask_HW.shape, size)
-    hole_HW = np.ascontiguousarray(mask_HW != 0)
+    hole_HW = np.ascontiguousarray(mask_HW if mask_HW.dtype == np.bool_ else mask_HW != 0)
     if not hole_HW.any():
         raise ValueError("the mask is empty: no pixel is marked to be completed (is it inverted?)")
     hole_HW = widen(hole_HW, dilate)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.inference.mask import bounding_box
 from engine.inference.window_network import MIN_REGION, Margins, layer_weights, multiply_adds
 from engine.networks import STRIDE
 
@@ -91,9 +92,8 @@ def largest_region_side(halo: int, max_pixels: int) -> int:
 
 def hole_tiles(mask_HW: NDArray[np.bool_], max_side: int) -> list[Box]:
     """Boxes that cover the mask: the tight boxes of what it has in each tile of a grid, aligned to STRIDE."""
-    rows, columns = np.flatnonzero(mask_HW.any(1)), np.flatnonzero(mask_HW.any(0))
-    top, left = rows[0] // STRIDE * STRIDE, columns[0] // STRIDE * STRIDE
-    bottom, right = int(rows[-1]) + 1, int(columns[-1]) + 1
+    rows, columns = bounding_box(mask_HW, multiple=STRIDE)
+    top, left, bottom, right = rows.start, columns.start, rows.stop, columns.stop
     side = min(2 * MIN_REGION, max_side)
     while True:
         tiles = []
