@@ -4,9 +4,9 @@
     python -m bench.gate main HEAD --json gate.json
 
 Both commits are unpacked side by side and given this checkout's bench/, so that only what is measured differs. A
-process in each runs the cases of `bench.gate_cases` in turns, base, head, base, head, in one thread. Head is slower if
-its fastest turn takes longer than base's slowest by more than the margin; it costs more if any number counted grows by
-more than a hundredth. What fails is measured once more, in new processes, before it is believed.
+process in each runs the cases of `bench.gate_cases` in turns, base, head, base, head, in one thread, on the same core.
+Head is slower if its fastest turn takes longer than base's slowest by more than the margin; it costs more if any number
+counted grows by more than a hundredth. What fails is measured twice more, in new processes, before it is believed.
 
 A cost that is meant is named in the commit's message, in a line of its own at the end: `Costs-more: joint step`.
 """
@@ -29,6 +29,10 @@ ROOT = Path(__file__).parents[1]
 CASES = "bench.gate_cases"
 TURNS, CALLS = 7, 3
 """Turns of a case on each side, and calls in a turn, of which the fastest counts."""
+
+CONFIRMATIONS = 2
+"""Measurements that a failure must survive. With one, and each side on a core of its own, a commit compared with itself
+has failed once."""
 
 MARGIN = 0.25
 """On two cores that others used too (load 2 to 4), 80 comparisons of a commit with itself came to -0.02 at most."""
@@ -94,13 +98,15 @@ class Gate:
     margin: float
 
     def lines(self) -> list[Line]:
-        """All comparisons; those that failed, in the second measurement that confirmed or cleared them."""
-        first = list(self.compare(None))
-        failed = {line.case for line in first if line.problem}
-        if not failed:
-            return first
-        again = {(line.case, line.what): line for line in self.compare(failed)}
-        return [again.get((line.case, line.what), line) if line.problem else line for line in first]
+        """All comparisons; those that failed, in the last measurement that confirmed or cleared them."""
+        lines = list(self.compare(None))
+        for _ in range(CONFIRMATIONS):
+            failed = {line.case for line in lines if line.problem}
+            if not failed:
+                break
+            again = {(line.case, line.what): line for line in self.compare(failed)}
+            lines = [again.get((line.case, line.what), line) if line.problem else line for line in lines]
+        return lines
 
     def compare(self, only: set[str] | None) -> Iterator[Line]:
         """Every case, or `only` those, in processes of their own."""
