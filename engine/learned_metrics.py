@@ -108,7 +108,7 @@ class Fid:
         try:
             fid = cls(torch.jit.load(path, map_location="cpu").eval())
             found = fid.look(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, AttributeError) as error:  # the last of what gives no tensor
             reason = str(error).strip().splitlines()[-1]
             raise ValueError(f"{path} is not the Inception network as TorchScript ({reason})") from error
         if found != (1, INCEPTION_FEATURES):

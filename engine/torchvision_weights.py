@@ -14,6 +14,8 @@ def load_into(network: nn.Module, path: Path, kind: str) -> None:
 
     Tensors that the network lacks are left out. ValueError if the file is missing, unreadable or of another network.
     """
+    if not path.is_file():
+        raise ValueError(f"there is no file of {kind} weights at {path}; nothing is downloaded")
     tensors = read_tensors(path)
     expected = network.state_dict()
     wrong = [name for name, tensor in expected.items() if getattr(tensors.get(name), "shape", None) != tensor.shape]
@@ -26,8 +28,6 @@ def load_into(network: nn.Module, path: Path, kind: str) -> None:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors in a .safetensors or torch file. ValueError if there are none to be read."""
-    if not path.is_file():
-        raise ValueError(f"there is no file of weights at {path}; nothing is downloaded")
     try:
         tensors = (
             load_file(path)

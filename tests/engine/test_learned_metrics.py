@@ -57,7 +57,7 @@ def test_lpips_of_photos(alexnet, alexnet_file, tmp_path):
 
 
 def test_lpips_refuses_other_files(alexnet, tmp_path):
-    with pytest.raises(ValueError, match=r"there is no file of weights at .*none\.pth"):
+    with pytest.raises(ValueError, match=r"there is no file of AlexNet weights at .*none\.pth"):
         Lpips.load(tmp_path / "none.pth")
     torch.save(alexnet | {"features.3.weight": torch.zeros(192, 64, 3, 3)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"does not hold AlexNet .* features\.3\.weight$"):
@@ -91,6 +91,13 @@ class Scripted(nn.Module):
         return torch.cat([small] * (self.length // 192 + 1), 1)[:, : self.length]
 
 
+class Pair(nn.Module):
+    """Another network: it gives no tensor."""
+
+    def forward(self, photo: Tensor, return_features: bool = False) -> tuple[Tensor, Tensor]:
+        return photo, photo
+
+
 def test_fid_ranks_what_was_added(tmp_path):
     torch.jit.save(torch.jit.script(Scripted(INCEPTION_FEATURES)), tmp_path / "inception.pt")
     fid = Fid.load(tmp_path / "inception.pt")
@@ -109,5 +116,8 @@ def test_fid_refuses_other_files(tmp_path):
     with pytest.raises(ValueError, match=r"broken\.pt is not the Inception network"):
         Fid.load(tmp_path / "broken.pt")
     torch.jit.save(torch.jit.script(Scripted(64)), tmp_path / "short.pt")
+    torch.jit.save(torch.jit.script(Pair()), tmp_path / "pair.pt")
+    with pytest.raises(ValueError, match=r"pair\.pt is not the Inception network"):
+        Fid.load(tmp_path / "pair.pt")
     with pytest.raises(ValueError, match=r"\(1, 64\); it must be \(1, 2048\)"):
         Fid.load(tmp_path / "short.pt")

@@ -15,7 +15,6 @@ VALUES_PER_PIXEL = 10
 """Peak of memory in fp32 values per input pixel and unit of base width: 9.0 measured (2400x2400 whole at width 16:
 3.2 GB; 2.9 for the interior graph), and some room."""
 
-
 SPEED = 1.2
 """How many times as fast as PyTorch it does the same arithmetic: 1.0 to 1.4 measured (windows of 368x368, one and four;
 base widths 16 to 64; two cores with AVX-512)."""

@@ -114,7 +114,7 @@ def test_a_broken_photo_is_left_out_and_told(run, photos, weights, tmp_path):
         (("--limit", "0"), "--limit is 0"),
         (("--grid", "grid.jpg"), ".png"),
         (("--scale", "3"), "--scale is '3'"),
-        (("--lpips", "none.pth"), "there is no file of weights at none.pth; nothing is downloaded"),
+        (("--lpips", "none.pth"), "there is no file of AlexNet weights at none.pth; nothing is downloaded"),
         (("--weights", "none.safetensors"), "there is no weights file at none.safetensors"),
     ],
 )

@@ -33,7 +33,7 @@ def net(exports_folder):
     ("size", "margins", "graphs"),
     [
         ((2, 372, 404), Margins(152, 152, 152, 152), {"interior"}),
-        ((1, 236, 320), Margins(0, 152, 100, 152), set()),  # PyTorch has a third of the arithmetic
+        ((1, 236, 320), Margins(0, 152, 100, 152), set()),  # PyTorch has half of the arithmetic
         ((1, 64, 96), Margins(0, 8, 0, 12), {"padded"}),
         ((3, 36, 8), NO_MARGINS, {"padded"}),
     ],

@@ -119,5 +119,5 @@ def test_a_run_reports_it(tiny, weights):
 
 
 def test_a_missing_file_is_reported_before_training(tiny, tmp_path):
-    with pytest.raises(ValueError, match="no file of weights"):
+    with pytest.raises(ValueError, match="no file of VGG-16 weights"):
         train(tiny(perceptual_weights=tmp_path / "vgg16.pth"))
