@@ -81,7 +81,7 @@ def _unsupported(group: dict[str, Any], params: list[Tensor], grads: list[Tensor
 @torch.library.custom_op(
     "glcic::adadelta",
     mutates_args=("params", "square_avgs", "acc_deltas"),
-    tags=torch.Tag.cudagraph_unsafe,  # the table of addresses is sent from the host
+    tags=(torch.Tag.cudagraph_unsafe,),  # the table of addresses is sent from the host
 )
 def adadelta_op(
     params: list[Tensor],
