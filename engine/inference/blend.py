@@ -106,7 +106,7 @@ class Grid(NamedTuple):
     @classmethod
     def of(cls, known_HW: Mask, wanted_HW: Mask) -> Self:
         half = None
-        if min(known_HW.shape) > 2 and wanted_HW.any():
+        if max(known_HW.shape) > 2 and wanted_HW.any():
             half_known_HW, half_wanted_HW = half_any(known_HW), half_any(wanted_HW)
             half = cls.of(half_known_HW, half_wanted_HW & ~half_known_HW)
         neighbours_HW = np.maximum(neighbour_sum((known_HW | wanted_HW).astype(np.float32)), 1)

@@ -33,7 +33,13 @@ def solve_directly(values_HW3, known_HW, wanted_HW):
 
 @pytest.mark.parametrize(
     ("size", "box"),
-    [((40, 50), (5, 35, 5, 45)), ((60, 61), (1, 59, 0, 61)), ((90, 33), (10, 90, 3, 30)), ((80, 80), (0, 70, 0, 70))],
+    [
+        ((40, 50), (5, 35, 5, 45)),
+        ((60, 61), (1, 59, 0, 61)),
+        ((90, 33), (10, 90, 3, 30)),
+        ((80, 80), (0, 70, 0, 70)),
+        ((12, 300), (0, 12, 50, 250)),
+    ],
 )
 def test_correction_is_the_solution_of_laplaces_equation(size, box):
     """Also for holes at one, two and three borders of the photo. Values are grey levels."""
