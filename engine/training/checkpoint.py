@@ -7,6 +7,7 @@ sample's number, and the sample's number follows from the iteration.
 import logging
 import pickle
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from engine.files import atomic_writer
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_checkpoint(folder: Path, iteration: int, state: dict[str, Any], keep: int) -> Path:
@@ -46,13 +47,17 @@ def checkpoints(folder: Path) -> list[Path]:
 def load_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """The newest checkpoint that can be read, and its state on the CPU; None if there is none.
 
-    A damaged one is passed over with a warning. ValueError if one was written by a newer format.
+    A damaged one is passed over with a warning, and renamed: its number is free for the resumed run's own, and it takes
+    no good one's place among those that are kept. ValueError if one was written in another format.
     """
     for path in checkpoints(folder):
         try:
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            log.warning("passing over the damaged checkpoint %s: %s", path, error)
+            aside = path.with_suffix(".damaged")
+            log.warning("passing over the damaged checkpoint %s, now %s: %s", path, aside.name, error)
+            with suppress(FileNotFoundError):  # another process was faster
+                path.rename(aside)
             continue
         if state["format"] != FORMAT:
             raise ValueError(f"{path} has checkpoint format {state['format']}; this version reads {FORMAT}")

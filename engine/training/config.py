@@ -1,5 +1,6 @@
 """What a training run is told: the options, their meaning and their limits."""
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,6 +206,8 @@ class TrainConfig:
             "accumulate": 1,
             "max_restarts": 0,
             "mean_pixel_photos": 1,
+            "discriminator_width": 1,
+            "discriminator_features": 1,
         }
         for name, least in at_least.items():
             if getattr(self, name) < least:
@@ -219,11 +222,12 @@ class TrainConfig:
             raise ValueError(f"--ema is {self.ema}; it must be at least 0 and below 1")
         if not 8 <= self.patch_size <= self.crop_size:
             raise ValueError(f"--patch-size is {self.patch_size}; it must be within 8 and the crop's {self.crop_size}")
-        if self.perceptual_weight <= 0:
-            raise ValueError(
-                f"--perceptual-weight is {self.perceptual_weight}; it must be above 0, "
-                "and without --perceptual-weights there is no such loss"
-            )
+        for name in ("learning_rate", "discriminator_learning_rate", "perceptual_weight", "time_limit"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
+        if not 0 <= self.alpha < math.inf:
+            raise ValueError(f"--alpha is {self.alpha}; it must be at least 0")
         if self.split is not None and sum(self.split) != 100:
             raise ValueError(f"--split is {self.split}; its three parts must add up to 100")
         _ = self.holes, self.schedule  # they check their own values

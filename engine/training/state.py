@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from engine.networks import CompletionNetwork, ContextDiscriminator
+from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
 from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
@@ -15,6 +15,9 @@ from engine.training.learner import Learner
 from engine.weights import load_weights
 
 log = logging.getLogger(__name__)
+
+LASTING = ("seed", "optimizer", "base_width", "norm_order", "output", "fill")
+"""Options that a run keeps to its end: what they decide is in the checkpoint, or would not fit it."""
 
 
 class RunState:
@@ -62,8 +65,7 @@ class RunState:
             "completion": self.completion.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "average": self.average.state_dict() if self.average else None,
-            "mean_pixel": list(self.spec.mean_pixel),
-            "seed": self.config.seed,
+            "spec": asdict(self.spec),
             "config": {name: str(value) for name, value in asdict(self.config).items()},
         }
 
@@ -81,12 +83,19 @@ class RunState:
         self.iteration = state["iteration"]
 
 
-def network_to_begin_from(config: TrainConfig) -> CompletionNetwork | None:
-    """That of --init. ValueError if its file is not to be read."""
-    if config.init_path is None:
+def network_to_begin_from(config: TrainConfig, saved: dict[str, Any] | None) -> CompletionNetwork | None:
+    """That of the checkpoint, whose weights are still to be loaded, or of --init; None for a new one.
+
+    ValueError if the file of --init is not to be read.
+    """
+    if saved:
+        network = CompletionNetwork(CompletionSpec.from_json(saved["spec"]))
+        provenance = network.spec.provenance
+    elif config.init_path:
+        network = load_weights(config.init_path).train()
+        provenance = {"began_as": network.spec.provenance}
+    else:
         return None
-    network = load_weights(config.init_path).train()
-    provenance = {"began_as": network.spec.provenance}
     network.spec = replace(network.spec, crop_size=config.crop_size, hole_size=config.hole_size, provenance=provenance)
     return network
 
@@ -101,10 +110,10 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
     path, state = saved
     if not config.resume:
         raise ValueError(f"{config.run_folder} holds a run already; add --resume to continue it, or give another --out")
-    if state["seed"] != config.seed:
-        raise ValueError(f"{path} was trained with --seed {state['seed']}, not {config.seed}; resume with that")
-    if state["config"]["optimizer"] != config.optimizer:
-        trained = f"--optimizer {state['config']['optimizer']}"
-        raise ValueError(f"{path} was trained with {trained}, not {config.optimizer}; resume with that")
+    for name in LASTING:
+        before, now = state["config"][name], str(getattr(config, name))
+        if before != now:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{path} was trained with {option} {before}, not {now}; resume with that")
     log.info("resuming from %s", path)
     return state

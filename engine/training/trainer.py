@@ -84,8 +84,8 @@ class Trainer:
         saved = find_checkpoint(config)
         if world.is_first:
             write_options(config)
-        begun = network_to_begin_from(config)
-        mean = begun.spec.mean_pixel if begun else tuple(saved["mean_pixel"]) if saved else self.measure_mean_pixel()
+        begun = network_to_begin_from(config, saved)
+        mean = begun.spec.mean_pixel if begun else self.measure_mean_pixel()
         self.state = RunState(config, world, mean, begun)
         self.steps = Steps(self.state.completion, self.state.discriminator, self.state.mean_pixel, config, world)
         if saved:

@@ -73,6 +73,11 @@ def test_photos_come_from_the_environment_where_none_are_named(monkeypatch):
         ({"ema": 1.0}, "ema is 1.0"),
         ({"accumulate": 0}, "accumulate is 0"),
         ({"perceptual_weight": 0.0}, "perceptual-weight is 0"),
+        ({"learning_rate": 0.0}, "--learning-rate is 0"),
+        ({"discriminator_learning_rate": -1.0}, "--discriminator-learning-rate is -1"),
+        ({"time_limit": float("nan")}, "--time-limit is nan"),
+        ({"alpha": -0.1}, "--alpha is -0.1"),
+        ({"discriminator_width": 0}, "--discriminator-width is 0"),
     ],
 )
 def test_options_that_cannot_be_are_refused_by_name_and_value(wrong, said):

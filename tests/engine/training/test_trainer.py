@@ -228,7 +228,8 @@ def test_a_run_can_begin_from_other_weights(tiny, tmp_path):
     assert trained.spec.provenance["began_as"] == first.spec.provenance
     assert not states_equal(dict(trained.state_dict()), dict(first.state_dict()))
     Trainer(stopped, World(torch.device("cpu"))).run(StopAt(3))
-    train(replace(stopped, resume=True))
+    train(replace(stopped, resume=True, init=None))  # the checkpoint knows what it began from
+    assert load_weights(stopped.run_folder / "weights.safetensors").spec == trained.spec
     assert states_equal(final_state(begun), final_state(stopped))
 
 
@@ -248,6 +249,19 @@ def test_damaged_checkpoints_are_passed_over(tmp_path, caplog):
     assert state["iteration"] == 1
     assert path.name == "00000001.pt"
     assert caplog.text.count("passing over") == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["00000001.pt", "00000002.damaged", "00000003.damaged"]
+
+
+def test_a_run_that_passed_over_a_damaged_checkpoint_leaves_a_good_one(tiny):
+    """Even where only one is kept, and where it ends at the damaged one's iteration."""
+    config = tiny(checkpoint_every=4, keep=2)
+    train(config)
+    folder = config.run_folder / "checkpoints"
+    newest = checkpoints(folder)[0]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    train(replace(config, resume=True, keep=1))
+    path, state = load_newest(folder)
+    assert (path, state["iteration"]) == (newest, config.iterations)
 
 
 @contextmanager
@@ -319,7 +333,10 @@ def test_what_cannot_run_is_refused(tiny, photos, tmp_path):
     refused("--resume")
     refused("--seed 0", resume=True, seed=5)
     refused("--optimizer adam, not adadelta", resume=True, optimizer="adadelta")
-    refused("another network", resume=True, base_width=8)
+    refused("--base-width 4, not 8", resume=True, base_width=8)
+    refused("--output sigmoid, not clip", resume=True, output="clip")
+    refused("--fill mean, not smooth", resume=True, fill="smooth")
+    refused("another network", resume=True, discriminator_width=5)
 
 
 def test_the_command_says_what_is_wrong_without_a_traceback(tmp_path):
