@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-RUN = Path("runs/demo")
+RUN = Path("runs/make-demo")
+"""Emptied each time; runs/demo is where `engine-train --preset demo` leaves its run."""
 TRAINING_PHOTOS = ("chelsea.png", "coffee.png", "motorcycle_left.png", "motorcycle_right.png", "rocket.jpg")
 TILE = 128
 """Side in pixels."""

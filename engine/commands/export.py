@@ -15,6 +15,7 @@ from typing import Literal
 import tyro
 
 from data.catalog import Catalog
+from data.headers import Unusable
 from engine.evaluation import Task
 from engine.files import write_atomically
 from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
@@ -25,6 +26,8 @@ from engine.inference.packages import import_optional
 from engine.inference.tensorrt_build import build_engine, check_size
 from engine.networks import CompletionNetwork
 from engine.weights import load_weights
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine", "tensorrt-rtx": ".engine"}
 
@@ -119,9 +122,16 @@ def calibrate_int8(config: ExportConfig, network: CompletionNetwork) -> dict[Gra
     """Both graphs in int8, which is said to be how good, and put into the cache."""
     assert config.photos is not None
     task = Task.of(Catalog.open(config.photos), "random", 0, config.photo_limit)
-    samples = [Sample(task.photo(i), task.hole(i)) for i in task.photos]
+    samples = []
+    for i in task.photos:
+        try:
+            samples.append(Sample(task.photo(i), task.hole(i)))
+        except Unusable as reason:
+            log.warning("%s: %s; left out", task.catalog.name(i), reason)
     if len(samples) < 2 * FEWEST_PHOTOS:
-        raise ValueError(f"{config.photos} has {len(samples)} photos; int8 needs at least {2 * FEWEST_PHOTOS}")
+        raise ValueError(
+            f"{config.photos} has {len(samples)} photos that can be read; int8 needs at least {2 * FEWEST_PHOTOS}"
+        )
     ranges = calibrate(network, samples[::2])
     contents = {graph: quantised(network, graph, ranges, samples[1::2]) for graph in GRAPHS}
     for graph, content in contents.items():

@@ -80,7 +80,7 @@ def main() -> None:
     try:
         config = tyro.cli(InferConfig, description=__doc__)
         rank, world = rank_and_world()
-        jobs = find_jobs(config.photos, config.out)
+        jobs = find_jobs(config.photos, config.out, config.mask)
         if config.side_by_side and len(jobs) > 1:
             raise ValueError(f"--side-by-side is one picture and there are {len(jobs)} photos")
         if len(jobs) == 1 and jobs[0].out.exists() and not config.overwrite:
@@ -142,7 +142,8 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
         print(json.dumps(outcome.as_json()), flush=True)
         return
     if outcome.status == "failed":
-        print(f"engine-infer: {outcome.error}", file=sys.stderr, flush=True)
+        named = "" if str(outcome.job.photo) in str(outcome.error) else f"{outcome.job.photo}: "
+        print(f"engine-infer: {named}{outcome.error}", file=sys.stderr, flush=True)
     elif outcome.status == "skipped":
         print(f"{outcome.job.out}: there already, skipped", flush=True)
     else:

@@ -122,7 +122,10 @@ def load(job: Job, options: Options) -> Loaded:
             loaded.photo = read_photo(job.photo, options.max_pixels)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
-            loaded.mask_HW = options.masks.mask_for(job, loaded.photo)
+            loaded.mask_HW, cut_out = options.masks.mask_for(job, loaded.photo)
+            if cut_out and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
+                opaque = np.iinfo(loaded.photo.alpha_HW.dtype).max
+                loaded.photo.alpha_HW[widen(loaded.mask_HW, options.dilate)] = opaque
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
     except PHOTO_ERRORS as error:
         fail(outcome, error)

@@ -37,20 +37,23 @@ class MaskSource:
     threshold: float = 0.5
     invert: bool = False
 
-    def mask_for(self, job: Job, photo: Photo) -> Mask:
-        """The mask of a photo. ValueError if there is none, or it cannot be read."""
+    def mask_for(self, job: Job, photo: Photo) -> tuple[Mask, bool]:
+        """The mask of a photo, and whether it is the photo's own transparency.
+
+        ValueError if there is none, or it cannot be read.
+        """
         size = photo.pixels_HW3.shape[:2]
         if self.holes:
-            return mask_of_holes(self.holes, size)
+            return mask_of_holes(self.holes, size), False
         if self.path and not self.path.is_dir():
-            return read_mask(self.path, self.threshold, self.invert, size)
+            return read_mask(self.path, self.threshold, self.invert, size), False
         file = find_mask(self.path / job.name if self.path else job.photo, sidecar_only=self.path is None)
         if file:
-            return read_mask(file, self.threshold, self.invert, size)
+            return read_mask(file, self.threshold, self.invert, size), False
         if self.path:
             raise ValueError(f"no mask for {job.photo} in the folder {self.path}: it needs {job.name.stem}.png there")
         if photo.alpha_HW is not None and photo.alpha_HW.min() == 0:
-            return photo.alpha_HW == 0
+            return photo.alpha_HW == 0, True
         raise ValueError(
             f"no mask for {job.photo}. Give one of: --mask FILE (white is completed); --hole X,Y,WIDTH,HEIGHT; "
             f"a file {job.photo.stem}{SIDECAR}.png beside the photo, or fully transparent pixels in the photo itself"
@@ -67,10 +70,11 @@ def find_mask(photo: Path, sidecar_only: bool) -> Path | None:
     return None
 
 
-def find_jobs(photos: tuple[Path, ...], out: Path | None) -> list[Job]:
-    """A job for each photo of the files, folders (searched whole) and globs. ValueError if there is none, or if two
-    would be written to one file."""
-    found = [one for path in photos for one in expand(path)]
+def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> list[Job]:
+    """A job for each photo of the files, folders (searched whole) and globs, but for what lies in the folders of the
+    results and of the masks. ValueError if there is none, or if two would be written to one file."""
+    others = [folder.resolve() for folder in (out, masks) if folder and folder.is_dir()]
+    found = [one for path in photos for one in expand(path, others)]
     if not found:
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
         raise ValueError(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
@@ -88,10 +92,12 @@ def find_jobs(photos: tuple[Path, ...], out: Path | None) -> list[Job]:
     return jobs
 
 
-def expand(path: Path) -> list[tuple[Path, Path]]:
-    """(photo, its name in the result's folder) for a file, a folder or a glob."""
+def expand(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
+    """(photo, its name in the result's folder) for a file, a folder without those of `others` below it, or a glob."""
     if path.is_dir():
-        return [(file, file.relative_to(path)) for file in sorted(path.rglob("*")) if is_photo(file)]
+        below = [folder for folder in others if path.resolve() in folder.parents]
+        files = [file for file in sorted(path.rglob("*")) if is_photo(file)]
+        return [(file, file.relative_to(path)) for file in files if not set(below) & set(file.resolve().parents)]
     if not path.exists() and glob.has_magic(str(path)):
         files = map(Path, sorted(glob.glob(str(path), recursive=True)))
         return [(file, Path(file.name)) for file in files if is_photo(file)]

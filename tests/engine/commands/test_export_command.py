@@ -8,8 +8,10 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
+from PIL import Image
 
 from engine.commands.export import main
+from engine.inference.calibration import FEWEST_PHOTOS
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
 
@@ -101,3 +103,14 @@ def test_infer_with_trt_never_falls_back(weights, shipped_photos, tmp_path, opti
     assert done.returncode != 0
     assert message in done.stderr
     assert not out.exists()
+
+
+def test_a_photo_that_cannot_be_read_is_left_out_of_the_calibration(weights, tmp_path, monkeypatch, caplog):
+    """Named, and counted as none: the others may be too few."""
+    for number in range(2 * FEWEST_PHOTOS):
+        Image.effect_noise((300, 300), 50).convert("RGB").save(tmp_path / f"{number}.jpg")
+    whole = (tmp_path / "3.jpg").read_bytes()
+    (tmp_path / "3.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SystemExit, match="has 7 photos that can be read; int8 needs at least 8"):
+        export(monkeypatch, weights, "--to", "openvino", "--precision", "int8", "--photos", tmp_path)
+    assert "3.jpg" in caplog.text

@@ -100,6 +100,19 @@ def test_every_way_to_give_a_mask(kind, run, photo, tmp_path):
     status, printed = run(photo, *more, "--out", tmp_path / "out.png")
     assert status == 0, printed
     check_only_the_hole_changed(photo, tmp_path / "out.png")
+    if kind == "alpha":
+        completed = Image.open(tmp_path / "out.png")
+        assert completed.mode == "RGBA"
+        assert completed.getextrema()[3] == (255, 255), "what was completed is to be seen"
+
+
+def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
+    transparent = Image.open(photo).convert("RGB")
+    transparent.putalpha(mask_image().point(lambda value: 255 - value // 2))
+    transparent.save(photo)
+    assert run(photo, "--hole", "10,20,30,20")[0] == 0
+    after = np.asarray(Image.open(tmp_path / "photo.completed.png"))
+    np.testing.assert_array_equal(after[..., 3], np.asarray(transparent)[..., 3])
 
 
 @pytest.mark.parametrize(
@@ -181,10 +194,14 @@ def make_folder(folder, count=5):
 def test_a_folder_with_broken_photos(run, tmp_path):
     make_folder(tmp_path / "in")
     (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
+    Image.new("RGB", (30, 30)).save(tmp_path / "in" / "small.png")
     arguments = [tmp_path / "in", "--hole", "20,20,20,20", "--out", tmp_path / "out"]
     status, printed = run(*arguments)
     assert status == 1
-    assert "5 completed, 1 failed" in printed
+    assert "5 completed, 2 failed" in printed
+    assert f"engine-infer: cannot read the photo {tmp_path / 'in' / 'broken.jpg'}: " in printed
+    assert f"engine-infer: {tmp_path / 'in' / 'small.png'}: the hole 20,20,20,20 leaves the photo" in printed
+    (tmp_path / "in" / "small.png").unlink()
     assert "broken.jpg: it is no picture" in printed
     assert len(list((tmp_path / "out").rglob("*.png"))) == 5
 
@@ -210,6 +227,11 @@ def test_jobs(tmp_path):
     (tmp_path / "a" / "0.mask.png").touch()
     (tmp_path / "a" / "0.completed.png").touch()
     assert len(find_jobs((tmp_path / "a",), None)) == 5
+    (tmp_path / "a" / "masks").mkdir()
+    Image.open(tmp_path / "a" / "0.png").save(tmp_path / "a" / "masks" / "0.png")
+    make_folder(tmp_path / "a" / "done")
+    names = {job.name for job in find_jobs((tmp_path / "a",), tmp_path / "a" / "done", tmp_path / "a" / "masks")}
+    assert names == {job.name for job in find_jobs((tmp_path / "b",), None)}
     with pytest.raises(ValueError, match="2 of the photos would be written to"):
         find_jobs((tmp_path / "a", tmp_path / "b"), tmp_path / "out")
 
