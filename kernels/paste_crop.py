@@ -62,8 +62,8 @@ def cut_patches(image_N3HW: Tensor, centres_N2: Tensor, patch_size: int) -> Tens
 
 def patch_corners(centres_N2: Tensor, patch_size: int, height: int, width: int) -> Tensor:
     """Top left corners (y, x) of the patches: centre - patch_size // 2, moved into the image on all four sides."""
-    limit_2 = torch.tensor((height - patch_size, width - patch_size), device=centres_N2.device)
-    return (centres_N2 - patch_size // 2).clamp(min=0).minimum(limit_2)
+    y_N, x_N = (centres_N2 - patch_size // 2).unbind(1)
+    return torch.stack((y_N.clamp(0, height - patch_size), x_N.clamp(0, width - patch_size)), dim=1)
 
 
 def paste_crop_reference(

@@ -96,8 +96,8 @@ def expand(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
     """(photo, its name in the result's folder) for a file, a folder without those of `others` below it, or a glob."""
     if path.is_dir():
         below = [folder for folder in others if path.resolve() in folder.parents]
-        files = [file for file in sorted(path.rglob("*")) if is_photo(file)]
-        return [(file, file.relative_to(path)) for file in files if not set(below) & set(file.resolve().parents)]
+        photos = [file for file in sorted(path.rglob("*")) if is_photo(file)]
+        return [(photo, photo.relative_to(path)) for photo in photos if not set(below) & set(photo.resolve().parents)]
     if not path.exists() and glob.has_magic(str(path)):
         files = map(Path, sorted(glob.glob(str(path), recursive=True)))
         return [(file, Path(file.name)) for file in files if is_photo(file)]

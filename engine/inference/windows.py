@@ -69,7 +69,9 @@ def plan_windows(mask_HW: NDArray[np.bool_], halo: int, max_pixels: int) -> list
     if min(height, width) < MIN_REGION and height * width <= max_pixels:
         return [whole_photo(*mask_HW.shape)]
     max_side = largest_region_side(halo, max_pixels)
-    boxes = merge_boxes(hole_tiles(mask_HW, max_side), halo, max_pixels)
+    boxes = hole_tiles(mask_HW, max_side)
+    if len(boxes) <= MAX_TILES:
+        boxes = merge_boxes(boxes, halo, max_pixels)
     regions = {grow(box, height, width) for box in boxes}
     return [with_halo(region, height, width, halo) for region in sorted(regions)]
 

@@ -172,7 +172,7 @@ async def add_completion(
     async def finish() -> dict[str, Any]:
         report = Report()
         completed_HW3 = await work.complete(ticket, pixels_HW3, mask_HW, report, tell)
-        completed = changes(pixels_HW3, completed_HW3, mask_HW, work.how, onto)
+        completed = await work.on_files(ticket, changes, pixels_HW3, completed_HW3, mask_HW, work.how, onto)
         kept.completions.append(completed)
         album.make_room()
         rows, columns = completed.where

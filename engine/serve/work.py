@@ -5,6 +5,7 @@ windows while it is being completed.
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,8 @@ from engine.inference.mask import Mask, bounding_box
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
 from engine.serve.album import Completed
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -142,7 +145,8 @@ class Work:
     async def run(self, pool: Executor, ticket: Ticket, step: Callable[..., T], *arguments: object) -> T:
         """The result of a step on a pool's thread, for as long as the client waits and the time limit allows.
 
-        HTTPException as `complete`; Abandoned if the request is over before the step begins.
+        HTTPException as `complete`, and 500 for what was not foreseen; Abandoned if the request is over before the step
+        begins.
         """
 
         def unless_over() -> T:
@@ -161,6 +165,12 @@ class Work:
             raise HTTPException(422, str(error)) from error
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise HTTPException(503, f"out of memory: {error}; try a smaller hole, or --memory") from error
+        except (HTTPException, Abandoned):
+            raise
+        except Exception as error:
+            log.exception("a request could not be answered")
+            message = f"the server failed ({type(error).__name__}: {error}); its log says where"
+            raise HTTPException(500, message) from error
         finally:
             client_gone = gone.done()
             gone.cancel()

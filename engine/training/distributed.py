@@ -87,7 +87,7 @@ class World:
 
 def started_by_launcher() -> bool:
     """Whether torchrun, or this engine's own launcher, started this process as one of several."""
-    return "WORLD_SIZE" in os.environ
+    return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
 
 
 @contextmanager

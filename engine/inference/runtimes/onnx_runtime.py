@@ -5,9 +5,9 @@ from torch import Tensor
 
 from engine.inference.export import cached_onnx
 from engine.inference.graph_runners import open_in_onnxruntime
+from engine.inference.memory import free_memory
 from engine.inference.packages import import_optional
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
-from engine.inference.runtimes.torch_runtime import free_memory
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import STRIDE, CompletionNetwork
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from engine.inference.export import GRAPHS, Graph, cached_onnx
 from engine.inference.graph_runners import GraphRunner, open_in_openvino, openvino_has_bf16
 from engine.inference.int8 import Loss, check_loss, is_calibrated, load_int8
+from engine.inference.memory import free_memory
 from engine.inference.packages import import_optional
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
-from engine.inference.runtimes.torch_runtime import free_memory
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import STRIDE, CompletionNetwork
 

@@ -1,11 +1,10 @@
 """PyTorch, eager, on the CPU or a CUDA GPU: the runtime that is always there and the reference for the others."""
 
-import os
-
 import torch
 from torch import Tensor
 
 from engine.inference.folding import fold_batch_norm
+from engine.inference.memory import free_memory
 from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork
 from engine.networks import STRIDE, CompletionNetwork
 
@@ -57,12 +56,3 @@ def pick_device(device: str) -> torch.device:
     if picked.type == "cuda" and (picked.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device is {device!r}, but {torch.cuda.device_count()} CUDA devices are visible; use cpu")
     return picked
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that could be allocated now."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 2 << 30

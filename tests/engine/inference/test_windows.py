@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.inference.windows import costs, plan_windows, round_up, whole_photo
+from engine.inference.windows import MAX_TILES, costs, plan_windows, round_up, whole_photo
 from engine.networks import STRIDE
 
 HALO = 152
@@ -82,6 +82,16 @@ def test_a_small_hole_has_one_small_window_whatever_the_photo():
 def test_many_specks_stay_within_bounded_time_and_memory():
     mask_HW = np.random.default_rng(0).random((4000, 5000)) < 1e-3
     check_plan(mask_HW, plan_windows(mask_HW, HALO, 10**6), 10**6)
+
+
+def test_a_large_hole_in_the_smallest_windows():
+    """So many of them that a search for what to join would take minutes, and there is nothing to join."""
+    mask_HW = np.ones((2400, 2000), bool)
+    mask_HW[1000, 1000] = False
+    max_pixels = (64 + 2 * HALO) ** 2
+    windows = plan_windows(mask_HW, HALO, max_pixels)
+    assert len(windows) > MAX_TILES
+    check_plan(mask_HW, windows, max_pixels)
 
 
 def test_too_little_memory_is_refused_with_the_remedy():

@@ -20,7 +20,8 @@ from engine.inference.photo import Photo
 from engine.inference.report import Report
 from engine.serve.album import Album, Completed, KeptPhoto, result_name, safe_name
 from engine.serve.app import create_app
-from engine.serve.work import Abandoned, How, Limits, Work
+from engine.serve.routes import events
+from engine.serve.work import Abandoned, How, Limits, Step, Work
 from tests.engine.inference.conftest import random_network
 
 LIMITS = Limits(max_pixels=10**6, max_bytes=10**6, queue=0, seconds=30, keep_bytes=10**6)
@@ -111,6 +112,29 @@ def test_a_completion_stops_at_the_next_scale_once_it_is_over(completer):
 
     run(completer, LIMITS, step)
     assert scales == [2]
+
+
+def test_what_was_not_foreseen_is_said_and_logged(caplog):
+    """A GPU that fails, say: in an answer's status, and in a stream that has begun by its last event."""
+    broken = Completer.of(random_network(4), runtime="torch")
+
+    def fail(*arguments):
+        raise RuntimeError("the device is lost")
+
+    broken.runtime.run = fail
+
+    async def step(work, ticket):
+        steps = asyncio.Queue()
+        work_done = asyncio.ensure_future(work.complete(ticket, PIXELS_HW3, mask(), Report(), steps.put_nowait))
+        work_done.add_done_callback(lambda _: steps.put_nowait(None))
+        return [text async for text in events(Step(1, 0, 1), steps, work_done)]
+
+    (progress, *_, error), _ = run(broken, LIMITS, step)
+    assert progress.startswith("event: progress")
+    assert error.startswith("event: error")
+    assert "the server failed (RuntimeError: the device is lost)" in error
+    assert "fail(*arguments)" not in error
+    assert "Traceback" in caplog.text
 
 
 def test_no_place_in_a_full_queue(completer):
