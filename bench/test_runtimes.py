@@ -217,6 +217,7 @@ def test_tensorrt_end_to_end(benchmark: BenchmarkFixture, cache: Path, network: 
         f"hole of {side}x{side}",
         lambda: complete("tensorrt"),
         {"torch bf16": lambda: complete("torch")},
+        device="cuda",
         rounds=20,
         images=1,
         quality={"largest difference, grey levels": float(difference)},
