@@ -27,11 +27,11 @@ def write(path: Path, columns: dict[str, NDArray[Any]], about: dict[str, Any]) -
 
 
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The arrays, mapped read-only, and `about`. ValueError if `path` is no index file."""
+    """The arrays, mapped read-only, and `about`. ValueError if `path` is no index file, or not whole."""
     with open(path, "rb") as file:
-        start = file.read(8)
+        start, there = file.read(8), os.fstat(file.fileno()).st_size
         size = int.from_bytes(start, "little")
-        if len(start) < 8 or size > os.fstat(file.fileno()).st_size:
+        if len(start) < 8 or size > there:
             raise ValueError(f"{path} is no index of photographs: make one with engine-data index FOLDER")
         try:
             header = json.loads(file.read(size))
@@ -40,7 +40,13 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     about = header.pop("__metadata__", {}) if isinstance(header, dict) else {}
     if about.get("glcic_catalog") != _VERSION:
         raise ValueError(f"{path} is no index of photographs: make one with engine-data index FOLDER")
-    mapped = np.memmap(path, np.uint8, "r", offset=8 + size) if header["length"]["shape"][0] else np.empty(0, np.uint8)
+    whole = 8 + size + max(tensor["data_offsets"][1] for tensor in header.values())
+    if there != whole:
+        raise ValueError(
+            f"{path} is a damaged index, {there} bytes of {whole}: "
+            "remove it and make another with engine-data index FOLDER"
+        )
+    mapped = np.memmap(path, np.uint8, "r", offset=8 + size)
     columns = {}
     for name, tensor in header.items():
         first, last = tensor["data_offsets"]

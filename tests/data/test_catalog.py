@@ -137,6 +137,22 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
             Catalog.open(tmp_path / "photo.jpg")
 
 
+@pytest.mark.parametrize("missing", [1, 100, -1])
+def test_an_index_that_is_not_whole_is_refused(photo_folder: Path, tmp_path: Path, missing: int) -> None:
+    index = tmp_path / "some.index"
+    Catalog.open(photo_folder).save(index)
+    whole = index.stat().st_size
+    os.truncate(index, whole - missing)
+    with pytest.raises(ValueError, match=f"{whole - missing} bytes of {whole}: remove it .* engine-data index"):
+        Catalog.open(index)
+
+
+def test_an_index_of_nothing_is_the_catalog_of_nothing(tmp_path: Path) -> None:
+    catalog = Catalog.scanned(tmp_path)
+    catalog.save(tmp_path / INDEX_NAME)
+    assert same(Catalog.from_index(tmp_path / INDEX_NAME), catalog)
+
+
 def test_photos_that_went_away_are_unusable(tmp_path: Path) -> None:
     write_photos(tmp_path / "files", 2)
     catalog = Catalog.open(tmp_path / "files")
