@@ -200,7 +200,8 @@ class _Known:
             return []
         members = np.flatnonzero(self.catalog.columns["shard"] == self.catalog.shards.index(name))
         found: list[Found] = [entry_of(self.catalog.columns, i) for i in members.tolist()]
-        return found + [photo for photo in self.bad.values() if photo.name.startswith(f"{name}/")]
+        # One that was cut short is itself among the bad, after the photos that it still holds.
+        return found + [photo for photo in self.bad.values() if f"{photo.name}/".startswith(f"{name}/")]
 
 
 def summary(bad: Sequence[BadPhoto]) -> str:

@@ -100,6 +100,21 @@ def test_a_second_scan_reads_only_what_changed(tmp_path: Path, monkeypatch: pyte
     assert len(again.bad) == 2
 
 
+def test_a_second_scan_still_knows_what_is_wrong_with_a_cut_shard(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 2)
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    (tmp_path / "set").mkdir()
+    with tarfile.open(tmp_path / "set" / "cut.tar", "w") as archive:
+        archive.add(tmp_path / "broken.jpg", "broken.jpg")
+        archive.add(tmp_path / "photos" / "0" / "00000.jpg", "a.jpg")
+        archive.add(tmp_path / "photos" / "1" / "00001.jpg", "b.jpg")
+        last = archive.getmembers()[-1]
+    os.truncate(tmp_path / "set" / "cut.tar", last.offset_data + last.size // 2)
+    first = Catalog.scanned(tmp_path / "set")
+    assert [photo.name for photo in first.bad] == ["cut.tar/broken.jpg", "cut.tar"]
+    assert same(Catalog.scanned(tmp_path / "set", known=first), first)
+
+
 def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
     write_photos(tmp_path, 2)
     (tmp_path / "page.jpg").write_text("<html>")
