@@ -165,6 +165,8 @@ def _examine(descriptor: int, place: Entry) -> Found:
     """`place` with the size and orientation that its header tells."""
     try:
         head = os.pread(descriptor, min(HEAD, place.length), place.offset)
+        if head.startswith(b"GIF8"):  # whether it is an animation shows only behind its first picture
+            head = os.pread(descriptor, place.length, place.offset)
         try:
             header = parse_header(head)
         except Unusable:  # perhaps only because the header is longer than that

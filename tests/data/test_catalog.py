@@ -118,6 +118,8 @@ def test_a_second_scan_still_knows_what_is_wrong_with_a_cut_shard(tmp_path: Path
 def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
     write_photos(tmp_path, 2)
     (tmp_path / "page.jpg").write_text("<html>")
+    frames = [Image.fromarray(scene(number, 300, 200)) for number in range(2)]
+    frames[0].save(tmp_path / "large.gif", save_all=True, append_images=frames[1:])
     (tmp_path / "icon.png").write_bytes(encoded(scene(0, 16, 16), "PNG"))
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
     (tmp_path / "list.txt").write_text("not looked at")
@@ -126,6 +128,7 @@ def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
     catalog = Catalog.open(tmp_path)
     assert len(catalog) == 2
     assert {photo.name: photo.reason.split(":")[0] for photo in catalog.bad} == {
+        "large.gif": "an animation",
         "page.jpg": "not an image",
         "icon.png": "16x16 pixels",
         "gone.jpg": "cannot be read",
