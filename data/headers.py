@@ -21,7 +21,8 @@ _CMYK = "CMYK, whose colours depend on a profile: convert it to RGB"
 
 class Header(NamedTuple):
     """`width` and `height` are those of the stored pixels, before the EXIF `orientation` (1..8) is applied.
-    `body` is where a JPEG's header ends and its pixels begin (0 in other formats)."""
+    `body` is where a JPEG's header ends and its pixels begin (0 in other formats).
+    A TIFF counts as stored upright, since decoders turn it."""
 
     format: str
     width: int
@@ -95,12 +96,21 @@ def _exif_orientation(tiff: bytes) -> int:
 
 
 def _parse_png(data: bytes) -> Header:
-    if len(data) < 33 or data[12:16] != b"IHDR":
-        raise Unusable("its PNG header is cut short")
-    if b"acTL" in data[33 : data.find(b"IDAT")]:
-        raise Unusable("an animation")
-    width, height = struct.unpack_from(">II", data, 16)
-    return Header("png", width, height)
+    orientation = 1
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"acTL":
+            raise Unusable("an animation")
+        if kind == b"eXIf":
+            orientation = _exif_orientation(data[at + 8 : at + 8 + length])
+        elif kind == b"IDAT":
+            if data[12:16] != b"IHDR":
+                break
+            width, height = struct.unpack_from(">II", data, 16)
+            return Header("png", width, height, orientation)
+        at += 12 + length
+    raise Unusable("its PNG header is cut short")
 
 
 def _ask_pillow(data: bytes) -> Header:
@@ -112,7 +122,9 @@ def _ask_pillow(data: bytes) -> Header:
                 raise Unusable(_CMYK)
             if getattr(image, "is_animated", False):
                 raise Unusable("an animation")
-            return Header((image.format or "").lower(), *image.size)
+            # Not a TIFF's: OpenCV turns those upright whatever it is told, and `size` is that of the turned photo.
+            orientation = _exif_orientation(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+            return Header((image.format or "").lower(), *image.size, orientation)
     except Unusable:
         raise
     except UnidentifiedImageError:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_photos import encoded, scene, with_orientation
-from PIL import Image
+from PIL import Image, ImageOps
 
+from data.decode import decode
 from data.headers import Unusable, is_complete, parse_header
+from data.orientation import upright
 
 
 @settings(max_examples=60)
@@ -26,10 +28,24 @@ def test_sizes_are_those_that_pillow_reads(width: int, height: int, kind: str, m
     assert is_complete(data, header)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation(orientation: int) -> None:
-    data = encoded(scene(0, 40, 30), exif=with_orientation(orientation), progressive=orientation % 2 == 0)
-    assert parse_header(data).orientation == orientation
+def test_orientation(orientation: int, kind: str) -> None:
+    """What the header says turns the pixels that OpenCV gives into those that Pillow shows."""
+    data = encoded(scene(0, 40, 30), kind, exif=with_orientation(orientation), progressive=orientation % 2 == 0)
+    header = parse_header(data)
+    assert header.orientation == (1 if kind == "TIFF" else orientation)
+    stored_HW3 = decode(data)
+    assert stored_HW3.shape == (header.height, header.width, 3)
+    seen_HW3 = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    np.testing.assert_allclose(upright(stored_HW3, header.orientation)[..., ::-1].astype(int), seen_HW3, atol=4)
+
+
+def test_orientation_of_a_png_behind_a_large_profile() -> None:
+    data = encoded(scene(0, 40, 30), "PNG", exif=with_orientation(6), icc_profile=bytes(range(256)) * 100)
+    assert parse_header(data).orientation == 6
+    with pytest.raises(Unusable, match="cut short"):  # so that more of the file is read
+        parse_header(data[: data.index(b"eXIf")])
 
 
 @pytest.mark.parametrize("content", [b"", b"II*\0\xff\xff\xff\xff", b"nonsense", b"II*\0\x08\0\0\0\xff\xff"])

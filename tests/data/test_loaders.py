@@ -1,6 +1,7 @@
 """Both loaders: the plainest decoding of the sampler's crops, for any number of workers and ranks, resumable."""
 
 import io
+import itertools
 import logging
 import os
 import signal
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from made_photos import encoded, scene, write_photos
+from made_photos import encoded, scene, with_orientation, write_photos
 from PIL import Image, ImageOps
 
 from data import Loader, open_loader
@@ -177,6 +178,21 @@ def test_formats_that_people_have(make: Callable[..., Loader], tmp_path: Path) -
         grey = "grey" in catalog.name(photo)
         expected = torch.tensor([124.0] * 3 if grey else [200.0, 100.0, 50.0])
         assert (image_3HW.float().mean((1, 2)) - expected).abs().max() < 3, catalog.name(photo)
+
+
+@both
+def test_turned_photos_of_every_format_are_upright(make: Callable[..., Loader], tmp_path: Path) -> None:
+    for number, (kind, orientation) in enumerate(itertools.product(["JPEG", "PNG", "WEBP", "TIFF"], [3, 5, 6])):
+        data = encoded(scene(number, 150, 100), kind, exif=with_orientation(orientation), quality=90)
+        (tmp_path / f"{number:02}.{kind.lower()}").write_bytes(data)
+    catalog = Catalog.open(tmp_path)
+    sampler = CropSampler(catalog, 0, 64, (64, 80), flip=True)
+    with make(catalog, sampler, len(catalog)) as loader:
+        image_N3HW, ids_N = next(loader)
+        assert not loader.bad
+    for image_3HW, sample in zip(image_N3HW, ids_N.tolist(), strict=True):
+        difference = image_3HW.permute(1, 2, 0).numpy() - plainly_decoded(catalog, sampler, sample).astype(int)
+        assert np.abs(difference).mean() < 5, catalog.name(sampler.photos(np.array([sample]))[0])
 
 
 def damaged_files(good: bytes) -> dict[str, bytes]:
