@@ -72,7 +72,9 @@ class CropSampler:
         edge_bits, x_bits, y_bits, flip_bits = random_bits(key_of(self.seed, _CROP), ids_N, 4).T
         edge_N = integers(edge_bits, *self.shorter_edge)
         side_N = np.maximum(1, np.rint(self.crop_size * shorter_N / edge_N).astype(np.int64))
-        # Where a reduced decode is possible, squares lie on its pixel grid, so that every decoder cuts the same one.
+        # Where a reduced decode is possible, squares lie on its pixel grid, so that every decoder cuts the same one. In
+        # a photo that is stored mirrored or turned they can miss it, where its side is no multiple of the grid: the
+        # decoder that reduces then cuts less than one reduced pixel beside the others.
         grid_N = np.array([reduction(side, self.crop_size) for side in side_N.tolist()], np.int64)
         side_N -= side_N % grid_N
         x_N = integers(x_bits, 0, (size_N2[:, 0] - side_N) // grid_N) * grid_N
