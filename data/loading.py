@@ -68,6 +68,7 @@ class Loader(ABC):
 
     Rank r of R gets the samples r, r + R, r + 2R, ... of the sampler's one order, so that together the ranks see the
     same samples whatever their number. A photo that cannot be used is replaced by the next sample's, and counted.
+    After an error the next call tries the same batch again.
     """
 
     def __init__(
@@ -106,7 +107,11 @@ class Loader(ABC):
     def __next__(self) -> Batch:
         if self._running is None:
             self._running = self._batches(self.next_sample)
-        image_N3HW, passed = next(self._running)
+        try:
+            image_N3HW, passed = next(self._running)
+        except BaseException:  # it would only tell of its end from now on
+            self.close()
+            raise
         self._report(passed)
         ids_N = torch.from_numpy(self.ids(self.next_sample))
         self.next_sample += self.batch_size * self.ranks
