@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.catalog import Catalog
 from data.decode import check, decode
+from data.headers import Unusable
 from data.randomness import key_of, permute
+from data.scan import in_order
 
 _REDUCED = 8  # each 8x8 block of a JPEG gives one pixel, its mean: a fraction of the time of a full decode
 
@@ -19,14 +22,16 @@ def mean_pixel(
     sample: int | None = None,
     seed: int = 0,
     threads: int = 2,
-    step: Callable[[], None] = lambda: None,
+    progress: Callable[[int], None] = lambda count: None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Mean RGB in [0, 1] over the photos, each photo weighing the same, and its standard error (None: nothing was
     sampled).
 
     From all photos, or from `sample` of them chosen by `seed` if there are more. Photos that cannot be decoded are
-    passed over; ValueError if none can. `step` is called after each photo.
+    passed over; ValueError if none can. `progress` is told how many photos are done.
     """
+    if sample is not None and sample < 1:
+        raise ValueError(f"sample {sample}: measure at least 1 photo, or all by giving none")
     count = len(catalog)
     used = count if sample is None else min(sample, count)
     chosen_N = permute(np.arange(used), count, key_of(seed)) if used < count else np.arange(count)
@@ -35,14 +40,16 @@ def mean_pixel(
         try:
             data = catalog.read(photo)
             pixels_HW3 = decode(data, _REDUCED if check(data).format == "jpeg" else 1)
-        except ValueError:
+        except Unusable:
             return None
-        finally:
-            step()
         return pixels_HW3.mean(axis=(0, 1))[::-1] / 255
 
+    means = []
     with ThreadPoolExecutor(threads) as pool:
-        means = [mean for mean in pool.map(mean_of, chosen_N.tolist()) if mean is not None]
+        for mean in in_order(pool, (partial(mean_of, photo) for photo in chosen_N.tolist()), ahead=4 * threads):
+            if mean is not None:
+                means.append(mean)
+            progress(1)
     if not means:
         raise ValueError(f"none of the {used} photos in {catalog.root} can be decoded: engine-data check tells why")
     mean_N3 = np.array(means)

@@ -118,9 +118,7 @@ class Mean:
         catalog = Catalog.open(self.folder)
         photos = len(catalog) if self.sample is None else min(self.sample, len(catalog))
         with _progress("measuring", photos) as step:
-            mean, error = mean_pixel(
-                catalog, sample=self.sample, seed=self.seed, threads=self.threads, step=lambda: step(1)
-            )
+            mean, error = mean_pixel(catalog, sample=self.sample, seed=self.seed, threads=self.threads, progress=step)
         standard_error = None if error is None else error.tolist()
         print(json.dumps({"mean": mean.tolist(), "standard_error": standard_error, "photos": photos}))
 

@@ -1,5 +1,7 @@
 """The mean colour of photographs."""
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,9 @@ def test_all_photos_against_the_plain_mean(photo_folder: Path) -> None:
 def test_a_sample_tells_how_far_off_it_is(photo_folder: Path) -> None:
     catalog = Catalog.open(photo_folder)
     exact, _ = mean_pixel(catalog)
-    steps = []
-    mean, error = mean_pixel(catalog, sample=12, seed=1, step=lambda: steps.append(1))
-    assert len(steps) == 12
+    done: list[int] = []
+    mean, error = mean_pixel(catalog, sample=12, seed=1, progress=done.append)
+    assert sum(done) == 12
     assert error is not None
     assert (abs(mean - exact) < 4 * error).all()
     assert (error > 0).all()
@@ -44,3 +46,27 @@ def test_damaged_photos_are_passed_over_and_none_is_an_error(tmp_path: Path) -> 
         mean_pixel(Catalog.open(tmp_path))
     Image.new("RGB", (64, 64), (51, 51, 51)).save(tmp_path / "grey.png")
     np.testing.assert_allclose(mean_pixel(Catalog.open(tmp_path))[0], [0.2] * 3)
+
+
+def test_photos_are_not_queued_by_the_million(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A future is 2 KB: at most a few are waiting for the photo that is being decoded."""
+    catalog = Catalog.open(photo_folder)
+    ahead: list[int] = []
+    submitted = 0
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *job: Callable) -> Future:
+            nonlocal submitted
+            submitted += 1
+            return super().submit(*job)
+
+    monkeypatch.setattr("data.mean_pixel.ThreadPoolExecutor", Pool)
+    mean_pixel(catalog, threads=2, progress=lambda count: ahead.append(submitted - len(ahead)))
+    assert submitted == len(catalog)
+    assert max(ahead) < 20
+
+
+@pytest.mark.parametrize("sample", [0, -3])
+def test_a_sample_of_nothing_is_refused(photo_folder: Path, sample: int) -> None:
+    with pytest.raises(ValueError, match=f"sample {sample}: measure at least 1"):
+        mean_pixel(Catalog.open(photo_folder), sample=sample)
