@@ -9,21 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from data.files import replacing
+
 _VERSION = "1"
 _KINDS = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
 
 
 def write(path: Path, columns: dict[str, NDArray[Any]], about: dict[str, Any]) -> None:
-    """Write the arrays and `about` (anything JSON can hold) to `path` through a temporary file beside it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    """Write the arrays and `about` (anything JSON can hold) to `path`, whole or not at all."""
+    with replacing(path) as temporary:
         save_file(columns, temporary, {"glcic_catalog": _VERSION, "about": json.dumps(about)})
         temporary.chmod(0o644)  # save_file makes it unreadable for others
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -20,6 +20,7 @@ import numpy as np
 from data.catalog import Catalog
 from data.decode import check, decode
 from data.entries import BadPhoto
+from data.files import atomic_writer, write_atomically
 from data.headers import Unusable
 from data.orientation import upright
 from data.sampler import reduction
@@ -89,7 +90,7 @@ def _claim(out: Path, catalog: Catalog, packing: Packing) -> None:
     note = out / _PLAN
     if note.exists() and (before := json.loads(note.read_text())) != plan:
         raise ValueError(f"{out} holds shards of another packing ({before}, now {plan}): pack into another folder")
-    note.write_text(json.dumps(plan))
+    write_atomically(note, json.dumps(plan).encode())
 
 
 def _write_shard(catalog: Catalog, photos: range, shard: Path, packing: Packing) -> tuple[int, list[BadPhoto]]:
@@ -97,24 +98,16 @@ def _write_shard(catalog: Catalog, photos: range, shard: Path, packing: Packing)
     if shard.exists():
         return len(photos), []
     bad: list[BadPhoto] = []
-    unfinished = shard.with_name(f".{shard.name}.{os.getpid()}.tmp")
-    try:
-        with open(unfinished, "wb") as file:
-            with tarfile.open(fileobj=file, mode="w") as archive:
-                for i in photos:
-                    try:
-                        content, suffix = _content(catalog, i, packing)
-                    except Unusable as reason:
-                        bad.append(BadPhoto(catalog.name(i), str(reason)))
-                        continue
-                    member = tarfile.TarInfo(member_name(i, catalog.name(i), suffix))
-                    member.size = len(content)
-                    archive.addfile(member, io.BytesIO(content))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, shard)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic_writer(shard) as file, tarfile.open(fileobj=file, mode="w") as archive:
+        for i in photos:
+            try:
+                content, suffix = _content(catalog, i, packing)
+            except Unusable as reason:
+                bad.append(BadPhoto(catalog.name(i), str(reason)))
+                continue
+            member = tarfile.TarInfo(member_name(i, catalog.name(i), suffix))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
     return len(photos), bad
 
 

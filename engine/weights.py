@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from engine.files import write_atomically
+from data.files import write_atomically
 from engine.networks import CompletionNetwork, CompletionSpec
 
 SPEC_KEY = "glcic_engine_spec"

@@ -23,9 +23,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from data.catalog import Catalog
+from data.files import write_atomically
 from engine.commands.completion import parse_scale
 from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_network, evaluate, lead, means, picture_grid
-from engine.files import write_atomically
 from engine.inference.blend import Blend
 from engine.inference.completer import Completer
 from engine.learned_metrics import Fid, Lpips

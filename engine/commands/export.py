@@ -15,9 +15,9 @@ from typing import Literal
 import tyro
 
 from data.catalog import Catalog
+from data.files import write_atomically
 from data.headers import Unusable
 from engine.evaluation import Task
-from engine.files import write_atomically
 from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
 from engine.inference.engine_cache import cache_folder, entries, store
 from engine.inference.export import GRAPHS, STRIDE, Graph, cached_onnx, smallest_side

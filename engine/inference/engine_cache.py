@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.files import write_atomically
+from data.files import write_atomically
 
 log = logging.getLogger(__name__)
 

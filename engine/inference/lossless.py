@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags
 
-from engine.files import write_atomically
+from data.files import write_atomically
 from engine.inference.formats import jpeg
 from engine.inference.formats.jpeg_blocks import differing, import_jpeglib, with_changes
 from engine.inference.photo import Photo, Pixels, container_of, encode, open_image, parse_photo, turn

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from engine.files import write_atomically
+from data.files import write_atomically
 from engine.inference.formats import jpeg, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 

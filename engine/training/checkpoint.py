@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from engine.files import atomic_writer
+from data.files import atomic_writer
 
 log = logging.getLogger(__name__)
 

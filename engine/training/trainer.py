@@ -18,11 +18,11 @@ from torch import Tensor
 
 import kernels
 from data.catalog import Catalog
+from data.files import write_atomically
 from data.loading import Loader
 from data.mean_pixel import mean_pixel
 from data.open import open_loader
 from data.sampler import CropSampler
-from engine.files import write_atomically
 from engine.training.batches import TrainingBatch, training_batches
 from engine.training.checkpoint import checkpoints, save_checkpoint
 from engine.training.config import TrainConfig

@@ -1,14 +1,9 @@
 """Weights files: what is written is what is read, and nothing else is taken for it."""
 
-import errno
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine import files
-from engine.files import atomic_writer, write_atomically
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import load_weights, save_weights
 
@@ -45,23 +40,3 @@ def test_what_is_not_a_weights_file_is_refused(network, tmp_path):
     for path, reason in ((missing, "no weights"), (text, "readable"), (foreign, "spec"), (other, "wrong or missing")):
         with pytest.raises(ValueError, match=reason):
             load_weights(path)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def disk_full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(files.os, "fsync", disk_full)
-    with pytest.raises(OSError, match="No space"), atomic_writer(path) as file:
-        file.write(b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_files_get_the_usual_permissions(tmp_path: Path):
-    (tmp_path / "plain").write_bytes(b"")
-    write_atomically(tmp_path / "atomic", b"")
-    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -8,17 +8,16 @@ from typing import BinaryIO
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that becomes `path` when the block ends well, and leaves `path` as it was when it does not.
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write a file that becomes `path` when the block ends well, and leaves `path` as it was when it does not.
 
     Creates missing folders. OSError if the disk is full or the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
+        yield temporary
+        with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
@@ -28,7 +27,14 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that becomes `path` when the block ends well; see `replacing`."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        yield file
+
+
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` whole or not at all; see `atomic_writer`."""
+    """Write `content` to `path` whole or not at all; see `replacing`."""
     with atomic_writer(path) as file:
         file.write(content)

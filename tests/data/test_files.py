@@ -1,0 +1,65 @@
+"""Files are whole or not there, whoever writes them."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_photos import write_photos
+
+from data.catalog import Catalog
+from data.files import write_atomically
+from data.shards import Packing, pack
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    write_photos(tmp_path / "photos", 2)
+    return Catalog.open(tmp_path / "photos")
+
+
+WRITERS: dict[str, tuple[str, Callable[[Catalog, Path], object]]] = {
+    "bytes": ("file", lambda catalog, path: write_atomically(path, b"new")),
+    "index": ("photos.index", lambda catalog, path: catalog.save(path)),
+    "plan": ("packing.json", lambda catalog, path: pack(catalog, path.parent, Packing())),
+}
+every_writer = pytest.mark.parametrize(("name", "write"), WRITERS.values(), ids=[*WRITERS])
+
+
+@every_writer
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    catalog: Catalog, tmp_path: Path, name: str, write: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out" / name
+    write(catalog, path)
+    for other in path.parent.iterdir():
+        if other != path:
+            other.unlink()
+    before = path.read_bytes()
+
+    def disk_full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", disk_full)
+    with pytest.raises(OSError, match=f"No space left.*{name}"):
+        write(catalog, path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_shard_that_fails_is_not_there(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack(catalog, tmp_path, Packing())
+    (tmp_path / "photos-000000.tar").unlink()
+    monkeypatch.setattr("data.shards._content", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pack(catalog, tmp_path, Packing())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["packing.json", "photos"]
+
+
+@every_writer
+def test_files_get_the_usual_permissions(catalog: Catalog, tmp_path: Path, name: str, write: Callable) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    write(catalog, tmp_path / "a" / "new" / "folder" / name)
+    written = tmp_path / "a" / "new" / "folder" / name
+    assert written.stat().st_mode == (tmp_path / "plain").stat().st_mode
