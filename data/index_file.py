@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from data.files import replacing
@@ -16,9 +17,12 @@ _KINDS = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
 
 
 def write(path: Path, columns: dict[str, NDArray[Any]], about: dict[str, Any]) -> None:
-    """Write the arrays and `about` (anything JSON can hold) to `path`, whole or not at all."""
+    """Write the arrays and `about` (anything JSON can hold) to `path`, whole or not at all. OSError as `replacing`."""
     with replacing(path) as temporary:
-        save_file(columns, temporary, {"glcic_catalog": _VERSION, "about": json.dumps(about)})
+        try:
+            save_file(columns, temporary, {"glcic_catalog": _VERSION, "about": json.dumps(about)})
+        except SafetensorError as error:  # which is what a full disk comes as
+            raise OSError(f"{path} cannot be written: {error}") from None
         temporary.chmod(0o644)  # save_file makes it unreadable for others
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         write(catalog, path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_disk_that_is_full_while_an_index_is_written(catalog: Catalog, tmp_path: Path) -> None:
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, allowed[1]))
+    try:
+        with pytest.raises(OSError, match=r"photos\.index cannot be written: .*File too large"):
+            catalog.save(tmp_path / "out" / "photos.index")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_a_shard_that_fails_is_not_there(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
