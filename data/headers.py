@@ -131,7 +131,7 @@ def _ask_pillow(data: bytes) -> Header:
         raise Unusable("not an image" if data else "an empty file") from None
     except Image.DecompressionBombError as error:
         raise Unusable(str(error)) from None
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+    except (OSError, SyntaxError, ValueError, IndexError, TypeError, struct.error) as error:
         raise Unusable(f"damaged: {error}") from None
 
 

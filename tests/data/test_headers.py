@@ -85,6 +85,7 @@ DAMAGED = {
     "cmyk": (encoded(scene(0, 50, 40), mode="CMYK"), "CMYK"),
     "cmyk tiff": (encoded(scene(0, 50, 40), "TIFF", mode="CMYK"), "CMYK"),
     "animated png": (animation(), "animation"),
+    "gif extension cut": (encoded(scene(0, 50, 40), "GIF")[:-1] + b"!", "damaged"),
     "bad marker": (JPEG[:2] + b"\0\0" + JPEG[4:], "damaged"),
 }
 
