@@ -121,7 +121,7 @@ def member_name(i: int, name: str, suffix: str) -> str:
 def _content(catalog: Catalog, i: int, packing: Packing) -> tuple[bytes, str]:
     """The encoded photo as it goes into the shard, and its file name suffix."""
     data = catalog.read(i)
-    header = check(data)
+    header = check(data, catalog.stored_size(i))
     shorter = min(header.width, header.height)
     if packing.shorter_edge is None or shorter <= packing.shorter_edge:
         return data, _SUFFIX.get(header.format, header.format)

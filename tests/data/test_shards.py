@@ -90,6 +90,15 @@ def test_damaged_photos_are_left_out_and_named(folder: Path, tmp_path: Path) -> 
     assert len(Catalog.open(tmp_path / "out")) == 12
 
 
+def test_a_photo_that_changed_since_it_was_indexed_is_left_out(folder: Path, tmp_path: Path) -> None:
+    """Shrunk to the shape that the index says, it would come out distorted."""
+    catalog = Catalog.open(folder)
+    (folder / catalog.name(2)).write_bytes(encoded(scene(0, 400, 900)))
+    (bad,) = pack(catalog, tmp_path / "out", Packing(shorter_edge=100))
+    assert bad.name == catalog.name(2)
+    assert bad.reason.startswith("400x900 pixels, but")
+
+
 def test_impossible_packings_are_refused() -> None:
     with pytest.raises(ValueError, match="shard_megabytes >= 1"):
         Packing(shard_megabytes=0)
