@@ -183,6 +183,7 @@ class _Known:
         self.catalog = catalog
         self.own_files = np.flatnonzero(catalog.columns["shard"] == OWN_FILE)
         self.bad = {photo.name: photo for photo in catalog.bad if photo.modified}
+        self.unread = {photo.name for photo in catalog.bad if not photo.modified}
 
     def files(self, names: list[str]) -> dict[str, Found]:
         first, last = (
@@ -196,7 +197,7 @@ class _Known:
         return found
 
     def shard(self, name: str) -> list[Found]:
-        if name not in self.catalog.shards:
+        if name not in self.catalog.shards or name in self.unread:
             return []
         members = np.flatnonzero(self.catalog.columns["shard"] == self.catalog.shards.index(name))
         found: list[Found] = [entry_of(self.catalog.columns, i) for i in members.tolist()]

@@ -38,7 +38,8 @@ class BadPhoto(NamedTuple):
     name: str
     reason: str
     modified: int = 0
-    """As in Entry: while it is the same, the photo need not be examined again."""
+    """As in Entry: while it is the same, the photo need not be examined again. 0 if it (or its shard) could not be
+    read, which says nothing of the next time: rights and disks are mended without changing files."""
 
 
 _KINDS: dict[str, type[np.generic]] = {

@@ -125,7 +125,6 @@ def walk(root: Path) -> Iterator[str]:
 def examine_file(root: Path, name: str, before: Found | None = None) -> Found:
     """The entry of one image file, or why it is left out; what was found `before` if the file has not changed."""
     path = os.path.join(root, name)
-    modified = 0
     try:
         status = os.stat(path)
         modified = status.st_mtime_ns
@@ -137,7 +136,7 @@ def examine_file(root: Path, name: str, before: Found | None = None) -> Found:
         finally:
             os.close(descriptor)
     except OSError as error:
-        return BadPhoto(name, f"cannot be read: {error.strerror}", modified)
+        return BadPhoto(name, f"cannot be read: {error.strerror}")
 
 
 def examine_shard(root: Path, shard: str, number: int, before: list[Found]) -> list[Found]:
@@ -156,8 +155,10 @@ def examine_shard(root: Path, shard: str, number: int, before: list[Found]) -> l
                         photo = _examine(file.fileno(), place)
                         named = isinstance(photo, BadPhoto)
                         found.append(photo._replace(name=f"{shard}/{member.name}") if named else photo)
-    except (OSError, tarfile.TarError) as error:
+    except tarfile.TarError as error:
         found.append(BadPhoto(shard, f"no readable tar file: {error}", modified))
+    except OSError as error:
+        found.append(BadPhoto(shard, f"cannot be read: {error.strerror}"))
     return found
 
 

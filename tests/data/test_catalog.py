@@ -1,5 +1,6 @@
 """Catalogs of folders, shards and index files."""
 
+import errno
 import os
 import pickle
 import tarfile
@@ -113,6 +114,27 @@ def test_a_second_scan_still_knows_what_is_wrong_with_a_cut_shard(tmp_path: Path
     first = Catalog.scanned(tmp_path / "set")
     assert [photo.name for photo in first.bad] == ["cut.tar/broken.jpg", "cut.tar"]
     assert same(Catalog.scanned(tmp_path / "set", known=first), first)
+
+
+def test_a_second_scan_reads_again_what_could_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rights and disks are mended without a trace in the files."""
+    write_photos(tmp_path, 2)
+    with tarfile.open(tmp_path / "m.tar", "w") as archive:
+        archive.add(tmp_path / "0" / "00000.jpg", "a.jpg")
+        archive.add(tmp_path / "1" / "00001.jpg", "b.jpg")
+    read = os.pread
+
+    def pread(descriptor: int, length: int, offset: int) -> bytes:
+        if offset == 512:  # the shard's first photo
+            return read(descriptor, length, offset)
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "pread", pread)
+        first = Catalog.scanned(tmp_path)
+    assert sorted(photo.name for photo in first.bad) == ["0/00000.jpg", "1/00001.jpg", "m.tar"]
+    assert {photo.reason for photo in first.bad} == {"cannot be read: Permission denied"}
+    assert same(Catalog.scanned(tmp_path, known=first), Catalog.scanned(tmp_path))
 
 
 def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
