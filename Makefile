@@ -23,17 +23,17 @@ bench: .venv/dev.installed
 	$(BIN)/python -m bench $(ONLY)
 
 # On a machine with CUDA, in an environment that has torch, triton and pytest-benchmark: the proofs and benchmarks that
-# need a GPU. Each part takes less than ten minutes (make gpu-kernels, ...); a part that fails does not stop the others.
+# need a GPU. Each part has less than ten minutes (make gpu-kernels, ...); a part that fails does not stop the others.
 GPU_PYTHON ?= $(PYTHON)
 GPU_PARTS := kernels data inference runtimes training tensorrt
 gpu:
 	failed=; for part in $(GPU_PARTS); do $(MAKE) gpu-$$part || failed="$$failed $$part"; done; test -z "$$failed"
 
 gpu-tensorrt:
-	timeout 600 $(GPU_PYTHON) -m pytest -m gpu tests/engine/inference/test_tensorrt_runtime.py
+	timeout 570 $(GPU_PYTHON) -m pytest -m gpu tests/engine/inference/test_tensorrt_runtime.py
 
 gpu-%:
-	timeout 600 $(GPU_PYTHON) -m bench -m gpu bench/test_$*.py
+	timeout 570 $(GPU_PYTHON) -m bench -m gpu bench/test_$*.py
 
 # Without an NVIDIA GPU, torch comes from PyTorch's index of CPU builds, which spares gigabytes of CUDA; where that
 # index cannot be reached, from wherever pip finds it. It goes first and alone, so that nothing else asks that index.

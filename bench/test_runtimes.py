@@ -12,6 +12,7 @@ bf16 may exceed. On a GPU: TensorRT against compiled PyTorch in bf16, forward al
 import os
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -150,14 +151,18 @@ def test_cpu_runtimes(
     assert quality["dB to fp32"] >= (20 if precision == "int8" else 30 if precision == "bf16" else 80)
 
 
-gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")]
+gpu = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+    pytest.mark.skipif(not (find_spec("tensorrt") or find_spec("tensorrt_rtx")), reason="TensorRT is not installed"),
+]
 
 
 @pytest.fixture(scope="module")
 def compiled(network: CompletionNetwork) -> nn.Module:
     """PyTorch at its best: folded, unpadded, bf16, channels-last, compiled."""
     module = WindowNetwork(fold_batch_norm(network)).to("cuda", torch.bfloat16, memory_format=torch.channels_last)
-    return torch.compile(module, mode="max-autotune-no-cudagraphs")
+    return torch.compile(module, mode="max-autotune-no-cudagraphs", dynamic=False)
 
 
 @pytest.mark.parametrize(("side", "batch"), [(512, 1), (512, 4), (1024, 1)])

@@ -200,8 +200,17 @@ def unpadded(conv: nn.Conv2d, layer: Layer, x: Tensor, row: AxisStep, column: Ax
         x = F.pad(x, (*column.zeros, *row.zeros))
     if not layer.up:
         return F.conv2d(x, conv.weight, conv.bias, layer.stride, 0, layer.dilation)
-    x = F.pixel_shuffle(conv(x), 2)
-    return Margins(*row.dropped, *column.dropped).cut(x)
+    return Margins(*row.dropped, *column.dropped).cut(pixel_shuffle(conv(x)))
+
+
+def pixel_shuffle(x_NCHW: Tensor) -> Tensor:
+    """`F.pixel_shuffle` by 2; on a GPU, where PyTorch's would come out planar, in channels-last."""
+    if not x_NCHW.is_cuda:
+        return F.pixel_shuffle(x_NCHW, 2)
+    batch, channels, height, width = x_NCHW.shape
+    x_NHWC22 = x_NCHW.permute(0, 2, 3, 1).reshape(batch, height, width, channels // 4, 2, 2)
+    x_NHWC = x_NHWC22.permute(0, 1, 4, 2, 5, 3).reshape(batch, 2 * height, 2 * width, channels // 4)
+    return x_NHWC.permute(0, 3, 1, 2)
 
 
 def as_pixel_shuffle(conv: nn.ConvTranspose2d) -> nn.Conv2d:

@@ -56,10 +56,12 @@ def make_batch(batch: Batch, holes: HoleConfig, seed: int, device: torch.device)
     real = draw_holes(holes, seed, DISCRIMINATOR_HOLES, batch.ids_N, size)
 
     def send(tensor: Tensor) -> Tensor:
-        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+        if device.type == "cuda" and not tensor.is_cuda:
+            return tensor.pin_memory().to(device, non_blocking=True)
+        return tensor
 
     return TrainingBatch(
-        image_N3SS=batch.image_N3HW.to(device, memory_format=torch.channels_last, non_blocking=True),
+        image_N3SS=send(batch.image_N3HW.contiguous(memory_format=torch.channels_last)),
         mask_N1SS=send(completed.mask_N1HW),
         centres_N2=send(completed.centres_N2),
         real_centres_N2=send(real.centres_N2),

@@ -113,7 +113,5 @@ def join_world(device: str) -> Iterator[World]:
     fresh = dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     backend = "cpu:gloo,cuda:nccl" if use_cuda else "gloo"
     dist.init_process_group(backend, store=fresh, rank=rank, world_size=ranks, timeout=TIMEOUT)
-    try:
-        yield World(chosen, rank, ranks)
-    finally:
-        dist.destroy_process_group()
+    yield World(chosen, rank, ranks)
+    dist.destroy_process_group()  # not after an error, when NCCL's would wait for processes that do not come

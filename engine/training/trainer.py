@@ -183,22 +183,28 @@ class Trainer:
             monitor.metrics(self.state.iteration, phase, values)
 
     def check_finite(self, meter: Meter) -> None:
-        """FloatingPointError, with the samples to blame in a file, if a loss since the last report is not finite."""
+        """FloatingPointError on all processes if on one of them a loss since the last report is not finite."""
+        trouble = self.divergence(meter)
+        if self.world.any(trouble is not None):  # one that left alone would leave the others waiting for it
+            raise FloatingPointError(trouble or "the losses of another process are not finite; it says which")
+
+    def divergence(self, meter: Meter) -> str | None:
+        """What to say if a loss since the last report is not finite, with the samples to blame in a file."""
         state = self.state
         for learner, name in ((state.completion, "completion network"), (state.discriminator, "discriminator")):
             if learner.scaler.is_enabled() and learner.scaler.get_scale() < 1:
-                raise FloatingPointError(
+                return (
                     f"the loss scale of the {name} fell below 1 by iteration {state.iteration}: its gradients "
                     "overflow float16; train without --amp or at a lower --learning-rate"
                 )
         broken = meter.first_not_finite()
         if broken is None:
-            return
+            return None
         iteration, ids, losses = broken
         report = self.folder / f"diverged-{self.world.rank}.json"
         row = {"iteration": iteration, "samples": ids, "losses": {k: str(v.item()) for k, v in losses.items()}}
         write_atomically(report, json.dumps(row).encode())
-        raise FloatingPointError(
+        return (
             f"the losses of iteration {iteration} are not finite: {row['losses']}; its samples are in {report}, "
             "and the last checkpoint is from before. Try a lower --learning-rate, or look at these photos"
         )

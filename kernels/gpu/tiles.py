@@ -34,7 +34,7 @@ class Tiling(NamedTuple):
 def tiling(images: int, height: int, width: int, size: int, dense_rows: bool) -> Tiling:
     """Tiles of `size` positions: a run of them where rows follow each other without a gap, else a rectangle."""
     rows = TALL_TILE_ROWS
-    if dense_rows and height * width < 2**31:
+    if dense_rows and height * width < 2**31 - size:  # a tile's end is counted in int32, too
         height, width, rows = 1, height * width, 1
     columns = size // rows
     return Tiling(height, width, rows, columns, images * triton.cdiv(height, rows) * triton.cdiv(width, columns))

@@ -14,6 +14,9 @@ VALUES_PER_PIXEL = 4
 """Peak of live activations, in values per input pixel and unit of base width: 2.8 measured (24 MP whole at width 16,
 fp32, CPU: 4.25 GB), and room for the convolutions' own buffers."""
 
+MOST_VALUES = 2**31 - 1
+"""In one layer's output: beyond, cuDNN is slow or refuses."""
+
 
 class TorchRuntime:
     """A `Runtime`: batch norms folded, channels-last, unpadded windows."""
@@ -37,12 +40,14 @@ class TorchRuntime:
         windowed = WindowNetwork(fold_batch_norm(network))
         self.network = windowed.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         bytes_per_pixel = VALUES_PER_PIXEL * network.spec.base_width * self.dtype.itemsize
-        self.max_batch_pixels = (memory or free_memory(self.device) // 2) // bytes_per_pixel
+        affordable = (memory or free_memory(self.device) // 2) // bytes_per_pixel
+        self.max_batch_pixels = min(affordable, MOST_VALUES // network.spec.base_width)
 
     @torch.inference_mode()
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         holed_N4HW = holed_N4HW.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
-        return self.network(holed_N4HW, margins).float()
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # fp32 is the other runtimes' reference
+            return self.network(holed_N4HW, margins).float()
 
 
 def pick_device(device: str) -> torch.device:
