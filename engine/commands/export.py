@@ -19,6 +19,7 @@ import tyro
 from data.catalog import Catalog
 from data.files import write_atomically
 from data.headers import Unusable
+from engine.commands.ending import ends_in_a_line
 from engine.evaluation import Task
 from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
 from engine.inference.engine_cache import cache_folder, entries, store
@@ -76,16 +77,14 @@ class ExportConfig:
             raise ValueError(f"--out is {self.out}; its name must end in {SUFFIXES[self.to]} for --to {self.to}")
 
 
+@ends_in_a_line("engine-export")
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        config = tyro.cli(ExportConfig, description=__doc__)
-        if config.list_cache:
-            list_cache()
-        else:
-            export(config)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"engine-export: {error}") from error
+    config = tyro.cli(ExportConfig, description=__doc__)
+    if config.list_cache:
+        list_cache()
+    else:
+        export(config)
 
 
 def list_cache() -> None:
