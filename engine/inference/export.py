@@ -92,6 +92,7 @@ def export_onnx(network: CompletionNetwork, precision: str = "fp32", graph: Grap
     ValueError if there is no such precision, or the graph differs from the network by more than TOLERANCES.
     """
     import onnx
+    import torch._dynamo  # else the exporter does, and turns Ctrl-C meanwhile into an error of its own
 
     if precision not in TOLERANCES:
         raise ValueError(f"a graph cannot be exported in {precision!r}; choose one of: {', '.join(TOLERANCES)}")
