@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from data.lists import read_list
 from data.mean_pixel import mean_pixel
 from data.scan import walk
 from data.shards import Packing, pack
+from engine.commands.ending import ends_in_a_line
 
 console = Console(stderr=True)
 Folder = tyro.conf.Positional[Path]
@@ -175,15 +175,10 @@ def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         yield lambda count: progress.advance(task, count)
 
 
+@ends_in_a_line("engine-data")
 def main() -> None:
     """The command line."""
-    command = tyro.cli(Index | Pack | Mean | Check, prog="engine-data", description=__doc__)
-    try:
-        command.run()
-    except (ValueError, OSError) as error:
-        sys.exit(f"engine-data: {error}")
-    except KeyboardInterrupt:
-        sys.exit("engine-data: stopped; run it again to continue")
+    tyro.cli(Index | Pack | Mean | Check, prog="engine-data", description=__doc__).run()
 
 
 if __name__ == "__main__":

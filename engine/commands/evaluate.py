@@ -25,6 +25,7 @@ from rich.table import Table
 from data.catalog import Catalog
 from data.files import write_atomically
 from engine.commands.completion import parse_scale
+from engine.commands.ending import ends_in_a_line
 from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_network, evaluate, lead, means, picture_grid
 from engine.inference.blend import Blend
 from engine.inference.completer import Completer
@@ -112,27 +113,25 @@ class EvaluateConfig:
         return [name for name in self.against.split(",") if name]
 
 
+@ends_in_a_line("engine-evaluate")
 def main() -> None:
     """The command line. Exit status 1 if a photo could not be evaluated."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        config = tyro.cli(EvaluateConfig, description=__doc__)
-        task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)
-        methods = methods_of(config)
-        lpips = Lpips.load(config.lpips) if config.lpips else None
-        fid = Fid.load(config.fid) if config.fid else None
-        with progress(len(task.photos)) as advance:
-            cases = []
-            for case in evaluate(task, methods, lpips, fid):
-                cases.append(case)
-                advance(len(cases))
-        if not cases:
-            raise ValueError(f"none of the {len(task.photos)} photos of {config.photos} can be decoded")
-        if config.grid:
-            picture_HW3 = picture_grid(task, cases, methods, next(iter(methods)))
-            write_atomically(config.grid, cv2.imencode(".png", picture_HW3[..., ::-1])[1].tobytes())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"engine-evaluate: {error}") from error
+    config = tyro.cli(EvaluateConfig, description=__doc__)
+    task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)
+    methods = methods_of(config)
+    lpips = Lpips.load(config.lpips) if config.lpips else None
+    fid = Fid.load(config.fid) if config.fid else None
+    with progress(len(task.photos)) as advance:
+        cases = []
+        for case in evaluate(task, methods, lpips, fid):
+            cases.append(case)
+            advance(len(cases))
+    if not cases:
+        raise ValueError(f"none of the {len(task.photos)} photos of {config.photos} can be decoded")
+    if config.grid:
+        picture_HW3 = picture_grid(task, cases, methods, next(iter(methods)))
+        write_atomically(config.grid, cv2.imencode(".png", picture_HW3[..., ::-1])[1].tobytes())
     scores = means(cases, fid)
     if config.json:
         print(json.dumps(document(config, task, cases, scores)))

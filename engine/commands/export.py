@@ -8,8 +8,10 @@ engine-export --list-cache                                   what has been expor
 """
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import tyro
@@ -17,14 +19,15 @@ import tyro
 from data.catalog import Catalog
 from data.files import write_atomically
 from data.headers import Unusable
+from engine.commands.ending import ends_in_a_line
 from engine.evaluation import Task
 from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
 from engine.inference.engine_cache import cache_folder, entries, store
-from engine.inference.export import GRAPHS, STRIDE, Graph, cached_onnx, smallest_side
+from engine.inference.export import GRAPHS, Graph, cached_onnx, smallest_side
 from engine.inference.int8 import int8_key, read_loss
 from engine.inference.packages import import_optional
 from engine.inference.tensorrt_build import build_engine, check_size
-from engine.networks import CompletionNetwork
+from engine.networks import STRIDE, CompletionNetwork
 from engine.weights import load_weights
 
 log = logging.getLogger(__name__)
@@ -74,16 +77,14 @@ class ExportConfig:
             raise ValueError(f"--out is {self.out}; its name must end in {SUFFIXES[self.to]} for --to {self.to}")
 
 
+@ends_in_a_line("engine-export")
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        config = tyro.cli(ExportConfig, description=__doc__)
-        if config.list_cache:
-            list_cache()
-        else:
-            export(config)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"engine-export: {error}") from error
+    config = tyro.cli(ExportConfig, description=__doc__)
+    if config.list_cache:
+        list_cache()
+    else:
+        export(config)
 
 
 def list_cache() -> None:
@@ -109,17 +110,33 @@ def export(config: ExportConfig) -> None:
 
 
 def write_openvino(config: ExportConfig, network: CompletionNetwork, out: Path) -> None:
-    """The graph as OpenVINO's XML and BIN. Both graphs are left in the cache, from where engine-infer takes them."""
+    """The graph as OpenVINO's XML and BIN, both or neither. OSError if they cannot be written.
+
+    In fp32 and int8 both graphs are left in the cache, from where engine-infer takes them; others it does not take.
+    """
     openvino = import_optional("openvino")
     if config.precision == "int8":
         contents = calibrate_int8(config, network)
     else:
-        contents = {graph: cached_onnx(network, config.precision, graph) for graph in GRAPHS}
-    openvino.save_model(openvino.Core().read_model(contents[config.graph]), str(out), compress_to_fp16=False)
+        graphs = GRAPHS if config.precision == "fp32" else (config.graph,)
+        contents = {graph: cached_onnx(network, config.precision, graph) for graph in graphs}
+    model = openvino.Core().read_model(contents[config.graph])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        saved = Path(folder, out.name)
+        try:
+            openvino.save_model(model, str(saved), compress_to_fp16=False)
+        except RuntimeError as error:  # which is all that it says of a full disk
+            raise OSError(f"{out} cannot be written ({error}): is the disk full?") from error
+        for suffix in (".bin", ".xml"):
+            os.replace(saved.with_suffix(suffix), out.with_suffix(suffix))
 
 
 def calibrate_int8(config: ExportConfig, network: CompletionNetwork) -> dict[Graph, bytes]:
-    """Both graphs in int8, which is said to be how good, and put into the cache."""
+    """Both graphs in int8, which is said to be how good, and put into the cache.
+
+    ValueError if there are too few photos, or int8 loses too much on them.
+    """
     assert config.photos is not None
     task = Task.of(Catalog.open(config.photos), "random", 0, config.photo_limit)
     samples = []

@@ -14,6 +14,7 @@ from typing import Any
 
 import tyro
 
+from engine.commands.ending import ends_in_a_line
 from engine.importing import import_weights
 from engine.weights import save_weights
 
@@ -44,14 +45,12 @@ class ImportConfig:
             raise ValueError(f"{self.out} exists; give another --out, or --overwrite to replace it")
 
 
+@ends_in_a_line("engine-import")
 def main() -> None:
     """The command line."""
-    try:
-        config = tyro.cli(ImportConfig, description=__doc__)
-        network = import_weights(config.weights, **training_of(config))
-        save_weights(config.out, network)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"engine-import: {error}") from error
+    config = tyro.cli(ImportConfig, description=__doc__)
+    network = import_weights(config.weights, **training_of(config))
+    save_weights(config.out, network)
     spec, source = network.spec, network.spec.provenance["imported_from"]
     print(
         f"{config.out}: {source['layout']}, base width {spec.base_width}, {spec.norm_order}, "

@@ -19,6 +19,7 @@ from typing import Annotated
 import tyro
 
 from engine.commands.completion import CompletionConfig, parse_scale
+from engine.commands.ending import ends_in_a_line
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, MaskSource, find_jobs
 from engine.inference.ranks import own_device, rank_and_world, total
@@ -75,20 +76,17 @@ class InferConfig(CompletionConfig):
             parse_hole(hole)
 
 
+@ends_in_a_line("engine-infer")
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        config = tyro.cli(InferConfig, description=__doc__)
-        rank, world = rank_and_world()
-        jobs = find_jobs(config.photos, config.out, config.mask)
-        if config.side_by_side and len(jobs) > 1:
-            raise ValueError(f"--side-by-side is one picture and there are {len(jobs)} photos")
-        if len(jobs) == 1 and jobs[0].out.exists() and not config.overwrite:
-            raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
-        counts = run(config, jobs[rank::world])
-        counts = total(counts)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"engine-infer: {error}") from error
+    config = tyro.cli(InferConfig, description=__doc__)
+    rank, world = rank_and_world()
+    jobs = find_jobs(config.photos, config.out, config.mask)
+    if config.side_by_side and len(jobs) > 1:
+        raise ValueError(f"--side-by-side is one picture and there are {len(jobs)} photos")
+    if len(jobs) == 1 and jobs[0].out.exists() and not config.overwrite:
+        raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
+    counts = total(run(config, jobs[rank::world]))
     if rank == 0 and (len(jobs) > 1 or config.json):
         print_summary(counts, config.json)
     # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.

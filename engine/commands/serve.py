@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import tyro
 
 from engine.commands.completion import CompletionConfig, parse_scale
+from engine.commands.ending import ends_in_a_line
 
 INSTALL = "engine-serve needs FastAPI, uvicorn and python-multipart: pip install 'glcic-engine[serve]'"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -70,12 +71,10 @@ class ServeConfig(CompletionConfig):
                 raise ValueError(f"--allow-origin is {origin!r}; it must be like https://photos.example")
 
 
+@ends_in_a_line("engine-serve")
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        serve(tyro.cli(ServeConfig, description=__doc__))
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"engine-serve: {error}") from error
+    serve(tyro.cli(ServeConfig, description=__doc__))
 
 
 def serve(config: ServeConfig) -> None:

@@ -12,6 +12,7 @@ import sys
 
 import tyro
 
+from engine.commands.ending import ends_in_a_line
 from engine.training.config import TrainConfig
 from engine.training.launch import run
 from engine.training.presets import PRESETS
@@ -25,14 +26,11 @@ def parse(arguments: list[str]) -> TrainConfig:
     return tyro.cli(TrainConfig, args=arguments, default=preset, description=__doc__)
 
 
+@ends_in_a_line("engine-train", (ValueError, OSError, RuntimeError, FloatingPointError))
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments = sys.argv[1:]
-    try:
-        config = parse(arguments)
-        outcome = run(config)
-    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
-        raise SystemExit(f"engine-train: {error}") from error
+    outcome = run(parse(arguments))
     if outcome.iteration < outcome.total:
         resume = shlex.join(["engine-train", *(a for a in arguments if a != "--resume"), "--resume"])
         print(f"Stopped after iteration {outcome.iteration} of {outcome.total}. To continue:\n  {resume}")

@@ -10,10 +10,11 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from data.files import write_atomically
 
@@ -24,6 +25,9 @@ Key = dict[str, str | int]
 
 SIZE_LIMIT = 8 << 30
 """Bytes in all; the entries unused for longest go first."""
+
+LONGEST_WRITE = 3600
+"""Seconds after which a file that was to become an entry is taken for one of a process that was killed."""
 
 
 class Entry(NamedTuple):
@@ -49,51 +53,52 @@ def fetch(key: Key, build: Callable[[], bytes], check: Callable[[bytes], object]
     """
     path = entry_path(key)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock").open("wb")
-    except OSError as error:
-        log.warning("the cache %s cannot be written (%s): set ENGINE_CACHE to a folder that can", path.parent, error)
-        return build()
-    with lock, locked(lock.fileno()):
-        if path.exists():
-            try:
-                content = read_entry(path, key)
-                check(content)
-            except ValueError as error:
-                log.warning("%s is rebuilt: %s", path, error)
-            else:
-                os.utime(path)
-                return content
-        for left_over in path.parent.glob(f".{path.name}.*.tmp"):  # of a build that was killed: the lock is ours
-            left_over.unlink()
-        content = build()
-        write_entry(path, key, content)
-    trim(path.parent, keep=path)
+        lock = hold_lock(path)
+    except OSError as error:  # what is in it may be read nevertheless
+        content = peek(key, check)
+        if content is None:
+            warn_unwritable(error)
+            content = build()
+        return content
+    with lock:
+        content = peek(key, check)
+        if content is None:
+            content = build()
+            write_entry(path, key, content)
     return content
 
 
 def store(key: Key, content: bytes) -> None:
-    """Put `content` into the cache, in place of what is there for `key`. OSError if the cache cannot be written."""
-    path = entry_path(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("wb") as lock, locked(lock.fileno()):
-        write_entry(path, key, content)
-    trim(path.parent, keep=path)
-
-
-def peek(key: Key) -> bytes | None:
-    """The content for `key` if there is one to be used."""
+    """Put `content` into the cache, in place of what is there for `key`; a warning if the cache cannot be written."""
     path = entry_path(key)
     try:
-        return read_entry(path, key) if path.exists() else None
-    except ValueError as error:
+        lock = hold_lock(path)
+    except OSError as error:
+        warn_unwritable(error)
+        return
+    with lock:
+        write_entry(path, key, content)
+
+
+def peek(key: Key, check: Callable[[bytes], object] = len) -> bytes | None:
+    """The content for `key` if there is one that passes `check`; of one that cannot be used, a warning says why."""
+    path = entry_path(key)
+    if not is_cached(key):
+        return None
+    try:
+        content = read_entry(path, key)
+        check(content)
+    except (ValueError, OSError) as error:
         log.warning("%s is not used: %s", path, error)
         return None
+    with suppress(OSError):  # another user's, or removed since
+        os.utime(path)
+    return content
 
 
 def is_cached(key: Key) -> bool:
     """Whether there is an entry for `key`; it may turn out to be damaged."""
-    return entry_path(key).exists()
+    return os.path.exists(entry_path(key))  # Path.exists raises PermissionError where the folder is another user's
 
 
 def entry_path(key: Key) -> Path:
@@ -103,7 +108,7 @@ def entry_path(key: Key) -> Path:
 
 
 def read_entry(path: Path, key: Key) -> bytes:
-    """The content of an entry. ValueError if it is cut off, damaged or another key's."""
+    """The content of an entry. ValueError if it is cut off, damaged or another key's, OSError if it cannot be read."""
     head, _, rest = path.read_bytes().partition(b"\n")
     digest, _, content = rest.partition(b"\n")
     if head.decode(errors="replace") != json.dumps(key, sort_keys=True):
@@ -114,40 +119,70 @@ def read_entry(path: Path, key: Key) -> bytes:
 
 
 def write_entry(path: Path, key: Key, content: bytes) -> None:
-    """Whole or not at all."""
+    """Whole or not at all, and make room; a warning if the cache cannot be written. The entry's lock must be held."""
     head = f"{json.dumps(key, sort_keys=True)}\n{hashlib.sha256(content).hexdigest()}\n"
-    write_atomically(path, head.encode() + content)
-
-
-@contextmanager
-def locked(descriptor: int) -> Iterator[None]:
-    """Hold the file's lock; the kernel frees it if the process dies."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        write_atomically(path, head.encode() + content)
+        trim(path.parent, keep=path)
+    except OSError as error:
+        warn_unwritable(error)
+
+
+def warn_unwritable(error: OSError) -> None:
+    """What has been built is lost with this process."""
+    log.warning("the cache %s cannot be written (%s): set ENGINE_CACHE to a folder that can", cache_folder(), error)
+
+
+def hold_lock(path: Path) -> BinaryIO:
+    """The entry's lock, once no other process has it; closing it frees it, and so does the process's end.
+
+    OSError if the cache cannot be written, or is on a file system without locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_suffix(".lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         log.warning("another process builds this entry of the cache; waiting for it")
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    yield
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def entries() -> list[Entry]:
-    """What is in the cache, last used first; files that are no entries are left out."""
+    """What is in the cache, last used first; files that are no entries, or cannot be read, are left out."""
     found = []
-    for path in sorted(cache_folder().glob("*.entry"), key=lambda path: path.stat().st_mtime, reverse=True):
-        with open(path, "rb") as file:
-            try:
+    for path, status in last_used_first(cache_folder()):
+        try:
+            with open(path, "rb") as file:
                 key = json.loads(file.readline())
-            except ValueError:
-                continue
-        found.append(Entry(path, key, path.stat().st_size))
+        except (ValueError, OSError):
+            continue
+        if isinstance(key, dict):
+            found.append(Entry(path, key, status.st_size))
     return found
 
 
+def last_used_first(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """The entries' files, without those that another process removes meanwhile."""
+    found = []
+    for path in folder.glob("*.entry"):
+        with suppress(FileNotFoundError):
+            found.append((path, path.stat()))
+    return sorted(found, key=lambda file: file[1].st_mtime, reverse=True)
+
+
 def trim(folder: Path, keep: Path, limit: int = SIZE_LIMIT) -> None:
-    """Remove the entries unused for longest until the rest has at most `limit` bytes; `keep` stays."""
+    """Remove the entries unused for longest until the rest has at most `limit` bytes, and what killed writes have left.
+
+    `keep` stays. OSError if a file cannot be removed.
+    """
+    for path in folder.glob(".*.entry.*.tmp"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > LONGEST_WRITE:
+                path.unlink()
     total = 0
-    for path in sorted(folder.glob("*.entry"), key=lambda path: (path != keep, -path.stat().st_mtime)):
-        total += path.stat().st_size
+    for path, status in sorted(last_used_first(folder), key=lambda file: file[0] != keep):
+        total += status.st_size
         if total > limit and path != keep:
             log.info("%s is removed: the cache has a limit of %d bytes", path, limit)
             path.unlink(missing_ok=True)

@@ -35,7 +35,7 @@ Graph = Literal["padded", "interior"]
 GRAPHS: tuple[Graph, ...] = ("padded", "interior")
 
 OPSET = 18
-"""Of the exported file: ONNX Runtime since 1.14, TensorRT since 8.6 and OpenVINO since 2023 read it."""
+"""Of the exported file: ONNX Runtime since 1.14, TensorRT since 10 and OpenVINO since 2023 read it."""
 
 BFLOAT16_OPSET = 22
 """The first whose convolutions may be in bf16. ONNX Runtime has none of them on the CPU, so these graphs are checked in
@@ -43,6 +43,11 @@ OpenVINO; TensorRT-RTX 1.7 builds no transposed ones, so both graphs have pixel 
 
 TOLERANCES = {"fp32": (torch.float32, 1e-4), "fp16": (torch.float16, 2e-2), "bf16": (torch.bfloat16, 5e-2)}
 """What an exported graph can compute in, and by how much it may differ from fp32 PyTorch anywhere, of a range of 1."""
+
+EXPORT_CODE = tuple(
+    Path(str(file)) for file in (networks.__file__, window_network.__file__, folding.__file__, __file__)
+)
+"""The source files that define and export the network."""
 
 
 class TypedNetwork(nn.Module):
@@ -87,6 +92,7 @@ def export_onnx(network: CompletionNetwork, precision: str = "fp32", graph: Grap
     ValueError if there is no such precision, or the graph differs from the network by more than TOLERANCES.
     """
     import onnx
+    import torch._dynamo  # else the exporter does, and turns Ctrl-C meanwhile into an error of its own
 
     if precision not in TOLERANCES:
         raise ValueError(f"a graph cannot be exported in {precision!r}; choose one of: {', '.join(TOLERANCES)}")
@@ -137,9 +143,8 @@ def is_exported(network: CompletionNetwork, precision: str = "fp32") -> bool:
 
 def onnx_key(network: CompletionNetwork, precision: str, graph: Graph) -> engine_cache.Key:
     """What the exported file depends on, with the code that defines and exports the network."""
-    files = (networks.__file__, window_network.__file__, folding.__file__, __file__)
-    code = code_hash(*(Path(str(file)) for file in files))
-    return {"kind": "onnx", **describe(network, precision, graph), "torch": torch.__version__, "code": code}
+    about = describe(network, precision, graph)
+    return {"kind": "onnx", **about, "torch": torch.__version__, "code": code_hash(*EXPORT_CODE)}
 
 
 def code_hash(*files: Path) -> str:

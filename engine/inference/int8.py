@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from engine.inference import engine_cache
-from engine.inference.export import GRAPHS, Graph, code_hash, describe
+from engine.inference.export import EXPORT_CODE, GRAPHS, Graph, code_hash, describe
 from engine.networks import CompletionNetwork
 
 LIMIT_DB = 0.3
@@ -53,8 +53,9 @@ class Loss(NamedTuple):
 
 
 def int8_key(network: CompletionNetwork, graph: Graph) -> engine_cache.Key:
-    """What the file depends on, but for the photos."""
-    return {"kind": "int8", **describe(network, "int8", graph), "code": code_hash(Path(__file__))}
+    """What the file depends on, but for the photos, with the code of the fp32 graph that it is made from."""
+    code = code_hash(*EXPORT_CODE, Path(__file__).with_name("calibration.py"), Path(__file__))
+    return {"kind": "int8", **describe(network, "int8", graph), "code": code}
 
 
 def is_calibrated(network: CompletionNetwork) -> bool:

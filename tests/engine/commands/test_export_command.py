@@ -12,7 +12,11 @@ from PIL import Image
 
 from engine.commands.export import main
 from engine.inference.calibration import FEWEST_PHOTOS
+from engine.inference.engine_cache import entry_path, is_cached
+from engine.inference.export import onnx_key
+from engine.inference.int8 import int8_key
 from engine.weights import save_weights
+from tests.conftest import files_of_at_most
 from tests.engine.inference.conftest import random_network
 
 NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
@@ -55,6 +59,38 @@ def test_openvino_then_engine_infer_uses_it(weights, shipped_photos, tmp_path):
     assert "runtime openvino: it is installed and this network is exported for it" in inferred.stderr
 
 
+def test_a_full_disk_leaves_the_last_openvino_pair(weights, tmp_path, monkeypatch):
+    out = tmp_path / "new" / "small.xml"
+    export(monkeypatch, weights, "--to", "openvino", "--out", out)
+    before = {path.name: path.read_bytes() for path in out.parent.iterdir()}
+    assert before.keys() == {"small.xml", "small.bin"}
+    words = ("--to", "openvino", "--graph", "interior", "--out", out)
+    with files_of_at_most(50_000), pytest.raises(SystemExit, match=r"small\.xml cannot be written .* is the disk full"):
+        export(monkeypatch, weights, *words)
+    assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
+
+
+def test_only_the_graphs_that_are_of_use_are_exported(weights, tmp_path, monkeypatch):
+    """engine-infer takes none in fp16."""
+    export(monkeypatch, weights, "--to", "openvino", "--precision", "fp16", "--out", tmp_path / "small.xml")
+    network = random_network(6, "norm_act", "residual")
+    assert [is_cached(onnx_key(network, "fp16", graph)) for graph in ("padded", "interior")] == [True, False]
+
+
+def test_a_cache_that_cannot_be_written_loses_no_calibration(weights, photos, tmp_path, monkeypatch, caplog):
+    lock = entry_path(int8_key(random_network(6, "norm_act", "residual"), "padded")).with_suffix(".lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    out = tmp_path / "small.xml"
+    try:
+        options = ("--precision", "int8", "--photos", photos, "--photo-limit", "8", "--out", out)
+        export(monkeypatch, weights, "--to", "openvino", *options)
+    finally:
+        lock.rmdir()
+    assert "set ENGINE_CACHE to a folder that can" in caplog.text
+    assert out.exists()
+
+
 def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_path, monkeypatch, capsys):
     export(monkeypatch, weights, "--out", tmp_path / "small.onnx")
     onnx.checker.check_model(onnx.load(tmp_path / "small.onnx"), full_check=True)
@@ -87,6 +123,28 @@ def test_mistakes_are_named(weights, words, message, monkeypatch, capsys):
     assert stopped.value.code not in (0, None)
     said = " ".join(f"{stopped.value.code} {capsys.readouterr().err}".replace("│", " ").split())
     assert message in said
+
+
+INTERRUPTED = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "torch._dynamo.guards":
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from engine.commands.export import main
+main()
+"""
+
+
+def test_an_interrupt_while_the_exporter_is_loaded_is_one(weights, tmp_path):
+    """torch imports seconds of it only then."""
+    words = [sys.executable, "-c", INTERRUPTED, weights, "--out", tmp_path / "small.onnx"]
+    environment = {**os.environ, **NO_GPU, "ENGINE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
+    assert (done.returncode, done.stderr) == (130, "engine-export: stopped\n")
+    assert [path.suffix for path in tmp_path.rglob("*")] == ["", ".lock"]
 
 
 @pytest.mark.parametrize(

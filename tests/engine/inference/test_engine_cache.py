@@ -1,5 +1,6 @@
 """The cache of exports and engines: two processes at once, killed builds, damage, other keys, the limit."""
 
+import errno
 import logging
 import os
 import signal
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from engine.inference import engine_cache
-from engine.inference.engine_cache import entries, entry_path, fetch, is_cached, trim
+from engine.inference.engine_cache import entries, entry_path, fetch, is_cached, peek, store, trim
+from tests.conftest import files_of_at_most
 
 KEY = {"kind": "test", "version": "10.1", "gpu": "L4"}
 CONTENT = bytes(range(256)) * 40
@@ -117,11 +119,20 @@ def test_a_killed_build_leaves_no_lock_and_no_entry(tmp_path, folder):
         time.sleep(0.05)
     killed.send_signal(signal.SIGKILL)
     killed.wait(60)
-    left_over = folder / f".{entry_path({'kind': 'test'}).name}.{killed.pid}.tmp"
-    left_over.write_bytes(b"half an ")  # as it would be, had it been killed while writing
     assert start(log, 0).wait(60) == 0
     assert log.read_text() == "built\nbuilt\n"
-    assert not left_over.exists()
+
+
+def test_what_killed_writes_have_left_is_removed(folder):
+    """Even if the entry is never asked for again; but not what another process may be writing now."""
+    folder.mkdir()
+    old, new, foreign = folder / ".test-1.entry.1.tmp", folder / ".test-2.entry.2.tmp", folder / ".photo.png.3.tmp"
+    for path in (old, new, foreign):
+        path.write_bytes(b"half an ")
+    for path in (old, foreign):
+        os.utime(path, (time.time() - 4000,) * 2)
+    fetch(KEY, lambda: CONTENT)
+    assert [path.exists() for path in (old, new, foreign)] == [False, True, True]
 
 
 def test_the_limit_takes_what_was_used_longest_ago(folder):
@@ -133,12 +144,79 @@ def test_the_limit_takes_what_was_used_longest_ago(folder):
     assert {entry.key["version"] for entry in entries()} == {"new", "old"}
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch, tmp_path, caplog):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ENGINE_CACHE", str(tmp_path / "file" / "cache"))
+def test_entries_that_other_processes_remove_meanwhile_are_no_error(folder):
+    """A link to nowhere is listed like a file that is gone when it is looked at."""
+    folder.mkdir()
+    (folder / "test-gone.entry").symlink_to("nowhere")
+    (folder / ".test-gone.entry.1.tmp").symlink_to("nowhere")
+    assert fetch(KEY, lambda: CONTENT) == CONTENT
+    trim(folder, keep=entry_path(KEY), limit=1)
+    assert [entry.key for entry in entries()] == [KEY]
+
+
+def unwritable(case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Make the cache, which may be filled, one that cannot be written."""
+    if case == "lock":
+        path = entry_path(KEY).with_suffix(".lock")
+        path.unlink(missing_ok=True)
+        path.mkdir(parents=True)
+    elif case == "no locks":  # as some network file systems
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+        monkeypatch.setattr(engine_cache.fcntl, "flock", refuse)
+    else:
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("ENGINE_CACHE", str(tmp_path / {"file": "file", "below a file": "file/cache"}[case]))
+
+
+@pytest.mark.parametrize("case", ["lock", "no locks", "file", "below a file"])
+def test_a_cache_that_cannot_be_written_is_done_without(case, monkeypatch, tmp_path, caplog):
+    unwritable(case, monkeypatch, tmp_path)
     with caplog.at_level(logging.WARNING):
         assert fetch(KEY, lambda: CONTENT) == CONTENT
+        assert "set ENGINE_CACHE to a folder that can" in caplog.text
+        caplog.clear()
+        store(KEY, CONTENT)
     assert "set ENGINE_CACHE to a folder that can" in caplog.text
+    assert (is_cached(KEY), peek(KEY), entries()) == (False, None, [])
+
+
+@pytest.mark.parametrize("case", ["lock", "no locks"])
+def test_a_cache_that_cannot_be_written_is_read(case, monkeypatch, tmp_path, caplog):
+    fetch(KEY, lambda: CONTENT)
+    unwritable(case, monkeypatch, tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(engine_cache.os, "utime", refuse)  # as for an entry that is another user's
+    assert fetch(KEY, never) == CONTENT
+    assert not caplog.records
+
+
+def test_a_folder_with_too_long_a_name_is_no_error(monkeypatch):
+    """Path.exists raises the system's error for it, as it does for a folder of another user."""
+    monkeypatch.setenv("ENGINE_CACHE", "n" * 300)
+    assert not is_cached(KEY)
+    assert fetch(KEY, lambda: CONTENT) == CONTENT
+
+
+@pytest.mark.parametrize("put", [lambda: fetch(KEY, lambda: CONTENT), lambda: store(KEY, CONTENT)])
+def test_a_full_disk_loses_the_entry_and_not_the_content(put, folder, caplog):
+    with caplog.at_level(logging.WARNING), files_of_at_most(1_000):
+        assert put() in (CONTENT, None)
+    assert "cannot be written ([Errno 27] File too large" in caplog.text
+    assert [path.suffix for path in folder.iterdir()] == [".lock"]
+
+
+def test_files_that_are_no_entries_are_not_listed(folder):
+    fetch(KEY, lambda: CONTENT)
+    for number, line in enumerate((b"[1, 2]\n", b"{\n", b"\xff\n", b"")):
+        (folder / f"{number}.entry").write_bytes(line)
+    (folder / "folder.entry").mkdir()
+    assert [entry.key for entry in entries()] == [KEY]
 
 
 def test_where_it_is(monkeypatch):

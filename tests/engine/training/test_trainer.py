@@ -3,13 +3,10 @@
 import json
 import logging
 import multiprocessing
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +25,7 @@ from engine.training.phases import Phase
 from engine.training.stopping import StopRequest
 from engine.training.trainer import Trainer, train
 from engine.weights import load_weights
+from tests.conftest import files_of_at_most
 
 
 def states_equal(a: object, b: object) -> bool:
@@ -262,17 +260,6 @@ def test_a_run_that_passed_over_a_damaged_checkpoint_leaves_a_good_one(tiny):
     train(replace(config, resume=True, keep=1))
     path, state = load_newest(folder)
     assert (path, state["iteration"]) == (newest, config.iterations)
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Writing beyond so many bytes fails, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_reported_and_leaves_the_last_good_checkpoint(tiny, tmp_path):
