@@ -104,7 +104,7 @@ class TensorrtRuntime:
         timings = {"kind": "timings", **self.machine()}
         earlier = engine_cache.peek(timings) or b""
         with torch.cuda.device(self.device):
-            built = build_engine(self.trt, cached_onnx(self.network, self.precision, graph), shape, earlier)
+            built = build_engine(self.trt, cached_onnx(self.network, self.precision, graph), shape, timing_cache=earlier)
         self.check(TensorrtEngine(self.trt, built.engine, self.device), graph, shape)
         if built.timing_cache:
             engine_cache.store(timings, built.timing_cache)
