@@ -80,29 +80,32 @@ class TensorrtRuntime:
         """Of builds, which take minutes and would fail again."""
         self.says_misfits = True
 
+    @torch.inference_mode()
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         holed_N4HW = holed_N4HW.to(self.device, torch.float32)
-        halo, (height, width) = self.network.spec.halo, holed_N4HW.shape[2:]
-        added = padding_to_static((height, width), margins, halo, self.max_batch_pixels)
+        height, width = holed_N4HW.shape[2:]
+        added = padding_to_static((height, width), margins, self.network.spec.halo, self.max_batch_pixels)
         if added is None:
             self.say_misfit(height, width)
-            return self.run_in_pytorch(self.precision, holed_N4HW, margins)
-        padded_N4HW = F.pad(holed_N4HW, (*added[2:], *added[:2]))
-        graph: Graph = "interior" if margins == Margins(halo, halo, halo, halo) else "padded"
-        sizes = static_batches(len(padded_N4HW), padded_N4HW[0, 0].numel(), self.max_batch_pixels)
-        batches = padded_N4HW.split(sizes)
-        generated_N3HW = torch.cat([self.engine(graph, tuple(batch.shape)).run(batch) for batch in batches])
-        beyond = added if graph == "interior" else Margins(*map(sum, zip(margins, added, strict=True)))
-        generated_N3HW = beyond.cut(generated_N3HW)
+            generated_N3HW = self.run_in_pytorch(self.precision, holed_N4HW, margins)
+        else:
+            generated_N3HW = self.run_in_engines(holed_N4HW, margins, added)
         bad_N = ~torch.isfinite(generated_N3HW).flatten(1).all(1)
         if bad_N.any():
-            log.warning(
-                "%d window(s) of TensorRT in %s are not finite; PyTorch computes them in fp32",
-                bad_N.sum(),
-                self.precision,
-            )
+            log.warning("%d window(s) are not finite in %s; PyTorch computes them in fp32", bad_N.sum(), self.precision)
             generated_N3HW[bad_N] = self.run_in_pytorch("fp32", holed_N4HW[bad_N], margins)
         return generated_N3HW
+
+    def run_in_engines(self, holed_N4HW: Tensor, margins: Margins, added: Margins) -> Tensor:
+        """The windows in TensorRT, with `added` zeros around them."""
+        halo = self.network.spec.halo
+        graph: Graph = "interior" if margins == Margins(halo, halo, halo, halo) else "padded"
+        padded_N4HW = F.pad(holed_N4HW, (*added[2:], *added[:2]))
+        batches = padded_N4HW.split(static_batches(len(padded_N4HW), padded_N4HW[0, 0].numel(), self.max_batch_pixels))
+        generated_N3HW = torch.cat([self.engine(graph, tuple(batch.shape)).run(batch) for batch in batches])
+        if graph == "interior":  # whose output has no margins
+            return added.cut(generated_N3HW)
+        return margins.cut(added.cut(generated_N3HW))
 
     def engine(self, graph: Graph, shape: Shape) -> TensorrtEngine:
         """An open engine; those unused for longest are closed while all take more than the memory limit."""

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import threading
 
 import pytest
@@ -16,7 +17,7 @@ from engine.inference.runtimes.tensorrt_runtime import (
     checked_windows,
     pick_precisions,
 )
-from engine.inference.tensorrt_build import build_engine, noted_interrupt
+from engine.inference.tensorrt_build import build_engine, import_tensorrt, noted_interrupt
 from engine.inference.window_network import Margins
 from tests.engine.inference.conftest import random_network
 
@@ -69,6 +70,15 @@ def test_pytorch_runs_what_fits_no_static_shape_and_that_is_said_once(net, caplo
     (said,) = caplog.messages
     assert "a window of 64x300 fits none of TensorRT's static shapes" in said
     assert said.endswith("PyTorch runs it and others like it in fp32")
+
+
+def test_a_window_that_is_not_finite_in_pytorch_either_is_computed_in_fp32(net, caplog):
+    holed_N4HW = torch.rand(2, 4, 64, 64)
+    holed_N4HW[1] *= 1e6  # beyond fp16, and not beyond fp32
+    with caplog.at_level(logging.WARNING):
+        generated_N3HW = WithoutGpu(net, "fp16").run(holed_N4HW)
+    assert torch.isfinite(generated_N3HW).all()
+    assert "1 window(s) are not finite in fp16; PyTorch computes them in fp32" in caplog.messages
 
 
 @pytest.mark.parametrize("error", [ValueError("it differs from PyTorch"), torch.OutOfMemoryError("no room")])
@@ -170,3 +180,15 @@ def test_a_build_says_one_line_without_a_terminal(net, capfd, caplog):
         build_engine(trt, cached_onnx(net, "fp32", "padded"), SHAPE)
     assert caplog.messages == ["tensorrt_rtx 1x4x64x64: building the engine; this may take minutes"]
     assert capfd.readouterr().err == ""
+
+
+def test_a_tensorrt_that_does_not_load_leaves_the_one_that_does(tmp_path, monkeypatch):
+    pytest.importorskip("tensorrt_rtx")
+    (tmp_path / "tensorrt.py").write_text("raise ImportError('libnvinfer.so is missing')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    assert import_tensorrt().__name__ == "tensorrt_rtx"
+    (tmp_path / "tensorrt_rtx.py").write_text("raise ImportError('no library either')")
+    monkeypatch.delitem(sys.modules, "tensorrt_rtx")
+    with pytest.raises(ValueError, match=r"libnvinfer.so is missing.*\[tensorrt\]'; .*no library either.*\[rtx\]'"):
+        import_tensorrt()
