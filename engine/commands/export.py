@@ -148,7 +148,7 @@ def calibrate_int8(config: ExportConfig, network: CompletionNetwork) -> dict[Gra
 
 
 def write_engine(config: ExportConfig, network: CompletionNetwork, out: Path) -> Shape:
-    """A serialised engine for one input shape, which is returned. Without its GPU, one for TensorRT-RTX is not run."""
+    """A serialised engine for one input shape, which is returned. One for TensorRT-RTX has no GPU to be checked on."""
     trt = import_optional(config.to.replace("-", "_"))
     try:
         height, width = (int(side) for side in config.size.split(","))
