@@ -26,7 +26,8 @@ from engine.inference.engine_cache import cache_folder, entries, store
 from engine.inference.export import GRAPHS, Graph, cached_onnx, smallest_side
 from engine.inference.int8 import int8_key, read_loss
 from engine.inference.packages import import_optional
-from engine.inference.tensorrt_build import build_engine, check_size
+from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
+from engine.inference.tensorrt_build import Shape, build_engine, check_size
 from engine.networks import STRIDE, CompletionNetwork
 from engine.weights import load_weights
 
@@ -100,13 +101,14 @@ def export(config: ExportConfig) -> None:
     assert config.weights is not None
     network = load_weights(config.weights)
     out = config.out or config.weights.with_suffix(SUFFIXES[config.to])
+    inputs = "N x 4 x H x W"
     if config.to in ("tensorrt", "tensorrt-rtx"):
-        write_engine(config, network, out)
+        inputs = " x ".join(map(str, write_engine(config, network, out)))
     elif config.to == "openvino":
         write_openvino(config, network, out)
     else:
         write_atomically(out, cached_onnx(network, config.precision, config.graph))
-    print(f"{out}: {config.graph} graph, {config.precision}, input fp32 N x 4 x H x W, output fp32 RGB in [0, 1]")
+    print(f"{out}: {config.graph} graph, {config.precision}, input fp32 {inputs}, output fp32 RGB in [0, 1]")
 
 
 def write_openvino(config: ExportConfig, network: CompletionNetwork, out: Path) -> None:
@@ -162,8 +164,8 @@ def calibrate_int8(config: ExportConfig, network: CompletionNetwork) -> dict[Gra
     return contents
 
 
-def write_engine(config: ExportConfig, network: CompletionNetwork, out: Path) -> None:
-    """A serialised engine for one input size."""
+def write_engine(config: ExportConfig, network: CompletionNetwork, out: Path) -> Shape:
+    """A serialised engine for one input shape, which is returned. One for TensorRT-RTX has no GPU to be checked on."""
     trt = import_optional(config.to.replace("-", "_"))
     try:
         height, width = (int(side) for side in config.size.split(","))
@@ -175,8 +177,13 @@ def write_engine(config: ExportConfig, network: CompletionNetwork, out: Path) ->
             f"--size is {config.size}; the {config.graph} graph takes multiples of {STRIDE} from {least} on"
         )
     shape = (1, 4, height, width)
-    check_size(shape, network.spec.base_width)
-    write_atomically(out, build_engine(trt, cached_onnx(network, config.precision, config.graph), shape).engine)
+    if config.to == "tensorrt":
+        content, _ = TensorrtRuntime(network, precision=config.precision).build(config.graph, shape)
+    else:
+        check_size(shape, network.spec.base_width)
+        content = build_engine(trt, cached_onnx(network, config.precision, config.graph), shape).engine
+    write_atomically(out, content)
+    return shape
 
 
 if __name__ == "__main__":

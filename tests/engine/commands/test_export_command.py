@@ -100,6 +100,7 @@ def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_
     pytest.importorskip("tensorrt_rtx")
     export(monkeypatch, weights, "--to", "tensorrt-rtx", "--out", tmp_path / "small.engine")
     assert (tmp_path / "small.engine").stat().st_size > 100_000
+    assert "input fp32 1 x 4 x 512 x 512, output" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,11 @@ import logging
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from engine.inference.completer import Completer
 from engine.inference.export import GRAPHS, cached_onnx
 from engine.inference.packages import import_optional
 from engine.inference.runtimes import open_runtime, pick_runtime
-from engine.inference.runtimes.tensorrt_runtime import pad_to_static, static_batches, static_side
 from engine.inference.window_network import NO_MARGINS, Margins
 from tests.engine.inference.conftest import random_network
 
@@ -99,24 +97,3 @@ def test_requests_that_cannot_be_met(options, message):
 def test_a_missing_package_names_the_line_that_installs_it():
     with pytest.raises(ValueError, match=r"tensorrt is needed \(No module named 'tensorrt'\): pip install 'glcic-eng"):
         import_optional("tensorrt")
-
-
-@pytest.mark.parametrize(
-    "margins",
-    [Margins(8, 12, 8, 8), Margins(0, 8, 4, 8), Margins(8, 4, 8, 0), Margins(0, 0, 8, 8), NO_MARGINS],
-    ids=["interior", "top-left", "bottom-right", "top-and-bottom", "whole"],
-)
-def test_windows_padded_to_static_shapes_keep_the_result(margins):
-    """With a convolution of that reach in the network's place: cheap, and as sensitive to the photo's borders."""
-    halo, kernel = 8, torch.rand(1, 4, 17, 17, generator=torch.Generator().manual_seed(2))
-    holed_N4HW = torch.rand(2, 4, 60, 76)
-    padded_N4HW, padded_margins = pad_to_static(holed_N4HW, margins, halo)
-    expected = margins.cut(F.conv2d(holed_N4HW, kernel, padding=halo))
-    torch.testing.assert_close(padded_margins.cut(F.conv2d(padded_N4HW, kernel, padding=halo)), expected)
-    if margins == Margins(8, 12, 8, 8):
-        assert padded_N4HW.shape[2:] == (384, 384)
-
-
-def test_few_static_shapes_hold_all_windows():
-    assert [static_side(length) for length in (368, 384, 388, 1024, 1028, 1540)] == [384, 384, 512, 1024, 1536, 3072]
-    assert [static_batches(windows) for windows in (1, 4, 11)] == [[1], [4], [4, 4, 1, 1, 1]]

@@ -41,8 +41,13 @@ def runtime(request, net):
 
 @pytest.mark.parametrize(
     ("size", "margins"),
-    [((5, 372, 404), HALO), ((1, 236, 320), Margins(0, 152, 100, 152)), ((2, 36, 8), NO_MARGINS)],
-    ids=["interior", "corner", "whole"],
+    [
+        ((5, 372, 404), HALO),
+        ((1, 236, 320), Margins(0, 152, 100, 152)),
+        ((1, 256, 256), NO_MARGINS),
+        ((2, 36, 8), NO_MARGINS),
+    ],
+    ids=["interior", "corner", "whole and static", "whole, in PyTorch"],
 )
 def test_windows_agree_with_pytorch(runtime, net, size, margins):
     batch, height, width = size
@@ -57,14 +62,30 @@ def test_windows_agree_with_pytorch(runtime, net, size, margins):
 
 
 def test_the_graph_is_captured_and_runs_in_torchs_stream(runtime):
-    engine = runtime.engine("interior", (1, 4, 384, 384))
+    engine = runtime.engine("interior", (1, 4, 368, 368))
     assert engine.graph is not None
     with torch.cuda.stream(torch.cuda.Stream()):
-        holed_N4HW = torch.ones(1, 4, 384, 384, device="cuda").mul_(0.5)
+        holed_N4HW = torch.ones(1, 4, 368, 368, device="cuda").mul_(0.5)
         replayed_N3HW = engine.run(holed_N4HW)
         engine.enqueue()
         torch.cuda.current_stream().synchronize()
         assert torch.equal(engine.generated_N3HW, replayed_N3HW)
+
+
+def test_an_engine_opened_in_inference_mode_runs_outside(net):
+    runtime = TensorrtRuntime(net, precision="fp32")
+    holed_N4HW = torch.rand(1, 4, 368, 368, device="cuda")
+    with torch.inference_mode():
+        inside_N3HW = runtime.run(holed_N4HW, HALO)
+    assert torch.equal(runtime.run(holed_N4HW, HALO), inside_N3HW)
+
+
+def test_engines_are_closed_beyond_the_memory_limit(net):
+    runtime = TensorrtRuntime(net, precision="fp32")
+    first, second = (runtime.engine("interior", (1, 4, side, side)) for side in (368, 432))
+    runtime.memory = first.memory + second.memory - 1
+    runtime.engine("interior", (1, 4, 368, 368))
+    assert runtime.engines == {("interior", (1, 4, 368, 368)): first}
 
 
 def test_a_window_that_is_not_finite_is_computed_by_pytorch(net, caplog):
@@ -74,18 +95,18 @@ def test_a_window_that_is_not_finite_is_computed_by_pytorch(net, caplog):
     with caplog.at_level(logging.WARNING):
         generated_N3HW = runtime.run(holed_N4HW, HALO)
     assert torch.isfinite(generated_N3HW).all()
-    assert "1 window(s) of TensorRT in fp16 are not finite; PyTorch computes them in fp32" in caplog.text
+    assert "1 window(s) are not finite in fp16; PyTorch computes them in fp32" in caplog.text
 
 
 def test_engines_and_timings_are_cached_and_damage_rebuilt(runtime, caplog):
-    runtime.engine("padded", (1, 4, 384, 384))
+    runtime.engine("padded", (1, 4, 368, 368))
     kinds = {entry.key["kind"] for entry in engine_cache.entries()}
     assert kinds >= ({"engine", "timings"} if runtime.trt.__name__ == "tensorrt" else {"engine"})
-    path = engine_cache.entry_path(runtime.key("padded", (1, 4, 384, 384)))
+    path = engine_cache.entry_path(runtime.key("padded", (1, 4, 368, 368)))
     whole = path.read_bytes()
     path.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
     with caplog.at_level(logging.WARNING):
-        runtime.open_engine("padded", (1, 4, 384, 384))
+        runtime.open_engine("padded", (1, 4, 368, 368))
     assert "it is damaged" in caplog.text
 
 
