@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from data.files import replacing
 
 _VERSION = "1"
+_NO_INDEX = "is no index of photographs: make one with engine-data index FOLDER, after removing what is damaged"
 _KINDS = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
 
 
@@ -32,14 +33,14 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         start, there = file.read(8), os.fstat(file.fileno()).st_size
         size = int.from_bytes(start, "little")
         if len(start) < 8 or size > there:
-            raise ValueError(f"{path} is no index of photographs: make one with engine-data index FOLDER")
+            raise ValueError(f"{path} {_NO_INDEX}")
         try:
             header = json.loads(file.read(size))
         except ValueError:
             header = {}
     about = header.pop("__metadata__", {}) if isinstance(header, dict) else {}
     if about.get("glcic_catalog") != _VERSION:
-        raise ValueError(f"{path} is no index of photographs: make one with engine-data index FOLDER")
+        raise ValueError(f"{path} {_NO_INDEX}")
     whole = 8 + size + max(tensor["data_offsets"][1] for tensor in header.values())
     if there != whole:
         raise ValueError(

@@ -44,7 +44,8 @@ class Packing:
     """JPEG quality (1..100) of what is re-encoded."""
 
     def __post_init__(self) -> None:
-        if self.shard_megabytes < 1 or not 1 <= self.quality <= 100 or (self.shorter_edge or 1) < 1:
+        edge = 1 if self.shorter_edge is None else self.shorter_edge
+        if self.shard_megabytes < 1 or not 1 <= self.quality <= 100 or edge < 1:
             raise ValueError(f"{self}: it takes shard_megabytes >= 1, shorter_edge >= 1 and quality 1..100")
 
 
@@ -60,8 +61,10 @@ def pack(
 
     A shard is there whole or not at all, so a packing that was stopped continues at the first missing shard; the
     photos left out of shards that are there already are not told again. `progress` is told how many photos are done.
-    ValueError if `out` holds the shards of another catalog or packing.
+    ValueError if `out` holds the shards of another catalog or packing, or is where the photos are.
     """
+    if out.resolve() == catalog.root.resolve():
+        raise ValueError(f"{out} is the folder of the photos, which would be in it twice: pack into another")
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, catalog, packing)
     ends_N = np.cumsum(catalog.columns["length"])

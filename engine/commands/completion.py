@@ -5,6 +5,7 @@ from pathlib import Path
 
 from engine.inference.blend import Blend
 from engine.inference.completer import Completer
+from engine.inference.memory import keep_freed_memory
 from engine.inference.photo import MAX_PIXELS
 
 
@@ -57,6 +58,7 @@ class CompletionConfig:
 
     def completer(self, device: str | None = None) -> Completer:
         """What is asked for, loaded; on another `device` if one is given. ValueError if it cannot be had."""
+        keep_freed_memory()
         memory = None if self.memory is None else int(self.memory * 2**30)
         runtime = "tensorrt" if self.trt else self.runtime
         return Completer.load(self.weights, runtime, self.precision, device or self.device, memory)

@@ -1,12 +1,17 @@
-"""How much memory can still be taken: what the limits on windows and batches follow from."""
+"""Memory on the CPU and the GPU: how much can still be taken, and whether what is freed stays with the process."""
 
+import ctypes
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 UNKNOWN = 2 << 30
 """Bytes that are assumed to be free where the system does not say."""
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+"""Of glibc's mallopt(3)."""
 
 
 def free_memory(device: torch.device, root: Path = Path("/")) -> int:
@@ -23,6 +28,26 @@ def free_memory(device: torch.device, root: Path = Path("/")) -> int:
     if limit is not None and used is not None:
         free = min(free, limit - used + (value_after("inactive_file", group / "memory.stat") or 0))
     return max(free, 0)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, for the layers to come. Without glibc, nothing happens.
+
+    glibc gives buffers of some megabytes back to the system as soon as they are freed, and each layer of the network
+    pays for getting them again, page by page: for a window of 812x812, 167 ms in place of 108 at base width 16, and
+    2.0 s in place of 1.4 at 64 (two cores of an AMD EPYC). engine-infer then holds 2 to 10 % more at most, for a
+    photo of 21 megapixels. For commands, not for a library to decide.
+    """
+    with suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ((M_TRIM_THRESHOLD, 2**31 - 1), (M_MMAP_THRESHOLD, 2**30), (M_ARENA_MAX, 1)):
+            mallopt(parameter, value)
+
+
+def give_freed_memory_back() -> None:
+    """The opposite, once: for a server that waits."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def value_after(name: str, file: Path) -> int | None:

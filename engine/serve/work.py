@@ -20,6 +20,7 @@ from fastapi import HTTPException, Request
 from engine.inference.blend import Blend
 from engine.inference.completer import Completer
 from engine.inference.mask import Mask, bounding_box
+from engine.inference.memory import give_freed_memory_back
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
 from engine.serve.album import Completed
@@ -136,7 +137,10 @@ class Work:
             progress(Step(scale, done, windows))
 
         def step() -> Pixels:
-            return self.completer.complete(pixels_HW3, mask_HW, **self.how._asdict(), report=report)
+            try:
+                return self.completer.complete(pixels_HW3, mask_HW, **self.how._asdict(), report=report)
+            finally:
+                give_freed_memory_back()
 
         report.watch = watch
 

@@ -10,6 +10,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 
@@ -52,8 +53,9 @@ def load_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """
     for path in checkpoints(folder):
         try:
+            check_sums(path)
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError, BadZipFile) as error:
             aside = path.with_suffix(".damaged")
             log.warning("passing over the damaged checkpoint %s, now %s: %s", path, aside.name, error)
             with suppress(FileNotFoundError):  # another process was faster
@@ -63,3 +65,10 @@ def load_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
             raise ValueError(f"{path} has checkpoint format {state['format']}; this version reads {FORMAT}")
         return path, state
     return None
+
+
+def check_sums(path: Path) -> None:
+    """ValueError or BadZipFile if a part of the file is not what was written, which torch.load does not look at."""
+    with ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} in it has another checksum than when it was written")

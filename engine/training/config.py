@@ -228,8 +228,12 @@ class TrainConfig:
                 raise ValueError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
         if not 0 <= self.alpha < math.inf:
             raise ValueError(f"--alpha is {self.alpha}; it must be at least 0")
-        if self.split is not None and sum(self.split) != 100:
-            raise ValueError(f"--split is {self.split}; its three parts must add up to 100")
+        if self.split is not None and (sum(self.split) != 100 or min(self.split) < 0):
+            raise ValueError(f"--split is {self.split}; its three parts must be at least 0 and add up to 100")
+        if not 0 <= self.discriminator_leak < 1:
+            raise ValueError(f"--discriminator-leak is {self.discriminator_leak}; it must be at least 0 and below 1")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"--seed is {self.seed}; it must be at least 0 and below 2^63")
         _ = self.holes, self.schedule  # they check their own values
 
     @property

@@ -16,7 +16,10 @@ from engine.weights import load_weights
 
 log = logging.getLogger(__name__)
 
-LASTING = ("seed", "optimizer", "base_width", "norm_order", "output", "fill")
+LASTING = (
+    *("seed", "optimizer", "base_width", "norm_order", "output", "fill"),
+    *("crop_size", "patch_size", "discriminator_width", "discriminator_features", "discriminator_leak"),
+)
 """Options that a run keeps to its end: what they decide is in the checkpoint, or would not fit it."""
 
 
@@ -104,6 +107,11 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
     """The state to resume from. ValueError if it and the options do not fit together."""
     saved = load_newest(config.run_folder / "checkpoints")
     if saved is None:
+        if list((config.run_folder / "checkpoints").glob("*.damaged")):
+            raise ValueError(
+                f"no checkpoint in {config.run_folder} can be read; start anew with another --out, and --init "
+                f"{config.run_folder / 'weights.safetensors'} if the weights there are whole"
+            )
         if config.resume:
             log.warning("nothing to resume in %s: starting from iteration 0", config.run_folder)
         return None

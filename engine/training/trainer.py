@@ -213,10 +213,8 @@ class Trainer:
         """Write the checkpoint and the weights, unless they are there or the losses are not finite."""
         self.check_finite(meter)
         newest = checkpoints(self.folder / "checkpoints")[:1]
-        if self.world.is_first and not (newest and int(newest[0].stem) == self.state.iteration):
-            save_checkpoint(
-                self.folder / "checkpoints", self.state.iteration, self.state.state_dict(), self.config.keep
-            )
+        is_new = not (newest and int(newest[0].stem) == self.state.iteration)
+        if self.world.is_first and (is_new or not weights_path(self.config).exists()):
             provenance = self.state.spec.provenance | {
                 "preset": self.config.preset,
                 "iterations": self.state.iteration,
@@ -226,6 +224,10 @@ class Trainer:
             }
             save_weights(
                 weights_path(self.config), self.state.best_network(), replace(self.state.spec, provenance=provenance)
+            )
+        if self.world.is_first and is_new:  # last: with it, this iteration counts as saved
+            save_checkpoint(
+                self.folder / "checkpoints", self.state.iteration, self.state.state_dict(), self.config.keep
             )
         self.world.barrier()
 

@@ -102,6 +102,15 @@ def test_a_photo_that_changed_since_it_was_indexed_is_left_out(folder: Path, tmp
 def test_impossible_packings_are_refused() -> None:
     with pytest.raises(ValueError, match="shard_megabytes >= 1"):
         Packing(shard_megabytes=0)
+    with pytest.raises(ValueError, match="shorter_edge >= 1"):
+        Packing(shorter_edge=0)
+
+
+def test_photos_are_not_packed_among_themselves(folder: Path) -> None:
+    names = sorted(folder.iterdir())
+    with pytest.raises(ValueError, match="is the folder of the photos"):
+        pack(Catalog.open(folder), folder, Packing())
+    assert sorted(folder.iterdir()) == names
 
 
 def test_member_names_have_one_dot_and_fit_a_tar_header() -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -87,13 +86,13 @@ class TensorrtRuntime:
         added = padding_to_static((height, width), margins, self.network.spec.halo, self.max_batch_pixels)
         if added is None:
             self.say_misfit(height, width)
-            generated_N3HW = self.run_in_pytorch(self.precision, holed_N4HW, margins)
+            generated_N3HW = self.pytorch(self.precision).run(holed_N4HW, margins)
         else:
             generated_N3HW = self.run_in_engines(holed_N4HW, margins, added)
         bad_N = ~torch.isfinite(generated_N3HW).flatten(1).all(1)
         if bad_N.any():
             log.warning("%d window(s) are not finite in %s; PyTorch computes them in fp32", bad_N.sum(), self.precision)
-            generated_N3HW[bad_N] = self.run_in_pytorch("fp32", holed_N4HW[bad_N], margins)
+            generated_N3HW[bad_N] = self.pytorch("fp32").run(holed_N4HW[bad_N], margins)
         return generated_N3HW
 
     def run_in_engines(self, holed_N4HW: Tensor, margins: Margins, added: Margins) -> Tensor:
@@ -162,8 +161,7 @@ class TensorrtRuntime:
                 timing_cache=earlier,
             )
         if timing_cache:
-            with suppress(OSError):  # a cache that cannot be written: `fetch` has said so
-                engine_cache.store(timings, timing_cache)
+            engine_cache.store(timings, timing_cache)
         engine = self.load(content)
         self.check(engine, graph, shape)
         return content, engine
@@ -182,18 +180,13 @@ class TensorrtRuntime:
         halo = self.network.spec.halo if graph == "interior" else 0
         limit = TOLERANCES[self.precision][1]
         for holed_N4HW in checked_windows(shape):
-            expected_N3HW = self.run_in_pytorch("fp32", holed_N4HW, Margins(halo, halo, halo, halo))
+            expected_N3HW = self.pytorch("fp32").run(holed_N4HW, Margins(halo, halo, halo, halo))
             difference = (engine.run(holed_N4HW) - expected_N3HW).abs().max().item()
             if not difference <= limit:
                 raise ValueError(
                     f"a TensorRT engine in {self.precision} differs from PyTorch by {difference:.2g} of 1, more than "
                     f"{limit}: {advice(self.precision, self.capability)}"
                 )
-
-    def run_in_pytorch(self, precision: str, holed_N4HW: Tensor, margins: Margins) -> Tensor:
-        """In fp32 without TF32, as in TensorRT's engines."""
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            return self.pytorch(precision).run(holed_N4HW, margins)
 
     def pytorch(self, precision: str) -> TorchRuntime:
         """The network in PyTorch on the same device."""

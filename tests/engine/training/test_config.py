@@ -77,6 +77,9 @@ def test_photos_come_from_the_environment_where_none_are_named(monkeypatch):
         ({"discriminator_learning_rate": -1.0}, "--discriminator-learning-rate is -1"),
         ({"time_limit": float("nan")}, "--time-limit is nan"),
         ({"alpha": -0.1}, "--alpha is -0.1"),
+        ({"split": (-10, 10, 100)}, "at least 0 and add up to 100"),
+        ({"discriminator_leak": float("nan")}, "--discriminator-leak is nan"),
+        ({"seed": 10**20}, "--seed is 100000000000000000000"),
         ({"discriminator_width": 0}, "--discriminator-width is 0"),
     ],
 )

@@ -262,16 +262,52 @@ def test_a_run_that_passed_over_a_damaged_checkpoint_leaves_a_good_one(tiny):
     assert (path, state["iteration"]) == (newest, config.iterations)
 
 
+def test_a_checkpoint_with_a_few_other_bytes_in_it_is_damaged(tmp_path, caplog):
+    """As a disk changes them in time: the file has its length, and torch.load opens it."""
+    for iteration in (1, 2):
+        save_checkpoint(tmp_path, iteration, {"iteration": iteration, "weights": torch.rand(10_000)}, keep=2)
+    newest = checkpoints(tmp_path)[0]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    assert load_newest(tmp_path)[1]["iteration"] == 1
+    assert "checksum" in caplog.text
+
+
+def test_a_run_without_a_checkpoint_that_can_be_read_is_not_begun_anew(tiny):
+    config = tiny()
+    train(config)
+    weights = (config.run_folder / "weights.safetensors").read_bytes()
+    for path in checkpoints(config.run_folder / "checkpoints"):
+        path.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"no checkpoint in .* can be read; start anew with another --out"):
+            train(replace(config, resume=True))
+    assert (config.run_folder / "weights.safetensors").read_bytes() == weights
+
+
+def test_weights_that_are_gone_are_written_again(tiny):
+    config = tiny()
+    train(config)
+    weights = config.run_folder / "weights.safetensors"
+    content = weights.read_bytes()
+    weights.unlink()
+    train(replace(config, resume=True))
+    assert weights.read_bytes() == content
+
+
 def test_a_full_disk_is_reported_and_leaves_the_last_good_checkpoint(tiny, tmp_path):
     undisturbed, config = tiny(), tiny(out=tmp_path / "full", resume=True)
     train(undisturbed)
     Trainer(config, World(torch.device("cpu"))).run(StopAt(4))
     folder = config.run_folder / "checkpoints"
-    with (
-        files_of_at_most(100_000),
-        pytest.raises(OSError, match=r"cannot write the checkpoint .*00000012.pt.* MB are free"),
+    weights = (config.run_folder / "weights.safetensors").read_bytes()
+    for size, said in (
+        (100_000, "weights.safetensors"),
+        (len(weights) + 1000, r"cannot write the checkpoint .*00000012.pt.* MB are free"),
     ):
-        train(config)
+        with files_of_at_most(size), pytest.raises(OSError, match=said):
+            train(config)
     assert [path.name for path in folder.iterdir()] == ["00000004.pt"]
     train(config)
     assert states_equal(final_state(undisturbed), final_state(config))
@@ -323,7 +359,9 @@ def test_what_cannot_run_is_refused(tiny, photos, tmp_path):
     refused("--base-width 4, not 8", resume=True, base_width=8)
     refused("--output sigmoid, not clip", resume=True, output="clip")
     refused("--fill mean, not smooth", resume=True, fill="smooth")
-    refused("another network", resume=True, discriminator_width=5)
+    before = (config.run_folder / "options.json").read_text()
+    refused("--discriminator-width 4, not 5", resume=True, discriminator_width=5)
+    assert (config.run_folder / "options.json").read_text() == before
 
 
 def test_the_command_says_what_is_wrong_without_a_traceback(tmp_path):
