@@ -1,8 +1,8 @@
 """Which implementation of a kernel runs: the Triton one or the plain PyTorch reference.
 
 `auto` takes Triton for CUDA tensors and the reference elsewhere; `triton` and `reference` are explicit requests. The
-choice comes from the environment variable ENGINE_KERNELS, then from `set_backend` (the commands' `--kernels`).
-Triton on CPU tensors means its interpreter (TRITON_INTERPRET=1), which the tests use.
+choice comes from the environment variable ENGINE_KERNELS, then from `set_backend` (engine-train's `--kernels`, unless
+that is auto). Triton on CPU tensors means its interpreter (TRITON_INTERPRET=1), which the tests use.
 """
 
 import functools

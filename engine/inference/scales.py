@@ -1,6 +1,6 @@
 """Holes larger than those that the network was trained on: from the scale where they fit up to the photo's own.
 
-A pixel of the completion network sees 152 px around it and was trained on holes of at most `hole_size`: the inside of a
+A pixel of the completion network sees 153 px around it and was trained on holes of at most `hole_size`: the inside of a
 larger hole cannot be completed at the photo's resolution. Each octave halves the resolution; only the hole ever comes
 from a reduced image.
 """
@@ -73,10 +73,9 @@ def double(half_HW3: NDArray[Any], height: int, width: int) -> NDArray[Any]:
 
 def beyond(hole_HW: Mask, band: int) -> Mask:
     """The part of the hole that is more than `band` pixels from its border."""
-    framed_HW = hole_HW.view(np.uint8)
     if hole_HW.all():
         return hole_HW
-    return cv2.distanceTransform(framed_HW, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > band
+    return cv2.distanceTransform(hole_HW.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > band
 
 
 def with_context(where: Where, shape: tuple[int, ...], context: int) -> Where:

@@ -91,7 +91,7 @@ class Meter:
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
-        self.started = self.since = time.monotonic()
+        self.since = time.monotonic()
         self.waited = 0.0
         self.iterations: list[tuple[int, list[int], Losses]] = []
 

@@ -98,7 +98,7 @@ def split_elements(image, x0, column, INTERLEAVED: tl.constexpr):
 
 @triton.jit
 def pixel_ptrs(ptr, strides, n, y0, row, x0, x):
-    """Pointers into a mask (N, 1, H, W)."""
+    """Pointers to pixels of one channel: of a mask (N, 1, H, W), or of an image from its first channel on."""
     return ptr + (n * strides[0] + y0 * strides[2] + x0 * strides[3]) + (row * strides[2] + x * strides[3])
 
 

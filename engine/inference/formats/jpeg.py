@@ -9,9 +9,8 @@ from PIL import Image, JpegImagePlugin
 from engine.inference.formats.exif import make_upright, make_xmp_upright, without_thumbnail
 
 EXIF_HEAD = b"Exif\0\0"
-XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
-START, START_OF_SCAN, COMMENT = 0xD8, 0xDA, 0xFE
-APP0, APP1, APP2, APP14, APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
+START_OF_SCAN, COMMENT = 0xDA, 0xFE
+APP0, APP1, APP14, APP15 = 0xE0, 0xE1, 0xEE, 0xEF
 
 
 def places(content: bytes) -> Iterator[tuple[int, slice]]:

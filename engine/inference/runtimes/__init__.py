@@ -22,8 +22,6 @@ class Runtime(Protocol):
     name: str
     precision: str
     """What it computes in: "fp32", "fp16", "bf16", "int8"."""
-    multiple: int
-    """H and W must be multiples of this."""
     device: torch.device
     """Where `run` wants its input and leaves its output."""
     max_batch_pixels: int

@@ -9,7 +9,7 @@ from engine.inference.memory import free_memory
 from engine.inference.packages import import_optional
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
 from engine.inference.window_network import NO_MARGINS, Margins
-from engine.networks import STRIDE, CompletionNetwork
+from engine.networks import CompletionNetwork
 
 VALUES_PER_PIXEL = 10
 """Peak of memory in fp32 values per input pixel and unit of base width: 9.0 measured (2400x2400 whole at width 16:
@@ -25,7 +25,6 @@ class OnnxRuntime:
 
     name = "onnx"
     precision = "fp32"
-    multiple = STRIDE
     device = torch.device("cpu")
 
     def __init__(self, network: CompletionNetwork, *, precision: str = "auto", memory: int | None = None) -> None:

@@ -12,7 +12,7 @@ from engine.inference.memory import free_memory
 from engine.inference.packages import import_optional
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
 from engine.inference.window_network import NO_MARGINS, Margins
-from engine.networks import STRIDE, CompletionNetwork
+from engine.networks import CompletionNetwork
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,6 @@ class OpenvinoRuntime:
     """
 
     name = "openvino"
-    multiple = STRIDE
     device = torch.device("cpu")
 
     def __init__(self, network: CompletionNetwork, *, precision: str = "auto", memory: int | None = None) -> None:

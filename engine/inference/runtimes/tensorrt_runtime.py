@@ -24,7 +24,7 @@ from engine.inference.tensorrt_build import (
 )
 from engine.inference.tensorrt_engine import TensorrtEngine
 from engine.inference.window_network import NO_MARGINS, Margins
-from engine.networks import STRIDE, CompletionNetwork
+from engine.networks import CompletionNetwork
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,6 @@ class TensorrtRuntime:
     """
 
     name = "tensorrt"
-    multiple = STRIDE
 
     def __init__(
         self, network: CompletionNetwork, *, precision: str = "auto", device: str = "auto", memory: int | None = None

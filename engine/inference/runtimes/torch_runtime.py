@@ -6,7 +6,7 @@ from torch import Tensor
 from engine.inference.folding import fold_batch_norm
 from engine.inference.memory import free_memory
 from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork
-from engine.networks import STRIDE, CompletionNetwork
+from engine.networks import CompletionNetwork
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -22,7 +22,6 @@ class TorchRuntime:
     """A `Runtime`: batch norms folded, channels-last, unpadded windows."""
 
     name = "torch"
-    multiple = STRIDE
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import spsolve
 
-from engine.inference.blend import CELL, CROSS, components, feather_weight, harmonic, join
+from engine.inference.blend import CROSS, components, feather_weight, harmonic, join
 from engine.inference.mask import widen
 
 
@@ -114,4 +114,3 @@ def test_components_part_the_mask(height, width, boxes):
         inner = part_HW[1 if rows.start else 0 :, 1 if columns.start else 0 :]
         assert inner.sum() == part_HW.sum(), "no margin"
     np.testing.assert_array_equal(count_HW, mask_HW)
-    assert CELL == 8

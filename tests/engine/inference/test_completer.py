@@ -93,7 +93,7 @@ def test_large_holes_are_completed_from_coarse_to_fine(astronaut_HW3):
     report = Report()
     completed_HW3 = completer().complete(astronaut_HW3, mask_HW, report=report)
     np.testing.assert_array_equal(completed_HW3[~mask_HW], astronaut_HW3[~mask_HW])
-    assert report.scales == {1, 2, 4}  # 420 / (1.5 * 128) = 2.2
+    assert report.scales == {1, 2, 4}  # 420 / (1.25 * 128) = 2.6
     assert "1/4 of the resolution" in report.warnings[0]
     native = Report()
     completer().complete(astronaut_HW3, mask_HW, octaves=0, report=native)

@@ -86,6 +86,6 @@ def test_widening_is_by_a_disc():
     point_HW[10, 10] = True
     y, x = np.mgrid[-10:11, -10:11]
     wide_HW = widen(point_HW, 6)
-    assert wide_HW[abs(y) + abs(x) <= 6].all()
+    assert wide_HW[y**2 + x**2 <= 5.5**2].all()
     assert not wide_HW[y**2 + x**2 > 7**2].any()
     assert widen(point_HW, 0) is point_HW

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import replace
@@ -25,12 +26,14 @@ from tests.engine.training.test_trainer import command, final_state, states_equa
 
 def in_processes(ranks: int, function, *arguments) -> None:
     """Run `function(world, *arguments)` in `ranks` processes that know each other."""
-    mp.start_processes(_join, (ranks, function, arguments), nprocs=ranks, start_method="forkserver")
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    mp.start_processes(_join, (port, ranks, function, arguments), nprocs=ranks, start_method="forkserver")
 
 
-def _join(rank: int, ranks: int, function, arguments) -> None:
+def _join(rank: int, port: int, ranks: int, function, arguments) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank)}
-    os.environ |= {"LOCAL_WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost", "MASTER_PORT": "29671"}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     with join_world("cpu") as world:
         torch.set_num_threads(1)
         function(world, *arguments)
