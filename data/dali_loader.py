@@ -78,8 +78,10 @@ class DaliLoader(Loader):
 
     def _run(self, pipeline: Any, prepared: Prepared) -> tuple[Tensor, list[Passed]]:
         """The next batch. RuntimeError if DALI cannot decode it."""
+        # Bound to torch's stream: DALI then takes memory back only after what torch has queued there.
+        stream = None if self.device_id is None else torch.cuda.current_stream(self.device_id)
         try:
-            (output,) = pipeline.run()
+            (output,) = pipeline.run(stream)
         except RuntimeError:
             prepared.popleft()
             raise
