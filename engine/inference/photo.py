@@ -149,6 +149,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
     elif container == "PNG":
         photo.carried = png.metadata(content, swapped)
     elif container == "TIFF":
+        tiff.check_samples(image)
         photo.carried = tiff.metadata(image)
         photo.exif = tiff.exif_block(photo.carried)
     elif container == "WEBP":
@@ -164,7 +165,7 @@ def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tupl
         if samples is None or samples.dtype != np.uint16 or samples.shape[:2] != (image.height, image.width):
             raise ValueError("its 16-bit samples cannot be decoded")
         order = cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB
-        return cv2.cvtColor(samples, order), orientation
+        return cv2.cvtColor(samples, order), 1 if image.format == "TIFF" else orientation  # cv2 turns a TIFF upright
     if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
         transparent = "transparency" in image.info
         image = image.convert(("LA" if image.mode in ("1", "L") else "RGBA") if transparent else "RGB")
@@ -185,8 +186,7 @@ def has_16_bit_colour(image: Image.Image, content: bytes) -> bool:
             raise ValueError("it has 16 bits and a transparent colour; give it an alpha channel instead")
         return content[24] == 16 and content[25] != 0
     if image.format == "TIFF":
-        bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
-        return len(bits) > 1 and max(bits) == 16
+        return tiff.has_16_bit_colour(image)
     return False
 
 

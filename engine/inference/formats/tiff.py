@@ -12,6 +12,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from engine.inference.formats.exif import make_xmp_upright
 
 ORIENTATION, EXIF_IFD, GPS_IFD = 274, 34665, 34853
+BITS, PHOTOMETRIC, CHANNELS, PLANES, EXTRA_CHANNELS = 258, 262, 277, 284, 338
 
 DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432)
 """Description, make, model, software, date, artist, copyright: what EXIF shares with TIFF."""
@@ -21,8 +22,35 @@ KEPT = (*DESCRIPTIVE, 282, 283, 296, XMP, 33723, 34377, 34675)
 """Also resolution (3), XMP, IPTC, Photoshop's block, ICC profile."""
 
 STRIP_BYTES = 1 << 20
-ADOBE_DEFLATE, HORIZONTAL_PREDICTION, UNASSOCIATED_ALPHA = 8, 2, 2
+ADOBE_DEFLATE, HORIZONTAL_PREDICTION = 8, 2
+WHITE_IS_ZERO, SEPARATE_PLANES, PREMULTIPLIED_ALPHA, UNASSOCIATED_ALPHA = 0, 2, 1, 2
 UNDEFINED, LONG = 7, 4
+
+
+def check_samples(image: Image.Image) -> None:
+    """ValueError if an opened TIFF has samples that would be lost, or that Pillow and cv2 take for other ones."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    tags, bands = image.tag_v2, len(image.getbands())
+    channels, bits = tags.get(CHANNELS, 1), max(tags.get(BITS, (1,)))
+    if channels > bands:
+        raise ValueError(f"it has {channels} channels, of which {bands} could be kept; save it without the others")
+    if 8 < bits < 16:
+        raise ValueError(f"it has {bits} bits per sample, which would not be kept; save it with 8 or 16")
+    unread = {
+        "white as 0": tags.get(PHOTOMETRIC) == WHITE_IS_ZERO,
+        "each channel as a plane of its own": tags.get(PLANES) == SEPARATE_PLANES and channels > 1,
+        "colours multiplied by alpha": PREMULTIPLIED_ALPHA in tags.get(EXTRA_CHANNELS, ()),
+    }
+    if bits == 16 and any(unread.values()):
+        stored = " and ".join(how for how, is_so in unread.items() if is_so)
+        raise ValueError(f"it has 16 bits per sample and stores {stored}; save it as a PNG of 16 bits")
+
+
+def has_16_bit_colour(image: Image.Image) -> bool:
+    """Whether an opened TIFF has 16 bits per sample and several samples."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    bits = image.tag_v2.get(BITS, (1,))
+    return len(bits) > 1 and max(bits) == 16
 
 
 def metadata(image: Image.Image) -> dict[int, Any]:
@@ -66,12 +94,12 @@ def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any]) -> byte
             directory.tagtype[tag] = UNDEFINED
         directory[tag] = value
     directory[256], directory[257] = width, height
-    directory[258] = (8 * samples_HWC.itemsize,) * channels
+    directory[BITS] = (8 * samples_HWC.itemsize,) * channels
     directory[259], directory[317] = ADOBE_DEFLATE, HORIZONTAL_PREDICTION
-    directory[262] = 2 if channels - alpha == 3 else 1
+    directory[PHOTOMETRIC] = 2 if channels - alpha == 3 else 1
     directory.tagtype[273] = directory.tagtype[279] = LONG
     directory[273], directory[279] = tuple(offsets[:-1].tolist()), tuple(len(strip) for strip in strips)
-    directory[277], directory[278], directory[284] = channels, rows, 1
+    directory[CHANNELS], directory[278], directory[PLANES] = channels, rows, 1
     if alpha:
-        directory[338] = UNASSOCIATED_ALPHA
+        directory[EXTRA_CHANNELS] = UNASSOCIATED_ALPHA
     return b"".join([b"II*\0", struct.pack("<I", 8), directory.tobytes(8), *strips])

@@ -192,6 +192,52 @@ def test_all_eight_orientations(tmp_path):
     np.testing.assert_array_equal(read_photo(tmp_path / "deep.png").pixels_HW3, turn(picture(dtype=np.uint16), 8))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_turned_tiff_is_turned_upright_once(channels, dtype, tmp_path):
+    samples = picture(channels=channels, dtype=dtype)
+    kind = {1: {"photometric": "minisblack"}, 3: {"photometric": "rgb"}}.get(
+        channels, {"photometric": "rgb", "extrasamples": ["unassalpha"]}
+    )
+    for orientation in range(1, 9):
+        path = tmp_path / f"{orientation}.tif"
+        tifffile.imwrite(path, samples, extratags=[(274, "H", 1, orientation, True)], **kind)
+        _, changed_HW3, out, again = round_trip(path)
+        upright = turn(samples, orientation).reshape(*changed_HW3.shape[:2], channels)
+        photo = read_photo(path)
+        np.testing.assert_array_equal(photo.pixels_HW3, upright[..., :3] if channels > 1 else upright.repeat(3, 2))
+        assert (photo.alpha_HW is None) == (channels < 4)
+        assert channels < 4 or np.array_equal(photo.alpha_HW, upright[..., 3])
+        np.testing.assert_array_equal(again.pixels_HW3, changed_HW3)
+        with tifffile.TiffFile(out) as written:
+            assert 274 not in written.pages[0].tags
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "kind", "message"),
+    [
+        ((3, 37, 53), np.uint16, {"photometric": "rgb", "planarconfig": "separate"}, "each channel as a plane"),
+        ((37, 53), np.uint16, {"photometric": "miniswhite"}, "white as 0"),
+        ((37, 53, 4), np.uint16, {"photometric": "rgb", "extrasamples": ["assocalpha"]}, "multiplied by alpha"),
+        ((37, 53, 4), np.uint8, {"photometric": "rgb", "extrasamples": ["unspecified"]}, "4 channels, of which 3"),
+        ((37, 53, 4), np.uint16, {"photometric": "rgb", "extrasamples": ["unspecified"]}, "4 channels, of which 3"),
+        ((37, 53, 5), np.uint8, {"photometric": "rgb", "extrasamples": ["unassalpha", 0]}, "5 channels, of which 4"),
+    ],
+)
+def test_a_tiff_whose_samples_would_be_lost_or_misread_is_refused(shape, dtype, kind, message, tmp_path):
+    tifffile.imwrite(tmp_path / "photo.tif", np.zeros(shape, dtype), **kind)
+    with pytest.raises(ValueError, match=rf"{message}.*; save it"):
+        read_photo(tmp_path / "photo.tif")
+
+
+def test_a_tiff_of_12_bits_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "photo.tif", np.zeros((37, 54), np.uint16))
+    with tifffile.TiffFile(tmp_path / "photo.tif", mode="r+") as file:
+        file.pages[0].tags[258].overwrite(12)
+    with pytest.raises(ValueError, match="12 bits per sample, which would not be kept; save it"):
+        read_photo(tmp_path / "photo.tif")
+
+
 @pytest.mark.filterwarnings("ignore")  # of Pillow, that the multi-picture offsets lead nowhere
 def test_other_segments_and_chunks_are_carried_over(tmp_path):
     path = save(tmp_path, "photo.jpg", picture())
