@@ -22,6 +22,7 @@ from engine.commands.completion import CompletionConfig, parse_scale
 from engine.commands.ending import ends_in_a_line
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, MaskSource, find_jobs
+from engine.inference.photo import container_of
 from engine.inference.ranks import own_device, rank_and_world, total
 
 
@@ -82,15 +83,26 @@ def main() -> None:
     config = tyro.cli(InferConfig, description=__doc__)
     rank, world = rank_and_world()
     jobs = find_jobs(config.photos, config.out, config.mask)
-    if config.side_by_side and len(jobs) > 1:
-        raise ValueError(f"--side-by-side is one picture and there are {len(jobs)} photos")
-    if len(jobs) == 1 and jobs[0].out.exists() and not config.overwrite:
+    if config.photos == (jobs[0].photo,) and jobs[0].out.exists() and not config.overwrite:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
+    if config.side_by_side:
+        check_side_by_side(config.side_by_side, jobs, config.overwrite)
     counts = total(run(config, jobs[rank::world]))
     if rank == 0 and (len(jobs) > 1 or config.json):
         print_summary(counts, config.json)
     # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.
     raise SystemExit(1 if counts["failed"] and rank == 0 else 0)
+
+
+def check_side_by_side(path: Path, jobs: list[Job], overwrite: bool) -> None:
+    """ValueError if the picture cannot be written to `path`, or would replace what it should not."""
+    if len(jobs) > 1:
+        raise ValueError(f"--side-by-side is one picture and there are {len(jobs)} photos")
+    container_of(path)
+    if path.resolve() in (jobs[0].photo.resolve(), jobs[0].out.resolve()):
+        raise ValueError(f"--side-by-side is {path}, the photo or its result; give it a name of its own")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} exists; give another --side-by-side, or --overwrite to replace it")
 
 
 def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:

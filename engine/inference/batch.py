@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from data.files import write_atomically
 from engine.inference.blend import Blend
 from engine.inference.completer import Completer
 from engine.inference.jobs import Job, MaskSource
@@ -162,11 +164,11 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
         return outcome
     try:
         with outcome.report.stage("write"):
+            write = write_losslessly if options.lossless_outside else write_photo
+            write(outcome.job.out, loaded.photo, completed_HW3)
             if options.side_by_side:
                 hole_HW = widen(loaded.mask_HW, options.dilate)
                 write_side_by_side(options.side_by_side, loaded.photo.pixels_HW3, hole_HW, completed_HW3, mean_pixel)
-            write = write_losslessly if options.lossless_outside else write_photo
-            write(outcome.job.out, loaded.photo, completed_HW3)
     except PHOTO_ERRORS as error:
         fail(outcome, error)
     return outcome
@@ -180,9 +182,10 @@ def fail(outcome: Outcome, error: BaseException) -> None:
 def write_side_by_side(
     path: Path, photo_HW3: Pixels, hole_HW: Mask, completed_HW3: Pixels, mean_pixel: tuple[float, float, float]
 ) -> None:
-    """The picture input | holed | completed, in 8 bits."""
+    """The picture input | holed | completed, in 8 bits, whole or not at all. ValueError as `container_of`."""
     largest = np.iinfo(photo_HW3.dtype).max
     holed_HW3 = np.where(hole_HW[..., None], np.array(mean_pixel) * largest, photo_HW3)
     row = np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1) * (255 / largest)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.rint(row).astype(np.uint8)).save(path)
+    encoded = BytesIO()
+    Image.fromarray(np.rint(row).astype(np.uint8)).save(encoded, container_of(path))
+    write_atomically(path, encoded.getvalue())

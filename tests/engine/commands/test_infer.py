@@ -72,6 +72,44 @@ def test_a_hole_given_as_a_rectangle(run, photo, tmp_path):
     assert Image.open(tmp_path / "pictures" / "three.png").size == (450, 130)
 
 
+def test_the_picture_beside_it_replaces_nothing_unasked(run, photo, tmp_path):
+    before, completed, other = photo.read_bytes(), tmp_path / "photo.completed.png", tmp_path / "three.png"
+    other.write_bytes(b"mine")
+    for path, message in (
+        (other, "exists; give another --side-by-side, or --overwrite"),
+        (photo, "the photo or its result"),
+        (completed, "the photo or its result"),
+        (tmp_path / "three.txt", "its name must end in one of"),
+    ):
+        overwrite = ["--overwrite"] if path != other else []
+        status, printed = run(photo, "--hole", HOLE, "--side-by-side", path, *overwrite)
+        assert status == 1
+        assert message in printed
+        assert not completed.exists(), "refused before anything was done"
+    assert photo.read_bytes() == before
+    assert other.read_bytes() == b"mine"
+    assert run(photo, "--hole", HOLE, "--side-by-side", other, "--overwrite")[0] == 0
+    assert Image.open(other).size == (450, 130)
+
+
+def test_the_photo_is_written_even_where_the_picture_beside_it_cannot_be(run, photo, tmp_path):
+    (tmp_path / "file").touch()
+    status, printed = run(photo, "--hole", HOLE, "--side-by-side", tmp_path / "file" / "three.png")
+    assert status == 1
+    assert str(tmp_path / "file") in printed
+    check_only_the_hole_changed(photo, tmp_path / "photo.completed.png")
+
+
+def test_what_is_done_is_skipped_in_a_folder_of_one_photo_too(run, photo, tmp_path):
+    arguments = [tmp_path, "--hole", HOLE, "--json"]
+    assert run(*arguments)[0] == 0
+    status, printed = run(*arguments)
+    assert status == 0
+    lines = [json.loads(line) for line in printed.splitlines()]
+    assert lines[0]["status"] == "skipped"
+    assert lines[1] == {"summary": {"completed": 0, "skipped": 1, "failed": 0}}
+
+
 def mask_image(size=(150, 130)):
     mask = np.zeros(size[::-1], np.uint8)
     mask[30:46, 20:44] = 255
