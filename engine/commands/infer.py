@@ -73,6 +73,8 @@ class InferConfig(CompletionConfig):
             raise ValueError(f"--in-flight is {self.in_flight}; it must be at least 1")
         if self.hole and self.mask:
             raise ValueError("--hole and --mask are both given; give one of them")
+        if self.hole and self.mask_invert:
+            raise ValueError("--hole and --mask-invert are both given, and only masks are inverted; leave one out")
         for hole in self.hole:
             parse_hole(hole)
 

@@ -162,6 +162,7 @@ def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
         (["PHOTO", "--hole", "0,0,150,130"], "covers the whole photo"),
         (["PHOTO", "--mask", "none.png"], "there is no mask at none.png"),
         (["PHOTO", "--hole", HOLE, "--mask", "m.png"], "--hole and --mask are both given"),
+        (["PHOTO", "--hole", HOLE, "--mask-invert"], "--hole and --mask-invert are both given"),
         (["PHOTO", "--hole", HOLE, "--out", "PHOTO"], "exists; give another --out, or --overwrite"),
         (["PHOTO", "--hole", HOLE, "--out", "result.gif"], "its name must end in one of"),
         (["PHOTO", "--hole", HOLE, "--scale", "3"], "it must be auto, native, or one of"),

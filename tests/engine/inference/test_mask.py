@@ -1,5 +1,6 @@
 import struct
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,6 +27,7 @@ def forms(disc_HW):
     yield "red", Image.fromarray(np.dstack((white, nothing, nothing)))
     yield "only alpha", Image.fromarray(np.dstack((nothing, nothing, nothing, white)))
     yield "white with alpha", Image.fromarray(np.dstack((everything, everything, everything, white)))
+    yield "red with alpha", Image.fromarray(np.dstack((everything, nothing, nothing, white)))
     yield "rgb with opaque alpha", Image.fromarray(np.dstack((white, white, white, everything)))
     yield "grey with alpha", Image.fromarray(np.dstack((white, everything)))
     yield "palette", Image.fromarray(np.dstack((white, white, white))).quantize(2)
@@ -44,6 +46,39 @@ def test_threshold(tmp_path):
     Image.fromarray(np.arange(0, 256, 5, dtype=np.uint8)[None].repeat(3, 0)).save(path)
     assert read_mask(path)[0].sum() == sum(value >= 127.5 for value in range(0, 256, 5))
     assert read_mask(path, threshold=0.2)[0].sum() == sum(value >= 51 for value in range(0, 256, 5))
+
+
+@pytest.mark.parametrize("name", ["astronaut.png", "camera.png", "coffee.png", "rocket.jpg", "page.png"])
+def test_a_photo_is_taken_for_no_mask(name, shipped_photos, tmp_path):
+    with pytest.raises(ValueError, match=r"cannot read the mask .*: \d\d% of it is neither dark nor bright.*Paint"):
+        read_mask(shipped_photos / name)
+    erased = Image.open(shipped_photos / name).convert("RGB")
+    erased.putalpha(Image.new("L", erased.size, 255))
+    erased.paste((0, 0, 0, 0), (10, 10, 40, 40))
+    erased.save(tmp_path / "erased.png")
+    with pytest.raises(ValueError, match="is it a photo"):
+        read_mask(tmp_path / "erased.png")
+
+
+def test_soft_masks_stay_masks(tmp_path):
+    path, (y, x) = tmp_path / "soft.png", np.mgrid[:256, :256]
+    distance_HW = np.hypot(y - 128, x - 128)
+    hard_HW = (distance_HW < 40).astype(np.float32)
+    cone_HW = np.clip(1 - distance_HW / 128, 0, 1)  # the softest brush, as wide as the picture
+    for soft_HW in (cv2.GaussianBlur(hard_HW, (0, 0), 1), cv2.GaussianBlur(hard_HW, (0, 0), 20), cone_HW):
+        soft_HW = np.rint(255 * soft_HW).astype(np.uint8)
+        for stored_HW in (soft_HW, 255 - soft_HW):
+            Image.fromarray(stored_HW).save(path)
+            np.testing.assert_array_equal(read_mask(path), stored_HW >= 128)
+    Image.fromarray(np.full((9, 9), 200, np.uint8) - np.eye(9, dtype=np.uint8)).save(path)
+    assert read_mask(path).all(), "a dot's box may be all edge"
+
+
+def test_a_mask_of_labels_is_told_its_largest_value(disc_HW, tmp_path):
+    Image.fromarray(3 * disc_HW.astype(np.uint8)).save(tmp_path / "labels.png")
+    with pytest.raises(ValueError, match=r"its largest value is 3 of 255, and a hole begins at 127\.5.*make the hole"):
+        read_mask(tmp_path / "labels.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "labels.png", threshold=0.01), disc_HW)
 
 
 def test_a_mask_is_turned_upright_by_its_own_orientation(disc_HW, tmp_path):
