@@ -73,7 +73,11 @@ def test_both_kinds_of_file_are_read_and_others_refused(vgg_state, weights, tmp_
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save(vgg_state | {"features.5.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    (tmp_path / "text.pth").write_text("hi")  # to an unpickler, a KeyError
+    (tmp_path / "stack.pth").write_bytes(b"\x80\x02.")
     for name, said in (
+        ("text.pth", "no readable"),
+        ("stack.pth", "no readable"),
         ("broken.pth", "no readable"),
         ("broken.safetensors", "no readable"),
         ("list.pth", "a list"),
