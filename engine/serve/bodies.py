@@ -7,10 +7,14 @@ from io import BytesIO
 
 from fastapi import HTTPException, Request
 from starlette.datastructures import FormData
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from engine.inference.mask import Mask, check_size, mask_in
 from engine.inference.photo import DECODE_ERRORS, Photo, TooManyPixels, open_image, parse_photo
+
+CLIENT_GONE = 499
+"""The status that nobody reads, for the log."""
 
 
 class Incoming:
@@ -42,9 +46,12 @@ class Incoming:
 
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
+        """HTTPException 408 if what is awaited takes too long, 499 if the client goes before it has sent all."""
         try:
             async with asyncio.timeout(self.seconds):
                 yield
+        except ClientDisconnect as error:
+            raise HTTPException(CLIENT_GONE, "the client has gone") from error
         except TimeoutError as error:
             raise HTTPException(408, f"the request did not arrive within {self.seconds:g} s") from error
 

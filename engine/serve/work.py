@@ -24,6 +24,7 @@ from engine.inference.memory import give_freed_memory_back
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
 from engine.serve.album import Completed
+from engine.serve.bodies import CLIENT_GONE
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,6 @@ T = TypeVar("T")
 
 IN_FLIGHT = 2
 """Files read or written at a time, beside the completion that is being made; as engine-infer."""
-
-CLIENT_GONE = 499
-"""The status that nobody reads, for the log."""
 
 
 class How(NamedTuple):

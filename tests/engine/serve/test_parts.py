@@ -20,6 +20,7 @@ from engine.inference.photo import Photo
 from engine.inference.report import Report
 from engine.serve.album import Album, Completed, KeptPhoto, result_name, safe_name
 from engine.serve.app import create_app
+from engine.serve.bodies import CLIENT_GONE, Incoming
 from engine.serve.routes import events
 from engine.serve.work import Abandoned, How, Limits, Step, Work
 from tests.engine.inference.conftest import random_network
@@ -56,6 +57,20 @@ def run(completer, limits, step, gone=False):
             work.close()
 
     return asyncio.run(all_of_it())
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_a_client_that_goes_while_it_sends_is_no_failure(form):
+    sent = iter([{"type": "http.request", "body": b"--b\r\n", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive():
+        return next(sent)
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")] if form else []
+    incoming = Incoming(Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive), 1000, 30)
+    with pytest.raises(HTTPException, match="the client has gone") as refused:
+        asyncio.run(incoming.files("photo") if form else incoming.body())
+    assert refused.value.status_code == CLIENT_GONE
 
 
 def mask():
