@@ -8,12 +8,14 @@ engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth --fid inception-2015-12
 Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
 """
 
+import errno
 import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import cv2
@@ -118,6 +120,8 @@ def main() -> None:
     """The command line. Exit status 1 if a photo could not be evaluated."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     config = tyro.cli(EvaluateConfig, description=__doc__)
+    if config.grid:
+        check_writable(config.grid)
     task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)
     methods = methods_of(config)
     lpips = Lpips.load(config.lpips) if config.lpips else None
@@ -138,6 +142,15 @@ def main() -> None:
     else:
         print_table(config, task, cases, scores)
     raise SystemExit(len(cases) < len(task.photos))
+
+
+def check_writable(path: Path) -> None:
+    """OSError if no file can be written at `path`: to be known before hours of work and not after."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=path.parent):
+        pass
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file", str(path))
 
 
 def methods_of(config: EvaluateConfig) -> dict[str, Method]:

@@ -124,5 +124,14 @@ def test_errors_say_what_to_do(run, photos, options, words):
     assert words in " ".join(f"{status} {out} {err}".split())
 
 
+@pytest.mark.parametrize("grid", ["file/grid.png", "folder.png"])
+def test_a_grid_that_cannot_be_written_is_told_before_the_work(run, photos, weights, tmp_path, grid, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.png").mkdir()
+    monkeypatch.setattr(command, "evaluate", lambda *_: pytest.fail("work was begun"))
+    status, _, _ = run(photos, "--weights", weights, "--grid", tmp_path / grid)
+    assert str(tmp_path / grid.split("/")[0]) in str(status)
+
+
 def test_no_photos(run, tmp_path):
     assert "no usable photograph" in str(run(tmp_path)[0])
