@@ -12,8 +12,11 @@ from data.files import write_atomically
 from engine.networks import CompletionNetwork, CompletionSpec
 
 SPEC_KEY = "glcic_engine_spec"
+DEFAULT = Path("default")
+"""What the weights that come with the engine are called, wherever weights are named."""
+
 DEFAULT_WEIGHTS = Path(__file__).parent / "default_weights" / "lite.safetensors"
-"""What completes where no weights are named; their README says how they were trained and how good they are."""
+"""Their file; the README beside it says how they were trained and how good they are."""
 
 
 def save_weights(path: Path, network: CompletionNetwork, spec: CompletionSpec | None = None) -> None:
@@ -23,10 +26,16 @@ def save_weights(path: Path, network: CompletionNetwork, spec: CompletionSpec | 
 
 
 def load_weights(path: Path) -> CompletionNetwork:
-    """The network in `path`, in fp32 and eval mode on the CPU; its `spec` attribute says how to run it.
+    """The network in `path`, or `DEFAULT`, in fp32 and eval mode on the CPU; its `spec` attribute says how to run it.
 
     ValueError if the file is missing, unreadable or not one of `save_weights`.
     """
+    if path == DEFAULT:
+        path = DEFAULT_WEIGHTS
+        if not path.is_file():
+            raise ValueError(
+                f"this installation has no weights of its own (no {path}): train some with engine-train, or name a file"
+            )
     spec, tensors = _read(path)
     network = CompletionNetwork(spec)
     expected = network.state_dict()

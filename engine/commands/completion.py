@@ -7,14 +7,15 @@ from engine.inference.blend import Blend
 from engine.inference.completer import Completer
 from engine.inference.memory import keep_freed_memory
 from engine.inference.photo import MAX_PIXELS
+from engine.weights import DEFAULT
 
 
 @dataclass(kw_only=True, slots=True)
 class CompletionConfig:
     """How photos are completed."""
 
-    weights: Path | None = None
-    """Weights file. Default: the weights that come with the engine."""
+    weights: Path = DEFAULT
+    """Weights file; "default" is what comes with the engine."""
 
     runtime: str = "auto"
     """What runs the network: torch, onnx, openvino, tensorrt, or auto."""

@@ -157,8 +157,7 @@ def methods_of(config: EvaluateConfig) -> dict[str, Method]:
     """What is compared, by name: the weights, then their rivals."""
     methods: dict[str, Method] = {}
     for name in config.weights:
-        path = None if name == "default" else Path(name)
-        completer = Completer.load(path, config.runtime, config.precision, config.device)
+        completer = Completer.load(Path(name), config.runtime, config.precision, config.device)
         methods[name] = by_network(completer, config.blend, parse_scale(config.scale))
     return methods | {name: RIVALS[name] for name in config.rivals}
 

@@ -29,7 +29,7 @@ from engine.inference.scales import (
 )
 from engine.inference.window_runs import WindowRunner, assemble
 from engine.networks import CompletionNetwork, CompletionSpec
-from engine.weights import DEFAULT_WEIGHTS, load_weights
+from engine.weights import DEFAULT, load_weights
 
 
 class Completer:
@@ -43,23 +43,18 @@ class Completer:
     @classmethod
     def load(
         cls,
-        weights: Path | None = None,
+        weights: Path = DEFAULT,
         runtime: str = "auto",
         precision: str = "auto",
         device: str = "auto",
         memory: int | None = None,
     ) -> Self:
-        """A completer for a weights file (None: those that come with the engine).
+        """A completer for a weights file, or those that come with the engine.
 
         `runtime`, `precision`, `device` and `memory` (bytes for one run of the network; None: half of what is free) as
         `open_runtime` takes them. ValueError if the weights are missing or unreadable or the runtime is not to be had.
         """
-        if weights is None and not DEFAULT_WEIGHTS.is_file():
-            raise ValueError(
-                f"this installation has no weights of its own (no {DEFAULT_WEIGHTS}): "
-                "train some with engine-train, or pass --weights FILE"
-            )
-        return cls.of(load_weights(weights or DEFAULT_WEIGHTS), runtime, precision, device, memory)
+        return cls.of(load_weights(weights), runtime, precision, device, memory)
 
     @classmethod
     def of(

@@ -1,9 +1,12 @@
 """Weights files: what is written is what is read, and nothing else is taken for it."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from engine import weights
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import load_weights, save_weights
 
@@ -30,6 +33,13 @@ def test_weights_come_back_with_their_spec(network, tmp_path):
 def test_half_precision_files_are_read_as_fp32(network, tmp_path):
     save_weights(tmp_path / "half", network.half())
     assert next(load_weights(tmp_path / "half").parameters()).dtype == torch.float32
+
+
+def test_default_names_the_weights_that_come_with_the_engine(tmp_path, monkeypatch):
+    assert load_weights(Path("default")).spec == load_weights(weights.DEFAULT_WEIGHTS).spec
+    monkeypatch.setattr(weights, "DEFAULT_WEIGHTS", tmp_path / "left-out.safetensors")
+    with pytest.raises(ValueError, match=r"no weights of its own \(no .*left-out.*engine-train, or name a file"):
+        load_weights(Path("default"))
 
 
 def test_what_is_not_a_weights_file_is_refused(network, tmp_path):

@@ -194,6 +194,13 @@ def test_wrong_masks_are_refused(run, photo, tmp_path):
     assert "the mask is empty" in run(photo, "--mask", tmp_path / "empty.png")[1]
 
 
+def test_the_engines_own_weights_named_or_not(run, photo, tmp_path):
+    for weights, name in ((None, "unnamed.png"), ("default", "named.png")):
+        status, printed = run(photo, "--hole", HOLE, "--out", tmp_path / name, weights=weights)
+        assert status == 0, printed
+    np.testing.assert_array_equal(pixels(tmp_path / "named.png"), pixels(tmp_path / "unnamed.png"))
+
+
 def test_missing_weights(run, photo, tmp_path):
     status, printed = run(photo, "--hole", HOLE, weights=tmp_path / "none.safetensors")
     assert status == 1
