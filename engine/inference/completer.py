@@ -13,7 +13,7 @@ import numpy as np
 from engine.inference.blend import Blend, components, join
 from engine.inference.fill import fill_smoothly
 from engine.inference.mask import Mask, Where, prepare_mask, widen
-from engine.inference.photo import Pixels
+from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.scales import (
@@ -86,8 +86,9 @@ class Completer:
         `photo_HW3` is uint8 or uint16 RGB; `mask_HW` bool (or 0 and not 0), True to be completed. The mask is first
         widened by `dilate` pixels; with blend "feather" the result then fades into the photo over `feather` more.
         Holes are first completed at 1/2^octaves of the resolution (None: where they are not larger than the holes
-        that the network was trained on; 0: never reduced). `full_frame` runs the network on the whole photo at once:
-        the reference that the windows equal. `report` is filled with what was done.
+        that the network was trained on; 0: never reduced). Where all that the network sees around a hole is grey, so
+        is what fills it. `full_frame` runs the network on the whole photo at once: the reference that the windows
+        equal. `report` is filled with what was done.
 
         ValueError if the photo is not such an array, or the mask is empty, covers everything or has another size.
         """
@@ -143,6 +144,9 @@ class Completion:
                 completed_here_HW3 = completed_HW3[where]
                 generated_HW3 = assemble(pieces, where)
                 joined_HW3 = join(completed_here_HW3, generated_HW3, hole_HW[where], here_HW, self.blend, self.feather)
+                seen = with_context(where, hole_HW.shape, self.spec.halo)
+                if is_grey(completed_HW3[seen], ~hole_HW[seen]):
+                    joined_HW3 = as_grey(joined_HW3)  # a network trained on colour tints what it draws
                 completed_here_HW3[here_HW] = joined_HW3[here_HW]
         return completed_HW3
 
@@ -189,6 +193,12 @@ class Completion:
         photo_HW3[crop][inside_HW] = double(half_HW3, *part_HW.shape)[inside_HW]
         hole_HW[crop][inside_HW] = False
         wanted_HW[crop][inside_HW] = False
+
+
+def is_grey(photo_HW3: Pixels, known_HW: Mask) -> bool:
+    """Whether no known pixel has a colour."""
+    red_HW, green_HW, blue_HW = np.moveaxis(photo_HW3, 2, 0)
+    return not (known_HW & ((red_HW != green_HW) | (green_HW != blue_HW))).any()
 
 
 def check_photo(photo_HW3: Pixels) -> None:

@@ -70,6 +70,28 @@ def test_odd_sizes(size, octaves):
 
 @pytest.mark.parametrize("octaves", [0, 2])
 @pytest.mark.parametrize("blend", ["none", "feather", "poisson"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_grey_photo_is_completed_in_grey(octaves, blend, dtype):
+    size = (420, 300)
+    photo_HW3 = noise(*size, dtype)[..., :1].repeat(3, 2)
+    mask_HW = mask_with(size, (100, 60, 120, 140), (5, 5, 30, 30))
+    photo_HW3[mask_HW] = (1, 200, 90)  # what is under the mask does not count
+    completed_HW3 = completer().complete(photo_HW3, mask_HW, blend=blend, octaves=octaves)
+    assert completed_HW3.dtype == dtype
+    assert (completed_HW3 == completed_HW3[..., :1]).all()
+    assert completed_HW3[mask_HW].std() > 0
+    photo_HW3[415, 295] = (7, 8, 9)  # farther than the network sees
+    completed_HW3 = completer().complete(photo_HW3, mask_HW, blend="none", octaves=0)
+    coloured_HW = (completed_HW3 != completed_HW3[..., :1]).any(2)
+    coloured_HW[415, 295] = False
+    assert not coloured_HW.any()
+    photo_HW3[230, 210] = (7, 8, 9)
+    completed_HW3 = completer().complete(photo_HW3, mask_HW, blend="none", octaves=0)
+    assert (completed_HW3[mask_HW] != completed_HW3[mask_HW][:, :1]).any()
+
+
+@pytest.mark.parametrize("octaves", [0, 2])
+@pytest.mark.parametrize("blend", ["none", "feather", "poisson"])
 def test_what_is_under_the_mask_is_never_read(octaves, blend):
     photo_HW3, mask_HW = noise(400, 300), mask_with((400, 300), (100, 60, 250, 200), (0, 280, 20, 20), (5, 5, 30, 30))
     other_HW3 = np.where(mask_HW[..., None], 255 - photo_HW3, photo_HW3)
