@@ -1,5 +1,6 @@
 """What engine-infer and engine-serve are both told: the network, what runs it, and how it completes holes."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,8 @@ class CompletionConfig:
         for name in ("feather", "mask_dilate"):
             if not 0 <= getattr(self, name) <= 1000:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 to 1000 pixels")
-        if self.memory is not None and self.memory <= 0:
-            raise ValueError(f"--memory is {self.memory}; it must be above 0 GiB")
+        if self.memory is not None and not 0 < self.memory < math.inf:  # nan is not, either
+            raise ValueError(f"--memory is {self.memory}; it must be above 0 GiB and finite")
         if self.trt and self.runtime not in ("auto", "tensorrt"):
             raise ValueError(f"--trt and --runtime {self.runtime} are both given; give one of them")
         parse_scale(self.scale)

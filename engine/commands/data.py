@@ -178,7 +178,11 @@ def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
 @ends_in_a_line("engine-data")
 def main() -> None:
     """The command line."""
-    tyro.cli(Index | Pack | Mean | Check, prog="engine-data", description=__doc__).run()
+    command = tyro.cli(Index | Pack | Mean | Check, prog="engine-data", description=__doc__)
+    threads = getattr(command, "threads", 1)
+    if threads < 1:
+        raise ValueError(f"--threads is {threads}; it must be at least 1")
+    command.run()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ engine-serve --port 9000         another port; the API is described at /api.html
 """
 
 import logging
+import math
 import socket
 import webbrowser
 from contextlib import suppress
@@ -59,8 +60,8 @@ class ServeConfig(CompletionConfig):
             if getattr(self, name) < least:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least {least}")
         for name in ("time_limit", "keep"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0")
+            if not 0 < getattr(self, name) < math.inf:  # nan is not, either
+                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0 and finite")
         for origin in self.allow_origin:
             parts = urlsplit(origin)
             if (

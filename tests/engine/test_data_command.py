@@ -91,6 +91,7 @@ def test_pack(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [
         (["index", "missing"], "no folder"),
         (["mean", "missing"], "does not exist"),
+        (["mean", ".", "--threads", "0"], "--threads is 0; it must be at least 1"),
         (["index", ".", "--number", "1"], "give the list"),
         (["index", "."], "no usable photograph"),
     ],
