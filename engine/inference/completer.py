@@ -125,13 +125,13 @@ class Completion:
         self.report.scales.add(scale)
         with self.report.stage("copy"):
             completed_HW3 = photo_HW3.copy()
-        large = list(self.large_holes(wanted_HW, octaves))
-        if scale == 1:
-            self.warn(wanted_HW, large, octaves)
+        asked_HW, large = wanted_HW, list(self.large_holes(wanted_HW, octaves))
         if large:
             hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
         for hole in large:
             self.fill_inside(completed_HW3, hole_HW, wanted_HW, hole, scale)
+        if scale == 1:
+            self.warn(asked_HW, large, octaves)
         changed_HW = widen(wanted_HW, self.feather) if self.blend == "feather" else wanted_HW
         needed_HW = widen(wanted_HW, 1) if self.blend == "poisson" else changed_HW
         if self.spec.fill == "smooth":
@@ -151,14 +151,17 @@ class Completion:
         return completed_HW3
 
     def warn(self, hole_HW: Mask, large: list[LargeHole], octaves: int | None) -> None:
-        """Say in the report which holes ask more than the network was trained for, and what is done about them."""
+        """Say in the report which holes ask more than the network was trained for, and what was done about them.
+
+        To be called once the large holes' insides are filled: how far down that was is in `report.scales`.
+        """
         if hole_HW[0].any() or hole_HW[-1].any() or hole_HW[:, 0].any() or hole_HW[:, -1].any():
             self.report.warnings.append(
                 "a hole touches the photo's border: nothing is known beyond it, so it counts as twice as large"
             )
         trained = f"the {self.spec.hole_size[1]} px that the network was trained on"
-        if large and octaves is None:
-            coarsest = 2 ** max(hole.octaves for hole in large)
+        coarsest = max(self.report.scales)
+        if large and octaves is None and coarsest > 1:
             self.report.warnings.append(
                 f"{len(large)} hole(s) larger than {trained}: "
                 f"completed at 1/{coarsest} of the resolution first, and refined up to the photo's own"

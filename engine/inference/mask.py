@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from engine.inference.photo import DECODE_ERRORS, open_image
 
@@ -44,6 +44,8 @@ def read_mask(path: Path, threshold: float = 0.5, invert: bool = False, size: tu
                 return mask_in(image, threshold, invert)
     except FileNotFoundError as error:
         raise ValueError(f"there is no mask at {path}") from error
+    except UnidentifiedImageError as error:
+        raise ValueError(f"cannot read the mask {path}: it is no picture, or its beginning is damaged") from error
     except DECODE_ERRORS as error:
         raise ValueError(f"cannot read the mask {path}: {error or type(error).__name__}") from error
     raise other_size(stated, size)
@@ -119,10 +121,11 @@ def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> M
     hole_HW = np.ascontiguousarray(mask_HW if mask_HW.dtype == np.bool_ else mask_HW != 0)
     if not hole_HW.any():
         raise ValueError("the mask is empty: no pixel is marked to be completed (is it inverted?)")
-    hole_HW = widen(hole_HW, dilate)
-    if hole_HW.all():
-        raise ValueError("the mask covers the whole photo, so that nothing is left to complete it from")
-    return hole_HW
+    wide_HW = widen(hole_HW, dilate)
+    if wide_HW.all():
+        widened = "" if hole_HW.all() else f", widened by {dilate} pixels (--mask-dilate),"
+        raise ValueError(f"the mask{widened} covers the whole photo, so that nothing is left to complete it from")
+    return wide_HW
 
 
 def check_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> None:

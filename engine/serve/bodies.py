@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
 
 from fastapi import HTTPException, Request
+from PIL import UnidentifiedImageError
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
@@ -100,6 +101,8 @@ def mask_from(content: bytes, size: tuple[int, ...]) -> Mask:
                 with refusing(422):
                     check_size(claimed, size)
             mask_HW = mask_in(image)
+    except UnidentifiedImageError as error:
+        raise HTTPException(415, "cannot read the mask: it is no picture, or its beginning is damaged") from error
     except DECODE_ERRORS as error:
         raise HTTPException(415, f"cannot read the mask: {error or type(error).__name__}") from error
     with refusing(422):

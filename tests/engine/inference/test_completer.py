@@ -188,6 +188,23 @@ def test_wrong_arrays_are_named(photo_HW3, mask_HW, message):
         completer().complete(photo_HW3, mask_HW)
 
 
+def test_a_mask_that_widening_makes_too_large_is_told_so():
+    point_HW = mask_with((3, 3), (1, 1, 1, 1))
+    with pytest.raises(ValueError, match=r"the mask, widened by 4 pixels \(--mask-dilate\), covers the whole photo"):
+        completer().complete(noise(3, 3), point_HW, dilate=4)
+    with pytest.raises(ValueError, match="the mask covers the whole photo"):
+        completer().complete(noise(3, 3), np.ones((3, 3), bool), dilate=4)
+
+
+def test_the_note_tells_the_scale_that_was_reached():
+    """Of a strip the halves soon have nothing left but the hole, earlier than its size asks for."""
+    report = Report()
+    mask_HW = mask_with((20, 6000), (0, 100, 20, 5800))
+    completer().complete(noise(20, 6000), mask_HW, report=report)
+    (note,) = (warning for warning in report.warnings if "larger than" in warning)
+    assert f"completed at 1/{max(report.scales)} of the resolution" in note
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -91,6 +91,9 @@ def test_a_mask_is_turned_upright_by_its_own_orientation(disc_HW, tmp_path):
 def test_unreadable_masks_are_named(tmp_path):
     with pytest.raises(ValueError, match="there is no mask at"):
         read_mask(tmp_path / "none.png")
+    (tmp_path / "text.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"cannot read the mask .*text\.png: it is no picture"):
+        read_mask(tmp_path / "text.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     with pytest.raises(ValueError, match=r"cannot read the mask .*broken\.png"):
         read_mask(tmp_path / "broken.png")
