@@ -8,6 +8,7 @@ engine-infer photos/ --mask masks/ --out done/   many; under torchrun, divided a
 
 import json
 import logging
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -89,9 +90,13 @@ def main() -> None:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
     if config.side_by_side:
         check_side_by_side(config.side_by_side, jobs, config.overwrite)
-    counts = total(run(config, jobs[rank::world]))
-    if rank == 0 and (len(jobs) > 1 or config.json):
-        print_summary(counts, config.json)
+    try:
+        counts = total(run(config, jobs[rank::world]))
+        if rank == 0 and (len(jobs) > 1 or config.json):
+            print_summary(counts, config.json)
+    except BrokenPipeError:  # nobody reads on, as after `engine-infer ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still flushes at its end
+        raise SystemExit(1) from None
     # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.
     raise SystemExit(1 if counts["failed"] and rank == 0 else 0)
 
@@ -176,9 +181,9 @@ def print_summary(counts: Counter[str], as_json: bool) -> None:
     """What became of all photos."""
     photos = {status: counts[status] for status in ("completed", "skipped", "failed")}
     if as_json:
-        print(json.dumps({"summary": photos}))
+        print(json.dumps({"summary": photos}), flush=True)
     else:
-        print(", ".join(f"{count} {status}" for status, count in photos.items() if count))
+        print(", ".join(f"{count} {status}" for status, count in photos.items() if count), flush=True)
 
 
 def parse_hole(text: str) -> tuple[int, int, int, int]:

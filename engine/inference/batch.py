@@ -18,7 +18,7 @@ from engine.inference.completer import Completer
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, widen
-from engine.inference.photo import MAX_PIXELS, Photo, Pixels, container_of, read_photo, write_photo
+from engine.inference.photo import MAX_PIXELS, Photo, Pixels, check_can_hold, container_of, read_photo, write_photo
 from engine.inference.report import Report
 
 PHOTO_ERRORS = (ValueError, OSError, MemoryError, torch.OutOfMemoryError)
@@ -114,7 +114,7 @@ def load(job: Job, options: Options) -> Loaded:
     loaded = Loaded(Outcome(job, "completed"))
     outcome = loaded.outcome
     try:
-        container_of(job.out)
+        container = container_of(job.out)
         if job.out.exists() and not options.overwrite:
             if job.out.resolve() == job.photo.resolve():
                 raise ValueError(f"{job.out} is the photo itself; give another --out, or --overwrite to replace it")
@@ -122,6 +122,7 @@ def load(job: Job, options: Options) -> Loaded:
             return loaded
         with outcome.report.stage("read"):
             loaded.photo = read_photo(job.photo, options.max_pixels)
+            check_can_hold(container, loaded.photo)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
             loaded.mask_HW, cut_out = options.masks.mask_for(job, loaded.photo)

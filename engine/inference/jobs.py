@@ -79,6 +79,8 @@ def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = N
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
         raise ValueError(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
     one_file = out is not None and len(found) == 1 and out.suffix != "" and not out.is_dir()
+    if out is not None and out.is_file() and not one_file:
+        raise ValueError(f"--out is {out}, which is a file; name a folder (or, for one photo, a file with an ending)")
     jobs = []
     for photo, name in found:
         if out is None:

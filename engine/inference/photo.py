@@ -103,7 +103,10 @@ def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
     except TooManyPixels:
         raise
     except UnidentifiedImageError as error:
-        raise ValueError(f"cannot read the photo {name}: it is no picture, or its beginning is damaged") from error
+        raise ValueError(
+            f"cannot read the photo {name}: it is no picture of a kind that is read (JPEG, PNG, TIFF or WebP with 8 "
+            "bits per sample, PNG or TIFF with 16), or its beginning is damaged"
+        ) from error
     except DECODE_ERRORS as error:
         raise ValueError(f"cannot read the photo {name}: {error or type(error).__name__}") from error
 
@@ -228,22 +231,30 @@ def container_of(path: Path) -> str:
     try:
         return CONTAINERS[path.suffix.lower()]
     except KeyError as error:
-        raise ValueError(f"cannot write {path}: its name must end in one of {', '.join(CONTAINERS)}") from error
+        raise ValueError(
+            f"cannot write {path}: its name must end in one of {', '.join(CONTAINERS)}; photos of these kinds are "
+            "read, too, and others are to be converted first"
+        ) from error
 
 
-def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
-    """The bytes of a file of this format."""
-    bits = 8 * pixels_HW3.itemsize
-    if bits == 16 and container in ("JPEG", "WEBP"):
+def check_can_hold(container: str, photo: Photo) -> None:
+    """ValueError if files of this format cannot hold the photo's samples."""
+    if photo.pixels_HW3.itemsize == 2 and container in ("JPEG", "WEBP"):
         raise ValueError(f"the photo has 16 bits per sample and {container} holds 8; write a .png or .tif")
     if photo.alpha_HW is not None and container == "JPEG":
         raise ValueError("the photo has an alpha channel and JPEG holds none; write a .png, .tif or .webp")
+
+
+def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
+    """The bytes of a file of this format. ValueError as `check_can_hold`."""
+    check_can_hold(container, photo)
+    bits = 8 * pixels_HW3.itemsize
     samples_HWC = with_alpha(as_grey(pixels_HW3) if photo.grey else pixels_HW3, photo.alpha_HW)
     if bits == 16 and samples_HWC.shape[2] == 2:
         samples_HWC = samples_HWC[..., [0, 0, 0, 1]]  # no reader has 16-bit grey with alpha; colour holds the same
     same = container == photo.container
     if container == "TIFF":
-        kept = photo.carried if same else tiff_tags(photo)
+        kept = photo.carried if same else tiff.tags(photo.exif, photo.icc, photo.xmp, photo.dpi)
         return tiff.encode(samples_HWC, photo.alpha_HW is not None, kept)
     if bits == 16 and samples_HWC.shape[2] > 1:
         encoded = encode_16_bit_png(samples_HWC)
@@ -285,16 +296,3 @@ def encode_with_pillow(photo: Photo, samples_HWC: Pixels, container: str) -> byt
     samples = samples_HWC[..., 0] if samples_HWC.shape[2] == 1 else samples_HWC
     Image.fromarray(samples).save(encoded, container, **options)
     return encoded.getvalue()
-
-
-def tiff_tags(photo: Photo) -> dict[int, Any]:
-    """The metadata of a photo from another container as TIFF tags; of EXIF, what Pillow can parse."""
-    tags: dict[int, Any] = {34675: photo.icc, tiff.XMP: photo.xmp}
-    if photo.dpi:
-        tags |= {282: photo.dpi[0], 283: photo.dpi[1], 296: 2}
-    if photo.exif:
-        exif = Image.Exif()
-        exif.load(photo.exif)
-        tags |= {tag: value for tag, value in exif.items() if tag in tiff.DESCRIPTIVE}
-        tags |= {tag: dict(exif.get_ifd(tag)) for tag in (tiff.EXIF_IFD, tiff.GPS_IFD)}
-    return {tag: value for tag, value in tags.items() if value}

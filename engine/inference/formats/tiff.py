@@ -30,16 +30,16 @@ UNDEFINED, LONG = 7, 4
 def check_samples(image: Image.Image) -> None:
     """ValueError if an opened TIFF has samples that would be lost, or that Pillow and cv2 take for other ones."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    tags, bands = image.tag_v2, len(image.getbands())
-    channels, bits = tags.get(CHANNELS, 1), max(tags.get(BITS, (1,)))
+    directory, bands = image.tag_v2, len(image.getbands())
+    channels, bits = directory.get(CHANNELS, 1), max(directory.get(BITS, (1,)))
     if channels > bands:
         raise ValueError(f"it has {channels} channels, of which {bands} could be kept; save it without the others")
     if 8 < bits < 16:
         raise ValueError(f"it has {bits} bits per sample, which would not be kept; save it with 8 or 16")
     unread = {
-        "white as 0": tags.get(PHOTOMETRIC) == WHITE_IS_ZERO,
-        "each channel as a plane of its own": tags.get(PLANES) == SEPARATE_PLANES and channels > 1,
-        "colours multiplied by alpha": PREMULTIPLIED_ALPHA in tags.get(EXTRA_CHANNELS, ()),
+        "white as 0": directory.get(PHOTOMETRIC) == WHITE_IS_ZERO,
+        "each channel as a plane of its own": directory.get(PLANES) == SEPARATE_PLANES and channels > 1,
+        "colours multiplied by alpha": PREMULTIPLIED_ALPHA in directory.get(EXTRA_CHANNELS, ()),
     }
     if bits == 16 and any(unread.values()):
         stored = " and ".join(how for how, is_so in unread.items() if is_so)
@@ -64,6 +64,19 @@ def metadata(image: Image.Image) -> dict[int, Any]:
         if directory := exif.get_ifd(tag):
             kept[tag] = dict(directory)
     return kept
+
+
+def tags(exif: bytes | None, icc: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None) -> dict[int, Any]:
+    """The tags for the metadata of a photo that was no TIFF; of EXIF, what Pillow can parse."""
+    made: dict[int, Any] = {34675: icc, XMP: xmp}
+    if dpi:
+        made |= {282: dpi[0], 283: dpi[1], 296: 2}
+    if exif:
+        parsed = Image.Exif()
+        parsed.load(exif)
+        made |= {tag: value for tag, value in parsed.items() if tag in DESCRIPTIVE}
+        made |= {tag: dict(parsed.get_ifd(tag)) for tag in (EXIF_IFD, GPS_IFD)}
+    return {tag: value for tag, value in made.items() if value}
 
 
 def exif_block(kept: dict[int, Any]) -> bytes | None:

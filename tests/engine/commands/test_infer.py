@@ -282,6 +282,38 @@ def test_jobs(tmp_path):
         find_jobs((tmp_path / "a", tmp_path / "b"), tmp_path / "out")
 
 
+def test_what_the_result_cannot_hold_is_told_before_the_work(run, photo, tmp_path, monkeypatch):
+    transparent = Image.open(photo).convert("RGBA")
+    transparent.save(photo)
+    monkeypatch.setattr(Completer, "complete", lambda *_, **__: pytest.fail("work was begun"))
+    status, printed = run(photo, "--hole", HOLE, "--out", tmp_path / "out.jpg")
+    assert status == 1
+    assert "the photo has an alpha channel and JPEG holds none" in printed
+
+
+def test_a_file_is_no_folder_for_results(run, tmp_path):
+    make_folder(tmp_path / "in")
+    (tmp_path / "file").touch()
+    status, printed = run(tmp_path / "in", "--hole", "20,20,20,20", "--out", tmp_path / "file")
+    assert status == 1
+    assert f"--out is {tmp_path / 'file'}, which is a file; name a folder" in printed
+
+
+def test_a_photo_of_a_kind_that_is_not_written_is_to_be_converted(run, photo):
+    Image.open(photo).save(photo.with_suffix(".bmp"))
+    assert "others are to be converted first" in run(photo.with_suffix(".bmp"), "--hole", HOLE)[1]
+
+
+def test_nothing_is_said_to_who_stops_reading(weights, tmp_path):
+    make_folder(tmp_path / "in")
+    words = [sys.executable, "-m", "engine.commands.infer", tmp_path / "in", "--hole", "20,20,20,20", "--json"]
+    words += ["--out", tmp_path / "out", "--weights", weights, "--runtime", "torch"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+        command.stdout.close()
+        assert command.stderr.read() == b""
+    assert command.returncode == 1
+
+
 def test_torchrun_divides_the_photos_and_sums_up(weights, tmp_path):
     make_folder(tmp_path / "in")
     (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
