@@ -1,16 +1,10 @@
-"""What all benchmarks share: the machine's limits go into the results, and are printed under the table.
-
-Freed memory is kept, as the commands that complete photos keep it; what is compared with them has it, too.
-"""
+"""What all benchmarks share: the machine's limits go into the results, and are printed under the table."""
 
 from typing import Any
 
 import pytest
 
 from bench import limits
-from engine.inference.memory import keep_freed_memory
-
-keep_freed_memory()
 
 
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: list[Any], output_json: dict[str, Any]) -> None:
