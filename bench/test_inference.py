@@ -114,7 +114,7 @@ def test_network_on_the_gpu(benchmark: BenchmarkFixture, precision: str) -> None
         precision,
         lambda: runtime.run(holed_N4HW),
         {"plain TF32 NCHW": lambda: plain(holed_N4HW)},
-        limit=limits.gemm(DTYPES[precision], "cuda", tf32=precision == "fp32"),
+        limit=limits.gemm(DTYPES[precision], "cuda"),
         device="cuda",
         rounds=20,
         images=8,

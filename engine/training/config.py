@@ -9,7 +9,6 @@ from typing import Literal
 from data.masks import HoleConfig
 from engine.networks import STRIDE, CompletionSpec
 from engine.training.phases import Schedule
-from engine.weights import DEFAULT_WEIGHTS
 
 
 @dataclass(kw_only=True, slots=True)
@@ -256,9 +255,7 @@ class TrainConfig:
     @property
     def init_path(self) -> Path | None:
         """The file of the weights to begin from."""
-        if self.init is None:
-            return None
-        return DEFAULT_WEIGHTS if self.init == "default" else Path(self.init)
+        return None if self.init is None else Path(self.init)
 
     @property
     def photos_folder(self) -> Path:

@@ -144,3 +144,12 @@ def lose_a_process_and_stop(process: subprocess.Popen, config: TrainConfig) -> N
     assert process.returncode == 0, err
     assert "--resume" in out
     assert "resuming from" in err
+
+
+def test_a_stray_world_size_starts_no_world(monkeypatch):
+    """Batch systems leave such a variable behind, without what torchrun sets beside it."""
+    for name in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with join_world("cpu") as world:
+        assert world.ranks == 1
