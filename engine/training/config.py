@@ -211,6 +211,8 @@ class TrainConfig:
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least {least}")
+        if self.gpus is not None and self.gpus < 1:
+            raise ValueError(f"--gpus is {self.gpus}; it must be at least 1 (for the CPU: --device cpu)")
         if self.crop_size % STRIDE:
             raise ValueError(f"--crop-size is {self.crop_size}; it must be a multiple of {STRIDE}")
         if self.shorter_edge[0] < self.crop_size or self.shorter_edge[1] < self.shorter_edge[0]:

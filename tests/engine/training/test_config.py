@@ -81,6 +81,8 @@ def test_photos_come_from_the_environment_where_none_are_named(monkeypatch):
         ({"discriminator_leak": float("nan")}, "--discriminator-leak is nan"),
         ({"seed": 10**20}, "--seed is 100000000000000000000"),
         ({"discriminator_width": 0}, "--discriminator-width is 0"),
+        ({"gpus": 0}, "--gpus is 0"),
+        ({"gpus": -1}, "--gpus is -1"),
     ],
 )
 def test_options_that_cannot_be_are_refused_by_name_and_value(wrong, said):
