@@ -23,7 +23,7 @@ Losses = dict[str, Tensor]
 
 
 class Steps:
-    """The three steps over the two learners. Each takes the batch in chunks of equal size, usually one.
+    """The three steps over the two learners. Each works the batch off in chunks of equal size, usually one.
 
     Several chunks are gradient accumulation: their gradients add up to the whole batch's, but for batch norm, whose
     statistics are each chunk's own.
@@ -54,11 +54,11 @@ class Steps:
     def run(self, phase: Phase, batch: TrainingBatch) -> Losses:
         """One iteration of `phase`."""
         torch.compiler.cudagraph_mark_step_begin()
-        divisor = self.divisor(batch)
-        return self.by_phase[phase](batch.chunks(self.config.accumulate), divisor)
+        return self.by_phase[phase](batch)
 
-    def completion_step(self, chunks: list[TrainingBatch], divisor: Tensor) -> Losses:
+    def completion_step(self, batch: TrainingBatch) -> Losses:
         """Phase 1: C alone, with the squared error in the hole (equation 2)."""
+        chunks, divisor = batch.chunks(self.config.accumulate), self.divisor(batch)
         totals: Losses = {}
         with self.completion.update() as descend:
             for chunk in chunks:
@@ -67,8 +67,9 @@ class Steps:
                 add(totals, terms)
         return totals
 
-    def discriminator_step(self, chunks: list[TrainingBatch], divisor: Tensor) -> Losses:
+    def discriminator_step(self, batch: TrainingBatch) -> Losses:
         """Phase 2: D alone, against completions by the fixed C."""
+        chunks = batch.chunks(self.config.accumulate)
         network = self.completion.network
         network.eval()  # neither uses nor moves the statistics of this batch
         with torch.no_grad():
@@ -76,11 +77,12 @@ class Steps:
         network.train()
         return self.train_discriminator(generated, chunks, weight=1.0)
 
-    def joint_step(self, chunks: list[TrainingBatch], divisor: Tensor) -> Losses:
+    def joint_step(self, batch: TrainingBatch) -> Losses:
         """Phase 3: D, then C with the squared error and the adversarial loss of the D just trained.
 
         C does not change in between, so both use one forward pass of it: that spares a fifth of the arithmetic.
         """
+        chunks, divisor = batch.chunks(self.config.accumulate), self.divisor(batch)
         totals: Losses = {}
         with self.completion.update() as descend:
             # Several chunks are there to spare memory: they keep no graph, and C runs on them once more below.

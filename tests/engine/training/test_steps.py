@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import kernels
+from engine.training.distributed import World
 from engine.training.losses import SMALL_ERROR, blended
 from engine.training.phases import Phase
 from engine.training.steps import Steps
@@ -56,6 +57,16 @@ def test_each_phase_trains_what_it_should_and_nothing_else(make_steps, batch, am
     assert all_finite(discriminator)
     assert not same(before_c, completion)
     assert not same(before_d, discriminator)
+
+
+def test_the_divisor_is_agreed_on_where_completions_are_compared_and_not_in_phase_2(make_steps, batch, monkeypatch):
+    """It is a mean over processes, which all of them wait for."""
+    steps, agreed = make_steps(), []
+    monkeypatch.setattr(World, "mean", lambda world, value: agreed.append(value) or value)
+    for phase, times in ((Phase.COMPLETION, 1), (Phase.DISCRIMINATOR, 0), (Phase.JOINT, 1)):
+        agreed.clear()
+        steps.run(phase, batch)
+        assert len(agreed) == times
 
 
 def test_the_generators_step_leaves_no_gradient_and_no_statistics_in_the_discriminator(make_steps, batch):
