@@ -142,9 +142,9 @@ class Steps:
 
     def generate(self, batch: TrainingBatch) -> Tensor:
         """C's output for the holed images, as all losses see it."""
-        return self.join(self.completion.forward(self.fill(batch)), batch)
+        return self.blend(self.completion.forward(self.fill(batch)), batch)
 
-    def join(self, generated_N3SS: Tensor, batch: TrainingBatch) -> Tensor:
+    def blend(self, generated_N3SS: Tensor, batch: TrainingBatch) -> Tensor:
         """The network's output, blended if that is what is to be judged."""
         if self.config.blended_loss:
             return blended(generated_N3SS, batch.image_N3SS, batch.mask_N1SS)

@@ -240,7 +240,7 @@ class Trainer:
         network.eval()
         judge.eval()
         holed = self.steps.fill(few).float()
-        completed, patches = self.steps.composite(self.steps.join(network(holed), few), few)
+        completed, patches = self.steps.composite(self.steps.blend(network(holed), few), few)
         image = kernels.to_unit_range(few.image_N3SS)
         judged: tuple[Tensor, Tensor] | None = None
         if phase is not Phase.COMPLETION:
