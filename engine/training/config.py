@@ -28,7 +28,7 @@ class TrainConfig:
     """Continue from the newest good checkpoint in the run folder, with the options given now: a lower learning rate,
     another alpha or batch take effect; the networks, the optimizer and the seed must be those that it began with."""
 
-    init: str | None = None
+    init: Path | None = None
     """Weights to begin from in place of random ones: a file, or `default` for those that come with the engine. The
     completion network, its fill and its mean pixel are then theirs, whatever the options below."""
 
@@ -255,9 +255,14 @@ class TrainConfig:
         return self.out or Path("runs") / self.preset
 
     @property
-    def init_path(self) -> Path | None:
-        """The file of the weights to begin from."""
-        return None if self.init is None else Path(self.init)
+    def checkpoint_folder(self) -> Path:
+        """Where the run leaves its checkpoints."""
+        return self.run_folder / "checkpoints"
+
+    @property
+    def weights_file(self) -> Path:
+        """Where the run leaves its completion network."""
+        return self.run_folder / "weights.safetensors"
 
     @property
     def photos_folder(self) -> Path:

@@ -94,8 +94,8 @@ def network_to_begin_from(config: TrainConfig, saved: dict[str, Any] | None) -> 
     if saved:
         network = CompletionNetwork(CompletionSpec.from_json(saved["spec"]))
         provenance = network.spec.provenance
-    elif config.init_path:
-        network = load_weights(config.init_path).train()
+    elif config.init:
+        network = load_weights(config.init).train()
         provenance = {"began_as": network.spec.provenance}
     else:
         return None
@@ -105,12 +105,12 @@ def network_to_begin_from(config: TrainConfig, saved: dict[str, Any] | None) -> 
 
 def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
     """The state to resume from. ValueError if it and the options do not fit together."""
-    saved = load_newest(config.run_folder / "checkpoints")
+    saved = load_newest(config.checkpoint_folder)
     if saved is None:
-        if list((config.run_folder / "checkpoints").glob("*.damaged")):
+        if list(config.checkpoint_folder.glob("*.damaged")):
             raise ValueError(
                 f"no checkpoint in {config.run_folder} can be read; start anew with another --out, and --init "
-                f"{config.run_folder / 'weights.safetensors'} if the weights there are whole"
+                f"{config.weights_file} if the weights there are whole"
             )
         if config.resume:
             log.warning("nothing to resume in %s: starting from iteration 0", config.run_folder)

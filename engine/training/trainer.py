@@ -59,13 +59,8 @@ def train(config: TrainConfig) -> Outcome:
 
 def outcome_on_disk(config: TrainConfig) -> Outcome:
     """How far the run folder's newest checkpoint has come."""
-    saved = checkpoints(config.run_folder / "checkpoints")
-    return Outcome(int(saved[0].stem) if saved else 0, config.iterations, weights_path(config))
-
-
-def weights_path(config: TrainConfig) -> Path:
-    """Where a run leaves its completion network."""
-    return config.run_folder / "weights.safetensors"
+    saved = checkpoints(config.checkpoint_folder)
+    return Outcome(int(saved[0].stem) if saved else 0, config.iterations, config.weights_file)
 
 
 class Trainer:
@@ -126,7 +121,7 @@ class Trainer:
             self.save(meter)
             if loader.replaced:
                 log.warning("%d samples were replaced, for these photos: %s", loader.replaced, ", ".join(loader.bad))
-        return Outcome(state.iteration, total, weights_path(config))
+        return Outcome(state.iteration, total, config.weights_file)
 
     def step(self, phase: Phase, batch: TrainingBatch) -> Losses:
         """One iteration of both networks and of the moving average."""
@@ -212,9 +207,9 @@ class Trainer:
     def save(self, meter: Meter) -> None:
         """Write the checkpoint and the weights, unless they are there or the losses are not finite."""
         self.check_finite(meter)
-        newest = checkpoints(self.folder / "checkpoints")[:1]
+        newest = checkpoints(self.config.checkpoint_folder)[:1]
         is_new = not (newest and int(newest[0].stem) == self.state.iteration)
-        if self.world.is_first and (is_new or not weights_path(self.config).exists()):
+        if self.world.is_first and (is_new or not self.config.weights_file.exists()):
             provenance = self.state.spec.provenance | {
                 "preset": self.config.preset,
                 "iterations": self.state.iteration,
@@ -223,11 +218,11 @@ class Trainer:
                 "seed": self.config.seed,
             }
             save_weights(
-                weights_path(self.config), self.state.best_network(), replace(self.state.spec, provenance=provenance)
+                self.config.weights_file, self.state.best_network(), replace(self.state.spec, provenance=provenance)
             )
         if self.world.is_first and is_new:  # last: with it, this iteration counts as saved
             save_checkpoint(
-                self.folder / "checkpoints", self.state.iteration, self.state.state_dict(), self.config.keep
+                self.config.checkpoint_folder, self.state.iteration, self.state.state_dict(), self.config.keep
             )
         self.world.barrier()
 

@@ -103,7 +103,7 @@ def test_the_launcher_trains_and_resumes_exactly_on_two_processes(tiny, tmp_path
     undisturbed, stopped = tiny(**options), tiny(out=tmp_path / "stopped", **options)
     assert run(undisturbed).iteration == 12
     in_processes(2, stop_at_five, stopped)
-    assert load_newest(stopped.run_folder / "checkpoints")[1]["iteration"] == 5
+    assert load_newest(stopped.checkpoint_folder)[1]["iteration"] == 5
     assert run(replace(stopped, resume=True)).iteration == 12
     assert states_equal(final_state(undisturbed), final_state(stopped))
 
@@ -131,12 +131,12 @@ def test_a_lost_process_is_started_again_and_sigterm_reaches_all(tiny):
 
 
 def lose_a_process_and_stop(process: subprocess.Popen, config: TrainConfig) -> None:
-    wait_for(config.run_folder / "checkpoints" / "00000002.pt", process)
+    wait_for(config.checkpoint_folder / "00000002.pt", process)
     children = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
     os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
-    reached = load_newest(config.run_folder / "checkpoints")[1]["iteration"]
+    reached = load_newest(config.checkpoint_folder)[1]["iteration"]
     deadline = time.monotonic() + 100
-    while load_newest(config.run_folder / "checkpoints")[1]["iteration"] < reached + 3:
+    while load_newest(config.checkpoint_folder)[1]["iteration"] < reached + 3:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)

@@ -39,7 +39,7 @@ def states_equal(a: object, b: object) -> bool:
 
 
 def final_state(config: TrainConfig) -> dict:
-    _, state = load_newest(config.run_folder / "checkpoints")
+    _, state = load_newest(config.checkpoint_folder)
     del state["config"]
     return state
 
@@ -118,7 +118,7 @@ def test_stopped_and_resumed_runs_equal_undisturbed_ones_bit_for_bit(tiny, tmp_p
         config = tiny(out=tmp_path / "stopped", resume=resume, **options)
         Trainer(config, world).run(StopAt(stops))
     assert states_equal(final_state(undisturbed), final_state(stopped))
-    weights = [load_weights(c.run_folder / "weights.safetensors").state_dict() for c in (undisturbed, stopped)]
+    weights = [load_weights(c.weights_file).state_dict() for c in (undisturbed, stopped)]
     assert states_equal(*map(dict, weights))
     assert len((stopped.run_folder / "metrics.jsonl").read_text().splitlines()) == 12
 
@@ -174,10 +174,10 @@ def test_sigterm_ends_well_and_says_how_to_go_on(tiny):
     assert process.returncode == 0, err
     assert "engine-train" in out
     assert "--resume" in out
-    saved = load_newest(config.run_folder / "checkpoints")
+    saved = load_newest(config.checkpoint_folder)
     assert saved is not None
     assert 0 < saved[1]["iteration"] < 100_000
-    assert load_weights(config.run_folder / "weights.safetensors")
+    assert load_weights(config.weights_file)
 
 
 def train_on_one_thread(config: TrainConfig) -> None:
@@ -191,7 +191,7 @@ def test_killed_twenty_times_a_run_ends_with_the_same_weights(tiny, tmp_path):
     options = {"iterations": 60, "checkpoint_every": 1, "log_every": 60}
     undisturbed, killed = tiny(**options), tiny(out=tmp_path / "killed", **options, resume=True)
     train(undisturbed)
-    folder = killed.run_folder / "checkpoints"
+    folder = killed.checkpoint_folder
     random = np.random.default_rng(0)
     for kill in range(21):
         process = multiprocessing.get_context("forkserver").Process(target=train_on_one_thread, args=(killed,))
@@ -214,26 +214,26 @@ def test_a_run_can_begin_from_other_weights(tiny, tmp_path):
     options = {"output": "residual", "fill": "smooth", "base_width": 6, "iterations": 4}
     train(tiny(**options))
     weights = tmp_path / "run" / "weights.safetensors"
-    changes = {"init": str(weights), "iterations": 6, "checkpoint_every": 3, "hole_size": (8, 10)}
+    changes = {"init": weights, "iterations": 6, "checkpoint_every": 3, "hole_size": (8, 10)}
     begun, stopped = (tiny(out=tmp_path / name, **changes) for name in ("begun", "stopped"))
     trainer = Trainer(begun, World(torch.device("cpu")))
     first = load_weights(weights)
     assert states_equal(dict(trainer.state.completion.network.state_dict()), dict(first.state_dict()))
     trainer.run(StopRequest())
-    trained = load_weights(begun.run_folder / "weights.safetensors")
+    trained = load_weights(begun.weights_file)
     assert replace(trained.spec, hole_size=first.spec.hole_size, provenance=first.spec.provenance) == first.spec
     assert trained.spec.hole_size == (8, 10)
     assert trained.spec.provenance["began_as"] == first.spec.provenance
     assert not states_equal(dict(trained.state_dict()), dict(first.state_dict()))
     Trainer(stopped, World(torch.device("cpu"))).run(StopAt(3))
     train(replace(stopped, resume=True, init=None))  # the checkpoint knows what it began from
-    assert load_weights(stopped.run_folder / "weights.safetensors").spec == trained.spec
+    assert load_weights(stopped.weights_file).spec == trained.spec
     assert states_equal(final_state(begun), final_state(stopped))
 
 
 def test_weights_to_begin_from_that_are_not_there_are_refused(tiny):
     with pytest.raises(ValueError, match="no weights file at nowhere"):
-        train(tiny(init="nowhere"))
+        train(tiny(init=Path("nowhere")))
 
 
 def test_damaged_checkpoints_are_passed_over(tmp_path, caplog):
@@ -254,7 +254,7 @@ def test_a_run_that_passed_over_a_damaged_checkpoint_leaves_a_good_one(tiny):
     """Even where only one is kept, and where it ends at the damaged one's iteration."""
     config = tiny(checkpoint_every=4, keep=2)
     train(config)
-    folder = config.run_folder / "checkpoints"
+    folder = config.checkpoint_folder
     newest = checkpoints(folder)[0]
     newest.write_bytes(newest.read_bytes()[:1000])
     train(replace(config, resume=True, keep=1))
@@ -277,19 +277,19 @@ def test_a_checkpoint_with_a_few_other_bytes_in_it_is_damaged(tmp_path, caplog):
 def test_a_run_without_a_checkpoint_that_can_be_read_is_not_begun_anew(tiny):
     config = tiny()
     train(config)
-    weights = (config.run_folder / "weights.safetensors").read_bytes()
-    for path in checkpoints(config.run_folder / "checkpoints"):
+    weights = config.weights_file.read_bytes()
+    for path in checkpoints(config.checkpoint_folder):
         path.write_bytes(b"")
     for _ in range(2):
         with pytest.raises(ValueError, match=r"no checkpoint in .* can be read; start anew with another --out"):
             train(replace(config, resume=True))
-    assert (config.run_folder / "weights.safetensors").read_bytes() == weights
+    assert config.weights_file.read_bytes() == weights
 
 
 def test_weights_that_are_gone_are_written_again(tiny):
     config = tiny()
     train(config)
-    weights = config.run_folder / "weights.safetensors"
+    weights = config.weights_file
     content = weights.read_bytes()
     weights.unlink()
     train(replace(config, resume=True))
@@ -300,8 +300,8 @@ def test_a_full_disk_is_reported_and_leaves_the_last_good_checkpoint(tiny, tmp_p
     undisturbed, config = tiny(), tiny(out=tmp_path / "full", resume=True)
     train(undisturbed)
     Trainer(config, World(torch.device("cpu"))).run(StopAt(4))
-    folder = config.run_folder / "checkpoints"
-    weights = (config.run_folder / "weights.safetensors").read_bytes()
+    folder = config.checkpoint_folder
+    weights = config.weights_file.read_bytes()
     for size, said in (
         (100_000, "weights.safetensors"),
         (len(weights) + 1000, r"cannot write the checkpoint .*00000012.pt.* MB are free"),
@@ -337,8 +337,8 @@ def test_a_batch_that_is_not_finite_ends_the_run_with_a_diagnosis(tiny, monkeypa
     report = json.loads((config.run_folder / "diverged-0.json").read_text())
     assert report["iteration"] == 4
     assert report["samples"] == list(range(32, 40))
-    assert load_newest(config.run_folder / "checkpoints")[1]["iteration"] == 3
-    assert all(torch.isfinite(w).all() for w in load_weights(config.run_folder / "weights.safetensors").parameters())
+    assert load_newest(config.checkpoint_folder)[1]["iteration"] == 3
+    assert all(torch.isfinite(w).all() for w in load_weights(config.weights_file).parameters())
 
 
 def test_what_cannot_run_is_refused(tiny, photos, tmp_path):
