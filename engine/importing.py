@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from engine.networks import BATCH_NORM_EPS, COMPLETION_LAYERS, CompletionNetwork, CompletionSpec, Layer
+from engine.networks import BATCH_NORM_EPS, COMPLETION_LAYERS, OUTPUT_LAYER, CompletionNetwork, CompletionSpec, Layer
 from engine.torch7 import TorchObject, read_t7
 
 Layout = Literal["GLCIC-PyTorch", "MMagic Global&Local", "Torch7"]
@@ -36,7 +36,6 @@ PUBLISHED_UNDER: dict[Layout, str] = {
 """The licence of the repository that publishes weights of each layout; weights that others trained have their own."""
 
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
-OUTPUT_LAYER = Layer(0)
 NORM = ("norm", "ReLU")
 ROLES = {
     "SpatialConvolution": "convolution",
