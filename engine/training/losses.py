@@ -1,5 +1,5 @@
-"""The adversarial half of the paper's loss (equation 4), on logits in fp32, and of the other half, which is
-`kernels.masked_mse`, a form that weighs photos alike, and one that sees completions as they will be blended."""
+"""What the networks are trained on beside `kernels.masked_mse`: the adversarial loss (equation 4, on logits in fp32), a
+squared error that weighs photos alike, and the completion as blending will join it to the photo."""
 
 import torch
 import torch.nn.functional as F
