@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -71,7 +72,7 @@ class Monitor:
         if not self.console.is_terminal and time.monotonic() - self.last_line >= PLAIN_LINE_SECONDS:
             self.last_line = time.monotonic()
             left = (time.monotonic() - self.started) / max(iteration - self.start, 1) * (self.total - iteration)
-            print(f"{phase:>13} {iteration}/{self.total}  {report}  left {duration(left)}", flush=True)
+            print(f"{phase:>13} {iteration}/{self.total}  {report}  left {timedelta(seconds=round(left))}", flush=True)
 
     def say(self, message: str) -> None:
         """A line of its own, above the progress line."""
@@ -174,9 +175,3 @@ def drop_later_rows(metrics_file: Path, iteration: int) -> None:
     kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] <= iteration]
     if len(kept) < len(rows):
         metrics_file.write_text("".join(kept))
-
-
-def duration(seconds: float) -> str:
-    """1:02:03 for 3723 seconds."""
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
