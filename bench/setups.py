@@ -13,9 +13,10 @@ from data.entries import OWN_FILE
 from data.loading import Batch
 from data.masks import HoleConfig
 from engine.inference.completer import Completer
-from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
+from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.batches import make_batch
 from engine.training.config import TrainConfig
+from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
 from engine.training.learner import Learner
 from engine.training.phases import Phase

@@ -11,8 +11,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import limits
 from bench.rows import measure
-from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
+from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest, save_checkpoint
+from engine.training.discriminator import ContextDiscriminator
 from engine.weights import load_weights, save_weights
 
 ROUNDS = 3

@@ -30,9 +30,10 @@ from bench.rows import measure
 from data.catalog import Catalog
 from data.open import open_loader
 from data.sampler import CropSampler
-from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
+from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.batches import TrainingBatch, training_batches
 from engine.training.config import TrainConfig
+from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
 from engine.training.learner import Learner
 from engine.training.phases import Phase

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
+from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
+from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
 from engine.training.learner import Learner
 from engine.weights import load_weights

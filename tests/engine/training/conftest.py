@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from engine.networks import CompletionNetwork, CompletionSpec, ContextDiscriminator
+from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.batches import TrainingBatch
 from engine.training.config import TrainConfig
+from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
 from engine.training.learner import Learner
 from engine.training.steps import Steps
