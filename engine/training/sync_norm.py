@@ -11,7 +11,10 @@ from engine.training.distributed import World
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """The sum over all processes; its gradient is the sum of theirs."""
+    """The sum over all processes; its gradient is the sum of theirs.
+
+    torch.distributed.nn.functional.all_reduce is the same, but refuses to be compiled.
+    """
 
     @staticmethod
     def forward(ctx: object, value: Tensor) -> Tensor:
