@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.inference.blend import Blend
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.memory import keep_freed_memory
 from engine.inference.photo import MAX_PIXELS
 from engine.weights import DEFAULT
@@ -57,6 +57,11 @@ class CompletionConfig:
         if self.trt and self.runtime not in ("auto", "tensorrt"):
             raise ValueError(f"--trt and --runtime {self.runtime} are both given; give one of them")
         parse_scale(self.scale)
+
+    @property
+    def options(self) -> CompletionOptions:
+        """What each hole is completed with."""
+        return CompletionOptions(self.mask_dilate, self.blend, self.feather, parse_scale(self.scale))
 
     def completer(self, device: str | None = None) -> Completer:
         """What is asked for, loaded; on another `device` if one is given. ValueError if it cannot be had."""

@@ -19,7 +19,7 @@ from typing import Annotated
 
 import tyro
 
-from engine.commands.completion import CompletionConfig, parse_scale
+from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, MaskSource, find_jobs
@@ -122,10 +122,7 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
             threshold=config.mask_threshold,
             invert=config.mask_invert,
         ),
-        dilate=config.mask_dilate,
-        blend=config.blend,
-        feather=config.feather,
-        octaves=parse_scale(config.scale),
+        completion=config.options,
         overwrite=config.overwrite,
         max_pixels=config.max_pixels,
         side_by_side=config.side_by_side,
