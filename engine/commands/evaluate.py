@@ -3,6 +3,7 @@
 engine-evaluate photos/                                      the weights that come with the engine
 engine-evaluate photos/ --against telea,ns                   beside OpenCV's inpainting
 engine-evaluate photos/ --weights default mine.safetensors   beside other weights, on the same holes
+engine-evaluate photos/ --blend none                         what the network generates as it is, as published tables
 engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth --fid inception-2015-12-05.pt
 
 Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
@@ -26,11 +27,9 @@ from rich.table import Table
 
 from data.catalog import Catalog
 from data.files import write_atomically
-from engine.commands.completion import parse_scale
+from engine.commands.completion import NetworkConfig
 from engine.commands.ending import ends_in_a_line
 from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_network, evaluate, lead, means, picture_grid
-from engine.inference.blend import Blend
-from engine.inference.completer import Completer
 from engine.learned_metrics import Fid, Lpips
 
 COLUMNS = {
@@ -47,8 +46,8 @@ COLUMNS = {
 """Heading and format of each column that the table may have."""
 
 
-@dataclass(kw_only=True, slots=True)
-class EvaluateConfig:
+@dataclass(kw_only=True)
+class EvaluateConfig(NetworkConfig):
     """What engine-evaluate is asked to do."""
 
     photos: tyro.conf.Positional[Path]
@@ -69,21 +68,6 @@ class EvaluateConfig:
     limit: int | None = None
     """Evaluate so many photos, spread evenly over the folder; by default all."""
 
-    blend: Blend = "poisson"
-    """How the completed hole joins the photo, as in engine-infer; published tables use none."""
-
-    scale: str = "auto"
-    """Where large holes are completed first, as in engine-infer."""
-
-    runtime: str = "auto"
-    """What runs the network."""
-
-    precision: str = "auto"
-    """What it computes in."""
-
-    device: str = "auto"
-    """cpu, cuda, cuda:N, or auto."""
-
     lpips: Path | None = None
     """File with AlexNet's weights, torchvision's alexnet-owt-7be5be79.pth: measures LPIPS, too."""
 
@@ -99,6 +83,7 @@ class EvaluateConfig:
     """Print one JSON document, with the scores of every photo, instead of the table."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.weights:
             raise ValueError("--weights names no file; name some, or leave it out for those that come with the engine")
         if unknown := [name for name in self.rivals if name not in RIVALS]:
@@ -107,7 +92,6 @@ class EvaluateConfig:
             raise ValueError(f"--limit is {self.limit}; it must be at least 1")
         if self.grid and self.grid.suffix.lower() != ".png":
             raise ValueError(f"--grid is {self.grid}; it must be the name of a .png file")
-        parse_scale(self.scale)
 
     @property
     def rivals(self) -> list[str]:
@@ -155,11 +139,8 @@ def check_writable(path: Path) -> None:
 
 def methods_of(config: EvaluateConfig) -> dict[str, Method]:
     """What is compared, by name: the weights, then their rivals."""
-    methods: dict[str, Method] = {}
-    for name in config.weights:
-        completer = Completer.load(Path(name), config.runtime, config.precision, config.device)
-        methods[name] = by_network(completer, config.blend, parse_scale(config.scale))
-    return methods | {name: RIVALS[name] for name in config.rivals}
+    networks = {name: by_network(config.completer(Path(name)), config.options) for name in config.weights}
+    return networks | {name: RIVALS[name] for name in config.rivals}
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from engine.inference.photo import container_of
 from engine.inference.ranks import own_device, rank_and_world, total
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class InferConfig(CompletionConfig):
     """What engine-infer is asked to do."""
 
@@ -67,7 +67,7 @@ class InferConfig(CompletionConfig):
     """One line of JSON for each photo, and one for the summary."""
 
     def __post_init__(self) -> None:
-        CompletionConfig.__post_init__(self)  # super() does not find its class in one that has slots
+        super().__post_init__()
         if not 0 < self.mask_threshold <= 1:
             raise ValueError(f"--mask-threshold is {self.mask_threshold}; it must be above 0 and at most 1")
         if self.in_flight < 1:
@@ -114,7 +114,7 @@ def check_side_by_side(path: Path, jobs: list[Job], overwrite: bool) -> None:
 
 def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
     """Complete the photos and print each outcome; how many of each there were."""
-    completer = config.completer(own_device(config.device))
+    completer = config.completer(config.weights, own_device(config.device))
     options = Options(
         masks=MaskSource(
             holes=tuple(parse_hole(hole) for hole in config.hole),

@@ -21,7 +21,7 @@ INSTALL = "engine-serve needs FastAPI, uvicorn and python-multipart: pip install
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class ServeConfig(CompletionConfig):
     """What engine-serve is asked to do."""
 
@@ -53,7 +53,7 @@ class ServeConfig(CompletionConfig):
     """Origins, such as https://photos.example, whose pages may use this server."""
 
     def __post_init__(self) -> None:
-        CompletionConfig.__post_init__(self)  # super() does not find its class in one that has slots
+        super().__post_init__()
         if not 0 <= self.port <= 65535:
             raise ValueError(f"--port is {self.port}; it must be 0 to 65535")
         for name, least in (("max_pixels", 1), ("max_bytes", 1), ("queue", 0)):
@@ -95,7 +95,7 @@ def serve(config: ServeConfig) -> None:
         seconds=config.time_limit,
         keep_bytes=int(config.keep * 2**30),
     )
-    app = create_app(config.completer(), config.options, limits, config.allow_origin)
+    app = create_app(config.completer(config.weights), config.options, limits, config.allow_origin)
     with listen(config.host, config.port) as listening:
         address = address_of(config.host, listening.getsockname()[1])
         print(f"engine-serve: {address} (Ctrl+C ends it)", flush=True)
