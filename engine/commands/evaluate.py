@@ -12,8 +12,6 @@ Of each photo the largest square in its middle is taken, resized to 256x256; sma
 import errno
 import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -22,13 +20,13 @@ from typing import Any
 import cv2
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from data.catalog import Catalog
 from data.files import write_atomically
 from engine.commands.completion import NetworkConfig
 from engine.commands.ending import ends_in_a_line
+from engine.commands.progress import progress
 from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_network, evaluate, lead, means, picture_grid
 from engine.learned_metrics import Fid, Lpips
 
@@ -110,11 +108,11 @@ def main() -> None:
     methods = methods_of(config)
     lpips = Lpips.load(config.lpips) if config.lpips else None
     fid = Fid.load(config.fid) if config.fid else None
-    with progress(len(task.photos)) as advance:
-        cases = []
+    cases = []
+    with progress("evaluating", len(task.photos)) as advance:
         for case in evaluate(task, methods, lpips, fid):
             cases.append(case)
-            advance(len(cases))
+            advance(1)
     if not cases:
         raise ValueError(f"none of the {len(task.photos)} photos of {config.photos} can be decoded")
     if config.grid:
@@ -141,16 +139,6 @@ def methods_of(config: EvaluateConfig) -> dict[str, Method]:
     """What is compared, by name: the weights, then their rivals."""
     networks = {name: by_network(config.completer(Path(name)), config.options) for name in config.weights}
     return networks | {name: RIVALS[name] for name in config.rivals}
-
-
-@contextmanager
-def progress(photos: int) -> Iterator[Callable[[int], None]]:
-    """A bar with the time left on standard error, if that is a terminal; a function to say how many are done."""
-    console = Console(stderr=True)
-    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=photos)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: dict[str, dict[str, float]]) -> None:

@@ -11,8 +11,6 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +19,7 @@ import tyro
 
 from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line
+from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, MaskSource, find_jobs
 from engine.inference.photo import container_of
@@ -129,25 +128,14 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         lossless_outside=config.lossless_outside,
     )
     counts: Counter[str] = Counter()
-    with progress(len(jobs), config.json) as advance:
+    # With standard output in a file or a pipe, the bar would keep the outcomes from it: see `progress`.
+    shown = len(jobs) > 1 and not config.json and sys.stdout.isatty()
+    with progress("completing", len(jobs), shown) as advance:
         for outcome in complete_files(completer, jobs, options, config.in_flight):
             counts[outcome.status] += 1
-            advance()
+            advance(1)
             print_outcome(outcome, config.json)
     return counts
-
-
-@contextmanager
-def progress(photos: int, silent: bool) -> Iterator[Callable[[], None]]:
-    """A bar with the time left, if there is a person to see it and more than one photo; a function to advance it."""
-    if silent or photos < 2 or not sys.stdout.isatty():
-        yield lambda: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task("", total=photos)
-        yield lambda: bar.advance(task)
 
 
 def print_outcome(outcome: Outcome, as_json: bool) -> None:
