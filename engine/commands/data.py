@@ -2,13 +2,13 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from data.catalog import INDEX_NAME, Catalog, summary
 from data.checking import undecodable
@@ -20,7 +20,6 @@ from data.shards import Packing, pack
 from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
 
-console = Console(stderr=True)
 Folder = tyro.conf.Positional[Path]
 
 
@@ -162,7 +161,7 @@ def _told(names: Iterator[str], step: Callable[[int], None]) -> Iterator[str]:
 def _tell_bad(bad: list[BadPhoto]) -> None:
     """Name every photo that is left out, on standard error: one line each, for people and for grep."""
     for photo in bad:
-        console.print(f"left out: {photo.name}: {photo.reason}", markup=False, highlight=False, soft_wrap=True)
+        print(f"left out: {photo.name}: {photo.reason}", file=sys.stderr)
 
 
 @ends_in_a_line("engine-data")
