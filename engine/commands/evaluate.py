@@ -150,15 +150,15 @@ def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: d
         table.add_column(heading, justify="right")
     for name, values in scores.items():
         table.add_row(name, *(format(values[key], style) for key, (_, style) in columns.items()))
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)  # names of files are no markup
     console.print(table)
     for other, (ahead, error) in leads(cases).items():
-        console.print(f"{next(iter(scores))}: {ahead:+.2f} ± {error:.2f} dB in the hole from {other}", highlight=False)
+        console.print(f"{next(iter(scores))}: {ahead:+.2f} ± {error:.2f} dB in the hole from {other}")
     enlarged = sum(min(task.catalog.size(case.photo)) < SIZE for case in cases)
     if enlarged:
-        console.print(f"{enlarged} photos are smaller than {SIZE}x{SIZE} and were enlarged", highlight=False)
+        console.print(f"{enlarged} photos are smaller than {SIZE}x{SIZE} and were enlarged")
     if config.grid:
-        console.print(f"pictures: {config.grid}", highlight=False, soft_wrap=True)
+        console.print(f"pictures: {config.grid}", soft_wrap=True)
 
 
 def leads(cases: list[Case]) -> dict[str, tuple[float, float]]:

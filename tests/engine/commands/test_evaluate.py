@@ -57,6 +57,14 @@ def test_table_and_grid(run, photos, weights, tmp_path):
     assert Image.open(tmp_path / "grid.png").width == 6 * 256  # original, hole, and four completions
 
 
+def test_weights_are_named_as_they_are_called(run, photos, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "[dim]:cat:").write_bytes(weights.read_bytes())
+    status, out, _ = run(photos, "--weights", "[dim]:cat:", "--against", "smooth")
+    assert status == 0
+    assert out.count("[dim]:cat:") == 2
+
+
 def test_json_repeats_and_follows_its_options(run, photos, weights):
     def document(*options):
         status, out, _ = run(photos, "--weights", weights, "--against", "telea", "--json", *options)
