@@ -20,7 +20,7 @@ from bench.rows import OURS, measure, write_row
 from bench.setups import smooth_photo, square_holes, untrained, untrained_completer
 from bench.timing import Timing
 from engine.inference.batch import Options, complete_files
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.photo import Photo, write_photo
 from engine.inference.report import Report
@@ -79,8 +79,8 @@ def test_stages_of_a_24_megapixel_jpeg(benchmark: BenchmarkFixture, base_width: 
                   xmp=None, dpi=None)  # fmt: skip
     write_photo(tmp_path / "photo.jpg", photo, photo.pixels_HW3)
     job = Job(tmp_path / "photo.jpg", Path("photo.jpg"), tmp_path / "out.jpg")
-    options = Options(masks=MaskSource(holes=((3000, 2000, 256, 256),)), dilate=4, blend="poisson", feather=4,
-                      octaves=None, overwrite=True)  # fmt: skip
+    masks = MaskSource(holes=((3000, 2000, 256, 256),))
+    options = Options(masks=masks, completion=CompletionOptions(dilate=4), overwrite=True)
     model = untrained_completer(base_width)
     reports: list[Report] = []
     benchmark.pedantic(lambda: reports.extend(one.report for one in complete_files(model, [job], options)), rounds=3,

@@ -19,8 +19,7 @@ from data.decode import decode_crop
 from data.headers import Unusable
 from data.masks import HoleConfig, draw_holes
 from data.sampler import Crop, reduction
-from engine.inference.blend import Blend
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.fill import fill_smoothly
 from engine.inference.mask import Mask
 from engine.learned_metrics import Fid, Lpips
@@ -66,9 +65,9 @@ RIVALS: dict[str, Method] = {"telea": telea, "ns": navier_stokes, "smooth": smoo
 """Ways to complete without a network, by the names that users give."""
 
 
-def by_network(completer: Completer, blend: Blend, octaves: int | None) -> Method:
+def by_network(completer: Completer, options: CompletionOptions) -> Method:
     """Completion by a network, as engine-infer does it."""
-    return lambda photo_HW3, hole_HW: completer.complete(photo_HW3, hole_HW, blend=blend, octaves=octaves)
+    return lambda photo_HW3, hole_HW: completer.complete(photo_HW3, hole_HW, **options._asdict())
 
 
 @dataclass(frozen=True, kw_only=True)

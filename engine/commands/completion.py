@@ -1,22 +1,22 @@
-"""What engine-infer and engine-serve are both told: the network, what runs it, and how it completes holes."""
+"""What engine-infer, engine-serve and engine-evaluate are all told: the network, what runs it, how it is used."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.inference.blend import Blend
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.memory import keep_freed_memory
 from engine.inference.photo import MAX_PIXELS
 from engine.weights import DEFAULT
 
 
-@dataclass(kw_only=True, slots=True)
-class CompletionConfig:
-    """How photos are completed."""
+@dataclass(kw_only=True)
+class NetworkConfig:
+    """What runs networks, and how they complete holes."""
 
-    weights: Path = DEFAULT
-    """Weights file; "default" is what comes with the engine."""
+    weights: Path | tuple[str, ...] = DEFAULT
+    """One file or several, as the command says; it is here so that --help begins with it."""
 
     runtime: str = "auto"
     """What runs the network: torch, onnx, openvino, tensorrt, or auto."""
@@ -39,6 +39,34 @@ class CompletionConfig:
     blend: Blend = "poisson"
     """How the completed hole joins the photo."""
 
+    def __post_init__(self) -> None:
+        if self.memory is not None and not 0 < self.memory < math.inf:  # nan is not, either
+            raise ValueError(f"--memory is {self.memory}; it must be above 0 GiB and finite")
+        if self.trt and self.runtime not in ("auto", "tensorrt"):
+            raise ValueError(f"--trt and --runtime {self.runtime} are both given; give one of them")
+        if self.trt:
+            self.runtime = "tensorrt"
+        parse_scale(self.scale)
+
+    @property
+    def options(self) -> CompletionOptions:
+        """How holes are completed."""
+        return CompletionOptions(blend=self.blend, octaves=parse_scale(self.scale))
+
+    def completer(self, weights: Path, device: str | None = None) -> Completer:
+        """The network in `weights`, as asked for, or on another `device`. ValueError if it cannot be had."""
+        keep_freed_memory()
+        memory = None if self.memory is None else int(self.memory * 2**30)
+        return Completer.load(weights, self.runtime, self.precision, device or self.device, memory)
+
+
+@dataclass(kw_only=True)
+class CompletionConfig(NetworkConfig):
+    """How one network completes photos, in masks that people made."""
+
+    weights: Path = DEFAULT
+    """Weights file; "default" is what comes with the engine."""
+
     feather: int = 4
     """Pixels outside the mask over which --blend feather fades into the photo."""
 
@@ -49,21 +77,15 @@ class CompletionConfig:
     """Photos with more pixels are refused."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("feather", "mask_dilate"):
             if not 0 <= getattr(self, name) <= 1000:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 to 1000 pixels")
-        if self.memory is not None and not 0 < self.memory < math.inf:  # nan is not, either
-            raise ValueError(f"--memory is {self.memory}; it must be above 0 GiB and finite")
-        if self.trt and self.runtime not in ("auto", "tensorrt"):
-            raise ValueError(f"--trt and --runtime {self.runtime} are both given; give one of them")
-        parse_scale(self.scale)
 
-    def completer(self, device: str | None = None) -> Completer:
-        """What is asked for, loaded; on another `device` if one is given. ValueError if it cannot be had."""
-        keep_freed_memory()
-        memory = None if self.memory is None else int(self.memory * 2**30)
-        runtime = "tensorrt" if self.trt else self.runtime
-        return Completer.load(self.weights, runtime, self.precision, device or self.device, memory)
+    @property
+    def options(self) -> CompletionOptions:
+        """How holes are completed."""
+        return super().options._replace(dilate=self.mask_dilate, feather=self.feather)
 
 
 def parse_scale(text: str) -> int | None:

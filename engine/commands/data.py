@@ -2,15 +2,13 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data.catalog import INDEX_NAME, Catalog, summary
 from data.checking import undecodable
@@ -20,8 +18,8 @@ from data.mean_pixel import mean_pixel
 from data.scan import walk
 from data.shards import Packing, pack
 from engine.commands.ending import ends_in_a_line
+from engine.commands.progress import progress
 
-console = Console(stderr=True)
 Folder = tyro.conf.Positional[Path]
 
 
@@ -57,10 +55,10 @@ class Index:
         known = Catalog.from_index(out) if out.exists() else None
         if known and known.root != self.folder.resolve():
             raise ValueError(f"{out} is the index of {known.root}: give another file with --out")
-        with _progress("counting photos", None) as step:
+        with progress("counting photos", None) as step:
             names = read_list(self.list, self.number) if self.list else None
             count = len(names) if names is not None else sum(1 for _ in _told(walk(self.folder), step))
-        with _progress("reading headers", count) as step:
+        with progress("reading headers", count) as step:
             catalog = Catalog.scanned(self.folder, names, known, step)
         if not len(catalog):
             raise ValueError(
@@ -85,7 +83,7 @@ class Check:
         """Rewrite the index and name what it leaves out."""
         index = self.folder / INDEX_NAME if self.folder.is_dir() else self.folder
         catalog = Catalog.open(self.folder)
-        with _progress("decoding", len(catalog)) as step:
+        with progress("decoding", len(catalog)) as step:
             found = undecodable(catalog, threads=self.threads, progress=step)
         if len(found) == len(catalog):
             raise ValueError(
@@ -117,7 +115,7 @@ class Mean:
         """Print {"mean": [r, g, b], "standard_error": [...] or null, "photos": n} in [0, 1]."""
         catalog = Catalog.open(self.folder)
         photos = len(catalog) if self.sample is None else min(self.sample, len(catalog))
-        with _progress("measuring", photos) as step:
+        with progress("measuring", photos) as step:
             mean, error = mean_pixel(catalog, sample=self.sample, seed=self.seed, threads=self.threads, progress=step)
         standard_error = None if error is None else error.tolist()
         print(json.dumps({"mean": mean.tolist(), "standard_error": standard_error, "photos": photos}))
@@ -141,7 +139,7 @@ class Pack:
     def run(self) -> None:
         """Write the shards and their index."""
         catalog = Catalog.open(self.folder)
-        with _progress("packing", len(catalog)) as step:
+        with progress("packing", len(catalog)) as step:
             bad = pack(catalog, self.out, self.packing, threads=self.threads, progress=step)
         packed = Catalog.scanned(self.out)
         packed.save(self.out / INDEX_NAME)
@@ -163,16 +161,7 @@ def _told(names: Iterator[str], step: Callable[[int], None]) -> Iterator[str]:
 def _tell_bad(bad: list[BadPhoto]) -> None:
     """Name every photo that is left out, on standard error: one line each, for people and for grep."""
     for photo in bad:
-        console.print(f"left out: {photo.name}: {photo.reason}", markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A line with how much is done and how long the rest takes, if the output is a terminal."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda count: progress.advance(task, count)
+        print(f"left out: {photo.name}: {photo.reason}", file=sys.stderr)
 
 
 @ends_in_a_line("engine-data")

@@ -3,6 +3,7 @@
 engine-evaluate photos/                                      the weights that come with the engine
 engine-evaluate photos/ --against telea,ns                   beside OpenCV's inpainting
 engine-evaluate photos/ --weights default mine.safetensors   beside other weights, on the same holes
+engine-evaluate photos/ --blend none                         what the network generates as it is, as published tables
 engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth --fid inception-2015-12-05.pt
 
 Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
@@ -11,8 +12,6 @@ Of each photo the largest square in its middle is taken, resized to 256x256; sma
 import errno
 import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,16 +20,14 @@ from typing import Any
 import cv2
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from data.catalog import Catalog
 from data.files import write_atomically
-from engine.commands.completion import parse_scale
+from engine.commands.completion import NetworkConfig
 from engine.commands.ending import ends_in_a_line
+from engine.commands.progress import progress
 from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_network, evaluate, lead, means, picture_grid
-from engine.inference.blend import Blend
-from engine.inference.completer import Completer
 from engine.learned_metrics import Fid, Lpips
 
 COLUMNS = {
@@ -47,8 +44,8 @@ COLUMNS = {
 """Heading and format of each column that the table may have."""
 
 
-@dataclass(kw_only=True, slots=True)
-class EvaluateConfig:
+@dataclass(kw_only=True)
+class EvaluateConfig(NetworkConfig):
     """What engine-evaluate is asked to do."""
 
     photos: tyro.conf.Positional[Path]
@@ -69,21 +66,6 @@ class EvaluateConfig:
     limit: int | None = None
     """Evaluate so many photos, spread evenly over the folder; by default all."""
 
-    blend: Blend = "poisson"
-    """How the completed hole joins the photo, as in engine-infer; published tables use none."""
-
-    scale: str = "auto"
-    """Where large holes are completed first, as in engine-infer."""
-
-    runtime: str = "auto"
-    """What runs the network."""
-
-    precision: str = "auto"
-    """What it computes in."""
-
-    device: str = "auto"
-    """cpu, cuda, cuda:N, or auto."""
-
     lpips: Path | None = None
     """File with AlexNet's weights, torchvision's alexnet-owt-7be5be79.pth: measures LPIPS, too."""
 
@@ -99,6 +81,7 @@ class EvaluateConfig:
     """Print one JSON document, with the scores of every photo, instead of the table."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.weights:
             raise ValueError("--weights names no file; name some, or leave it out for those that come with the engine")
         if unknown := [name for name in self.rivals if name not in RIVALS]:
@@ -107,7 +90,6 @@ class EvaluateConfig:
             raise ValueError(f"--limit is {self.limit}; it must be at least 1")
         if self.grid and self.grid.suffix.lower() != ".png":
             raise ValueError(f"--grid is {self.grid}; it must be the name of a .png file")
-        parse_scale(self.scale)
 
     @property
     def rivals(self) -> list[str]:
@@ -126,11 +108,11 @@ def main() -> None:
     methods = methods_of(config)
     lpips = Lpips.load(config.lpips) if config.lpips else None
     fid = Fid.load(config.fid) if config.fid else None
-    with progress(len(task.photos)) as advance:
-        cases = []
+    cases = []
+    with progress("evaluating", len(task.photos)) as advance:
         for case in evaluate(task, methods, lpips, fid):
             cases.append(case)
-            advance(len(cases))
+            advance(1)
     if not cases:
         raise ValueError(f"none of the {len(task.photos)} photos of {config.photos} can be decoded")
     if config.grid:
@@ -155,21 +137,8 @@ def check_writable(path: Path) -> None:
 
 def methods_of(config: EvaluateConfig) -> dict[str, Method]:
     """What is compared, by name: the weights, then their rivals."""
-    methods: dict[str, Method] = {}
-    for name in config.weights:
-        completer = Completer.load(Path(name), config.runtime, config.precision, config.device)
-        methods[name] = by_network(completer, config.blend, parse_scale(config.scale))
-    return methods | {name: RIVALS[name] for name in config.rivals}
-
-
-@contextmanager
-def progress(photos: int) -> Iterator[Callable[[int], None]]:
-    """A bar with the time left on standard error, if that is a terminal; a function to say how many are done."""
-    console = Console(stderr=True)
-    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=photos)
-        yield lambda done: bar.update(task, completed=done)
+    networks = {name: by_network(config.completer(Path(name)), config.options) for name in config.weights}
+    return networks | {name: RIVALS[name] for name in config.rivals}
 
 
 def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: dict[str, dict[str, float]]) -> None:
@@ -181,15 +150,15 @@ def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: d
         table.add_column(heading, justify="right")
     for name, values in scores.items():
         table.add_row(name, *(format(values[key], style) for key, (_, style) in columns.items()))
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)  # names of files are no markup
     console.print(table)
     for other, (ahead, error) in leads(cases).items():
-        console.print(f"{next(iter(scores))}: {ahead:+.2f} ± {error:.2f} dB in the hole from {other}", highlight=False)
+        console.print(f"{next(iter(scores))}: {ahead:+.2f} ± {error:.2f} dB in the hole from {other}")
     enlarged = sum(min(task.catalog.size(case.photo)) < SIZE for case in cases)
     if enlarged:
-        console.print(f"{enlarged} photos are smaller than {SIZE}x{SIZE} and were enlarged", highlight=False)
+        console.print(f"{enlarged} photos are smaller than {SIZE}x{SIZE} and were enlarged")
     if config.grid:
-        console.print(f"pictures: {config.grid}", highlight=False, soft_wrap=True)
+        console.print(f"pictures: {config.grid}", soft_wrap=True)
 
 
 def leads(cases: list[Case]) -> dict[str, tuple[float, float]]:

@@ -11,23 +11,22 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from engine.commands.completion import CompletionConfig, parse_scale
+from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line
+from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, MaskSource, find_jobs
 from engine.inference.photo import container_of
 from engine.inference.ranks import own_device, rank_and_world, total
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class InferConfig(CompletionConfig):
     """What engine-infer is asked to do."""
 
@@ -67,7 +66,7 @@ class InferConfig(CompletionConfig):
     """One line of JSON for each photo, and one for the summary."""
 
     def __post_init__(self) -> None:
-        CompletionConfig.__post_init__(self)  # super() does not find its class in one that has slots
+        super().__post_init__()
         if not 0 < self.mask_threshold <= 1:
             raise ValueError(f"--mask-threshold is {self.mask_threshold}; it must be above 0 and at most 1")
         if self.in_flight < 1:
@@ -114,7 +113,7 @@ def check_side_by_side(path: Path, jobs: list[Job], overwrite: bool) -> None:
 
 def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
     """Complete the photos and print each outcome; how many of each there were."""
-    completer = config.completer(own_device(config.device))
+    completer = config.completer(config.weights, own_device(config.device))
     options = Options(
         masks=MaskSource(
             holes=tuple(parse_hole(hole) for hole in config.hole),
@@ -122,35 +121,21 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
             threshold=config.mask_threshold,
             invert=config.mask_invert,
         ),
-        dilate=config.mask_dilate,
-        blend=config.blend,
-        feather=config.feather,
-        octaves=parse_scale(config.scale),
+        completion=config.options,
         overwrite=config.overwrite,
         max_pixels=config.max_pixels,
         side_by_side=config.side_by_side,
         lossless_outside=config.lossless_outside,
     )
     counts: Counter[str] = Counter()
-    with progress(len(jobs), config.json) as advance:
+    # With standard output in a file or a pipe, the bar would keep the outcomes from it: see `progress`.
+    shown = len(jobs) > 1 and not config.json and sys.stdout.isatty()
+    with progress("completing", len(jobs), shown) as advance:
         for outcome in complete_files(completer, jobs, options, config.in_flight):
             counts[outcome.status] += 1
-            advance()
+            advance(1)
             print_outcome(outcome, config.json)
     return counts
-
-
-@contextmanager
-def progress(photos: int, silent: bool) -> Iterator[Callable[[], None]]:
-    """A bar with the time left, if there is a person to see it and more than one photo; a function to advance it."""
-    if silent or photos < 2 or not sys.stdout.isatty():
-        yield lambda: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task("", total=photos)
-        yield lambda: bar.advance(task)
 
 
 def print_outcome(outcome: Outcome, as_json: bool) -> None:

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 
 import tyro
 
-from engine.commands.completion import CompletionConfig, parse_scale
+from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line
 
 INSTALL = "engine-serve needs FastAPI, uvicorn and python-multipart: pip install 'glcic-engine[serve]'"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class ServeConfig(CompletionConfig):
     """What engine-serve is asked to do."""
 
@@ -53,7 +53,7 @@ class ServeConfig(CompletionConfig):
     """Origins, such as https://photos.example, whose pages may use this server."""
 
     def __post_init__(self) -> None:
-        CompletionConfig.__post_init__(self)  # super() does not find its class in one that has slots
+        super().__post_init__()
         if not 0 <= self.port <= 65535:
             raise ValueError(f"--port is {self.port}; it must be 0 to 65535")
         for name, least in (("max_pixels", 1), ("max_bytes", 1), ("queue", 0)):
@@ -85,7 +85,7 @@ def serve(config: ServeConfig) -> None:
         import uvicorn
 
         from engine.serve.app import create_app
-        from engine.serve.work import How, Limits
+        from engine.serve.work import Limits
     except ModuleNotFoundError as error:
         raise ValueError(f"{INSTALL} ({error})") from error
     limits = Limits(
@@ -95,8 +95,7 @@ def serve(config: ServeConfig) -> None:
         seconds=config.time_limit,
         keep_bytes=int(config.keep * 2**30),
     )
-    how = How(config.mask_dilate, config.blend, config.feather, parse_scale(config.scale))
-    app = create_app(config.completer(), how, limits, config.allow_origin)
+    app = create_app(config.completer(config.weights), config.options, limits, config.allow_origin)
     with listen(config.host, config.port) as listening:
         address = address_of(config.host, listening.getsockname()[1])
         print(f"engine-serve: {address} (Ctrl+C ends it)", flush=True)

@@ -13,8 +13,7 @@ import torch
 from PIL import Image
 
 from data.files import write_atomically
-from engine.inference.blend import Blend
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, widen
@@ -27,13 +26,10 @@ PHOTO_ERRORS = (ValueError, OSError, MemoryError, torch.OutOfMemoryError)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """How to complete each photo; see `Completer.complete`."""
+    """How to complete each photo."""
 
     masks: MaskSource
-    dilate: int
-    blend: Blend
-    feather: int
-    octaves: int | None
+    completion: CompletionOptions
     overwrite: bool = False
     max_pixels: int = MAX_PIXELS
     side_by_side: Path | None = None
@@ -128,7 +124,7 @@ def load(job: Job, options: Options) -> Loaded:
             loaded.mask_HW, cut_out = options.masks.mask_for(job, loaded.photo)
             if cut_out and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
                 opaque = np.iinfo(loaded.photo.alpha_HW.dtype).max
-                loaded.photo.alpha_HW[widen(loaded.mask_HW, options.dilate)] = opaque
+                loaded.photo.alpha_HW[widen(loaded.mask_HW, options.completion.dilate)] = opaque
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
     except PHOTO_ERRORS as error:
         fail(outcome, error)
@@ -142,13 +138,7 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
         return
     try:
         loaded.completed_HW3 = completer.complete(
-            loaded.photo.pixels_HW3,
-            loaded.mask_HW,
-            dilate=options.dilate,
-            blend=options.blend,
-            feather=options.feather,
-            octaves=options.octaves,
-            report=outcome.report,
+            loaded.photo.pixels_HW3, loaded.mask_HW, **options.completion._asdict(), report=outcome.report
         )
     except PHOTO_ERRORS as error:
         fail(outcome, error)
@@ -168,7 +158,7 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
             write = write_losslessly if options.lossless_outside else write_photo
             write(outcome.job.out, loaded.photo, completed_HW3)
             if options.side_by_side:
-                hole_HW = widen(loaded.mask_HW, options.dilate)
+                hole_HW = widen(loaded.mask_HW, options.completion.dilate)
                 write_side_by_side(options.side_by_side, loaded.photo.pixels_HW3, hole_HW, completed_HW3, mean_pixel)
     except PHOTO_ERRORS as error:
         fail(outcome, error)

@@ -32,6 +32,15 @@ from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import DEFAULT, load_weights
 
 
+class CompletionOptions(NamedTuple):
+    """The keyword arguments of `Completer.complete` that users choose, with its defaults."""
+
+    dilate: int = 0
+    blend: Blend = "poisson"
+    feather: int = 4
+    octaves: int | None = None
+
+
 class Completer:
     """A completion network ready to complete photos."""
 

@@ -10,16 +10,18 @@ from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.serve.album import Album
 from engine.serve.gate import Gate
 from engine.serve.routes import router
-from engine.serve.work import How, Limits, Work
+from engine.serve.work import Limits, Work
 
 STATIC = Path(__file__).parent / "static"
 
 
-def create_app(completer: Completer, how: How, limits: Limits, allowed_origins: tuple[str, ...] = ()) -> FastAPI:
+def create_app(
+    completer: Completer, options: CompletionOptions, limits: Limits, allowed_origins: tuple[str, ...] = ()
+) -> FastAPI:
     """The ASGI application that completes photos with `completer`."""
 
     @asynccontextmanager
@@ -29,7 +31,7 @@ def create_app(completer: Completer, how: How, limits: Limits, allowed_origins: 
 
     # FastAPI's own pages for the API load their scripts from elsewhere; /api.html shows the same without.
     app = FastAPI(title="glcic-engine", docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.work = Work(completer, how, limits)
+    app.state.work = Work(completer, options, limits)
     app.state.album = Album(limits.keep_bytes)
     app.include_router(router)
     app.mount("/", StaticFiles(directory=STATIC, html=True))

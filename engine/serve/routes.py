@@ -90,7 +90,7 @@ async def model(work: WithWork) -> dict[str, Any]:
         "precision": runtime.precision,
         "device": str(runtime.device),
         "spec": asdict(work.completer.spec),
-        "completion": work.how._asdict(),
+        "completion": work.options._asdict(),
         "limits": asdict(work.limits),
     }
 
@@ -172,7 +172,7 @@ async def add_completion(
     async def finish() -> dict[str, Any]:
         report = Report()
         completed_HW3 = await work.complete(ticket, pixels_HW3, mask_HW, report, tell)
-        completed = await work.on_files(ticket, changes, pixels_HW3, completed_HW3, mask_HW, work.how, onto)
+        completed = await work.on_files(ticket, changes, pixels_HW3, completed_HW3, mask_HW, work.options, onto)
         kept.completions.append(completed)
         album.make_room()
         rows, columns = completed.where

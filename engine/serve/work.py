@@ -17,8 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from fastapi import HTTPException, Request
 
-from engine.inference.blend import Blend
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.mask import Mask, bounding_box
 from engine.inference.memory import give_freed_memory_back
 from engine.inference.photo import Pixels
@@ -32,15 +31,6 @@ T = TypeVar("T")
 
 IN_FLIGHT = 2
 """Files read or written at a time, beside the completion that is being made; as engine-infer."""
-
-
-class How(NamedTuple):
-    """How holes are completed; see `Completer.complete`."""
-
-    dilate: int = 4
-    blend: Blend = "poisson"
-    feather: int = 4
-    octaves: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,8 +79,8 @@ class Ticket:
 class Work:
     """The server's threads, and the queue before them."""
 
-    def __init__(self, completer: Completer, how: How, limits: Limits) -> None:
-        self.completer, self.how, self.limits = completer, how, limits
+    def __init__(self, completer: Completer, options: CompletionOptions, limits: Limits) -> None:
+        self.completer, self.options, self.limits = completer, options, limits
         self.taken = 0
         self.network = ThreadPoolExecutor(1, "network")
         self.files = ThreadPoolExecutor(IN_FLIGHT, "files")
@@ -136,7 +126,7 @@ class Work:
 
         def step() -> Pixels:
             try:
-                return self.completer.complete(pixels_HW3, mask_HW, **self.how._asdict(), report=report)
+                return self.completer.complete(pixels_HW3, mask_HW, **self.options._asdict(), report=report)
             finally:
                 give_freed_memory_back()
 
@@ -195,9 +185,9 @@ async def disconnected(request: Request) -> None:
         pass
 
 
-def changes(before_HW3: Pixels, after_HW3: Pixels, mask_HW: Mask, how: How, onto: int) -> Completed:
+def changes(before_HW3: Pixels, after_HW3: Pixels, mask_HW: Mask, options: CompletionOptions, onto: int) -> Completed:
     """What a completion has changed, and where it may have."""
-    reach = how.dilate + (how.feather if how.blend == "feather" else 0)
+    reach = options.dilate + (options.feather if options.blend == "feather" else 0)
     where = bounding_box(mask_HW, reach)
     changed_HW = (before_HW3[where] != after_HW3[where]).any(2)
     return Completed(onto, where, after_HW3[where].copy(), changed_HW)

@@ -9,6 +9,7 @@ import skimage.data
 import torch
 from PIL import Image
 
+from engine.commands import completion
 from engine.commands import evaluate as command
 from engine.learned_metrics import INCEPTION_FEATURES, Lpips
 from engine.weights import save_weights
@@ -54,6 +55,14 @@ def test_table_and_grid(run, photos, weights, tmp_path):
     for word in ("3 photos", "telea", "ns", "smooth", "PSNR", "seam", "±", "grid.png"):
         assert word in out
     assert Image.open(tmp_path / "grid.png").width == 6 * 256  # original, hole, and four completions
+
+
+def test_weights_are_named_as_they_are_called(run, photos, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "[dim]:cat:").write_bytes(weights.read_bytes())
+    status, out, _ = run(photos, "--weights", "[dim]:cat:", "--against", "smooth")
+    assert status == 0
+    assert out.count("[dim]:cat:") == 2
 
 
 def test_json_repeats_and_follows_its_options(run, photos, weights):
@@ -114,6 +123,10 @@ def test_a_broken_photo_is_left_out_and_told(run, photos, weights, tmp_path):
         (("--limit", "0"), "--limit is 0"),
         (("--grid", "grid.jpg"), ".png"),
         (("--scale", "3"), "--scale is '3'"),
+        (("--memory", "0"), "--memory is 0.0; it must be above 0 GiB"),
+        (("--memory", "0.00001", "--runtime", "torch"), "raise the limit (--memory)"),
+        (("--trt", "--runtime", "onnx"), "--trt and --runtime onnx are both given"),
+        (("--trt", "--device", "cpu"), "TensorRT needs an NVIDIA GPU"),
         (("--lpips", "none.pth"), "there is no file of AlexNet weights at none.pth; nothing is downloaded"),
         (("--weights", "none.safetensors"), "there is no weights file at none.safetensors"),
     ],
@@ -122,6 +135,14 @@ def test_errors_say_what_to_do(run, photos, options, words):
     status, out, err = run(photos, *options)
     assert status != 0
     assert words in " ".join(f"{status} {out} {err}".split())
+
+
+def test_it_keeps_freed_memory_as_engine_infer_does(run, photos, weights, monkeypatch):
+    """Or the network takes half as long again in one command as in the other."""
+    kept = []
+    monkeypatch.setattr(completion, "keep_freed_memory", lambda: kept.append(True))
+    assert run(photos, "--weights", weights, "--limit", "1")[0] == 0
+    assert kept
 
 
 @pytest.mark.parametrize("grid", ["file/grid.png", "folder.png"])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from engine.commands import infer
 from engine.inference.batch import Options, complete_files
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.jobs import Job, MaskSource, find_jobs
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
@@ -380,7 +380,7 @@ def test_500_malformed_photos_and_masks(tmp_path):
 
     network = random_network(2)
     completer = Completer.of(network, device="cpu", memory=1 << 28)
-    options = Options(masks=MaskSource(), dilate=1, blend="poisson", feather=2, octaves=None, max_pixels=10_000)
+    options = Options(masks=MaskSource(), completion=CompletionOptions(dilate=1, feather=2), max_pixels=10_000)
     outcomes = list(complete_files(completer, jobs, options))
     assert [outcome.job for outcome in outcomes] == jobs
     written = {path.name for path in (tmp_path / "out").iterdir()}

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.mask import widen
 from engine.inference.report import Report
 from engine.inference.runtimes.torch_runtime import TorchRuntime
@@ -186,6 +187,11 @@ def test_half_precision_is_near(precision, astronaut_HW3):
 def test_wrong_arrays_are_named(photo_HW3, mask_HW, message):
     with pytest.raises(ValueError, match=message):
         completer().complete(photo_HW3, mask_HW)
+
+
+def test_the_options_have_the_defaults_of_the_call():
+    parameters = signature(Completer.complete).parameters
+    assert CompletionOptions._field_defaults == {name: parameters[name].default for name in CompletionOptions._fields}
 
 
 def test_a_mask_that_widening_makes_too_large_is_told_so():

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 from fastapi import HTTPException, Request
 
-from engine.commands import serve
-from engine.commands.completion import CompletionConfig
-from engine.inference.completer import Completer
+from engine.commands import infer, serve
+from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.photo import Photo
 from engine.inference.report import Report
 from engine.serve.album import Album, Completed, KeptPhoto, result_name, safe_name
 from engine.serve.app import create_app
 from engine.serve.bodies import CLIENT_GONE, Incoming
 from engine.serve.routes import events
-from engine.serve.work import Abandoned, How, Limits, Step, Work
+from engine.serve.work import Abandoned, Limits, Step, Work
 from tests.engine.inference.conftest import random_network
 
+OPTIONS = CompletionOptions(dilate=4)
 LIMITS = Limits(max_pixels=10**6, max_bytes=10**6, queue=0, seconds=30, keep_bytes=10**6)
 PIXELS_HW3 = np.random.default_rng(0).integers(0, 256, (70, 80, 3), np.uint8)
 
@@ -49,7 +49,7 @@ def run(completer, limits, step, gone=False):
     """What becomes of `step(work, ticket)` with a place in the queue, and the work afterwards."""
 
     async def all_of_it():
-        work = Work(completer, How(), limits)
+        work = Work(completer, OPTIONS, limits)
         try:
             async with work.place(a_request(gone)) as ticket:
                 return await step(work, ticket), work
@@ -228,7 +228,7 @@ def test_names_of_results(name, container, result):
     ],
 )
 def test_who_is_let_in(completer, host, origin, status):
-    app = create_app(completer, How(), LIMITS, ("https://photos.example",))
+    app = create_app(completer, OPTIONS, LIMITS, ("https://photos.example",))
 
     async def ask():
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
@@ -242,7 +242,7 @@ def test_who_is_let_in(completer, host, origin, status):
 
 
 def test_what_nothing_foresaw_is_answered_in_json(completer):
-    app = create_app(completer, How(), LIMITS)
+    app = create_app(completer, OPTIONS, LIMITS)
     app.state.work.completer = None
 
     async def ask():
@@ -295,8 +295,7 @@ def test_without_the_extra(monkeypatch):
 
 def test_its_defaults_are_the_commands():
     """A photo completed on the page is as engine-infer completes it."""
-    assert issubclass(serve.ServeConfig, CompletionConfig)
-    assert How() == How(serve.ServeConfig().mask_dilate, serve.ServeConfig().blend, serve.ServeConfig().feather, None)
+    assert serve.ServeConfig().options == infer.InferConfig(photos=()).options == CompletionOptions(dilate=4)
 
 
 def test_the_readmes_commands(monkeypatch):

@@ -32,11 +32,11 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
 def test_index_then_open_then_index_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "page.jpg").write_text("<html>")
+    (folder / "page:cat:.jpg").write_text("<html>")
     run(monkeypatch, "index", folder)
     said = capsys.readouterr()
     assert "6 photos, 1 left out" in said.out
-    assert "left out: page.jpg: not an image" in said.err
+    assert "left out: page:cat:.jpg: not an image" in said.err
     assert Catalog.open(folder).index == folder / INDEX_NAME
     shutil.copy(folder / "0.jpg", folder / "new.jpg")
     run(monkeypatch, "index", folder)
