@@ -14,7 +14,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from engine.metrics import Photo, needs_torchmetrics
+from engine.inference.packages import import_optional
+from engine.metrics import Photo
 from engine.torchvision_weights import load_into
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
@@ -58,8 +59,7 @@ class Lpips(nn.Module):
         How much each channel counts comes with torchmetrics. ValueError if that is not installed, or the file is
         missing, unreadable or of another network.
         """
-        with needs_torchmetrics():
-            learned = resources.files("torchmetrics.functional.image") / "lpips_models" / "alex.pth"
+        learned = resources.files(import_optional("torchmetrics.functional.image")) / "lpips_models" / "alex.pth"
         network = cls()
         load_into(network, path, "AlexNet")
         with resources.as_file(learned) as file:

@@ -13,7 +13,8 @@ import numpy as np
 from data.files import write_atomically
 from data.orientation import upright
 from engine.inference.formats import jpeg
-from engine.inference.formats.jpeg_blocks import differing, import_jpeglib, with_changes
+from engine.inference.formats.jpeg_blocks import differing, with_changes
+from engine.inference.packages import import_optional
 from engine.inference.photo import Photo, Pixels, container_of, encode, open_image, orientation_of, parse_photo
 
 REACH = 4 * 8 + 4
@@ -30,7 +31,7 @@ def check_lossless(photo: Photo, out: Path) -> None:
                 f"{out} would be a JPEG of a {photo.container}, which changes every pixel; without "
                 "--lossless-outside that is allowed, and a .png changes none"
             )
-        import_jpeglib()
+        import_optional("jpeglib")
     elif container == "WEBP" and photo.container == "WEBP" and not photo.compression["lossless"]:
         raise ValueError(f"{out} would be a WebP with lossy compression again, which changes every pixel; write a .png")
 
