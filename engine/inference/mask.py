@@ -27,28 +27,52 @@ Where = tuple[slice, slice]
 """Rows and columns."""
 
 
+class OtherSize(ValueError):
+    """A mask that is not of its photo's size."""
+
+
 def read_mask(path: Path, threshold: float = 0.5, invert: bool = False, size: tuple[int, ...] | None = None) -> Mask:
     """The mask in an image file, upright (its EXIF orientation applied).
 
     Of a picture with an alpha channel that varies, the alpha if the colours do not vary, else the colours; of a colour
     picture, the brightest channel. Values are relative to the largest value that the picture could hold, unless all are
     0 and 1, and at least `threshold` means hole (`invert`: below it). ValueError if the file cannot be read, has values
-    of which none reaches `threshold`, is a photo by the look of it (see `MOST_BETWEEN`), or is seen not to have the
-    photo's `size` (height, width) before it is decoded.
+    of which none reaches `threshold`, is a photo by the look of it (see `MOST_BETWEEN`), or has not the photo's `size`
+    (height, width), which is mostly seen before it is decoded.
     """
     try:
         content = path.read_bytes()
-        with open_image(BytesIO(content)) as image:
-            stated = (image.height, image.width)
-            if size is None or sorted(stated) == sorted(size):  # on its side perhaps, by its orientation
-                return mask_in(image, threshold, invert)
     except FileNotFoundError as error:
         raise ValueError(f"there is no mask at {path}") from error
+    except OSError as error:
+        raise ValueError(f"cannot read the mask {path}: {error}") from error
+    return parse_mask(content, str(path), threshold, invert, size)
+
+
+def parse_mask(
+    content: bytes,
+    name: str = "",
+    threshold: float = 0.5,
+    invert: bool = False,
+    size: tuple[int, ...] | None = None,
+) -> Mask:
+    """The mask in a file's bytes; `name` is for errors. ValueError as `read_mask`, of another size OtherSize."""
+    called = f"mask {name}" if name else "mask"
+    try:
+        with open_image(BytesIO(content)) as image:
+            stated = (image.height, image.width)
+            if size is not None and sorted(stated) != sorted(size):
+                check_size(stated, size)  # not even on its side, by its orientation: not worth decoding
+            mask_HW = mask_in(image, threshold, invert)
+    except OtherSize:
+        raise
     except UnidentifiedImageError as error:
-        raise ValueError(f"cannot read the mask {path}: it is no picture, or its beginning is damaged") from error
+        raise ValueError(f"cannot read the {called}: it is no picture, or its beginning is damaged") from error
     except DECODE_ERRORS as error:
-        raise ValueError(f"cannot read the mask {path}: {error or type(error).__name__}") from error
-    raise other_size(stated, size)
+        raise ValueError(f"cannot read the {called}: {error or type(error).__name__}") from error
+    if size is not None:
+        check_size(mask_HW.shape, size)
+    return mask_HW
 
 
 def mask_in(image: Image.Image, threshold: float = 0.5, invert: bool = False) -> Mask:
@@ -129,17 +153,12 @@ def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> M
 
 
 def check_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> None:
-    """ValueError if the mask is not of the photo's (height, width)."""
+    """OtherSize if the mask is not of the photo's (height, width)."""
     if mask_shape != tuple(size):
-        raise other_size(mask_shape, size)
-
-
-def other_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> ValueError:
-    """What to raise for a mask that is not of the photo's (height, width)."""
-    return ValueError(
-        f"the mask is {describe(mask_shape)} and the photo {describe(size)} (width x height): "
-        "they must be the same size"
-    )
+        raise OtherSize(
+            f"the mask is {describe(mask_shape)} and the photo {describe(size)} (width x height): "
+            "they must be the same size"
+        )
 
 
 def describe(shape: tuple[int, ...]) -> str:

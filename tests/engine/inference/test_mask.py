@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from engine.inference.formats import png
-from engine.inference.mask import mask_of_holes, read_mask, widen
+from engine.inference.mask import OtherSize, mask_of_holes, parse_mask, read_mask, widen
 
 
 @pytest.fixture
@@ -108,6 +108,14 @@ def test_a_mask_of_another_size_is_refused_before_it_is_decoded_and_no_size_is_t
     Image.new("L", (40, 30), 255).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow's, beyond which it reads nothing
     assert read_mask(path, size=(30, 40)).all()
+
+
+def test_a_mask_on_its_side_is_refused_when_it_is_seen(disc_HW, tmp_path):
+    Image.fromarray(disc_HW).save(tmp_path / "mask.png")
+    with pytest.raises(OtherSize, match="the mask is 40x30 and the photo 30x40"):
+        read_mask(tmp_path / "mask.png", size=(40, 30))
+    with pytest.raises(OtherSize):
+        parse_mask((tmp_path / "mask.png").read_bytes(), size=(40, 30))
 
 
 def test_rectangles():
