@@ -10,9 +10,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from engine.inference.blend import Blend, components, join
+from engine.inference.blend import Blend, join
 from engine.inference.fill import fill_smoothly
-from engine.inference.mask import Mask, Where, prepare_mask, widen
+from engine.inference.mask import Mask, Where, components, prepare_mask, relative, widen, with_context
 from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
@@ -23,9 +23,7 @@ from engine.inference.scales import (
     halve,
     halve_mask,
     octaves_for,
-    relative,
     thickness,
-    with_context,
 )
 from engine.inference.window_runs import WindowRunner, assemble
 from engine.networks import CompletionNetwork, CompletionSpec

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.mask import Mask, Where
+from engine.inference.mask import Mask
 
 FITS = 1.25
 """A hole up to this many times as thick as the largest that the network was trained on is left at its scale.
@@ -76,18 +76,3 @@ def beyond(hole_HW: Mask, band: int) -> Mask:
     if hole_HW.all():
         return hole_HW
     return cv2.distanceTransform(hole_HW.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > band
-
-
-def with_context(where: Where, shape: tuple[int, ...], context: int) -> Where:
-    """`where` with `context` more pixels on each side, from an even row and column on, within the photo."""
-    rows, columns = (
-        slice(max(one.start - context, 0) // 2 * 2, min(one.stop + context, side))
-        for one, side in zip(where, shape[:2], strict=True)
-    )
-    return rows, columns
-
-
-def relative(where: Where, crop: Where) -> Where:
-    """`where` in a crop's coordinates."""
-    rows, columns = (slice(one.start - of.start, one.stop - of.start) for one, of in zip(where, crop, strict=True))
-    return rows, columns

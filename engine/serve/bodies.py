@@ -9,7 +9,8 @@ from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from engine.inference.mask import Mask, OtherSize, parse_mask
+from engine.inference.mask import Mask, OtherSize
+from engine.inference.mask_files import parse_mask
 from engine.inference.photo import Photo, TooManyPixels, parse_photo
 
 CLIENT_GONE = 499
