@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from data.decode import Pixels
 from engine.inference.mask import Mask
 from engine.inference.packages import import_optional
-
-Photo = NDArray[np.uint8]
 
 HIGHEST_PSNR = 100.0
 """dB that an exact completion counts, so that one does not make a mean infinite."""
@@ -41,7 +39,7 @@ class Scores:
     is unseen; much above is a visible edge; below, the border is smoother than the photo is."""
 
 
-def measure(completed_HW3: Photo, original_HW3: Photo, hole_HW: Mask) -> Scores:
+def measure(completed_HW3: Pixels, original_HW3: Pixels, hole_HW: Mask) -> Scores:
     """The scores of a uint8 RGB completion of at least 11x11 pixels. `hole_HW` is True where it was completed.
 
     ValueError if torchmetrics is not installed.
@@ -70,7 +68,7 @@ def measure(completed_HW3: Photo, original_HW3: Photo, hole_HW: Mask) -> Scores:
     )
 
 
-def border_jump(photo_HW3: Photo, hole_HW: Mask) -> float:
+def border_jump(photo_HW3: Pixels, hole_HW: Mask) -> float:
     """Mean absolute difference in grey levels between each pixel in the hole and each of its neighbours outside it.
 
     Neighbours share an edge. 0 if the hole has no border.

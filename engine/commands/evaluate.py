@@ -28,7 +28,19 @@ from data.catalog import Catalog
 from data.files import write_atomically
 from engine.commands.completion import parse_scale
 from engine.commands.ending import ends_in_a_line
-from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_network, evaluate, lead, means, picture_grid
+from engine.evaluation import (
+    RIVALS,
+    SIZE,
+    Case,
+    HoleKind,
+    Method,
+    Task,
+    by_network,
+    evaluate,
+    lead,
+    means,
+    picture_grid,
+)
 from engine.inference.blend import Blend
 from engine.inference.completer import Completer
 from engine.learned_metrics import Fid, Lpips
@@ -60,7 +72,7 @@ class EvaluateConfig:
     against: str = ""
     """Ways without a network to compare with, separated by commas: telea, ns, smooth."""
 
-    masks: Holes = "random"
+    masks: HoleKind = "random"
     """A 128x128 box in the middle, boxes with sides of 96 to 128 px at random places, or strokes of a brush."""
 
     seed: int = 0
