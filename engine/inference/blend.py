@@ -156,10 +156,10 @@ def half_sum(values_HWC: Floats) -> Floats:
 def double(half_HWC: Floats, size: tuple[int, int]) -> Floats:
     """Twice the size, interpolated, cut to `size`."""
     doubled = cv2.resize(half_HWC, (2 * half_HWC.shape[1], 2 * half_HWC.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return doubled.reshape(2 * half_HWC.shape[0], 2 * half_HWC.shape[1], -1)[: size[0], : size[1]]
+    return doubled[: size[0], : size[1]]
 
 
 def neighbour_sum(values_HWC: Floats) -> Floats:
     """The sum of the four neighbours, those outside the array counted as 0."""
     ring = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
-    return cv2.filter2D(values_HWC, -1, ring, borderType=cv2.BORDER_CONSTANT).reshape(values_HWC.shape)
+    return cv2.filter2D(values_HWC, -1, ring, borderType=cv2.BORDER_CONSTANT)

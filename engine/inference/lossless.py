@@ -15,7 +15,7 @@ from data.orientation import upright
 from engine.inference.formats import jpeg
 from engine.inference.formats.jpeg_blocks import differing, with_changes
 from engine.inference.packages import import_optional
-from engine.inference.photo import Photo, Pixels, container_of, encode, open_image, orientation_of, parse_photo
+from engine.inference.photo import Photo, Pixels, container_of, open_image, orientation_of, parse_photo, write_photo
 
 REACH = 4 * 8 + 4
 """A changed pixel changes at most the block of chroma that it lies in, whose samples are up to 4 pixels wide, and the
@@ -45,7 +45,7 @@ def write_losslessly(path: Path, photo: Photo, pixels_HW3: Pixels) -> None:
     if container_of(path) == "JPEG":
         write_atomically(path, changed_jpeg(photo, pixels_HW3))
     else:
-        write_atomically(path, encode(photo, pixels_HW3, container_of(path)))
+        write_photo(path, photo, pixels_HW3)
 
 
 def changed_jpeg(photo: Photo, pixels_HW3: Pixels) -> bytes:

@@ -48,8 +48,8 @@ def halve(photo_HW3: NDArray[Any], hole_HW: Mask) -> NDArray[Any]:
     known_HW = pad_to_even(~hole_HW, False).astype(np.float32)
     even_HW3 = pad_to_even(photo_HW3, 0).astype(np.float32) * known_HW[..., None]
     size = (even_HW3.shape[1] // 2, even_HW3.shape[0] // 2)
-    sums_HW3 = cv2.resize(even_HW3, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
-    weight_HW = cv2.resize(known_HW, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0])
+    sums_HW3 = cv2.resize(even_HW3, size, interpolation=cv2.INTER_AREA)
+    weight_HW = cv2.resize(known_HW, size, interpolation=cv2.INTER_AREA)
     return np.rint(sums_HW3 / np.maximum(weight_HW, 0.25)[..., None]).astype(photo_HW3.dtype)
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, Where
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime
@@ -125,7 +125,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def assemble(pieces: list[Piece], where: tuple[slice, slice]) -> NDArray[np.float32]:
+def assemble(pieces: list[Piece], where: Where) -> NDArray[np.float32]:
     """The network's output at `where`; zeros where no window reached."""
     rows, columns = where
     assembled_HW3 = np.zeros((rows.stop - rows.start, columns.stop - columns.start, 3), np.float32)
