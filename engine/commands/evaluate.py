@@ -105,7 +105,7 @@ class EvaluateConfig:
     """
 
     grid: Path | None = None
-    """PNG file for a picture of the first weights' best, median and worst case."""
+    """PNG file for a picture of the first weights' best, median and worst case. Replaced if it exists."""
 
     json: bool = False
     """Print one JSON document, with the scores of every photo, instead of the table."""
