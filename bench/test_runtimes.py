@@ -32,7 +32,7 @@ from engine.inference.folding import fold_batch_norm
 from engine.inference.int8 import int8_key, read_loss
 from engine.inference.runtimes import open_runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork, arithmetic
+from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork, multiply_adds
 from engine.networks import CompletionNetwork, CompletionSpec
 
 HALO = CompletionSpec().halo
@@ -104,7 +104,7 @@ def int8_loss(cache: Path, network: CompletionNetwork, samples: list[Sample]) ->
 
 def flops(side: int, margins: Margins) -> float:
     """Of a forward pass on a square input."""
-    return 2.0 * arithmetic(side, side, margins, base_width=64)
+    return 2.0 * multiply_adds(side, side, margins, base_width=64)
 
 
 @pytest.mark.parametrize(("name", "precision", "kind", "side"), CPU_ROWS)

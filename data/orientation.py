@@ -1,9 +1,11 @@
 """EXIF orientation: cameras store pixels as the sensor lay, and say how to turn them to be seen upright."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Sample = TypeVar("Sample", bound=np.generic)
 
 
 class Turn(NamedTuple):
@@ -34,9 +36,9 @@ def stored_corner(x: int, y: int, side: int, width: int, height: int, orientatio
     return (y, x) if turn.transpose else (x, y)
 
 
-def upright(stored_HW3: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """A view of stored pixels as they are to be seen."""
+def upright(stored: NDArray[Sample], orientation: int) -> NDArray[Sample]:
+    """A view of stored pixels, (height, width) or (height, width, channels), as they are to be seen."""
     turn = TURNS[orientation]
     if turn.transpose:
-        stored_HW3 = stored_HW3.swapaxes(0, 1)
-    return stored_HW3[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
+        stored = stored.swapaxes(0, 1)
+    return stored[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from data.catalog import Catalog
-from data.decode import decode_crop
+from data.decode import Pixels, decode_crop
 from data.headers import Unusable
 from data.masks import HoleConfig, draw_holes
 from data.sampler import Crop, reduction
@@ -23,7 +23,7 @@ from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.fill import fill_smoothly
 from engine.inference.mask import Mask
 from engine.learned_metrics import Fid, Lpips
-from engine.metrics import Photo, Scores, measure
+from engine.metrics import Scores, measure
 
 log = logging.getLogger(__name__)
 
@@ -39,22 +39,22 @@ INPAINT_RADIUS = 3
 STREAM = 2
 """Keeps the holes apart from those of training (0 and 1), which photos with the same numbers have there."""
 
-Holes = Literal["centre", "random", "freeform"]
-Method = Callable[[Photo, Mask], Photo]
+HoleKind = Literal["centre", "random", "freeform"]
+Method = Callable[[Pixels, Mask], Pixels]
 """Takes a photo whose hole is black and the hole; returns the photo completed."""
 
 
-def telea(photo_HW3: Photo, hole_HW: Mask) -> Photo:
+def telea(photo_HW3: Pixels, hole_HW: Mask) -> Pixels:
     """Fast marching (Telea 2004), by OpenCV."""
-    return cast(Photo, cv2.inpaint(photo_HW3, hole_HW.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_TELEA))
+    return cast(Pixels, cv2.inpaint(photo_HW3, hole_HW.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_TELEA))
 
 
-def navier_stokes(photo_HW3: Photo, hole_HW: Mask) -> Photo:
+def navier_stokes(photo_HW3: Pixels, hole_HW: Mask) -> Pixels:
     """Navier-Stokes (Bertalmio et al. 2001), by OpenCV."""
-    return cast(Photo, cv2.inpaint(photo_HW3, hole_HW.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_NS))
+    return cast(Pixels, cv2.inpaint(photo_HW3, hole_HW.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_NS))
 
 
-def smooth(photo_HW3: Photo, hole_HW: Mask) -> Photo:
+def smooth(photo_HW3: Pixels, hole_HW: Mask) -> Pixels:
     """The smooth surface through the hole's border: what a network with that fill starts from."""
     filled_HW3 = photo_HW3.copy()
     fill_smoothly(filled_HW3, hole_HW)
@@ -77,17 +77,17 @@ class Task:
     catalog: Catalog
     photos: Sequence[int]
     """Places in the catalog."""
-    holes: Holes
+    holes: HoleKind
     seed: int
 
     @classmethod
-    def of(cls, catalog: Catalog, holes: Holes, seed: int, limit: int | None) -> "Task":
+    def of(cls, catalog: Catalog, holes: HoleKind, seed: int, limit: int | None) -> "Task":
         """All photos, or `limit` of them spread evenly over the catalog."""
         count = len(catalog) if limit is None else min(limit, len(catalog))
         photos = [place * len(catalog) // count for place in range(count)]
         return cls(catalog=catalog, photos=photos, holes=holes, seed=seed)
 
-    def photo(self, i: int) -> Photo:
+    def photo(self, i: int) -> Pixels:
         """The largest square in the middle of photo `i`, resized to SIZE. Unusable if it cannot be decoded."""
         width, height = self.catalog.size(i)
         side = min(width, height)
@@ -153,7 +153,7 @@ def evaluate(
         yield Case(photo=i, scores=scores, seconds=seconds, lpips=distances)
 
 
-def without(photo_HW3: Photo, hole_HW: Mask, colour: int = 0) -> Photo:
+def without(photo_HW3: Pixels, hole_HW: Mask, colour: int = 0) -> Pixels:
     """A copy of the photo with nothing left in the hole."""
     holed_HW3 = photo_HW3.copy()
     holed_HW3[hole_HW] = colour
@@ -186,7 +186,7 @@ CAPTION = 20
 """Height in pixels of the line above each picture of the grid."""
 
 
-def picture_grid(task: Task, cases: Sequence[Case], methods: dict[str, Method], ours: str) -> Photo:
+def picture_grid(task: Task, cases: Sequence[Case], methods: dict[str, Method], ours: str) -> Pixels:
     """The best, median and worst case of `ours` by PSNR in the hole, a row each: original, hole, completions."""
     ranked = sorted(cases, key=lambda case: -case.scores[ours].psnr_hole)
     places = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
@@ -202,7 +202,7 @@ def picture_grid(task: Task, cases: Sequence[Case], methods: dict[str, Method], 
     return np.concatenate(rows)
 
 
-def with_caption(photo_HW3: Photo, text: str) -> Photo:
+def with_caption(photo_HW3: Pixels, text: str) -> Pixels:
     """The photo with a line of text above it."""
     line_HW3 = np.full((CAPTION, photo_HW3.shape[1], 3), 255, np.uint8)
     cv2.putText(line_HW3, text, (4, CAPTION - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)

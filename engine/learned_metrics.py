@@ -14,7 +14,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from engine.metrics import Photo, needs_torchmetrics
+from data.decode import Pixels
+from engine.inference.packages import import_optional
 from engine.torchvision_weights import load_into
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
@@ -58,8 +59,7 @@ class Lpips(nn.Module):
         How much each channel counts comes with torchmetrics. ValueError if that is not installed, or the file is
         missing, unreadable or of another network.
         """
-        with needs_torchmetrics():
-            learned = resources.files("torchmetrics.functional.image") / "lpips_models" / "alex.pth"
+        learned = resources.files(import_optional("torchmetrics.functional.image")) / "lpips_models" / "alex.pth"
         network = cls()
         load_into(network, path, "AlexNet")
         with resources.as_file(learned) as file:
@@ -81,7 +81,7 @@ class Lpips(nn.Module):
                 distance_N += ((one_NChw - other_NChw).square() * next(importance)).sum(1).mean((1, 2))
         return distance_N
 
-    def between(self, completed_HW3: Photo, original_HW3: Photo) -> float:
+    def between(self, completed_HW3: Pixels, original_HW3: Pixels) -> float:
         """The distance of one uint8 RGB photo from another."""
         return float(self(batch_of(completed_HW3).float() / 255, batch_of(original_HW3).float() / 255))
 
@@ -120,7 +120,7 @@ class Fid:
         """The features of uint8 RGB photos, N times 2,048; Inception resizes them to 299x299 itself."""
         return self.inception(photo_N3HW, return_features=True)
 
-    def add(self, name: str, photo_HW3: Photo) -> None:
+    def add(self, name: str, photo_HW3: Pixels) -> None:
         """Count a uint8 RGB photo among those of `name`."""
         self.features.setdefault(name, []).append(self.look(batch_of(photo_HW3)))
 
@@ -145,6 +145,6 @@ def frechet_distance(one_ND: Tensor, other_ND: Tensor) -> float:
     return float((means[0] - means[1]).square().sum() + traces - 2 * shared)
 
 
-def batch_of(photo_HW3: Photo) -> Tensor:
+def batch_of(photo_HW3: Pixels) -> Tensor:
     """The photo as a uint8 batch of one."""
     return torch.from_numpy(photo_HW3).permute(2, 0, 1)[None]

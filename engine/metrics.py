@@ -4,17 +4,14 @@ L1, PSNR and SSIM are defined as in MMagic's published table of image completion
 photo, which is mostly what was given, they are taken in the hole alone.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from data.decode import Pixels
 from engine.inference.mask import Mask
-
-Photo = NDArray[np.uint8]
+from engine.inference.packages import import_optional
 
 HIGHEST_PSNR = 100.0
 """dB that an exact completion counts, so that one does not make a mean infinite."""
@@ -42,42 +39,36 @@ class Scores:
     is unseen; much above is a visible edge; below, the border is smoother than the photo is."""
 
 
-@contextmanager
-def needs_torchmetrics() -> Iterator[None]:
-    """Turns a failing import of torchmetrics into a ValueError that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        raise ValueError(f"metrics need torchmetrics ({error}): pip install 'glcic-engine[evaluate]'") from error
-
-
-def measure(completed_HW3: Photo, original_HW3: Photo, hole_HW: Mask) -> Scores:
+def measure(completed_HW3: Pixels, original_HW3: Pixels, hole_HW: Mask) -> Scores:
     """The scores of a uint8 RGB completion of at least 11x11 pixels. `hole_HW` is True where it was completed.
 
     ValueError if torchmetrics is not installed.
     """
-    with needs_torchmetrics():
-        from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+    functional = import_optional("torchmetrics.functional.image")
     # fp32: SSIM then differs by 1e-7 from fp64's, which took 30 times as long (0.035 s, 1.1 s; 256x256, a busy core).
     completed_N3HW, original_N3HW = (
         torch.from_numpy(photo_HW3).permute(2, 0, 1)[None].float() for photo_HW3 in (completed_HW3, original_HW3)
     )
-    _, ssim_N3HW = structural_similarity_index_measure(
+    _, ssim_N3HW = functional.structural_similarity_index_measure(
         completed_N3HW, original_N3HW, sigma=1.5, data_range=255.0, return_full_image=True
     )
     in_hole = torch.from_numpy(hole_HW)
     completed_3P, original_3P = completed_N3HW[0, :, in_hole], original_N3HW[0, :, in_hole]
     return Scores(
         l1_hole=float((completed_3P - original_3P).abs().mean()) * 100 / 255,
-        psnr_hole=min(float(peak_signal_noise_ratio(completed_3P, original_3P, data_range=255.0)), HIGHEST_PSNR),
-        psnr=min(float(peak_signal_noise_ratio(completed_N3HW, original_N3HW, data_range=255.0)), HIGHEST_PSNR),
+        psnr_hole=min(
+            float(functional.peak_signal_noise_ratio(completed_3P, original_3P, data_range=255.0)), HIGHEST_PSNR
+        ),
+        psnr=min(
+            float(functional.peak_signal_noise_ratio(completed_N3HW, original_N3HW, data_range=255.0)), HIGHEST_PSNR
+        ),
         ssim_hole=float(ssim_N3HW[0, :, in_hole].mean()),
         ssim=float(ssim_N3HW[..., REACH:-REACH, REACH:-REACH].mean()),
         seam=border_jump(completed_HW3, hole_HW) - border_jump(original_HW3, hole_HW),
     )
 
 
-def border_jump(photo_HW3: Photo, hole_HW: Mask) -> float:
+def border_jump(photo_HW3: Pixels, hole_HW: Mask) -> float:
     """Mean absolute difference in grey levels between each pixel in the hole and each of its neighbours outside it.
 
     Neighbours share an edge. 0 if the hole has no border.

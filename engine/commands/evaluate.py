@@ -27,7 +27,19 @@ from data.files import write_atomically
 from engine.commands.completion import NetworkConfig
 from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
-from engine.evaluation import RIVALS, SIZE, Case, Holes, Method, Task, by_network, evaluate, lead, means, picture_grid
+from engine.evaluation import (
+    RIVALS,
+    SIZE,
+    Case,
+    HoleKind,
+    Method,
+    Task,
+    by_network,
+    evaluate,
+    lead,
+    means,
+    picture_grid,
+)
 from engine.learned_metrics import Fid, Lpips
 
 COLUMNS = {
@@ -57,7 +69,7 @@ class EvaluateConfig(NetworkConfig):
     against: str = ""
     """Ways without a network to compare with, separated by commas: telea, ns, smooth."""
 
-    masks: Holes = "random"
+    masks: HoleKind = "random"
     """A 128x128 box in the middle, boxes with sides of 96 to 128 px at random places, or strokes of a brush."""
 
     seed: int = 0
@@ -75,7 +87,7 @@ class EvaluateConfig(NetworkConfig):
     """
 
     grid: Path | None = None
-    """PNG file for a picture of the first weights' best, median and worst case."""
+    """PNG file for a picture of the first weights' best, median and worst case. Replaced if it exists."""
 
     json: bool = False
     """Print one JSON document, with the scores of every photo, instead of the table."""

@@ -62,7 +62,7 @@ class ExportConfig:
     """Height,width of the input that a TensorRT engine takes; the other formats take any."""
 
     out: Path | None = None
-    """File to write. Default: beside the weights; for `default`, in the current folder."""
+    """File to write. Default: beside the weights; for `default`, in the current folder. Replaced if it exists."""
 
     list_cache: bool = False
     """Only list what is kept in the cache."""

@@ -8,23 +8,19 @@ first filling, and with nothing to place (cloning by a centre point shifts even-
 implementations that round it). Where a hole touches the photo's border, the correction has no slope across it.
 """
 
-from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.mask import Mask, Where, bounding_box
+from engine.inference.mask import Mask
 from engine.inference.photo import Pixels
 
 Blend = Literal["none", "feather", "poisson"]
 Floats = NDArray[Any]
 """float32, which cv2's types do not say."""
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
-
-CELL = 8
-"""Side in pixels of the cells that `components` works on."""
 
 SWEEPS, RADIUS, CYCLES = 4, 0.9, 2
 """Relaxations in a row, the spectral radius that their weights are made for, and V-cycles on each scale. Against a
@@ -160,42 +156,10 @@ def half_sum(values_HWC: Floats) -> Floats:
 def double(half_HWC: Floats, size: tuple[int, int]) -> Floats:
     """Twice the size, interpolated, cut to `size`."""
     doubled = cv2.resize(half_HWC, (2 * half_HWC.shape[1], 2 * half_HWC.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return doubled.reshape(2 * half_HWC.shape[0], 2 * half_HWC.shape[1], -1)[: size[0], : size[1]]
+    return doubled[: size[0], : size[1]]
 
 
 def neighbour_sum(values_HWC: Floats) -> Floats:
     """The sum of the four neighbours, those outside the array counted as 0."""
     ring = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
-    return cv2.filter2D(values_HWC, -1, ring, borderType=cv2.BORDER_CONSTANT).reshape(values_HWC.shape)
-
-
-def components(mask_HW: Mask) -> Iterator[tuple[Where, Mask]]:
-    """The holes of a mask, those within CELL pixels of each other as one: (where, the mask there).
-
-    Labelled on cells and not on pixels, so that a large photo's labels take little memory. `where` has a margin of at
-    least one pixel around the hole, if the photo does.
-    """
-    # On the part that has any, which is found at the speed of memory; what follows is not so fast.
-    outer = bounding_box(mask_HW, margin=1, multiple=CELL)
-    mask_HW, y, x = mask_HW[outer], outer[0].start, outer[1].start
-    if mask_HW.size == 0:
-        return
-    cells = np.pad(block_any(mask_HW), 1).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
-    for label in range(1, count):
-        left, top, columns, rows = (int(value) for value in stats[label, :4])
-        # One cell more on each side, in the coordinates of the unpadded cells.
-        mine = labels[top - 1 : top + rows + 1, left - 1 : left + columns + 1] == label
-        top, left = (top - 2) * CELL, (left - 2) * CELL
-        mine_HW = mine.repeat(CELL, 0).repeat(CELL, 1)[max(-top, 0) :, max(-left, 0) :]
-        top, left = max(top, 0), max(left, 0)
-        here_HW = mask_HW[top : top + mine_HW.shape[0], left : left + mine_HW.shape[1]]
-        where = slice(y + top, y + top + here_HW.shape[0]), slice(x + left, x + left + here_HW.shape[1])
-        yield where, here_HW & mine_HW[: here_HW.shape[0], : here_HW.shape[1]]
-
-
-def block_any(mask_HW: Mask) -> Mask:
-    """Which cells of CELL x CELL pixels have any of the mask."""
-    height, width = mask_HW.shape
-    rows = np.logical_or.reduceat(mask_HW, np.arange(0, height, CELL), axis=0)
-    return np.logical_or.reduceat(rows, np.arange(0, width, CELL), axis=1)
+    return cv2.filter2D(values_HWC, -1, ring, borderType=cv2.BORDER_CONSTANT)

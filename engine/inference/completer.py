@@ -10,9 +10,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from engine.inference.blend import Blend, components, join
+from engine.inference.blend import Blend, join
 from engine.inference.fill import fill_smoothly
-from engine.inference.mask import Mask, Where, prepare_mask, widen
+from engine.inference.mask import Mask, Where, components, prepare_mask, relative, widen, with_context
 from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
@@ -23,11 +23,9 @@ from engine.inference.scales import (
     halve,
     halve_mask,
     octaves_for,
-    relative,
     thickness,
-    with_context,
 )
-from engine.inference.window_runs import WindowRunner, assemble
+from engine.inference.window_runs import Piece, WindowRunner, assemble
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import DEFAULT, load_weights
 
@@ -149,14 +147,7 @@ class Completion:
         with self.report.stage("network"):
             pieces = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
         with self.report.stage("blend"):
-            for where, here_HW in components(changed_HW):
-                completed_here_HW3 = completed_HW3[where]
-                generated_HW3 = assemble(pieces, where)
-                joined_HW3 = join(completed_here_HW3, generated_HW3, hole_HW[where], here_HW, self.blend, self.feather)
-                seen = with_context(where, hole_HW.shape, self.spec.halo)
-                if is_grey(completed_HW3[seen], ~hole_HW[seen]):
-                    joined_HW3 = as_grey(joined_HW3)  # a network trained on colour tints what it draws
-                completed_here_HW3[here_HW] = joined_HW3[here_HW]
+            self.join_holes(completed_HW3, pieces, hole_HW, changed_HW)
         return completed_HW3
 
     def warn(self, hole_HW: Mask, large: list[LargeHole], octaves: int | None) -> None:
@@ -205,6 +196,19 @@ class Completion:
         photo_HW3[crop][inside_HW] = double(half_HW3, *part_HW.shape)[inside_HW]
         hole_HW[crop][inside_HW] = False
         wanted_HW[crop][inside_HW] = False
+
+    def join_holes(self, photo_HW3: Pixels, pieces: list[Piece], hole_HW: Mask, changed_HW: Mask) -> None:
+        """Put the network's output into the photo where `changed_HW` is True, in place, hole by hole.
+
+        Where all that the network sees around a hole is grey, it is made grey too.
+        """
+        for where, here_HW in components(changed_HW):
+            photo_here_HW3, generated_HW3 = photo_HW3[where], assemble(pieces, where)
+            joined_HW3 = join(photo_here_HW3, generated_HW3, hole_HW[where], here_HW, self.blend, self.feather)
+            seen = with_context(where, hole_HW.shape, self.spec.halo)
+            if is_grey(photo_HW3[seen], ~hole_HW[seen]):
+                joined_HW3 = as_grey(joined_HW3)  # a network trained on colour tints what it draws
+            photo_here_HW3[here_HW] = joined_HW3[here_HW]
 
 
 def is_grey(photo_HW3: Pixels, known_HW: Mask) -> bool:

@@ -45,7 +45,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glcic-engine"
 
 
-def fetch(key: Key, build: Callable[[], bytes], check: Callable[[bytes], object] = len) -> bytes:
+def fetch(key: Key, build: Callable[[], bytes], check: Callable[[bytes], object] = lambda content: None) -> bytes:
     """The cached content for `key`, or that of `build()`, which is then cached.
 
     `check(content)` raises ValueError if the content cannot be used; the entry is then rebuilt. Where the cache cannot
@@ -80,7 +80,7 @@ def store(key: Key, content: bytes) -> None:
         write_entry(path, key, content)
 
 
-def peek(key: Key, check: Callable[[bytes], object] = len) -> bytes | None:
+def peek(key: Key, check: Callable[[bytes], object] = lambda content: None) -> bytes | None:
     """The content for `key` if there is one that passes `check`; of one that cannot be used, a warning says why."""
     path = entry_path(key)
     if not is_cached(key):

@@ -9,10 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from engine.inference.blend import components
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, components, relative, with_context
 from engine.inference.photo import Pixels
-from engine.inference.scales import relative, with_context
 from kernels import smooth_fill
 
 CONTEXT = 16

@@ -5,7 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.inference.mask import Mask, mask_of_holes, read_mask
+from engine.inference.mask import Mask, mask_of_holes
+from engine.inference.mask_files import read_mask
 from engine.inference.photo import CONTAINERS, Photo
 
 SIDECAR = ".mask"

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags
 
 from data.files import write_atomically
+from data.orientation import upright
 from engine.inference.formats import jpeg
-from engine.inference.formats.jpeg_blocks import differing, import_jpeglib, with_changes
-from engine.inference.photo import Photo, Pixels, container_of, encode, open_image, parse_photo, turn
+from engine.inference.formats.jpeg_blocks import differing, with_changes
+from engine.inference.packages import import_optional
+from engine.inference.photo import Photo, Pixels, container_of, open_image, orientation_of, parse_photo, write_photo
 
 REACH = 4 * 8 + 4
 """A changed pixel changes at most the block of chroma that it lies in, whose samples are up to 4 pixels wide, and the
@@ -30,7 +31,7 @@ def check_lossless(photo: Photo, out: Path) -> None:
                 f"{out} would be a JPEG of a {photo.container}, which changes every pixel; without "
                 "--lossless-outside that is allowed, and a .png changes none"
             )
-        import_jpeglib()
+        import_optional("jpeglib")
     elif container == "WEBP" and photo.container == "WEBP" and not photo.compression["lossless"]:
         raise ValueError(f"{out} would be a WebP with lossy compression again, which changes every pixel; write a .png")
 
@@ -44,15 +45,15 @@ def write_losslessly(path: Path, photo: Photo, pixels_HW3: Pixels) -> None:
     if container_of(path) == "JPEG":
         write_atomically(path, changed_jpeg(photo, pixels_HW3))
     else:
-        write_atomically(path, encode(photo, pixels_HW3, container_of(path)))
+        write_photo(path, photo, pixels_HW3)
 
 
 def changed_jpeg(photo: Photo, pixels_HW3: Pixels) -> bytes:
     """The photo's own JPEG file with these pixels where they are others."""
     with open_image(BytesIO(photo.file)) as image:
-        orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        orientation = orientation_of(image)
     back = {6: 8, 8: 6}.get(orientation, orientation)  # the others are their own inverse
-    before_HW3, after_HW3 = turn(photo.pixels_HW3, back), turn(pixels_HW3, back)
+    before_HW3, after_HW3 = (np.ascontiguousarray(upright(seen, back)) for seen in (photo.pixels_HW3, pixels_HW3))
     try:
         encoded = with_changes(jpeg.without_metadata(photo.file), before_HW3, after_HW3)
     except ValueError as error:

@@ -1,92 +1,64 @@
-"""Which pixels of a photo to complete: reading masks in the forms that people have them, and preparing them."""
+"""Which pixels of a photo to complete: masks as arrays, and the holes in them."""
 
-from collections.abc import Iterable
-from io import BytesIO
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-from engine.inference.photo import DECODE_ERRORS, open_image
-
-EDGE = 1 / 16
-"""A mask's values are near 0, or near its largest one, within this share of the largest."""
-
-MOST_BETWEEN = 3 / 4
-"""The share of a mask's pixels that may be near neither. Of 200 photos 181 have more (the median: 0.93). A soft brush
-or a blur leaves 0.1 to 0.2, and 0.7 if it is as wide as the picture."""
-
-SMALL = 64
-"""Masks with a side below this may be all edge, as the box of a dot painted on a page is."""
 
 Mask = NDArray[np.bool_]
 Where = tuple[slice, slice]
 """Rows and columns."""
 
+CELL = 8
+"""Side in pixels of the cells that `components` works on."""
 
-def read_mask(path: Path, threshold: float = 0.5, invert: bool = False, size: tuple[int, ...] | None = None) -> Mask:
-    """The mask in an image file, upright (its EXIF orientation applied).
 
-    Of a picture with an alpha channel that varies, the alpha if the colours do not vary, else the colours; of a colour
-    picture, the brightest channel. Values are relative to the largest value that the picture could hold, unless all are
-    0 and 1, and at least `threshold` means hole (`invert`: below it). ValueError if the file cannot be read, has values
-    of which none reaches `threshold`, is a photo by the look of it (see `MOST_BETWEEN`), or is seen not to have the
-    photo's `size` (height, width) before it is decoded.
+class OtherSize(ValueError):
+    """A mask that is not of its photo's size."""
+
+
+def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> Mask:
+    """`mask_HW` as bool and widened, not copied where it is that already.
+
+    ValueError if it is not a mask of this size with something in and outside it.
     """
-    try:
-        content = path.read_bytes()
-        with open_image(BytesIO(content)) as image:
-            stated = (image.height, image.width)
-            if size is None or sorted(stated) == sorted(size):  # on its side perhaps, by its orientation
-                return mask_in(image, threshold, invert)
-    except FileNotFoundError as error:
-        raise ValueError(f"there is no mask at {path}") from error
-    except UnidentifiedImageError as error:
-        raise ValueError(f"cannot read the mask {path}: it is no picture, or its beginning is damaged") from error
-    except DECODE_ERRORS as error:
-        raise ValueError(f"cannot read the mask {path}: {error or type(error).__name__}") from error
-    raise other_size(stated, size)
+    check_size(mask_HW.shape, size)
+    hole_HW = np.ascontiguousarray(mask_HW if mask_HW.dtype == np.bool_ else mask_HW != 0)
+    if not hole_HW.any():
+        raise ValueError("the mask is empty: no pixel is marked to be completed (is it inverted?)")
+    wide_HW = widen(hole_HW, dilate)
+    if wide_HW.all():
+        widened = "" if hole_HW.all() else f", widened by {dilate} pixels (--mask-dilate),"
+        raise ValueError(f"the mask{widened} covers the whole photo, so that nothing is left to complete it from")
+    return wide_HW
 
 
-def mask_in(image: Image.Image, threshold: float = 0.5, invert: bool = False) -> Mask:
-    """The mask in an opened image; see `read_mask`."""
-    values_HW, scale = mask_values(ImageOps.exif_transpose(image))
-    largest = values_HW.max()
-    if 0 < largest < threshold:
-        raise ValueError(
-            f"its largest value is {largest * scale:g} of {scale}, and a hole begins at {threshold * scale:g} "
-            "(--mask-threshold): make the hole white"
+def check_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> None:
+    """OtherSize if the mask is not of the photo's (height, width)."""
+    if mask_shape != tuple(size):
+        raise OtherSize(
+            f"the mask is {describe(mask_shape)} and the photo {describe(size)} (width x height): "
+            "they must be the same size"
         )
-    between_HW = cv2.inRange(values_HW, float(EDGE * largest), float((1 - EDGE) * largest))
-    between = np.count_nonzero(between_HW) / between_HW.size
-    if largest > 0 and between > MOST_BETWEEN and min(values_HW.shape) >= SMALL:
-        raise ValueError(
-            f"{between:.0%} of it is neither dark nor bright and in a mask at most {MOST_BETWEEN:.0%} may be; "
-            "is it a photo? Paint the hole white on black"
-        )
-    return (values_HW < threshold) if invert else (values_HW >= threshold)
 
 
-def mask_values(image: Image.Image) -> tuple[NDArray[np.float32], int]:
-    """The picture's mask in [0, 1], and the picture's value that became 1."""
-    if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
-        image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
-    if image.mode == "1":
-        return np.asarray(image).astype(np.float32), 1
-    values = np.asarray(image)
-    if values.ndim == 3 and image.mode in ("LA", "RGBA", "La", "RGBa"):
-        colours, alpha = values[..., :-1], values[..., -1]
-        one_colour = np.array_equal(colours.min((0, 1)), colours.max((0, 1)))
-        values = alpha if one_colour and alpha.min() < alpha.max() else colours
-    if values.ndim == 3:
-        values = values.max(2)
-    largest = 65535 if image.mode.startswith("I") else 255
-    if values.max() <= 1:  # what segmentation models write
-        largest = 1
-    return values.astype(np.float32) / np.float32(largest), largest
+def describe(shape: tuple[int, ...]) -> str:
+    """Width x height as people say it."""
+    return "x".join(str(side) for side in reversed(shape[:2])) if len(shape) == 2 else f"of shape {tuple(shape)}"
+
+
+def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, ...]) -> Mask:
+    """The mask of rectangles (x, y, width, height) in a photo of (height, width). ValueError if one lies outside it."""
+    mask_HW = np.zeros(size, np.bool_)
+    for x, y, width, height in holes:
+        if width < 1 or height < 1:
+            raise ValueError(f"the hole {x},{y},{width},{height} is empty: its width and height must be at least 1")
+        if x < 0 or y < 0 or x + width > size[1] or y + height > size[0]:
+            raise ValueError(f"the hole {x},{y},{width},{height} leaves the photo, which is {size[1]}x{size[0]}")
+        mask_HW[y : y + height, x : x + width] = True
+    return mask_HW
 
 
 def widen(mask_HW: Mask, pixels: int) -> Mask:
@@ -112,48 +84,48 @@ def bounding_box(mask_HW: Mask, margin: int = 0, multiple: int = 1) -> Where:
     return where[0], where[1]
 
 
-def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> Mask:
-    """`mask_HW` as bool and widened, not copied where it is that already.
+def components(mask_HW: Mask) -> Iterator[tuple[Where, Mask]]:
+    """The holes of a mask, those within CELL pixels of each other as one: (where, the mask there).
 
-    ValueError if it is not a mask of this size with something in and outside it.
+    Labelled on cells and not on pixels, so that a large photo's labels take little memory. `where` has a margin of at
+    least one pixel around the hole, if the photo does.
     """
-    check_size(mask_HW.shape, size)
-    hole_HW = np.ascontiguousarray(mask_HW if mask_HW.dtype == np.bool_ else mask_HW != 0)
-    if not hole_HW.any():
-        raise ValueError("the mask is empty: no pixel is marked to be completed (is it inverted?)")
-    wide_HW = widen(hole_HW, dilate)
-    if wide_HW.all():
-        widened = "" if hole_HW.all() else f", widened by {dilate} pixels (--mask-dilate),"
-        raise ValueError(f"the mask{widened} covers the whole photo, so that nothing is left to complete it from")
-    return wide_HW
+    # On the part that has any, which is found at the speed of memory; what follows is not so fast.
+    outer = bounding_box(mask_HW, margin=1, multiple=CELL)
+    mask_HW, y, x = mask_HW[outer], outer[0].start, outer[1].start
+    if mask_HW.size == 0:
+        return
+    cells = np.pad(block_any(mask_HW), 1).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
+    for label in range(1, count):
+        left, top, columns, rows = (int(value) for value in stats[label, :4])
+        # One cell more on each side, in the coordinates of the unpadded cells.
+        mine = labels[top - 1 : top + rows + 1, left - 1 : left + columns + 1] == label
+        top, left = (top - 2) * CELL, (left - 2) * CELL
+        mine_HW = mine.repeat(CELL, 0).repeat(CELL, 1)[max(-top, 0) :, max(-left, 0) :]
+        top, left = max(top, 0), max(left, 0)
+        here_HW = mask_HW[top : top + mine_HW.shape[0], left : left + mine_HW.shape[1]]
+        where = slice(y + top, y + top + here_HW.shape[0]), slice(x + left, x + left + here_HW.shape[1])
+        yield where, here_HW & mine_HW[: here_HW.shape[0], : here_HW.shape[1]]
 
 
-def check_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> None:
-    """ValueError if the mask is not of the photo's (height, width)."""
-    if mask_shape != tuple(size):
-        raise other_size(mask_shape, size)
+def block_any(mask_HW: Mask) -> Mask:
+    """Which cells of CELL x CELL pixels have any of the mask."""
+    height, width = mask_HW.shape
+    rows = np.logical_or.reduceat(mask_HW, np.arange(0, height, CELL), axis=0)
+    return np.logical_or.reduceat(rows, np.arange(0, width, CELL), axis=1)
 
 
-def other_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> ValueError:
-    """What to raise for a mask that is not of the photo's (height, width)."""
-    return ValueError(
-        f"the mask is {describe(mask_shape)} and the photo {describe(size)} (width x height): "
-        "they must be the same size"
+def with_context(where: Where, shape: tuple[int, ...], context: int) -> Where:
+    """`where` with `context` more pixels on each side, from an even row and column on, within the photo."""
+    rows, columns = (
+        slice(max(one.start - context, 0) // 2 * 2, min(one.stop + context, side))
+        for one, side in zip(where, shape[:2], strict=True)
     )
+    return rows, columns
 
 
-def describe(shape: tuple[int, ...]) -> str:
-    """Width x height as people say it."""
-    return "x".join(str(side) for side in reversed(shape[:2])) if len(shape) == 2 else f"of shape {tuple(shape)}"
-
-
-def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, ...]) -> Mask:
-    """The mask of rectangles (x, y, width, height) in a photo of (height, width). ValueError if one lies outside it."""
-    mask_HW = np.zeros(size, np.bool_)
-    for x, y, width, height in holes:
-        if width < 1 or height < 1:
-            raise ValueError(f"the hole {x},{y},{width},{height} is empty: its width and height must be at least 1")
-        if x < 0 or y < 0 or x + width > size[1] or y + height > size[0]:
-            raise ValueError(f"the hole {x},{y},{width},{height} leaves the photo, which is {size[1]}x{size[0]}")
-        mask_HW[y : y + height, x : x + width] = True
-    return mask_HW
+def relative(where: Where, crop: Where) -> Where:
+    """`where` in a crop's coordinates."""
+    rows, columns = (slice(one.start - of.start, one.stop - of.start) for one, of in zip(where, crop, strict=True))
+    return rows, columns

@@ -30,6 +30,11 @@ def free_memory(device: torch.device, root: Path = Path("/")) -> int:
     return max(free, 0)
 
 
+def memory_limit(memory: int | None, device: torch.device) -> int:
+    """Bytes for one run of the network: `memory` if that is given, else half of what is free."""
+    return memory or free_memory(device) // 2
+
+
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, for the layers to come. Without glibc, nothing happens.
 

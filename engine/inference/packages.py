@@ -3,13 +3,21 @@
 import importlib
 from types import ModuleType
 
-EXTRAS = {"onnxruntime": "cpu", "openvino": "cpu", "tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}
+EXTRAS = {
+    "onnxruntime": "cpu",
+    "openvino": "cpu",
+    "tensorrt": "tensorrt",
+    "tensorrt_rtx": "rtx",
+    "jpeglib": "jpeg",
+    "torchmetrics": "evaluate",
+}
 """Which extra installs each."""
 
 
 def import_optional(name: str) -> ModuleType:
-    """One of EXTRAS. ValueError with the line that installs it, where it is missing or does not load."""
+    """One of EXTRAS, or a module in it. ValueError with the line that installs it if it is missing or does not load."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ValueError(f"{name} is needed ({error}): pip install 'glcic-engine[{EXTRAS[name]}]'") from error
+        package = name.partition(".")[0]
+        raise ValueError(f"{package} is needed ({error}): pip install 'glcic-engine[{EXTRAS[package]}]'") from error

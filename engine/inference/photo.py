@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from data.files import write_atomically
+from data.orientation import TURNS, upright
 from engine.inference.formats import jpeg, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 
@@ -131,8 +132,8 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         raise ValueError(f"it is {container}, and photos are read as JPEG, PNG, TIFF or WebP; convert it")
     if container != "JPEG" and getattr(image, "n_frames", 1) > 1:
         raise ValueError(f"it holds {getattr(image, 'n_frames', 1)} pictures; a photo is one")
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    swapped = orientation in (5, 6, 7, 8)
+    orientation = orientation_of(image)
+    swapped = TURNS[orientation].transpose
     exif, xmp = image.info.get("exif"), image.info.get("xmp")
     if exif:
         exif = make_upright(exif.removeprefix(jpeg.EXIF_HEAD), swapped)
@@ -157,8 +158,14 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         photo.exif = tiff.exif_block(photo.carried)
     elif container == "WEBP":
         photo.compression = webp.compression(content)
-    set_samples(photo, turn(*decode_samples(image, content, orientation)))
+    set_samples(photo, upright(*decode_samples(image, content, orientation)))
     return photo
+
+
+def orientation_of(image: Image.Image) -> int:
+    """By EXIF, 1 to 8; 1 where the file says none of these."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation)
+    return int(orientation) if orientation in TURNS else 1
 
 
 def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tuple[Pixels, int]:
@@ -177,7 +184,7 @@ def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tupl
     elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L"):
         raise ValueError(f"its colours are {image.mode}, and they would not be kept; convert it to RGB or grey first")
     image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = orientation_of(image)
     samples = np.asarray(image)
     return samples.astype(samples.dtype.newbyteorder("="), copy=False), orientation
 
@@ -191,19 +198,6 @@ def has_16_bit_colour(image: Image.Image, content: bytes) -> bool:
     if image.format == "TIFF":
         return tiff.has_16_bit_colour(image)
     return False
-
-
-def turn(samples: Pixels, orientation: int) -> Pixels:
-    """The samples upright, by the EXIF orientation 1 to 8."""
-    if orientation in (2, 3, 7):
-        samples = samples[:, ::-1]
-    if orientation in (3, 4, 7):
-        samples = samples[::-1]
-    if orientation in (5, 7):
-        samples = samples.swapaxes(0, 1)
-    if orientation in (6, 8):
-        samples = np.rot90(samples, -1 if orientation == 6 else 1)
-    return np.ascontiguousarray(samples)
 
 
 def set_samples(photo: Photo, samples: Pixels) -> None:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.mask import Mask, Where
+from engine.inference.mask import Mask
 
 FITS = 1.25
 """A hole up to this many times as thick as the largest that the network was trained on is left at its scale.
@@ -48,8 +48,8 @@ def halve(photo_HW3: NDArray[Any], hole_HW: Mask) -> NDArray[Any]:
     known_HW = pad_to_even(~hole_HW, False).astype(np.float32)
     even_HW3 = pad_to_even(photo_HW3, 0).astype(np.float32) * known_HW[..., None]
     size = (even_HW3.shape[1] // 2, even_HW3.shape[0] // 2)
-    sums_HW3 = cv2.resize(even_HW3, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], 3)
-    weight_HW = cv2.resize(known_HW, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0])
+    sums_HW3 = cv2.resize(even_HW3, size, interpolation=cv2.INTER_AREA)
+    weight_HW = cv2.resize(known_HW, size, interpolation=cv2.INTER_AREA)
     return np.rint(sums_HW3 / np.maximum(weight_HW, 0.25)[..., None]).astype(photo_HW3.dtype)
 
 
@@ -76,18 +76,3 @@ def beyond(hole_HW: Mask, band: int) -> Mask:
     if hole_HW.all():
         return hole_HW
     return cv2.distanceTransform(hole_HW.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > band
-
-
-def with_context(where: Where, shape: tuple[int, ...], context: int) -> Where:
-    """`where` with `context` more pixels on each side, from an even row and column on, within the photo."""
-    rows, columns = (
-        slice(max(one.start - context, 0) // 2 * 2, min(one.stop + context, side))
-        for one, side in zip(where, shape[:2], strict=True)
-    )
-    return rows, columns
-
-
-def relative(where: Where, crop: Where) -> Where:
-    """`where` in a crop's coordinates."""
-    rows, columns = (slice(one.start - of.start, one.stop - of.start) for one, of in zip(where, crop, strict=True))
-    return rows, columns

@@ -97,25 +97,25 @@ def plan_axis(length: int, before: int, after: int, layers: tuple[Layer, ...] = 
     return AxisPlan((first, length - 1 - last), tuple(reversed(steps)))
 
 
-def multiply_adds(length: int, before: int, after: int) -> list[int]:
-    """Outputs of each layer along one axis; the product of two axes, weighted by `layer_weights`, is the cost."""
+def layer_outputs(length: int, before: int, after: int) -> list[int]:
+    """How many outputs each layer has along one axis."""
     return [step.outputs for step in plan_axis(length, before, after).steps]
 
 
-def layer_weights(base_width: int = 64) -> list[int]:
-    """Multiply-adds per output pixel of each layer."""
-    weights, channels = [], 4
+def multiply_adds_per_output(base_width: int = 64) -> list[int]:
+    """Multiply-adds of each layer for one pixel of its output, in all channels."""
+    counts, channels = [], 4
     for layer in LAYERS:
         outputs = int(layer.width * base_width) or 3
-        weights.append(channels * outputs * layer.kernel**2 // (layer.stride**2 if layer.up else 1))
+        counts.append(channels * outputs * layer.kernel**2 // (layer.stride**2 if layer.up else 1))
         channels = outputs
-    return weights
+    return counts
 
 
-def arithmetic(height: int, width: int, margins: Margins, base_width: int) -> int:
+def multiply_adds(height: int, width: int, margins: Margins, base_width: int) -> int:
     """Multiply-adds of a window network for one window."""
-    rows, columns = multiply_adds(height, *margins[:2]), multiply_adds(width, *margins[2:])
-    return sum(map(math.prod, zip(rows, columns, layer_weights(base_width), strict=True)))
+    rows, columns = layer_outputs(height, *margins[:2]), layer_outputs(width, *margins[2:])
+    return sum(map(math.prod, zip(rows, columns, multiply_adds_per_output(base_width), strict=True)))
 
 
 class WindowNetwork(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, Where
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime
@@ -47,8 +47,9 @@ class WindowRunner:
         """The network's output for pieces of the photo, which is at 1/scale, that cover `wanted_HW`.
 
         If the device has less memory than it seemed, tries again with windows of half the size, down to the smallest.
+        ValueError if it has no room for those either.
         """
-        limit = self.runtime.max_batch_pixels
+        limit, smallest = self.runtime.max_batch_pixels, smallest_window(self.halo)
         while True:
             windows = [whole_photo(*hole_HW.shape)] if full_frame else plan_windows(wanted_HW, self.halo, limit)
             try:
@@ -56,8 +57,13 @@ class WindowRunner:
             except (MemoryError, RuntimeError) as error:
                 if full_frame or not is_out_of_memory(error):
                     raise
+                if limit <= smallest:
+                    raise ValueError(
+                        f"{self.runtime.device} has no room for a window of {smallest} pixels, the smallest that gives "
+                        "the right result: free some of its memory, or use another --device"
+                    ) from error
                 log.warning("%s ran out of memory with %d pixels; trying less", self.runtime.device, limit)
-                limit = max(limit // 2, smallest_window(self.halo)) if limit > smallest_window(self.halo) else 0
+                limit = max(limit // 2, smallest)
                 if self.runtime.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
@@ -119,7 +125,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def assemble(pieces: list[Piece], where: tuple[slice, slice]) -> NDArray[np.float32]:
+def assemble(pieces: list[Piece], where: Where) -> NDArray[np.float32]:
     """The network's output at `where`; zeros where no window reached."""
     rows, columns = where
     assembled_HW3 = np.zeros((rows.stop - rows.start, columns.stop - columns.start, 3), np.float32)

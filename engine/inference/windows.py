@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.inference.mask import bounding_box
-from engine.inference.window_network import MIN_REGION, Margins, layer_weights, multiply_adds
+from engine.inference.window_network import MIN_REGION, Margins, layer_outputs, multiply_adds_per_output
 from engine.networks import STRIDE
 
 REGION_STEP = 32
@@ -156,14 +156,14 @@ def costs(boxes_K4: NDArray[np.int_], halo: int) -> NDArray[np.float64]:
     """Multiply-adds of the window of each box, in units that only order them."""
     sides_K2 = boxes_K4[:, 2:] - boxes_K4[:, :2]
     outputs_K2L = np.array([[axis_outputs(int(side), halo) for side in sides] for sides in sides_K2])
-    return (outputs_K2L.prod(1) * np.array(layer_weights())).sum(1).astype(np.float64)
+    return (outputs_K2L.prod(1) * np.array(multiply_adds_per_output())).sum(1).astype(np.float64)
 
 
 @lru_cache(maxsize=65536)
 def axis_outputs(side: int, halo: int) -> tuple[int, ...]:
     """Outputs of each layer along one side of a region."""
     side = max(round_up(side, REGION_STEP), MIN_REGION)
-    return tuple(multiply_adds(side + 2 * halo, halo, halo))
+    return tuple(layer_outputs(side + 2 * halo, halo, halo))
 
 
 def grow(box: Box, height: int, width: int) -> Box:

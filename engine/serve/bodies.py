@@ -3,16 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from io import BytesIO
 
 from fastapi import HTTPException, Request
-from PIL import UnidentifiedImageError
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from engine.inference.mask import Mask, check_size, mask_in
-from engine.inference.photo import DECODE_ERRORS, Photo, TooManyPixels, open_image, parse_photo
+from engine.inference.mask import Mask, OtherSize
+from engine.inference.mask_files import parse_mask
+from engine.inference.photo import Photo, TooManyPixels, parse_photo
 
 CLIENT_GONE = 499
 """The status that nobody reads, for the log."""
@@ -82,6 +81,8 @@ def refusing(status: int) -> Iterator[None]:
         yield
     except TooManyPixels as error:
         raise HTTPException(413, str(error)) from error
+    except OtherSize as error:
+        raise HTTPException(422, str(error)) from error
     except ValueError as error:
         raise HTTPException(status, str(error)) from error
 
@@ -93,18 +94,6 @@ def photo_from(content: bytes, name: str, max_pixels: int) -> Photo:
 
 
 def mask_from(content: bytes, size: tuple[int, ...]) -> Mask:
-    """The mask of (height, width) in a file's bytes. HTTPException 415 if it is no picture, 422 if of another size."""
-    try:
-        with open_image(BytesIO(content)) as image:
-            claimed = (image.height, image.width)
-            if sorted(claimed) != sorted(size):  # not even on its side, by its EXIF orientation: not worth decoding
-                with refusing(422):
-                    check_size(claimed, size)
-            mask_HW = mask_in(image)
-    except UnidentifiedImageError as error:
-        raise HTTPException(415, "cannot read the mask: it is no picture, or its beginning is damaged") from error
-    except DECODE_ERRORS as error:
-        raise HTTPException(415, f"cannot read the mask: {error or type(error).__name__}") from error
-    with refusing(422):
-        check_size(mask_HW.shape, size)
-    return mask_HW
+    """The mask of (height, width) in a file's bytes. HTTPException 415 if it is no mask, 422 if of another size."""
+    with refusing(415):
+        return parse_mask(content, size=size)

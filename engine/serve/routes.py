@@ -16,7 +16,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, Where
 from engine.inference.photo import Photo, Pixels, encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, result_name, safe_name
@@ -211,7 +211,7 @@ def event(kind: str, data: dict[str, Any]) -> str:
     return f"event: {kind}\ndata: {json.dumps(data)}\n\n"
 
 
-def hole_in(kept: KeptPhoto, onto: int, box: tuple[slice, slice], mask_file: bytes) -> tuple[Pixels, Mask]:
+def hole_in(kept: KeptPhoto, onto: int, box: Where, mask_file: bytes) -> tuple[Pixels, Mask]:
     """The photo's pixels after a completion, and the mask of which a box is given. HTTPException 404, 415 or 422."""
     rows, columns = box
     height, width = kept.size

@@ -46,7 +46,7 @@ class Limits:
     seconds: float
     """From a request's arrival to its answer."""
     keep_bytes: int
-    """Pixels of the photos that pages work on."""
+    """Of memory for the photos that pages work on."""
 
 
 class Step(NamedTuple):

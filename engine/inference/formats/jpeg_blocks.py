@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.inference.mask import Mask
+from engine.inference.packages import import_optional
 
 BLOCK = 8
 
@@ -33,23 +34,14 @@ Samples = NDArray[Any]
 _one_at_a_time = Lock()  # jpeglib keeps what it reads in global variables
 
 
-def import_jpeglib() -> Any:
-    """The package. ValueError if it is not installed."""
-    try:
-        import jpeglib
-    except ImportError as error:
-        raise ValueError(f"--lossless-outside needs jpeglib ({error}): pip install 'glcic-engine[jpeg]'") from error
-    return jpeglib
-
-
 def with_changes(content: bytes, before_HW3: Samples, after_HW3: Samples) -> bytes:
     """The JPEG file `content` with the pixels `after_HW3` in the blocks where they differ from `before_HW3`.
 
     Both are uint8 RGB, turned as the file stores them; of a grey photo, three times the same. `content` should have no
-    metadata: jpeglib holds 50 segments. A progressive file becomes a sequential one. ValueError if libjpeg cannot write
-    again what it reads, or the colours or their sampling are of an unusual kind.
+    metadata: jpeglib holds 50 segments. A progressive file becomes a sequential one. ValueError if jpeglib is not
+    installed, libjpeg cannot write again what it reads, or the colours or their sampling are of an unusual kind.
     """
-    jpeglib = import_jpeglib()
+    jpeglib = import_optional("jpeglib")
     with _one_at_a_time, TemporaryDirectory() as folder:
         path = Path(folder, "photo.jpg")
         path.write_bytes(content)

@@ -7,23 +7,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
+from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from engine.inference.formats.exif import make_xmp_upright
 
-ORIENTATION, EXIF_IFD, GPS_IFD = 274, 34665, 34853
-BITS, PHOTOMETRIC, CHANNELS, PLANES, EXTRA_CHANNELS = 258, 262, 277, 284, 338
+DESCRIPTIVE = (
+    Tag.ImageDescription,
+    Tag.Make,
+    Tag.Model,
+    Tag.Software,
+    Tag.DateTime,
+    Tag.Artist,
+    Tag.Copyright,
+)
+"""What EXIF shares with TIFF."""
 
-DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432)
-"""Description, make, model, software, date, artist, copyright: what EXIF shares with TIFF."""
+KEPT = (
+    *DESCRIPTIVE,
+    Tag.XResolution,
+    Tag.YResolution,
+    Tag.ResolutionUnit,
+    Tag.XMLPacket,
+    Tag.IPTCNAA,
+    Tag.ImageResources,
+    Tag.InterColorProfile,
+)
+"""Also resolution, XMP, IPTC, Photoshop's block and the ICC profile."""
 
-XMP = 700
-KEPT = (*DESCRIPTIVE, 282, 283, 296, XMP, 33723, 34377, 34675)
-"""Also resolution (3), XMP, IPTC, Photoshop's block, ICC profile."""
+DIRECTORIES = (Tag.ExifOffset, Tag.GPSInfo)
+"""What EXIF says in directories of their own: about the exposure, and the place."""
 
 STRIP_BYTES = 1 << 20
 ADOBE_DEFLATE, HORIZONTAL_PREDICTION = 8, 2
-WHITE_IS_ZERO, SEPARATE_PLANES, PREMULTIPLIED_ALPHA, UNASSOCIATED_ALPHA = 0, 2, 1, 2
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
+ONE_PLANE, SEPARATE_PLANES = 1, 2
+PREMULTIPLIED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
+INCHES = 2
 UNDEFINED, LONG = 7, 4
 
 
@@ -31,15 +51,16 @@ def check_samples(image: Image.Image) -> None:
     """ValueError if an opened TIFF has samples that would be lost, or that Pillow and cv2 take for other ones."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     directory, bands = image.tag_v2, len(image.getbands())
-    channels, bits = directory.get(CHANNELS, 1), max(directory.get(BITS, (1,)))
+    channels, bits = directory.get(Tag.SamplesPerPixel, 1), max(directory.get(Tag.BitsPerSample, (1,)))
     if channels > bands:
         raise ValueError(f"it has {channels} channels, of which {bands} could be kept; save it without the others")
     if 8 < bits < 16:
         raise ValueError(f"it has {bits} bits per sample, which would not be kept; save it with 8 or 16")
     unread = {
-        "white as 0": directory.get(PHOTOMETRIC) == WHITE_IS_ZERO,
-        "each channel as a plane of its own": directory.get(PLANES) == SEPARATE_PLANES and channels > 1,
-        "colours multiplied by alpha": PREMULTIPLIED_ALPHA in directory.get(EXTRA_CHANNELS, ()),
+        "white as 0": directory.get(Tag.PhotometricInterpretation) == WHITE_IS_ZERO,
+        "each channel as a plane of its own": channels > 1
+        and directory.get(Tag.PlanarConfiguration) == SEPARATE_PLANES,
+        "colours multiplied by alpha": PREMULTIPLIED_ALPHA in directory.get(Tag.ExtraSamples, ()),
     }
     if bits == 16 and any(unread.values()):
         stored = " and ".join(how for how, is_so in unread.items() if is_so)
@@ -49,7 +70,7 @@ def check_samples(image: Image.Image) -> None:
 def has_16_bit_colour(image: Image.Image) -> bool:
     """Whether an opened TIFF has 16 bits per sample and several samples."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    bits = image.tag_v2.get(BITS, (1,))
+    bits = image.tag_v2.get(Tag.BitsPerSample, (1,))
     return len(bits) > 1 and max(bits) == 16
 
 
@@ -57,10 +78,10 @@ def metadata(image: Image.Image) -> dict[int, Any]:
     """The tags to carry over from an opened TIFF, EXIF and GPS directories as dictionaries."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     kept: dict[int, Any] = {tag: image.tag_v2[tag] for tag in KEPT if tag in image.tag_v2}
-    if isinstance(kept.get(XMP), bytes):
-        kept[XMP] = make_xmp_upright(kept[XMP])
+    if isinstance(kept.get(Tag.XMLPacket), bytes):
+        kept[Tag.XMLPacket] = make_xmp_upright(kept[Tag.XMLPacket])
     exif = image.getexif()
-    for tag in (EXIF_IFD, GPS_IFD):
+    for tag in DIRECTORIES:
         if directory := exif.get_ifd(tag):
             kept[tag] = dict(directory)
     return kept
@@ -68,21 +89,21 @@ def metadata(image: Image.Image) -> dict[int, Any]:
 
 def tags(exif: bytes | None, icc: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None) -> dict[int, Any]:
     """The tags for the metadata of a photo that was no TIFF; of EXIF, what Pillow can parse."""
-    made: dict[int, Any] = {34675: icc, XMP: xmp}
+    made: dict[int, Any] = {Tag.InterColorProfile: icc, Tag.XMLPacket: xmp}
     if dpi:
-        made |= {282: dpi[0], 283: dpi[1], 296: 2}
+        made |= {Tag.XResolution: dpi[0], Tag.YResolution: dpi[1], Tag.ResolutionUnit: INCHES}
     if exif:
         parsed = Image.Exif()
         parsed.load(exif)
         made |= {tag: value for tag, value in parsed.items() if tag in DESCRIPTIVE}
-        made |= {tag: dict(parsed.get_ifd(tag)) for tag in (EXIF_IFD, GPS_IFD)}
+        made |= {tag: dict(parsed.get_ifd(tag)) for tag in DIRECTORIES}
     return {tag: value for tag, value in made.items() if value}
 
 
 def exif_block(kept: dict[int, Any]) -> bytes | None:
     """The EXIF block for another container of the tags that `metadata` gave."""
     exif = Image.Exif()
-    for tag in (*DESCRIPTIVE, EXIF_IFD, GPS_IFD):
+    for tag in (*DESCRIPTIVE, *DIRECTORIES):
         if tag in kept:
             exif[tag] = kept[tag]
     return exif.tobytes() if len(exif) else None
@@ -106,13 +127,15 @@ def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any]) -> byte
         elif isinstance(value, bytes):
             directory.tagtype[tag] = UNDEFINED
         directory[tag] = value
-    directory[256], directory[257] = width, height
-    directory[BITS] = (8 * samples_HWC.itemsize,) * channels
-    directory[259], directory[317] = ADOBE_DEFLATE, HORIZONTAL_PREDICTION
-    directory[PHOTOMETRIC] = 2 if channels - alpha == 3 else 1
-    directory.tagtype[273] = directory.tagtype[279] = LONG
-    directory[273], directory[279] = tuple(offsets[:-1].tolist()), tuple(len(strip) for strip in strips)
-    directory[CHANNELS], directory[278], directory[PLANES] = channels, rows, 1
+    directory[Tag.ImageWidth], directory[Tag.ImageLength] = width, height
+    directory[Tag.BitsPerSample] = (8 * samples_HWC.itemsize,) * channels
+    directory[Tag.Compression], directory[Tag.Predictor] = ADOBE_DEFLATE, HORIZONTAL_PREDICTION
+    directory[Tag.PhotometricInterpretation] = RGB if channels - alpha == 3 else BLACK_IS_ZERO
+    directory.tagtype[Tag.StripOffsets] = directory.tagtype[Tag.StripByteCounts] = LONG
+    directory[Tag.StripOffsets] = tuple(offsets[:-1].tolist())
+    directory[Tag.StripByteCounts] = tuple(len(strip) for strip in strips)
+    directory[Tag.SamplesPerPixel], directory[Tag.RowsPerStrip] = channels, rows
+    directory[Tag.PlanarConfiguration] = ONE_PLANE
     if alpha:
-        directory[EXTRA_CHANNELS] = UNASSOCIATED_ALPHA
+        directory[Tag.ExtraSamples] = UNASSOCIATED_ALPHA
     return b"".join([b"II*\0", struct.pack("<I", 8), directory.tobytes(8), *strips])

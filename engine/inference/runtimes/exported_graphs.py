@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.inference.export import Graph
 from engine.inference.graph_runners import GraphRunner
 from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.window_network import NO_MARGINS, Margins, arithmetic
+from engine.inference.window_network import NO_MARGINS, Margins, multiply_adds
 from engine.networks import CompletionNetwork
 
 
@@ -43,7 +43,7 @@ class ExportedGraphs:
     def is_torch_faster(self, holed_N4HW: Tensor, margins: Margins) -> bool:
         """Whether the padded graph has more to compute than it is faster at that."""
         height, width = holed_N4HW.shape[2:]
-        padded, needed = (arithmetic(height, width, cut, self.base_width) for cut in (NO_MARGINS, margins))
+        padded, needed = (multiply_adds(height, width, cut, self.base_width) for cut in (NO_MARGINS, margins))
         return padded > self.speed * needed
 
     def run_graph(self, graph: Graph, holed_N4HW: Tensor) -> Tensor:

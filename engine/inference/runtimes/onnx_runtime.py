@@ -5,7 +5,7 @@ from torch import Tensor
 
 from engine.inference.export import cached_onnx
 from engine.inference.graph_runners import open_in_onnxruntime
-from engine.inference.memory import free_memory
+from engine.inference.memory import memory_limit
 from engine.inference.packages import import_optional
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
 from engine.inference.window_network import NO_MARGINS, Margins
@@ -36,9 +36,8 @@ class OnnxRuntime:
         self.graphs = ExportedGraphs(
             network, SPEED, lambda graph: open_in_onnxruntime(cached_onnx(network, self.precision, graph))
         )
-        self.max_batch_pixels = (memory or free_memory(self.device) // 2) // (
-            4 * VALUES_PER_PIXEL * network.spec.base_width
-        )
+        bytes_per_pixel = 4 * VALUES_PER_PIXEL * network.spec.base_width
+        self.max_batch_pixels = memory_limit(memory, self.device) // bytes_per_pixel
 
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         return self.graphs.run(holed_N4HW, margins)

@@ -8,7 +8,7 @@ from torch import Tensor
 from engine.inference.export import GRAPHS, Graph, cached_onnx
 from engine.inference.graph_runners import GraphRunner, open_in_openvino, openvino_has_bf16
 from engine.inference.int8 import Loss, check_loss, is_calibrated, load_int8
-from engine.inference.memory import free_memory
+from engine.inference.memory import memory_limit
 from engine.inference.packages import import_optional
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
 from engine.inference.window_network import NO_MARGINS, Margins
@@ -53,9 +53,8 @@ class OpenvinoRuntime:
                 loss.int8_loss_db,
                 loss.int8_photos,
             )
-        self.max_batch_pixels = (memory or free_memory(self.device) // 2) // (
-            4 * VALUES_PER_PIXEL * network.spec.base_width
-        )
+        bytes_per_pixel = 4 * VALUES_PER_PIXEL * network.spec.base_width
+        self.max_batch_pixels = memory_limit(memory, self.device) // bytes_per_pixel
 
     def open_graph(self, graph: Graph) -> GraphRunner:
         if self.precision == "int8":

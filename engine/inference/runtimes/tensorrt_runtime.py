@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.inference import engine_cache, tensorrt_build
 from engine.inference.export import TOLERANCES, Graph, cached_onnx, code_hash, example, onnx_key
-from engine.inference.memory import free_memory
+from engine.inference.memory import memory_limit
 from engine.inference.runtimes.torch_runtime import TorchRuntime, pick_device
 from engine.inference.static_shapes import STATIC_SIDES, padding_to_static, static_batches
 from engine.inference.tensorrt_build import (
@@ -69,7 +69,7 @@ class TensorrtRuntime:
             self.trt_runtime = start(self.trt, "Runtime")
         self.network = network
         self.workspace = memory
-        self.memory = memory or free_memory(self.device) // 2
+        self.memory = memory_limit(memory, self.device)
         self.in_pytorch: dict[str, TorchRuntime] = {}
         self.max_batch_pixels = min(MAX_BATCH_PIXELS, self.pytorch("fp32").max_batch_pixels)
         self.engines: dict[tuple[Graph, Shape], TensorrtEngine] = {}

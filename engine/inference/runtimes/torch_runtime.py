@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from engine.inference.folding import fold_batch_norm
-from engine.inference.memory import free_memory
+from engine.inference.memory import memory_limit
 from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork
 from engine.networks import CompletionNetwork
 
@@ -39,7 +39,7 @@ class TorchRuntime:
         windowed = WindowNetwork(fold_batch_norm(network))
         self.network = windowed.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         bytes_per_pixel = VALUES_PER_PIXEL * network.spec.base_width * self.dtype.itemsize
-        affordable = (memory or free_memory(self.device) // 2) // bytes_per_pixel
+        affordable = memory_limit(memory, self.device) // bytes_per_pixel
         self.max_batch_pixels = min(affordable, MOST_VALUES // network.spec.base_width)
 
     @torch.inference_mode()

@@ -60,7 +60,7 @@ function refresh() {
   stage.classList.toggle("busy", running !== null);
   stage.classList.toggle("grab", painter.tool === "hand");
   stage.classList.toggle("cross", painter.tool === "rectangle");
-  painter.hover(painter.place ?? null);
+  painter.hover();
   view.redraw();
 }
 
@@ -218,14 +218,14 @@ function slideSize() {
 function showSize() {
   $("size").setAttribute("aria-valuetext", `${painter.size} pixels`);
   $("size-value").textContent = `${painter.size} px`;
-  painter.hover(painter.place ?? null);
+  painter.hover();
 }
 
 /** Zooms around a place on the stage, or its middle. */
 function zoom(factor, place) {
   if (!file) return;
   view.zoom(factor, place?.x, place?.y);
-  painter.hover(painter.place ?? null);
+  painter.hover();
 }
 
 function fit() {
@@ -299,7 +299,7 @@ listenToKeys({
   hold: (held) => {
     painter.spaceHeld = held;
     stage.classList.toggle("grab", held || painter.tool === "hand");
-    painter.hover(painter.place ?? null);
+    painter.hover();
   },
   actions: {
     complete, undo, redo, compare, download, cancel, setTool, zoom, fit, moveKey, pressKey,

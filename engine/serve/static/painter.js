@@ -7,6 +7,7 @@ export class Painter {
   size = 40; // of the brush, in the photo's pixels
   stroke = null; // that is being painted
   spaceHeld = false;
+  place = null; // where the ring is on the stage
 
   /** `onStroke(stroke)` takes finished strokes; `mayPaint()` says whether painting is possible now. */
   constructor(view, ring, onStroke, mayPaint) {
@@ -43,8 +44,8 @@ export class Painter {
     this.view.redraw();
   }
 
-  /** Shows the brush's ring around a place on the stage; null hides it. */
-  hover(place) {
+  /** Shows the brush's ring around a place on the stage, which is where it was if none is given; null hides it. */
+  hover(place = this.place) {
     this.place = place;
     const round = this.tool === "brush" || this.tool === "eraser";
     this.ring.hidden = !place || this.pans() || (!round && !this.key);

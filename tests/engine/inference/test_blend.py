@@ -1,12 +1,10 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import spsolve
 
-from engine.inference.blend import CROSS, components, feather_weight, harmonic, join
+from engine.inference.blend import feather_weight, harmonic, join
 from engine.inference.mask import widen
 
 
@@ -95,22 +93,3 @@ def test_feather_falls_to_the_photo():
     weight_HW = feather_weight(mask_HW, 3)
     np.testing.assert_allclose(weight_HW[10, 3:9], [0, 0, 0.25, 0.5, 0.75, 1])
     np.testing.assert_array_equal(weight_HW > 0, cv2.distanceTransform((~mask_HW).astype(np.uint8), cv2.DIST_L2, 5) < 4)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 90), st.integers(1, 90), st.lists(st.tuples(*[st.floats(0, 1)] * 2, *[st.integers(1, 20)] * 2)))
-def test_components_part_the_mask(height, width, boxes):
-    mask_HW = np.zeros((height, width), bool)
-    for y, x, h, w in boxes:
-        mask_HW[int(y * (height - 1)) :, int(x * (width - 1)) :][:h, :w] = True
-    count_HW = np.zeros((height, width), int)
-    for where, part_HW in components(mask_HW):
-        assert part_HW.any()
-        count_HW[where] += part_HW
-        around_HW = cv2.dilate(part_HW.astype(np.uint8), CROSS) > 0
-        other_HW = mask_HW[where] & ~part_HW
-        assert not (around_HW & other_HW).any(), "two holes that touch are one"
-        rows, columns = where
-        inner = part_HW[1 if rows.start else 0 :, 1 if columns.start else 0 :]
-        assert inner.sum() == part_HW.sum(), "no margin"
-    np.testing.assert_array_equal(count_HW, mask_HW)

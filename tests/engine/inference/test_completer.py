@@ -160,9 +160,15 @@ def test_runs_out_of_memory_then_takes_smaller_windows(caplog):
     expected = Completer.of(network, device="cpu", memory=1 << 30).complete(photo_HW3, mask_HW, octaves=0)
     np.testing.assert_array_equal(small.complete(photo_HW3, mask_HW, octaves=0), expected)
     assert "ran out of memory" in caplog.text
-    SmallDevice.holds = 1000
-    with pytest.raises(ValueError, match="the smallest that gives the right result"):
-        small.complete(photo_HW3, mask_HW)
+
+
+def test_no_room_for_the_smallest_window_is_told_with_what_can_be_done(caplog):
+    network = random_network(16)
+    small = Completer(SmallDevice(network, device="cpu", memory=1 << 30), network.spec)
+    small.runtime.holds = 1000
+    with pytest.raises(ValueError, match=r"cpu has no room for a window of 135424 pixels.*free some.*another --device"):
+        small.complete(noise(600, 600), mask_with((600, 600), (200, 200, 200, 200)))
+    assert "with 135424 pixels" not in caplog.text, "there is nothing smaller to be tried"
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -1,6 +1,7 @@
 """JPEGs of which only the hole's blocks change: coefficients, pixels, metadata, and what is refused."""
 
 import io
+import struct
 import sys
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
+from data.orientation import upright
 from engine.inference.formats import jpeg
 from engine.inference.lossless import check_lossless, write_losslessly
-from engine.inference.photo import parse_photo, read_photo, turn
+from engine.inference.photo import parse_photo, read_photo
 from tests.engine.commands.test_infer import mangle
 from tests.engine.inference.test_photo import PROFILE, XMP, exif_block
 
@@ -71,8 +73,8 @@ def check_blocks(before, after, changed_HW, ratios):
 def check(path, *boxes, ratios, orientation=1):
     photo, changed_HW3, out = change(path, *boxes)
     back = {6: 8, 8: 6}.get(orientation, orientation)
-    changed_HW = turn((photo.pixels_HW3 != changed_HW3).any(2), back)
-    seen_HW = turn(check_blocks(path, out, changed_HW, ratios), orientation)
+    changed_HW = upright((photo.pixels_HW3 != changed_HW3).any(2), back)
+    seen_HW = upright(check_blocks(path, out, changed_HW, ratios), orientation)
     again_HW3 = read_photo(out).pixels_HW3
     np.testing.assert_array_equal(again_HW3[~seen_HW], photo.pixels_HW3[~seen_HW])
     assert seen_HW.mean() < 0.9, "the test sees nothing"
@@ -139,6 +141,17 @@ def test_turned_photos_stay_as_they_are_stored(orientation, scene_HW3, tmp_path)
         assert (after.info["comment"], after.info["xmp"]) == (b"hello", XMP)
     assert b"MAKERNOTE" * 3 in out.read_bytes()
     assert b"unwanted object" not in out.read_bytes()
+
+
+@pytest.mark.parametrize("orientation", [0, 9, "6"])
+def test_an_orientation_that_is_none_is_upright(orientation, scene_HW3, tmp_path):
+    exif = exif_block(0 if orientation == "6" else orientation)
+    if orientation == "6":  # as text
+        exif = exif.replace(struct.pack(">HHI4x", 0x0112, 3, 1), struct.pack(">HHI4s", 0x0112, 2, 2, b"6"))
+    path = save(tmp_path / "photo.jpg", scene_HW3, quality=85, exif=jpeg.EXIF_HEAD + exif)
+    with Image.open(path) as image:
+        assert image.getexif()[ExifTags.Base.Orientation] == orientation
+    check(path, (10, 50, 30, 24), ratios=RATIOS[2])
 
 
 def test_many_segments_and_a_file_after_the_photo(scene_HW3, tmp_path):

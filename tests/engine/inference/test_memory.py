@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.inference.memory import UNKNOWN, free_memory
+from engine.inference.memory import UNKNOWN, free_memory, memory_limit
 
 MEMINFO = "MemTotal:       16000000 kB\nMemFree:          100000 kB\nMemAvailable:    8000000 kB\n"
 CPU = torch.device("cpu")
@@ -38,3 +38,5 @@ def test_what_the_system_says(files, free, tmp_path):
 
 def test_here():
     assert free_memory(CPU) > 50 << 20
+    assert memory_limit(None, CPU) > 25 << 20
+    assert memory_limit(1000, CPU) == 1000

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
 
+from data.orientation import upright
 from engine.inference.formats import jpeg, png
 from engine.inference.formats.exif import make_upright
-from engine.inference.photo import encode, read_photo, turn, write_photo
+from engine.inference.photo import encode, read_photo, write_photo
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -185,11 +186,16 @@ def test_all_eight_orientations(tmp_path):
         with Image.open(path) as image:
             expected = np.asarray(ImageOps.exif_transpose(image))
         np.testing.assert_array_equal(read_photo(path).pixels_HW3, expected)
-        np.testing.assert_array_equal(turn(picture(), orientation), expected)
     cv2.imwrite(str(tmp_path / "deep.png"), picture(dtype=np.uint16)[..., ::-1])
     chunks = [(b"eXIf", exif.tobytes()[6:])]
     (tmp_path / "deep.png").write_bytes(png.with_metadata((tmp_path / "deep.png").read_bytes(), chunks))
-    np.testing.assert_array_equal(read_photo(tmp_path / "deep.png").pixels_HW3, turn(picture(dtype=np.uint16), 8))
+    np.testing.assert_array_equal(read_photo(tmp_path / "deep.png").pixels_HW3, upright(picture(dtype=np.uint16), 8))
+
+
+@pytest.mark.parametrize("orientation", [0, 9])
+def test_an_orientation_that_is_none_is_upright(orientation, tmp_path):
+    path = save(tmp_path, "photo.png", picture(), exif=jpeg.EXIF_HEAD + exif_block(orientation))
+    np.testing.assert_array_equal(read_photo(path).pixels_HW3, picture())
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -203,11 +209,11 @@ def test_a_turned_tiff_is_turned_upright_once(channels, dtype, tmp_path):
         path = tmp_path / f"{orientation}.tif"
         tifffile.imwrite(path, samples, extratags=[(274, "H", 1, orientation, True)], **kind)
         _, changed_HW3, out, again = round_trip(path)
-        upright = turn(samples, orientation).reshape(*changed_HW3.shape[:2], channels)
+        seen = upright(samples, orientation).reshape(*changed_HW3.shape[:2], channels)
         photo = read_photo(path)
-        np.testing.assert_array_equal(photo.pixels_HW3, upright[..., :3] if channels > 1 else upright.repeat(3, 2))
+        np.testing.assert_array_equal(photo.pixels_HW3, seen[..., :3] if channels > 1 else seen.repeat(3, 2))
         assert (photo.alpha_HW is None) == (channels < 4)
-        assert channels < 4 or np.array_equal(photo.alpha_HW, upright[..., 3])
+        assert channels < 4 or np.array_equal(photo.alpha_HW, seen[..., 3])
         np.testing.assert_array_equal(again.pixels_HW3, changed_HW3)
         with tifffile.TiffFile(out) as written:
             assert 274 not in written.pages[0].tags

@@ -1,6 +1,7 @@
 """The runtimes that are not PyTorch's, through the same completer on the same photograph."""
 
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -94,6 +95,9 @@ def test_requests_that_cannot_be_met(options, message):
         open_runtime(network=random_network(2), **options)
 
 
-def test_a_missing_package_names_the_line_that_installs_it():
+def test_a_missing_package_names_the_line_that_installs_it(monkeypatch):
     with pytest.raises(ValueError, match=r"tensorrt is needed \(No module named 'tensorrt'\): pip install 'glcic-eng"):
         import_optional("tensorrt")
+    monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
+    with pytest.raises(ValueError, match=r"^torchmetrics is needed .*: pip install 'glcic-engine\[evaluate\]'"):
+        import_optional("torchmetrics.functional.image")

@@ -11,8 +11,8 @@ from engine.inference.window_network import (
     InteriorNetwork,
     Margins,
     WindowNetwork,
-    arithmetic,
     as_pixel_shuffle,
+    multiply_adds,
 )
 from engine.networks import STRIDE
 from tests.engine.inference.conftest import random_network
@@ -106,10 +106,10 @@ def test_a_smaller_halo_would_show():
 
 
 @pytest.mark.parametrize(("region", "fewer"), [(64, 2.3), (128, 2.1), (256, 1.8), (512, 1.5)])
-def test_arithmetic(region, fewer):
+def test_multiply_adds(region, fewer):
     """The counted saving, and the count itself against torch's counter."""
     side, halo = region + 304, 152
-    padded, windowed = (arithmetic(side, side, Margins(*[margin] * 4), 64) for margin in (0, halo))
+    padded, windowed = (multiply_adds(side, side, Margins(*[margin] * 4), 64) for margin in (0, halo))
     assert padded / windowed == pytest.approx(fewer, abs=0.05)
 
     network = WindowNetwork(fold_batch_norm(random_network(64))).to("meta")
