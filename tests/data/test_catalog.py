@@ -3,6 +3,8 @@
 import errno
 import os
 import pickle
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -231,3 +233,10 @@ def test_lists(tmp_path: Path, lines: str, number: int | None, names: list[str])
     assert read_list(tmp_path / "list.txt", number) == names
     with pytest.raises(ValueError, match="lists no photo with the number 99"):
         read_list(tmp_path / "list.txt", 99)
+
+
+def test_engine_data_does_without_torch() -> None:
+    """Which takes six times as long to import as all that the command needs."""
+    program = "import sys, engine.commands.data; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
