@@ -108,7 +108,7 @@ def test_an_unknown_commit_is_named(repository: Path, commit: Commit) -> None:
 
 
 def is_slower(base: list[float], head: list[float]) -> bool:
-    return bool(judge_time("", base, head, gate.MARGIN).problem)
+    return bool(judge_time("", base, head).problem)
 
 
 def turns_on_a_noisy_machine(random: np.random.Generator) -> list[list[float]]:
