@@ -30,7 +30,7 @@ HALO = Margins(152, 152, 152, 152)
 
 
 @pytest.fixture(scope="module")
-def net(exports_folder):
+def net():
     return random_network(WIDTH, "norm_act", "residual")
 
 
