@@ -22,8 +22,9 @@ check: .venv/dev.installed
 bench: .venv/dev.installed
 	$(BIN)/python -m bench $(ONLY)
 
-# On a machine with CUDA, in an environment that has torch, triton and pytest-benchmark: the proofs and benchmarks that
-# need a GPU. Each part has less than ten minutes (make gpu-kernels, ...); a part that fails does not stop the others.
+# On a machine with CUDA: the proofs and benchmarks that need a GPU. The part kernels does with torch, triton, numpy and
+# pytest-benchmark; the others need '.[dev]'. Each part has less than ten minutes (make gpu-kernels, ...); a part that
+# fails does not stop the others.
 GPU_PYTHON ?= $(PYTHON)
 GPU_PARTS := kernels data inference runtimes training tensorrt
 gpu:
