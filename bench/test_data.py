@@ -122,7 +122,6 @@ def test_loaders_against_a_plain_pipeline(benchmark: BenchmarkFixture, folder: P
         pixels=BATCH * float(width_and_height_N2.prod(1).mean()),
         quality={"crops in a CPU second, of plain's": cpu[PLAIN] / cpu[OURS]},
     )
-    print(f"\n{benchmark.extra_info}")
 
 
 def test_header_rate(benchmark: BenchmarkFixture, folder: Path) -> None:

@@ -228,7 +228,6 @@ def test_the_engine_against_a_plain_loop(
         images=BATCH[device],
         flops=flops_of(phase, BATCH[device]),
     )
-    print(f"\n{benchmark.extra_info}")
     # The fastest turns, which what else the machine does has touched least.
     assert timings[PLAIN].best / timings["ours"].best >= OVER_PLAIN[device]
     if on_gpu:
@@ -265,4 +264,3 @@ def test_what_each_technique_adds(benchmark: BenchmarkFixture, catalog: Catalog,
         )
         benchmark.extra_info["memory_bytes"] = peak_resident(step, device)
     benchmark.extra_info["quality"] = {f"squared error in step {len(losses)}": losses[-1].item()}
-    print(f"\n{benchmark.extra_info}")
