@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_photos import encoded, scene, write_photos
 from PIL import Image, ImageOps
 
 from data.catalog import INDEX_NAME, Catalog
 from data.entries import OWN_FILE, Entry, columns_of, joined, without
 from data.headers import Unusable
 from data.lists import read_list
+from tests.data.made_photos import encoded, scene, write_photos
 
 
 def same(first: Catalog, second: Catalog) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_photos import write_photos
 
 from data.catalog import Catalog
 from data.files import write_atomically
 from data.shards import Packing, pack
 from tests.conftest import files_of_at_most
+from tests.data.made_photos import write_photos
 
 
 @pytest.fixture
