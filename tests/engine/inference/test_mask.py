@@ -1,3 +1,5 @@
+"""Masks: what is taken for one, rectangles, widening."""
+
 import struct
 
 import cv2
