@@ -22,12 +22,17 @@ check: .venv/dev.installed
 bench: .venv/dev.installed
 	$(BIN)/python -m bench $(ONLY)
 
-# On a machine with CUDA, in an environment that has torch, triton and pytest-benchmark: the proofs and benchmarks that
-# need a GPU. Each part has less than ten minutes (make gpu-kernels, ...); a part that fails does not stop the others.
+# On a machine with CUDA: the proofs and benchmarks that need a GPU. The parts cases and kernels do with torch, triton,
+# numpy and pytest-benchmark; the others need '.[dev]'. Each part has less than ten minutes (make gpu-cases, ...); a
+# part that fails does not stop the others.
 GPU_PYTHON ?= $(PYTHON)
-GPU_PARTS := kernels data inference runtimes training tensorrt
+GPU_PARTS := cases kernels data inference runtimes training tensorrt
 gpu:
 	failed=; for part in $(GPU_PARTS); do $(MAKE) gpu-$$part || failed="$$failed $$part"; done; test -z "$$failed"
+
+# Without tests/conftest.py, which needs scikit-image.
+gpu-cases:
+	ENGINE_KERNELS=triton timeout 570 $(GPU_PYTHON) -m pytest --noconftest tests/kernels/triton_cases.py
 
 gpu-tensorrt:
 	timeout 570 $(GPU_PYTHON) -m pytest -m gpu tests/engine/inference/test_tensorrt_runtime.py

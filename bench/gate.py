@@ -1,7 +1,6 @@
 """Does one commit cost more than another?
 
     python -m bench.gate HEAD~1 HEAD              # a table; exit status 1 if it does
-    python -m bench.gate main HEAD --json gate.json
 
 Both commits are unpacked side by side and given this checkout's bench/, so that only what is measured differs. A
 process in each runs the cases of `bench.gate_cases` in turns, base, head, base, head, in one thread, on the same core.
@@ -20,7 +19,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree, ignore_patterns, rmtree
 from typing import Any, Self
@@ -35,7 +34,8 @@ CONFIRMATIONS = 2
 has failed once."""
 
 MARGIN = 0.25
-"""On two cores that others used too (load 2 to 4), 80 comparisons of a commit with itself came to -0.02 at most."""
+"""Share by which head may be slower. On two cores that others used too (load 2 to 4), 80 comparisons of a commit with
+itself came to -0.02 at most."""
 
 TOLERANCE = 0.01
 """Of what is counted."""
@@ -95,7 +95,6 @@ class Gate:
     base: Path
     head: Path
     cases: str
-    margin: float
 
     def lines(self) -> list[Line]:
         """All comparisons; those that failed, in the last measurement that confirmed or cleared them."""
@@ -132,7 +131,7 @@ class Gate:
         if any("error" in answer for answer in turns[-1]):
             return Line(case, "seconds", [], [], **cannot_run(*turns[-1]))
         taken = [[turn[side]["seconds"] for turn in turns[1:]] for side in (0, 1)]
-        return judge_time(case, taken[0], taken[1], self.margin)
+        return judge_time(case, taken[0], taken[1])
 
     def compare_counts(self, case: str, base: Worker, head: Worker) -> Iterator[Line]:
         answers = base.ask("count", case), head.ask("count", case)
@@ -151,9 +150,9 @@ def cannot_run(base: dict[str, Any], head: dict[str, Any]) -> dict[str, str]:
     return {"problem": f"head cannot run it: {head['error']}"}
 
 
-def judge_time(case: str, base: list[float], head: list[float], margin: float) -> Line:
+def judge_time(case: str, base: list[float], head: list[float]) -> Line:
     """Slower only if head's fastest turn is slower than base's slowest by more than the margin."""
-    slower = min(head) > (1 + margin) * max(base)
+    slower = min(head) > (1 + MARGIN) * max(base)
     return Line(case, "seconds", base, head, problem="slower" if slower else "")
 
 
@@ -200,11 +199,11 @@ def unpacked(repository: Path, commit: str) -> Iterator[Path]:
         yield tree
 
 
-def run_gate(repository: Path, base: str, head: str, cases: str = CASES, margin: float = MARGIN) -> list[Line]:
+def run_gate(repository: Path, base: str, head: str, cases: str = CASES) -> list[Line]:
     """The comparisons of two commits. SystemExit if there is no such commit."""
     with ExitStack() as stack:
         trees = [stack.enter_context(unpacked(repository, commit)) for commit in (base, head)]
-        lines = Gate(trees[0], trees[1], cases, margin).lines()
+        lines = Gate(trees[0], trees[1], cases).lines()
     return with_allowances(lines, allowances(repository, base, head))
 
 
@@ -229,19 +228,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Does one commit cost more than another?")
     parser.add_argument("base")
     parser.add_argument("head")
-    parser.add_argument("--margin", type=float, default=MARGIN, help="share by which head may be slower")
-    parser.add_argument("--json", type=Path, help="file for the comparisons")
     options = parser.parse_args()
     commits = {name: git(ROOT, "rev-parse", "--short", getattr(options, name)) for name in ("base", "head")}
-    lines = run_gate(ROOT, commits["base"], commits["head"], margin=options.margin)
+    lines = run_gate(ROOT, commits["base"], commits["head"])
     failed = [line for line in lines if line.problem]
     print(f"Performance of {commits['head']} (head) against {commits['base']} (base), in turns on this machine:\n")
     print(table(lines))
     print("\nhead / base is head's best over base's worst: what the verdict is about.")
     print("\nHead costs more." if failed else "\nHead costs no more.")
-    if options.json:
-        record = {**commits, "margin": options.margin, "passed": not failed, "lines": [asdict(line) for line in lines]}
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
     raise SystemExit(1 if failed else 0)
 
 

@@ -35,7 +35,7 @@ class Case:
     kernel: str
     call: Callable[[], Any]
     pixels: int
-    """Pixels (parameters, for Adadelta) that a program handles, a third of its elements."""
+    """Pixels (parameters, for Adadelta) that a program handles."""
     loads: float
     """Bytes per pixel that come in 16-byte loads."""
     stores: float

@@ -71,7 +71,8 @@ def gemm(dtype: torch.dtype = torch.float32, device: str = "cpu", tf32: bool = F
 
     def multiply() -> torch.Tensor:
         allowed, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, tf32
-        product = torch._int_mm(a, b) if dtype is torch.int8 else a @ b
+        # The second factor by columns: cuBLAS of CUDA 13 has no int8 kernel for two factors by rows.
+        product = torch._int_mm(a, b.t()) if dtype is torch.int8 else a @ b
         torch.backends.cuda.matmul.allow_tf32 = allowed
         return product
 

@@ -71,7 +71,8 @@ def table(rows: list[Row]) -> str:
 def columns(row: Row) -> dict[str, str]:
     """What is shown of a row, by the column's heading."""
     shown = {"": row["row"], "ms: p50 (p20–p80)": f"{row['p50_ms']:.4g} ({row['p20_ms']:.4g}–{row['p80_ms']:.4g})"}
-    shown["first call, ms"] = f"{row['warm_up_ms']:.4g}"
+    if row["warm_up_ms"]:
+        shown["first call, ms"] = f"{row['warm_up_ms']:.4g}"
     shown |= {
         heading: quantity(row[key])
         for key, heading in (("images_per_s", "images/s"), ("bytes_per_s", "bytes/s"), ("memory_bytes", "peak bytes"))

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import skimage.data
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from data.catalog import Catalog
 from data.entries import OWN_FILE
@@ -44,6 +46,14 @@ def smooth_photo(height: int, width: int) -> NDArray[np.uint8]:
     photo_HW3[..., 1] = np.linspace(0, 255, width).astype(np.uint8)
     photo_HW3[..., 2] = (127 + 100 * np.sin(np.arange(width) / 40)).astype(np.uint8)
     return photo_HW3
+
+
+def write_photos(folder: Path, count: int) -> None:
+    """`count` JPEGs of 320x256, about the size of Places2's: pieces of scikit-image's photographs."""
+    scenes = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
+    for number in range(count):
+        scene = scenes[number % 4][number % 40 :, number % 53 :]
+        Image.fromarray(scene).resize((320, 256)).save(folder / f"{number:03d}.jpg", quality=90)
 
 
 def square_holes(size: tuple[int, int], side: int, count: int = 1) -> NDArray[np.bool_]:

@@ -13,14 +13,13 @@ from typing import Literal
 
 import numpy as np
 import pytest
-import skimage.data
 import torch
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import limits
 from bench.rows import LIMIT, OURS, measure, write_row
-from bench.setups import index_of_no_photos
+from bench.setups import index_of_no_photos, write_photos
 from bench.timing import Timing, seconds_of
 from data.catalog import Catalog
 from data.cpu_loader import CpuLoader
@@ -39,10 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if given := os.environ.get("ENGINE_BENCH_PHOTOS"):
         return Path(given)
     folder = tmp_path_factory.mktemp("photos")
-    scenes = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
-    for number in range(400):
-        scene = scenes[number % 4][number % 40 :, number % 53 :]
-        Image.fromarray(scene).resize((320, 256)).save(folder / f"{number:03d}.jpg", quality=90)
+    write_photos(folder, 400)
     return folder
 
 
@@ -122,7 +118,6 @@ def test_loaders_against_a_plain_pipeline(benchmark: BenchmarkFixture, folder: P
         pixels=BATCH * float(width_and_height_N2.prod(1).mean()),
         quality={"crops in a CPU second, of plain's": cpu[PLAIN] / cpu[OURS]},
     )
-    print(f"\n{benchmark.extra_info}")
 
 
 def test_header_rate(benchmark: BenchmarkFixture, folder: Path) -> None:

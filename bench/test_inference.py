@@ -68,7 +68,6 @@ def test_windows_against_the_full_frame_on_24_megapixels(
         quality={"share of the full frame's memory": windowed[1] / full_frame[1]},
         headline=row,
     )
-    print(f"\n{benchmark.extra_info}")
     assert timings["full frame"].p50 / timings[OURS].p50 >= faster
     assert count > 1 or windowed[1] <= 0.1 * full_frame[1]
 
@@ -94,7 +93,6 @@ def test_stages_of_a_24_megapixel_jpeg(benchmark: BenchmarkFixture, base_width: 
         {OURS: Timing.of(sum(report.seconds.values()) for report in reports[1:])},
         quality={f"{name}, s": seconds for name, seconds in stages.items()} | {"outside the network": outside},
     )
-    print(f"\n{benchmark.extra_info}")
 
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")]

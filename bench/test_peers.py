@@ -110,4 +110,3 @@ def test_engine_against_peers(benchmark: BenchmarkFixture, side: int, runtime: s
         quality={"engine, dB": measure_quality(engine(), photo.original_HW3, photo.mask_HW).psnr_hole} | photo.quality,
         headline=what,
     )
-    print(f"\n{benchmark.extra_info}")

@@ -33,10 +33,6 @@ def scale(benchmark: BenchmarkFixture, size: str, x: str, calls: dict[float, Cal
     points = [(amount, timings[str(amount)].p50, memory[amount]) for amount in calls]
     first = {OURS: next(iter(timings.values()))}
     write_row(benchmark, "Scaling", f"Against {size}", first, points=points, size=size, x=x, plot=plot)
-    print(
-        "\n"
-        + "\n".join(f"{amount:12.4g} {x}: {seconds:.4f} s, {held / 1e6:.1f} MB" for amount, seconds, held in points)
-    )
 
 
 @pytest.fixture(scope="module")

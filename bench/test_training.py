@@ -1,7 +1,7 @@
 """The training step: the engine against a loop as a user would write it, and what each technique adds to that loop.
 
-    python -m pytest bench/test_training.py --benchmark-only -s         # CPU: batch 4
-    python -m pytest -m gpu bench/test_training.py -s                   # CUDA: batch 96, bf16 against TF32
+    python -m bench bench/test_training.py            # CPU: batch 4
+    python -m bench -m gpu bench/test_training.py     # CUDA: batch 96, bf16 against TF32
 
 The paper's networks on 256x256 crops. The plain loop stands below: eager, NCHW, fp32 (TF32 on a GPU), one forward pass
 of C shared by both of the joint step's halves, D's parameters given gradients in C's half and then ignored, which is
@@ -16,17 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-import skimage.data
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from bench.counting import peak_resident
+from bench.counting import flops_of, peak_resident
 from bench.limits import Limit, gemm
 from bench.rows import measure
+from bench.setups import write_photos
 from data.catalog import Catalog
 from data.open import open_loader
 from data.sampler import CropSampler
@@ -159,12 +157,8 @@ def step_of(device: str, row: Row) -> Step:
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    """JPEGs of about the size of Places2's, pieces of scikit-image's photographs."""
     folder = tmp_path_factory.mktemp("photos")
-    scenes = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
-    for number in range(2 * BATCH["cuda"]):
-        scene = scenes[number % 4][number % 40 :, number % 53 :]
-        Image.fromarray(scene).resize((320, 256)).save(folder / f"{number:03d}.jpg", quality=90)
+    write_photos(folder, 2 * BATCH["cuda"])
     return Catalog.open(folder)
 
 
@@ -181,19 +175,21 @@ def open_batches(catalog: Catalog, device: str, loader: str) -> Iterator[Iterato
         yield batches
 
 
-def flops_of(phase: Phase, batch: int) -> int:
+def needed_flops(phase: Phase, batch: int) -> float:
     """What a step's convolutions and matrix products need, forward and backward, counted on tensors without values."""
     completion, judge = (network.to("meta") for network in networks())
     holed, image, patch = (torch.empty(2, channels, side, side, device="meta")
                            for channels, side in ((4, SIDE), (3, SIDE), (3, PATCH)))  # fmt: skip
-    with FlopCounterMode(display=False) as counter:
+
+    def step() -> None:
         completion(holed).sum().backward()
         if phase is Phase.JOINT:
             for _ in ("photos", "completions"):
                 judge(patch, image).sum().backward()
             judge.requires_grad_(False)
             judge(patch.requires_grad_(), image.requires_grad_()).sum().backward()
-    return counter.get_total_flops() * batch // 2
+
+    return flops_of(step) * batch / 2
 
 
 def limit_for(device: str, amp: bool) -> Limit:
@@ -227,9 +223,8 @@ def test_the_engine_against_a_plain_loop(
         device=device,
         rounds=ROUNDS[device] + 1,
         images=BATCH[device],
-        flops=flops_of(phase, BATCH[device]),
+        flops=needed_flops(phase, BATCH[device]),
     )
-    print(f"\n{benchmark.extra_info}")
     # The fastest turns, which what else the machine does has touched least.
     assert timings[PLAIN].best / timings["ours"].best >= OVER_PLAIN[device]
     if on_gpu:
@@ -262,8 +257,7 @@ def test_what_each_technique_adds(benchmark: BenchmarkFixture, catalog: Catalog,
             device=device,
             rounds=ROUNDS[device],
             images=BATCH[device],
-            flops=flops_of(Phase.JOINT, BATCH[device]),
+            flops=needed_flops(Phase.JOINT, BATCH[device]),
         )
         benchmark.extra_info["memory_bytes"] = peak_resident(step, device)
     benchmark.extra_info["quality"] = {f"squared error in step {len(losses)}": losses[-1].item()}
-    print(f"\n{benchmark.extra_info}")

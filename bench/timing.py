@@ -14,7 +14,10 @@ L2_MULTIPLE = 2
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds per call: the 20th, 50th and 80th percentile, the fastest, and the first call's, which is in no other."""
+    """Seconds per call: the 20th, 50th and 80th percentile, the fastest, and the first call's, which is in no other.
+
+    The first call's are 0 where nobody measured them.
+    """
 
     p20: float
     p50: float

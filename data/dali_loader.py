@@ -124,7 +124,7 @@ class DaliLoader(Loader):
         if photo in self._unusable:
             raise Unusable(self._unusable[photo])
         data, size, orientation = self.catalog.read(photo), self.catalog.size(photo), self.catalog.orientation(photo)
-        header = check(data, size if orientation < 5 else size[::-1])
+        header = check(data, self.catalog.stored_size(photo))
         x, y = stored_corner(crop.x, crop.y, crop.side, *size, orientation)
         encoded = np.frombuffer(data, np.uint8)
         if header.format != "jpeg":

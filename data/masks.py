@@ -56,28 +56,25 @@ class Holes(NamedTuple):
     """int64 (y, x): the local region is region//2 pixels before each centre to region//2 after, inside the image."""
 
 
-def draw_holes(
-    config: HoleConfig, seed: int, stream: int, ids_N: Tensor | ArrayLike, image_size: int | tuple[int, int]
-) -> Holes:
-    """The holes of the samples `ids_N` in images of `image_size` (a side, or height and width, in pixels).
+def draw_holes(config: HoleConfig, seed: int, stream: int, ids_N: Tensor | ArrayLike, side: int) -> Holes:
+    """The holes of the samples `ids_N` in images of `side` x `side` pixels.
 
     `stream` separates the masks that one sample needs for different purposes (M_c and M_d of the paper). Rectangles
     and strokes lie inside the local region, and the region inside the image. ValueError if the region is larger than
     the image.
     """
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     region = config.region
-    if region > min(height, width):
-        raise ValueError(f"a local region of {region} does not fit images of {height}x{width}: make it smaller")
+    if region > side:
+        raise ValueError(f"a local region of {region} does not fit images of {side}x{side}: make it smaller")
     ids_N = np.asarray(ids_N, np.int64)
     key, most = key_of(seed, stream), config.count[1]
     bits_ND = random_bits(key, ids_N, _DRAWS_OF_PHOTO + most * (_DRAWS_OF_BOX + _DRAWS_OF_STROKE))
     photo_ND, box_ND, stroke_ND = np.split(bits_ND, np.cumsum([_DRAWS_OF_PHOTO, most * _DRAWS_OF_BOX]), axis=1)
     freeform_N = (photo_ND[:, 0] & np.uint64(1)).astype(bool) if config.kind == "mixed" else config.kind == "freeform"
     count_N = integers(photo_ND[:, 1], *config.count).tolist()
-    corner_N2 = integers(photo_ND[:, 2:4], 0, [height - region, width - region])
+    corner_N2 = integers(photo_ND[:, 2:4], 0, side - region)
 
-    mask_NHW = np.zeros((len(ids_N), height, width), np.uint8)
+    mask_NHW = np.zeros((len(ids_N), side, side), np.uint8)
     region_NPP = [
         mask_NHW[n, top : top + region, left : left + region] for n, (top, left) in enumerate(corner_N2.tolist())
     ]

@@ -97,17 +97,3 @@ def adadelta_op(
     from kernels.gpu.adadelta import launch
 
     launch(params, grads, square_avgs, acc_deltas, lr, rho, eps, weight_decay)
-
-
-@adadelta_op.register_fake
-def _(
-    params: list[Tensor],
-    grads: list[Tensor],
-    square_avgs: list[Tensor],
-    acc_deltas: list[Tensor],
-    lr: float,
-    rho: float,
-    eps: float,
-    weight_decay: float,
-) -> None:
-    return None

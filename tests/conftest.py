@@ -40,9 +40,9 @@ def photos(shipped_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def exports_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache for this session's exports, which take seconds each."""
+    """A cache for this session's exports, which take seconds each: no test sees the one in the user's home folder."""
     folder = tmp_path_factory.mktemp("exports")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "ENGINE_CACHE", str(folder))

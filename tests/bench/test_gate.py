@@ -59,10 +59,10 @@ def problems(repository: Path, base: str, head: str) -> dict[str, str]:
     return {f"{line.case}, {line.what}": line.problem for line in lines if line.problem}
 
 
-def test_twenty_comparisons_of_equal_commits_pass(repository: Path, commit: Commit) -> None:
+def test_equal_commits_pass_in_either_order(repository: Path, commit: Commit) -> None:
     base, head = commit(), commit()
-    for _ in range(20):
-        assert problems(repository, base, head) == {}
+    assert problems(repository, base, head) == {}
+    assert problems(repository, head, base) == {}
 
 
 def test_twice_the_time_fails(repository: Path, commit: Commit) -> None:
@@ -108,7 +108,7 @@ def test_an_unknown_commit_is_named(repository: Path, commit: Commit) -> None:
 
 
 def is_slower(base: list[float], head: list[float]) -> bool:
-    return bool(judge_time("", base, head, gate.MARGIN).problem)
+    return bool(judge_time("", base, head).problem)
 
 
 def turns_on_a_noisy_machine(random: np.random.Generator) -> list[list[float]]:

@@ -50,7 +50,7 @@ def test_each_device_has_its_record_and_the_newest_counts(tmp_path: Path) -> Non
 def test_both_readmes_and_the_plots_follow_the_records(readmes: Path, tmp_path: Path) -> None:
     measured = [
         row("Steps", "joint", 12.5, images_per_s=4321.0, share_of_limit=0.5, limit="GEMM", headline="a joint step"),
-        row("Steps", "completion", 7.0),
+        row("Steps", "completion", 7.0, warm_up_ms=0.0),
         row("Scaling", "Against size", 1.0, points=[[1, 1, 10], [10, 10, 10], [100, 100, 10]],
             size="the size", x="MB", plot="size"),
     ]  # fmt: skip
@@ -62,7 +62,7 @@ def test_both_readmes_and_the_plots_follow_the_records(readmes: Path, tmp_path: 
     assert "old" not in text
     assert "| GEMM | 300 G FLOP/s |" in text
     assert "| joint | 12.5 (12.5–12.5) | 12.5 | 4.32 k | 50% of GEMM | plain 2.50 | psnr 20.12 |" in text
-    assert "| completion | 7 (7–7) | 7 |  |  | plain 2.50 | psnr 20.12 |" in text
+    assert "| completion | 7 (7–7) |  |  |  | plain 2.50 | psnr 20.12 |" in text, "a first call that nobody timed"
     assert "Time grows in proportion to the size (exponent 1.00)." in text
     assert "Memory hardly depends on the size (exponent 0.00)." in text
     assert (tmp_path / "plots" / "size.svg").read_text().count("<circle") == 6

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from made_photos import encoded, scene, with_orientation, write_photos
+
+from tests.data.made_photos import encoded, scene, with_orientation, write_photos
 
 settings.register_profile("no deadline", deadline=None)  # wall-clock decides no test
 settings.load_profile("no deadline")

@@ -3,18 +3,20 @@
 import errno
 import os
 import pickle
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_photos import encoded, scene, write_photos
 from PIL import Image, ImageOps
 
 from data.catalog import INDEX_NAME, Catalog
 from data.entries import OWN_FILE, Entry, columns_of, joined, without
 from data.headers import Unusable
 from data.lists import read_list
+from tests.data.made_photos import encoded, scene, write_photos
 
 
 def same(first: Catalog, second: Catalog) -> bool:
@@ -231,3 +233,10 @@ def test_lists(tmp_path: Path, lines: str, number: int | None, names: list[str])
     assert read_list(tmp_path / "list.txt", number) == names
     with pytest.raises(ValueError, match="lists no photo with the number 99"):
         read_list(tmp_path / "list.txt", 99)
+
+
+def test_engine_data_does_without_torch() -> None:
+    """Which takes six times as long to import as all that the command needs."""
+    program = "import sys, engine.commands.data; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"

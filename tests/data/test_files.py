@@ -2,16 +2,16 @@
 
 import errno
 import os
-import resource
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_photos import write_photos
 
 from data.catalog import Catalog
 from data.files import write_atomically
 from data.shards import Packing, pack
+from tests.conftest import files_of_at_most
+from tests.data.made_photos import write_photos
 
 
 @pytest.fixture
@@ -50,13 +50,8 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
 
 
 def test_a_disk_that_is_full_while_an_index_is_written(catalog: Catalog, tmp_path: Path) -> None:
-    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, allowed[1]))
-    try:
-        with pytest.raises(OSError, match=r"photos\.index cannot be written: .*File too large"):
-            catalog.save(tmp_path / "out" / "photos.index")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    with files_of_at_most(100), pytest.raises(OSError, match=r"photos\.index cannot be written: .*File too large"):
+        catalog.save(tmp_path / "out" / "photos.index")
     assert not list((tmp_path / "out").glob("*"))
 
 

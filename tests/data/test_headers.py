@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_photos import encoded, scene, with_orientation
 from PIL import Image, ImageOps
 
 from data.decode import decode
 from data.headers import Unusable, is_complete, parse_header
 from data.orientation import upright
+from tests.data.made_photos import encoded, scene, with_orientation
 
 
 @settings(max_examples=60)

@@ -16,14 +16,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from made_photos import encoded, scene, with_orientation, write_photos
 from PIL import Image, ImageOps
 
-from data import Loader, open_loader
 from data.catalog import Catalog
 from data.cpu_loader import CpuLoader
 from data.dali_loader import DaliLoader
+from data.loading import Loader
+from data.open import open_loader
 from data.sampler import CropSampler
+from tests.data.made_photos import encoded, scene, with_orientation, write_photos
 
 LOADERS: dict[str, Callable[..., Loader]] = {"cpu": CpuLoader, "dali": DaliLoader}
 both = pytest.mark.parametrize("make", LOADERS.values(), ids=[*LOADERS])

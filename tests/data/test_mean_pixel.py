@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_photos import encoded, scene
 from PIL import Image
 
 from data.catalog import Catalog
 from data.mean_pixel import mean_pixel
+from tests.data.made_photos import encoded, scene
 
 
 def test_all_photos_against_the_plain_mean(photo_folder: Path) -> None:

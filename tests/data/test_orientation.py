@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from made_photos import scene, with_orientation
 from PIL import Image, ImageOps
 
 from data.orientation import stored_corner, upright
+from tests.data.made_photos import scene, with_orientation
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

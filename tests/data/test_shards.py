@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import webdataset
-from made_photos import encoded, scene, with_orientation, write_photos
 
 from data.catalog import Catalog
 from data.shards import Packing, member_name, pack
+from tests.data.made_photos import encoded, scene, with_orientation, write_photos
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
     TRITON_INTERPRET=1 ENGINE_KERNELS=triton python -m pytest tests/kernels/triton_cases.py
 
-`test_interpreter.py` runs it so; `bench/test_kernels.py` runs it on a GPU.
+`test_interpreter.py` runs it so; `make gpu-cases` runs it on a GPU.
 """
 
 import os
@@ -19,6 +19,7 @@ from kernels.masked_mse import REDUCTIONS, masked_mse_op, masked_mse_reference
 from kernels.paste_crop import paste_crop_op, paste_crop_reference
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+too_large_for_the_interpreter = pytest.mark.skipif(DEVICE == "cpu", reason="too large for the interpreter: needs CUDA")
 
 SIZES = [
     (1, 1, 1),  # one pixel
@@ -149,6 +150,18 @@ def test_masked_mse_adds_up_many_tiles() -> None:
     torch.testing.assert_close(slope, 2 / counts.sum())
 
 
+@too_large_for_the_interpreter
+def test_masked_mse_gives_the_same_bits_every_run() -> None:
+    size = (96, 256, 256)
+    completed = a_photo(size, "interleaved", torch.bfloat16).requires_grad_()
+    target, mask = a_photo(size, "interleaved"), a_mask(size, "random")
+    losses = [kernels.masked_mse(completed, target, mask) for _ in range(5)]
+    grads = [torch.autograd.grad(loss, completed)[0] for loss in losses]
+    for loss, grad in zip(losses[1:], grads[1:], strict=True):
+        assert torch.equal(loss, losses[0])
+        assert torch.equal(grad, grads[0])
+
+
 @pytest.mark.parametrize(("generated_layout", "image_layout"), [
     ("planar", "planar"), ("interleaved", "interleaved"), ("interleaved", "planar"), ("crop", "transposed"),
 ])  # fmt: skip
@@ -235,6 +248,29 @@ def test_adadelta_keeps_to_its_parameter() -> None:
     param.grad = torch.ones_like(memory)[8:13]
     kernels.Adadelta([param]).step()
     assert memory.ne(1).nonzero().flatten().tolist() == [8, 9, 10, 11, 12]
+
+
+@too_large_for_the_interpreter
+@pytest.mark.parametrize("layout", ["planar", "interleaved"])
+def test_beyond_2_to_31_elements(layout: str) -> None:
+    side = 27_000
+    if torch.cuda.mem_get_info()[0] < 24 * 2**30:
+        pytest.skip("needs 24 GiB of free GPU memory")
+    photo = LAYOUTS[layout](torch.zeros(1, 3, side, side, dtype=torch.uint8, device=DEVICE))
+    mask = torch.zeros(1, 1, side, side, dtype=torch.bool, device=DEVICE)
+    photo[..., -3:, -5:], mask[..., -2:, -4:] = 255, True
+    mean_pixel = torch.full((3,), 0.5, device=DEVICE)
+    holed = kernels.fill_holes(photo, mask, mean_pixel, torch.float16)
+    tail = fill_holes_reference(photo[..., -9:, -9:], mask[..., -9:, -9:], mean_pixel, torch.float16)
+    assert torch.equal(holed[..., -9:, -9:], tail)
+    assert holed[:, 3].sum(dtype=torch.int64) == 8
+    del holed
+    completed = torch.zeros_like(photo, dtype=torch.bfloat16).requires_grad_()
+    loss = kernels.masked_mse(completed, photo, mask, "sum")
+    assert loss == 3 * 8
+    (grad,) = torch.autograd.grad(loss, completed)
+    assert grad[..., -2:, -4:].eq(-2).all()
+    assert grad.count_nonzero() == 3 * 8
 
 
 def test_under_compile() -> None:

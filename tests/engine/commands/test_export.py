@@ -23,7 +23,7 @@ NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory, exports_folder) -> Path:
+def weights(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("export") / "small.safetensors"
     save_weights(path, random_network(6, "norm_act", "residual"))
     return path

@@ -1,6 +1,5 @@
 """What the inference tests share: untrained networks with random batch-norm statistics, and photographs."""
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -38,11 +37,6 @@ def random_network(
         if one is not None:
             one.to_rgb.weight.data.copy_(0.1 * torch.randn(one.to_rgb.weight.shape, generator=generator))
     return network.requires_grad_(False)
-
-
-@pytest.fixture(scope="session")
-def network() -> Callable[..., CompletionNetwork]:
-    return random_network
 
 
 @pytest.fixture(scope="session")

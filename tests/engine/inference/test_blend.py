@@ -1,3 +1,5 @@
+"""How a completion is joined with its photo: the correction inside the hole, and the feather around it."""
+
 import cv2
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""A photo and a mask become the completed photo: exact windows, scales, little memory; and what is refused."""
+
 import subprocess
 import sys
 from inspect import signature

@@ -28,7 +28,7 @@ DIFFERENCES = {"fp32": 1e-5, "fp16": 5e-3, "bf16": 3e-2}
 
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
-def exported(request, exports_folder) -> tuple[bytes, CompletionNetwork, str, str]:
+def exported(request) -> tuple[bytes, CompletionNetwork, str, str]:
     order, output, precision, graph = request.param
     network = random_network(WIDTH, order, output)
     return cached_onnx(network, precision, graph), network, precision, graph

@@ -32,7 +32,7 @@ def samples(astronaut_HW3):
 
 
 @pytest.fixture(scope="module")
-def net(exports_folder):
+def net():
     return random_network(6, "norm_act", "residual")
 
 
@@ -65,7 +65,7 @@ def test_all_convolutions_are_rounded_but_the_first(contents, graph):
     assert list(scales["scale_3"]) == []
 
 
-def test_close_to_pytorch_in_both_runtimes(exports_folder, samples):
+def test_close_to_pytorch_in_both_runtimes(samples):
     """With negative activations, and behind a learned fill, which is not rounded."""
     network = random_network(6, "act_norm", "sigmoid", "learned")
     ranges = calibrate(network, samples[:1])

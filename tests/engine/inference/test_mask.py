@@ -1,3 +1,5 @@
+"""Masks as arrays: rectangles, widening, the parts that they fall into."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

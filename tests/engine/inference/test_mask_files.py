@@ -1,3 +1,5 @@
+"""Mask files: what is taken for a hole in each form that people have, and what is refused."""
+
 import struct
 
 import cv2

@@ -19,7 +19,7 @@ OTHERS = ("onnx", "openvino")
 
 
 @pytest.fixture(scope="module")
-def net(exports_folder):
+def net():
     """A network whose two graphs are in the cache."""
     network = random_network(WIDTH, "norm_act", "residual")
     for graph in GRAPHS:

@@ -23,14 +23,15 @@ def reason_to_skip() -> str:
     return ""
 
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip())]
+REASON = reason_to_skip()  # once: on a GPU this opens a runtime
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(REASON), reason=REASON)]
 
 WIDTH = 16
 HALO = Margins(152, 152, 152, 152)
 
 
 @pytest.fixture(scope="module")
-def net(exports_folder):
+def net():
     return random_network(WIDTH, "norm_act", "residual")
 
 

@@ -26,7 +26,7 @@ SHAPE = (1, 4, 64, 64)
 
 
 @pytest.fixture(scope="module")
-def net(exports_folder):
+def net():
     return random_network(4, "norm_act", "residual")
 
 

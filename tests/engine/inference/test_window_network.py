@@ -1,3 +1,5 @@
+"""The network on windows: without padding and folded, it gives what the whole network gives on the whole photo."""
+
 import pytest
 import torch
 from hypothesis import Phase, given, settings

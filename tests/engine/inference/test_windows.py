@@ -1,3 +1,5 @@
+"""Plans of windows: they cover the holes, within the limit of memory and in bounded time."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

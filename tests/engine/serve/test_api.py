@@ -301,30 +301,21 @@ def test_the_readmes_request(server, photo, tmp_path, command):
     assert (tmp_path / "done.jpg").read_bytes() == command(tmp_path / "photo.jpg", mask_of((200, 160), HOLE))
 
 
-def test_load(server, client, photo, record_property):
+def test_load(server, client, photo):
     """8 clients with 25 requests each: every answer is right, and memory does not grow with their number."""
     files = {"photo": ("photo.png", photo.read_bytes()), "mask": ("mask.png", MASK)}
     expected = client.post("/complete", files=files).content
 
     def one_client(_, requests=25):
-        seconds = []
         with httpx.Client(base_url=server.address, timeout=60) as own:
             for _ in range(requests):
-                started = time.perf_counter()
                 reply = own.post("/complete", files=files)
-                seconds.append(time.perf_counter() - started)
                 assert reply.status_code == 200
                 assert reply.content == expected
-        return seconds
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(one_client, range(8), [8] * 8))  # what a first round makes the process keep, it has now
         before = server.memory()
-        seconds = sorted(time for one in pool.map(one_client, range(8)) for time in one)
-    p50, p95 = (seconds[int(share * len(seconds))] for share in (0.5, 0.95))
-    print(f"\n8 clients, {len(seconds)} requests: p50 {p50:.3f} s, p95 {p95:.3f} s, ", end="")
-    print(f"{server.memory() / 2**20:.0f} MiB, {(server.memory() - before) / 2**20:+.1f} MiB")
-    record_property("p95_seconds", p95)
-    assert len(seconds) == 200
+        list(pool.map(one_client, range(8)))
     assert server.memory() - before < 48 << 20
     wait_for_requests(client, 0)
