@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from engine.inference.blend import Blend, join
+from engine.inference.border import cut, ends_for, mirror, own_holes
 from engine.inference.fill import fill_smoothly
 from engine.inference.mask import Mask, Where, components, prepare_mask, relative, widen, with_context
 from engine.inference.photo import Pixels, as_grey
@@ -103,9 +104,16 @@ class Completer:
         report = report or Report()
         with report.stage("mask"):
             hole_HW = prepare_mask(mask_HW, photo_HW3.shape[:2], dilate)
-        return Completion(self.runner, self.spec, blend, feather, full_frame, report).complete(
-            photo_HW3, hole_HW, hole_HW, octaves, 1
-        )
+        ends = ends_for(hole_HW)
+        if np.any(ends):
+            report.warnings.append("a hole is at the photo's border: beyond it there is only the photo, mirrored")
+        with report.stage("copy"):
+            wide_HW3, wide_hole_HW = mirror(photo_HW3, ends), mirror(hole_HW, ends)
+        completion = Completion(self.runner, self.spec, blend, feather, full_frame, report)
+        completed_HW3 = completion.complete(wide_HW3, wide_hole_HW, own_holes(wide_hole_HW, ends), octaves, 1)
+        if np.count_nonzero(hole_HW) > hole_HW.size / 2:
+            report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
+        return np.ascontiguousarray(cut(completed_HW3, ends))
 
 
 class LargeHole(NamedTuple):
@@ -155,10 +163,6 @@ class Completion:
 
         To be called once the large holes' insides are filled: how far down that was is in `report.scales`.
         """
-        if hole_HW[0].any() or hole_HW[-1].any() or hole_HW[:, 0].any() or hole_HW[:, -1].any():
-            self.report.warnings.append(
-                "a hole touches the photo's border: nothing is known beyond it, so it counts as twice as large"
-            )
         trained = f"the {self.spec.hole_size[1]} px that the network was trained on"
         coarsest = max(self.report.scales)
         if large and octaves is None and coarsest > 1:
@@ -171,8 +175,6 @@ class Completion:
                 f"a hole is larger than {trained}, and it was completed at 1/{2**octaves} of the resolution as asked: "
                 "expect its inside to be blurred (--scale auto)"
             )
-        if np.count_nonzero(hole_HW) > hole_HW.size / 2:
-            self.report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
 
     def large_holes(self, wanted_HW: Mask, octaves: int | None) -> Iterator[LargeHole]:
         """The holes to be completed at a coarser scale first."""

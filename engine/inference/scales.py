@@ -31,7 +31,7 @@ PSNR is 0.3 dB less."""
 def thickness(hole_HW: Mask) -> float:
     """Twice the largest distance in pixels from inside the hole to a pixel outside it; of a rectangle, its short side.
 
-    A hole at the photo's border has nothing known beyond it, and counts as twice as thick.
+    A hole at the photo's border, with nothing known beyond it, is twice as thick as it looks: see `border.py`.
     """
     if hole_HW.all():
         return 2.0 * max(hole_HW.shape)

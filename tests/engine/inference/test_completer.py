@@ -141,7 +141,21 @@ def test_a_hole_at_the_border_is_warned_about_and_met_without_a_slope():
         generated = flat.complete(photo_HW3, mask_HW, blend="none")[mask_HW].astype(int)
         joined = flat.complete(photo_HW3, mask_HW, blend="poisson", report=report)[mask_HW].astype(int)
         assert abs(joined - 77).mean() < abs(generated - 77).mean() / 2
-    assert any("touches the photo's border" in warning for warning in report.warnings)
+    assert any("at the photo's border" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 1, 300), (0, 0, 12, 300), (188, 0, 12, 300), (0, 0, 200, 5), (0, 268, 32, 32)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_holes_at_the_border_go_on_smoothly(box, dtype):
+    """A sky that gets darker: the network's zeros beyond the border are not to be seen."""
+    largest = np.iinfo(dtype).max
+    levels_HW = np.linspace(0.9, 0.7, 200)[:, None] * largest + np.zeros((200, 300))
+    sky_HW3 = np.repeat(levels_HW[..., None], 3, axis=2).astype(dtype)
+    mask_HW = mask_with((200, 300), box)
+    completed_HW3 = Completer.load(runtime="torch", device="cpu").complete(sky_HW3, mask_HW)
+    assert completed_HW3.shape == sky_HW3.shape
+    assert np.array_equal(completed_HW3[~mask_HW], sky_HW3[~mask_HW])
+    assert abs(completed_HW3.astype(float) - sky_HW3)[mask_HW].max() < 0.03 * largest
 
 
 class SmallDevice(TorchRuntime):
@@ -266,7 +280,7 @@ for hole in np.s_[5000:5256, 5000:5256], np.s_[20:60, 9900:]:
 
 
 def test_200_photos_in_a_row_leave_memory_flat():
-    """Of ever-changing sizes and holes, which is what fills caches of compiled kernels."""
+    """Of ever-changing sizes and holes, which is what fills the cache of compiled kernels: after 500, it is full."""
     body = """
 random = np.random.default_rng(0)
 def some(count):
@@ -282,4 +296,4 @@ first = peak()
 some(120)
 print(peak() - first)
 """
-    assert float(run_alone(body, width=4)) < 40
+    assert float(run_alone(body, width=4)) < 80
