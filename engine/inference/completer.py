@@ -13,7 +13,7 @@ import numpy as np
 from engine.inference.blend import Blend, join
 from engine.inference.border import cut, ends_for, mirror, own_holes
 from engine.inference.fill import fill_smoothly
-from engine.inference.mask import Mask, Where, components, prepare_mask, relative, widen, with_context
+from engine.inference.mask import Mask, Where, components, pieces, prepare_mask, relative, widen, with_context
 from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
@@ -153,9 +153,9 @@ class Completion:
             with self.report.stage("fill"):
                 fill_smoothly(completed_HW3, hole_HW)
         with self.report.stage("network"):
-            pieces = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
+            generated = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
         with self.report.stage("blend"):
-            self.join_holes(completed_HW3, pieces, hole_HW, changed_HW)
+            self.join_holes(completed_HW3, generated, hole_HW, changed_HW)
         return completed_HW3
 
     def warn(self, hole_HW: Mask, large: list[LargeHole], octaves: int | None) -> None:
@@ -199,18 +199,20 @@ class Completion:
         hole_HW[crop][inside_HW] = False
         wanted_HW[crop][inside_HW] = False
 
-    def join_holes(self, photo_HW3: Pixels, pieces: list[Piece], hole_HW: Mask, changed_HW: Mask) -> None:
+    def join_holes(self, photo_HW3: Pixels, generated: list[Piece], hole_HW: Mask, changed_HW: Mask) -> None:
         """Put the network's output into the photo where `changed_HW` is True, in place, hole by hole.
 
         Where all that the network sees around a hole is grey, it is made grey too.
         """
-        for where, here_HW in components(changed_HW):
-            photo_here_HW3, generated_HW3 = photo_HW3[where], assemble(pieces, where)
-            joined_HW3 = join(photo_here_HW3, generated_HW3, hole_HW[where], here_HW, self.blend, self.feather)
+        for where, here_HW, crop in pieces(changed_HW, 0):
+            changed_crop_HW = here_HW if crop == where else changed_HW[crop]
+            generated_HW3 = assemble(generated, crop)
+            joined_HW3 = join(photo_HW3[crop], generated_HW3, hole_HW[crop], changed_crop_HW, self.blend, self.feather)
+            joined_HW3 = joined_HW3[relative(where, crop)]
             seen = with_context(where, hole_HW.shape, self.spec.halo)
             if is_grey(photo_HW3[seen], ~hole_HW[seen]):
                 joined_HW3 = as_grey(joined_HW3)  # a network trained on colour tints what it draws
-            photo_here_HW3[here_HW] = joined_HW3[here_HW]
+            photo_HW3[where][here_HW] = joined_HW3[here_HW]
 
 
 def is_grey(photo_HW3: Pixels, known_HW: Mask) -> bool:

@@ -1,6 +1,6 @@
 """The smooth fill of a photo's holes, before the network sees them.
 
-Each hole is filled whole, once, since a window may show a part of it. The cost follows the hole.
+Each hole is filled once, since a window may show a part of it. The cost follows the hole.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from engine.inference.mask import Mask, components, relative, with_context
+from engine.inference.mask import Mask, pieces, relative
 from engine.inference.photo import Pixels
 from kernels import smooth_fill
 
@@ -24,8 +24,7 @@ its core, waiting for it at each of some hundred small steps has taken a second.
 def fill_smoothly(photo_HW3: Pixels, hole_HW: Mask) -> None:
     """Fill the holes of `photo_HW3` (uint8 or uint16), in place, with a smooth surface through their border."""
     white = np.iinfo(photo_HW3.dtype).max
-    for where, part_HW in components(hole_HW):
-        crop = with_context(where, photo_HW3.shape, CONTEXT)
+    for where, part_HW, crop in pieces(hole_HW, CONTEXT):
         holed_HW4 = np.dstack((photo_HW3[crop].astype(np.float32) / white, hole_HW[crop].astype(np.float32)))
         with threads(1 if hole_HW[crop].size <= ONE_THREAD else torch.get_num_threads()):
             filled_N4HW = smooth_fill(torch.from_numpy(holed_HW4).permute(2, 0, 1)[None])

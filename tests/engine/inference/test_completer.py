@@ -4,12 +4,15 @@ import subprocess
 import sys
 from inspect import signature
 
+import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from engine.inference import mask
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.mask import widen
 from engine.inference.report import Report
@@ -158,6 +161,20 @@ def test_holes_at_the_border_go_on_smoothly(box, dtype):
     assert abs(completed_HW3.astype(float) - sky_HW3)[mask_HW].max() < 0.03 * largest
 
 
+@pytest.mark.parametrize("blend", ["poisson", "feather"])
+def test_a_long_thin_hole_is_completed_in_pieces_as_it_would_be_whole(monkeypatch, blend):
+    photo_HW3 = cv2.resize(skimage.data.coffee(), (1500, 1000), interpolation=cv2.INTER_CUBIC)
+    line_HW = np.zeros((1000, 1500), np.uint8)
+    cv2.line(line_HW, (50, 100), (1400, 900), 1, 8)
+    model = Completer.load(runtime="torch", device="cpu")
+    in_pieces_HW3 = model.complete(photo_HW3, line_HW > 0, blend=blend)
+    monkeypatch.setattr(mask, "LONG", 2**30)
+    whole_HW3 = model.complete(photo_HW3, line_HW > 0, blend=blend)
+    difference = abs(in_pieces_HW3.astype(int) - whole_HW3)
+    assert difference[line_HW > 0].mean() < 1
+    assert not difference[widen(line_HW > 0, 4) == 0].any()
+
+
 class SmallDevice(TorchRuntime):
     """A device with less memory than it seemed to have."""
 
@@ -248,6 +265,7 @@ def test_what_cannot_be_had_is_refused(options, message):
 
 
 PROGRAM = """
+import cv2
 import numpy as np
 from bench.counting import resident
 from engine.inference.completer import Completer

@@ -1,11 +1,12 @@
 """Masks as arrays: rectangles, widening, the parts that they fall into."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.inference.mask import components, mask_of_holes, widen
+from engine.inference.mask import LONG, components, mask_of_holes, pieces, widen
 
 
 def test_rectangles():
@@ -43,3 +44,21 @@ def test_components_part_the_mask(height, width, boxes):
         inner = part_HW[1 if rows.start else 0 :, 1 if columns.start else 0 :]
         assert inner.sum() == part_HW.sum(), "no margin"
     np.testing.assert_array_equal(count_HW, mask_HW)
+
+
+@pytest.mark.parametrize(("thickness", "cut"), [(8, True), (60, False)])
+def test_pieces_of_long_holes(thickness, cut):
+    """Each pixel is in one piece, whose crop shows what is around it; a thick hole stays whole."""
+    mask_HW = np.zeros((1200, 1500), np.uint8)
+    cv2.line(mask_HW, (50, 100), (1400, 1100), 1, thickness)
+    cv2.circle(mask_HW, (200, 1000), 40, 1, -1)
+    mask_HW = mask_HW > 0
+    found_HW, whole = np.zeros(mask_HW.shape, int), 0
+    for where, part_HW, crop in pieces(mask_HW, 16):
+        found_HW[where] += part_HW
+        whole += part_HW.size > LONG
+        for inner, outer, side in zip(where, crop, mask_HW.shape, strict=True):
+            assert outer.start <= max(inner.start - 16, 0)
+            assert outer.stop >= min(inner.stop + 16, side)
+    assert np.array_equal(found_HW, mask_HW)
+    assert (whole == 0) == cut
