@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -159,6 +160,42 @@ def test_metadata_is_kept_and_made_true(ending, to, tmp_path):
     if ending == to and ending != ".tif":
         assert again.exif == make_upright(exif, swapped=True)
         assert b"MAKERNOTE" * 3 in out.read_bytes()
+
+
+def raw_profile(name, block):
+    """A text as older ImageMagick writes it: the block in hexadecimal, 36 bytes a line."""
+    lines = "\n".join(block[start : start + 36].hex() for start in range(0, len(block), 36))
+    return f"\n{name}\n{len(block):8}\n{lines}\n"
+
+
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt", "packed iTXt"])
+@pytest.mark.parametrize("keyword", ["XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1"])
+def test_an_orientation_in_any_text_of_a_png_is_applied_once(kind, keyword, tmp_path):
+    info = PngImagePlugin.PngInfo()
+    text = XMP.decode() if keyword.startswith("XML") else raw_profile("exif", jpeg.EXIF_HEAD + exif_block())
+    if kind.endswith("iTXt"):
+        info.add_itxt(keyword, text, "en", "a name", zip=kind.startswith("packed"))
+    else:
+        info.add_text(keyword, text, zip=kind == "zTXt")
+    info.add_text("Title", "x", zip=True)
+    path = save(tmp_path, "photo.png", picture(), pnginfo=info)
+    photo, changed_HW3, out, again = round_trip(path)
+    assert photo.pixels_HW3.shape == ((37, 53, 3) if keyword.endswith("APP1") else (53, 37, 3))
+    np.testing.assert_array_equal(again.pixels_HW3, changed_HW3)
+    with Image.open(out) as image:
+        assert image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        assert image.text["Title"] == "x"
+        if keyword.startswith("XML"):
+            assert image.text[keyword] == XMP.decode().replace('"6"', '"1"')
+        else:
+            assert keyword not in image.text, "its thumbnail shows what was removed"
+
+
+def test_a_broken_text_of_a_png_is_dropped(tmp_path):
+    path = save(tmp_path, "photo.png", picture())
+    broken = [b"", b"\1", b"\1\0\0", b"\1\0\0\0" + b"no stream", b"\1\0\0\0" + zlib.compress(XMP)[:-9]]
+    kept = [(b"iTXt", png.XMP + b"\0" + data) for data in broken] + [(b"zTXt", png.XMP), (b"tEXt", b"Title\0x")]
+    assert png.metadata(png.with_metadata(path.read_bytes(), kept), swapped=False) == kept[-1:]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
