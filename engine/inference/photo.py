@@ -2,7 +2,7 @@
 
 Reads and writes JPEG, PNG, TIFF and WebP with 8 bits per sample, PNG and TIFF with 16; grey, RGB, palette; with alpha.
 Metadata (EXIF, XMP, ICC profile, resolution and what else the format carries) stays as it was; only the orientation is
-applied and reset, and the EXIF thumbnail, which still shows the hole's old content, removed.
+applied and reset, and thumbnails (in EXIF, XMP, Photoshop's resources), which show the hole's old content, removed.
 """
 
 import struct

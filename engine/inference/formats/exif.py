@@ -6,6 +6,8 @@ Everything else (maker notes, which hold absolute offsets, above all) stays byte
 import re
 import struct
 
+from engine.inference.formats.thumbnails import without_xmp_thumbnails
+
 ORIENTATION = 0x0112
 EXIF_IFD = 0x8769
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
@@ -96,5 +98,6 @@ def remove_thumbnail(block: bytearray, order: str, link: int) -> None:
 
 
 def make_xmp_upright(xmp: bytes) -> bytes:
-    """The same for an orientation in XMP (as an attribute or an element)."""
-    return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>))\s*[1-8]", rb"\g<1>1", xmp)
+    """The same for XMP: orientation 1 (as an attribute or an element) and no thumbnail, in as many bytes."""
+    xmp = re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[1-8]", rb"\g<1>1", xmp)
+    return without_xmp_thumbnails(xmp)

@@ -11,6 +11,7 @@ from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from engine.inference.formats.exif import make_xmp_upright
+from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 
 DESCRIPTIVE = (
     Tag.ImageDescription,
@@ -77,14 +78,22 @@ def has_16_bit_colour(image: Image.Image) -> bool:
 def metadata(image: Image.Image) -> dict[int, Any]:
     """The tags to carry over from an opened TIFF, EXIF and GPS directories as dictionaries."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    kept: dict[int, Any] = {tag: image.tag_v2[tag] for tag in KEPT if tag in image.tag_v2}
+    kept: dict[int, Any] = {tag: unwrapped(image.tag_v2[tag]) for tag in KEPT if tag in image.tag_v2}
     if isinstance(kept.get(Tag.XMLPacket), bytes):
         kept[Tag.XMLPacket] = make_xmp_upright(kept[Tag.XMLPacket])
+    if isinstance(kept.get(Tag.ImageResources), bytes):
+        kept[Tag.ImageResources] = without_photoshop_thumbnails(kept[Tag.ImageResources])
     exif = image.getexif()
     for tag in DIRECTORIES:
         if directory := exif.get_ifd(tag):
             kept[tag] = dict(directory)
-    return kept
+    return {tag: value for tag, value in kept.items() if value != b""}
+
+
+def unwrapped(value: Any) -> Any:
+    """A tag's value as it is; Pillow wraps bytes in a tuple where the file has them in another type than it expects."""
+    wrapped = isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], bytes)
+    return value[0] if wrapped else value
 
 
 def tags(exif: bytes | None, icc: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None) -> dict[int, Any]:

@@ -1,6 +1,8 @@
 """Photos in and out: pixels, metadata, and what cannot be kept."""
 
+import hashlib
 import io
+import itertools
 import struct
 import zlib
 
@@ -15,6 +17,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePl
 from data.orientation import upright
 from engine.inference.formats import jpeg, png
 from engine.inference.formats.exif import make_upright
+from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 from engine.inference.photo import encode, read_photo, write_photo
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
@@ -196,6 +199,113 @@ def test_a_broken_text_of_a_png_is_dropped(tmp_path):
     broken = [b"", b"\1", b"\1\0\0", b"\1\0\0\0" + b"no stream", b"\1\0\0\0" + zlib.compress(XMP)[:-9]]
     kept = [(b"iTXt", png.XMP + b"\0" + data) for data in broken] + [(b"zTXt", png.XMP), (b"tEXt", b"Title\0x")]
     assert png.metadata(png.with_metadata(path.read_bytes(), kept), swapped=False) == kept[-1:]
+
+
+SHOWS = b"what was removed, " * 20
+
+
+def resource(number, data, name=b""):
+    """One of Photoshop's image resources."""
+    padded = bytes([len(name)]) + name + bytes((len(name) + 1) % 2)
+    return b"8BIM" + struct.pack(">H", number) + padded + struct.pack(">I", len(data)) + data + bytes(len(data) % 2)
+
+
+RESOURCES = [
+    resource(0x0404, b"IPTC!", b"odd"),
+    resource(0x040C, SHOWS + b"!"),
+    resource(0x03ED, b"resolution", b"even"),
+    resource(0x0409, SHOWS),
+    resource(0x0425, b"digest"),
+]
+KEPT_RESOURCES = RESOURCES[0] + RESOURCES[2] + RESOURCES[4]
+
+THUMBNAILS = [
+    b"<xmp:Thumbnails><rdf:Alt><rdf:li><xmpGImg:image>%s</xmpGImg:image></rdf:li></rdf:Alt></xmp:Thumbnails>",
+    b'<xap:Thumbnails ><rdf:li xapGImg:format="JPEG" xapGImg:image="%s"/></xap:Thumbnails >',
+    b"<rdf:li><xmpGImg:image>\n%s\n</xmpGImg:image></rdf:li>",
+    b"<rdf:li xmpGImg:height='1' xmpGImg:image = '%s'/>",
+    b"<xmp:Thumbnails>%s",  # broken
+]
+
+
+@pytest.mark.parametrize("thumbnail", THUMBNAILS)
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".tif", ".webp"])
+def test_thumbnails_in_xmp_are_removed(ending, thumbnail, tmp_path):
+    xmp = b'<x:xmpmeta><xmp:Thumbnails/><xmp:ThumbnailsNot a="b">c</xmp:ThumbnailsNot>' + thumbnail % SHOWS
+    options = {"xmp": xmp}
+    if ending == ".png":
+        options = {"pnginfo": PngImagePlugin.PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode(), zip=True)
+    if ending == ".tif":
+        options = {"tiffinfo": {700: xmp}}
+        tifffile.imwrite(tmp_path / "typed.tif", picture(), extratags=[(700, 7, len(xmp), xmp, True)])
+        assert SHOWS not in read_photo(tmp_path / "typed.tif").carried[700]
+    _, _, out, again = round_trip(save(tmp_path, f"photo{ending}", picture(), **options))
+    assert SHOWS not in out.read_bytes()
+    assert SHOWS not in again.xmp
+    assert b'<xmp:ThumbnailsNot a="b">c</xmp:ThumbnailsNot>' in again.xmp
+    assert len(again.xmp) == len(xmp)
+    assert again.xmp.count(b"<rdf:li") == (0 if b":Thumbnails" in thumbnail else 1)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("thumbnail", THUMBNAILS)
+def test_thumbnails_in_extended_xmp_are_removed(turned, thumbnail, tmp_path):
+    whole = b"<x:xmpmeta>" + b"A" * 70_000 + thumbnail % SHOWS + b"</x:xmpmeta>"
+    guid = hashlib.md5(whole).hexdigest().upper().encode()
+    main = jpeg.XMP_HEAD + b'<x:xmpmeta xmpNote:HasExtendedXMP="%s"/>' % guid
+    cut = 70_040  # within the thumbnail
+    parts = [
+        jpeg.EXTENDED_HEAD + guid + struct.pack(">II", len(whole), start) + whole[start:stop]
+        for start, stop in ((60_000, cut), (0, 60_000), (cut, len(whole)))
+    ]
+    path = save(tmp_path, "photo.jpg", picture())
+    path.write_bytes(jpeg.with_metadata(path.read_bytes(), [(0xE1, payload) for payload in (main, *parts)]))
+    kept = jpeg.metadata(path.read_bytes(), True if turned else None)
+    assert [len(payload) for _, payload in kept] == [len(payload) for payload in (main, *parts)]
+    extended = kept[2][1][75:] + kept[1][1][75:] + kept[3][1][75:]
+    assert SHOWS[:30] not in extended
+    assert extended.startswith(b"<x:xmpmeta>" + b"A" * 70_000)
+    guid = hashlib.md5(extended).hexdigest().upper().encode()
+    assert all(payload[35:67] == guid for _, payload in kept[1:])
+    assert guid in kept[0][1]
+
+
+def test_extended_xmp_without_a_thumbnail_stays(tmp_path):
+    parts = [(0xE1, jpeg.EXTENDED_HEAD + b"G" * 32 + struct.pack(">II", 4, 0) + b"abcd"), (0xE1, jpeg.EXTENDED_HEAD)]
+    path = save(tmp_path, "photo.jpg", picture())
+    content = jpeg.with_metadata(path.read_bytes(), parts)
+    assert jpeg.metadata(content, swapped=True) == parts
+
+
+@pytest.mark.parametrize("cuts", [(), (40,), (3, 41, 500)])
+@pytest.mark.parametrize("swapped", [None, True])
+def test_photoshops_thumbnails_in_a_jpeg_are_removed(cuts, swapped, tmp_path):
+    path, whole = save(tmp_path, "photo.jpg", picture()), b"".join(RESOURCES)
+    ends = [0, *cuts, len(whole)]
+    parts = [(0xED, b"Photoshop 3.0\0" + whole[start:stop]) for start, stop in itertools.pairwise(ends)]
+    content = jpeg.with_metadata(path.read_bytes(), [*parts, (0xEB, b"anything")])
+    assert jpeg.metadata(content, swapped) == [(0xED, b"Photoshop 3.0\0" + KEPT_RESOURCES), (0xEB, b"anything")]
+    only = jpeg.with_metadata(path.read_bytes(), [(0xED, b"Photoshop 3.0\0" + RESOURCES[1])])
+    assert jpeg.metadata(only, swapped) == []
+
+
+def test_photoshops_thumbnails_in_a_tiff_are_removed(tmp_path):
+    path, all_of_them = tmp_path / "photo.tif", b"".join(RESOURCES)
+    for kind, resources in itertools.product((1, 7), (all_of_them, RESOURCES[1])):
+        tifffile.imwrite(path, picture(), photometric="rgb", extratags=[(34377, kind, len(resources), resources, True)])
+        _, _, out, _ = round_trip(path)
+        with tifffile.TiffFile(out) as written:
+            if resources == RESOURCES[1]:
+                assert 34377 not in written.pages[0].tags
+            else:
+                assert SHOWS not in out.read_bytes()
+                assert out.read_bytes().count(KEPT_RESOURCES) == 1
+
+
+@pytest.mark.parametrize("end", [b"", b"8BIM", b"8BIM\4\x0c\xff", b"8BIM\4\4\0\0\0\0\0\x09cut", b"no resource" * 9])
+def test_broken_resources_stay(end):
+    assert without_photoshop_thumbnails(b"".join(RESOURCES) + end) == KEPT_RESOURCES + end
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
