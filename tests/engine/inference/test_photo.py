@@ -18,7 +18,7 @@ from data.orientation import upright
 from engine.inference.formats import jpeg, png
 from engine.inference.formats.exif import make_upright
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
-from engine.inference.photo import encode, read_photo, write_photo
+from engine.inference.photo import MAX_SIDES, encode, read_photo, write_photo
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -445,6 +445,8 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path):
     [
         (picture(dtype=np.uint16), "out.jpg", "16 bits per sample and JPEG holds 8"),
         (picture(channels=4), "out.jpg", "JPEG holds none"),
+        (picture(2, 16_384), "out.webp", "16384x2 pixels and a side of a WEBP has at most 16383; write a .png or .tif"),
+        (picture(65_501, 2), "out.jpg", "2x65501 pixels and a side of a JPEG has at most 65500; write a .png or .tif"),
         (picture(), "out.heic", "its name must end in one of .*others are to be converted"),
     ],
 )
@@ -454,6 +456,14 @@ def test_what_a_format_cannot_hold_is_refused(samples, name, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         write_photo(tmp_path / name, photo, photo.pixels_HW3)
     assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(("container", "side"), MAX_SIDES.items())
+def test_the_longest_sides_are_written(container, side, tmp_path):
+    for shape in ((2, side), (side, 2)):
+        photo = read_photo(save(tmp_path, "photo.png", np.zeros(shape, np.uint8)))
+        with Image.open(io.BytesIO(encode(photo, photo.pixels_HW3, container))) as image:
+            assert image.size == shape[::-1]
 
 
 @settings(max_examples=40, deadline=None)
