@@ -325,6 +325,54 @@ def test_broken_exif_is_dropped(broken):
     assert make_upright(broken, swapped=False) is None
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_what_is_broken_beyond_the_first_directory_stays(order):
+    whole = exif_block(order=order)
+    link = 8 + 2 + 3 * 12
+    good = make_upright(whole, swapped=True)
+
+    def patched(block, at, form, value):
+        return block[:at] + struct.pack(order + form, value) + block[at + struct.calcsize(order + form) :]
+
+    # A link beyond the block, or to something that is no directory, is cut.
+    for wrong in (len(whole) - 1, 0xFFFFFFFF, len(whole) + 100):
+        after = make_upright(patched(whole, link, "I", wrong), swapped=True)
+        assert after[: link + 4] == good[: link + 4]
+        assert after[link + 4 :].replace(b"\xff\xd8the unwanted object\xff\xd9", bytes(23)) == good[link + 4 :]
+    # A thumbnail's directory without its own link is cut, and its thumbnail blanked.
+    second = link + 4 + 2 + 3 * 12 + 4
+    after = make_upright(patched(whole, second, "H", (len(whole) - second) // 12), swapped=True)
+    assert b"unwanted object" not in after
+    # An EXIF directory that is none stays.
+    after = make_upright(patched(whole, link - 4, "I", 0xFFFFFF), swapped=True)
+    assert after[: link - 4] == good[: link - 4]
+    # Without a link at all, the block ends, or another directory or a value begins there.
+    head = struct.pack(order + "2sHI", b"MM" if order == ">" else b"II", 42, 8)
+    turned = struct.pack(order + "HHIHH", 0x0112, 3, 1, 6, 0)
+    upright_ = struct.pack(order + "HHIHH", 0x0112, 3, 1, 1, 0)
+    at = 8 + 2 + 2 * 12
+    for other, behind in (
+        (struct.pack(order + "HHI4s", 0x010F, 2, 4, b"Cam\0"), b""),
+        (struct.pack(order + "HHII", 0x010F, 2, 9, at), b"Camera 1\0"),
+        (struct.pack(order + "HHII", 0x8769, 4, 1, at), whole[link + 4 : second]),
+    ):
+        block = head + struct.pack(order + "H", 2) + turned + other + behind
+        assert make_upright(block, False) == head + struct.pack(order + "H", 2) + upright_ + other + behind
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(1, b"\6\0\0\0"), (7, b"\6\0\0\0"), (9, b"\6\0\0\0"), (11, struct.pack("<f", 6))]
+)
+def test_an_orientation_of_another_type_does_not_cost_the_exif(kind, value, tmp_path):
+    before = exif_block(order="<")
+    at = before.index(struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0))
+    odd = before[:at] + struct.pack("<HHI", 0x0112, kind, 1) + value + before[at + 12 :]
+    assert make_upright(odd, swapped=True) == make_upright(before, swapped=True)
+    _, changed_HW3, out, again = round_trip(save(tmp_path, "photo.png", picture(), exif=jpeg.EXIF_HEAD + odd))
+    np.testing.assert_array_equal(again.pixels_HW3, changed_HW3)
+    assert b"MAKERNOTE" * 3 in out.read_bytes()
+
+
 def test_all_eight_orientations(tmp_path):
     exif = Image.Exif()
     for orientation in range(1, 9):
