@@ -414,6 +414,35 @@ def test_a_turned_tiff_is_turned_upright_once(channels, dtype, tmp_path):
             assert 274 not in written.pages[0].tags
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", [1, 6, 9])
+def test_a_tiff_keeps_its_place_on_earth(orientation, order, tmp_path):
+    placed = [
+        (33550, 12, 3, (0.5, 0.25, 0.0), True),
+        (33922, 12, 6, (0.0, 0.0, 0.0, 500000.125, 4100000.0, 0.0), True),
+        (34264, 12, 16, tuple(float(value) for value in range(16)), True),
+        (34735, 3, 8, (1, 1, 0, 1, 1024, 0, 1, 1), True),
+        (34736, 12, 2, (6378137.0, 298.257), True),
+        (34737, 2, 0, "WGS 84|", True),
+    ]
+    others = [
+        (42112, 2, 0, "<GDALMetadata/>", True),
+        (42113, 2, 0, "0", True),
+        (269, 2, 0, "a document", True),
+        (316, 2, 0, "a computer", True),
+    ]
+    turned = [(274, 3, 1, orientation, True)]
+    path = tmp_path / "photo.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", byteorder=order, extratags=placed + others + turned)
+    _, _, out, _ = round_trip(path)
+    with tifffile.TiffFile(path) as before, tifffile.TiffFile(out) as after:
+        old, new = before.pages[0].tags, after.pages[0].tags
+        for tag, *_ in others + (placed if orientation != 6 else []):
+            assert (new[tag].dtype, new[tag].count, new[tag].value) == (old[tag].dtype, old[tag].count, old[tag].value)
+        if orientation == 6:
+            assert not [tag for tag, *_ in placed if tag in new], "they place the photo as it was stored"
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype", "kind", "message"),
     [
