@@ -2,11 +2,12 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL import PngImagePlugin
 
 from engine.inference.formats.exif import make_upright, make_xmp_upright
+from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -48,9 +49,9 @@ def metadata(content: bytes, swapped: bool) -> list[tuple[bytes, bytes]]:
             keyword = data.partition(b"\0")[0]
             if keyword in NOT_KEPT_TEXTS:
                 continue
-            if keyword == XMP:
+            if keyword in EDITED_TEXTS:
                 try:
-                    data = with_upright_xmp(kind, data)
+                    data = with_edited_text(kind, data, EDITED_TEXTS[keyword])
                 except (ValueError, zlib.error):  # broken, so that it cannot be made true
                     continue
         elif kind == b"pHYs" and swapped and len(data) == 9:
@@ -59,22 +60,41 @@ def metadata(content: bytes, swapped: bool) -> list[tuple[bytes, bytes]]:
     return kept
 
 
-def with_upright_xmp(kind: bytes, data: bytes) -> bytes:
-    """A text chunk's data with its text, which is XMP, made true. ValueError or zlib.error if it is broken."""
+def profile_without_thumbnails(text: bytes) -> bytes:
+    """Photoshop's image resources as ImageMagick writes them: a name, their length, and they in hexadecimal."""
+    empty, name, _, digits = text.split(b"\n", 3)
+    resources = bytes.fromhex(digits.decode("ascii"))
+    kept = without_photoshop_thumbnails(resources)
+    if kept == resources:
+        return text
+    lines = [kept[start : start + 36].hex().encode() for start in range(0, len(kept), 36)]
+    return b"\n".join([empty, name, b"%8d" % len(kept), *lines, b""])
+
+
+EDITED_TEXTS: dict[bytes, Callable[[bytes], bytes]] = {
+    XMP: make_xmp_upright,
+    b"Raw profile type 8bim": profile_without_thumbnails,
+    b"Raw profile type iptc": profile_without_thumbnails,
+}
+
+
+def with_edited_text(kind: bytes, data: bytes, edit: Callable[[bytes], bytes]) -> bytes:
+    """A text chunk's data with its text edited. ValueError or zlib.error if it is broken."""
+    keyword = data.partition(b"\0")[0]
     if kind == b"tEXt":
-        head, text, packed = data[: len(XMP) + 1], data[len(XMP) + 1 :], False
+        head, text, packed = data[: len(keyword) + 1], data[len(keyword) + 1 :], False
     elif kind == b"zTXt":
-        head, text, packed = data[: len(XMP) + 2], data[len(XMP) + 2 :], True
+        head, text, packed = data[: len(keyword) + 2], data[len(keyword) + 2 :], True
     else:
-        start = len(XMP) + 3  # after whether it is compressed, and how; then a language and a translated keyword
+        start = len(keyword) + 3  # after whether it is compressed, and how; then a language and a translated keyword
         language, translated, text = data[start:].split(b"\0", 2)
-        head, packed = data[:start] + language + b"\0" + translated + b"\0", data[len(XMP) + 1] != 0
+        head, packed = data[:start] + language + b"\0" + translated + b"\0", data[len(keyword) + 1] != 0
     if packed:
         text = unpacked(text)
-    upright = make_xmp_upright(text)
-    if upright == text:
+    edited = edit(text)
+    if edited == text:
         return data
-    return head + (zlib.compress(upright) if packed else upright)
+    return head + (zlib.compress(edited) if packed else edited)
 
 
 def unpacked(text: bytes) -> bytes:

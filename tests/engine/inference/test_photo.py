@@ -303,6 +303,19 @@ def test_photoshops_thumbnails_in_a_tiff_are_removed(tmp_path):
                 assert out.read_bytes().count(KEPT_RESOURCES) == 1
 
 
+@pytest.mark.parametrize("name", ["8bim", "iptc"])
+def test_photoshops_thumbnails_in_a_png_are_removed(name, tmp_path):
+    keyword = f"Raw profile type {name}"
+    for resources, packed in itertools.product((b"".join(RESOURCES), KEPT_RESOURCES), (False, True)):
+        info = PngImagePlugin.PngInfo()
+        info.add_text(keyword, raw_profile(name, resources), zip=packed)
+        _, _, out, _ = round_trip(save(tmp_path, "photo.png", picture(), pnginfo=info))
+        with Image.open(out) as image:
+            assert image.text[keyword] == raw_profile(name, KEPT_RESOURCES)
+    broken = [(b"tEXt", keyword.encode() + b"\0" + text) for text in (b"", b"\n8bim\n 3\nxyz")]
+    assert png.metadata(png.with_metadata(out.read_bytes(), broken), swapped=False) == []
+
+
 @pytest.mark.parametrize("end", [b"", b"8BIM", b"8BIM\4\x0c\xff", b"8BIM\4\4\0\0\0\0\0\x09cut", b"no resource" * 9])
 def test_broken_resources_stay(end):
     assert without_photoshop_thumbnails(b"".join(RESOURCES) + end) == KEPT_RESOURCES + end
