@@ -2,7 +2,7 @@
 
 Reads and writes JPEG, PNG, TIFF and WebP with 8 bits per sample, PNG and TIFF with 16; grey, RGB, palette; with alpha.
 Metadata (EXIF, XMP, ICC profile, resolution and what else the format carries) stays as it was; only the orientation is
-applied and reset, and the EXIF thumbnail, which still shows the hole's old content, removed.
+applied and reset, and thumbnails (in EXIF, XMP, Photoshop's resources), which show the hole's old content, removed.
 """
 
 import struct
@@ -31,6 +31,9 @@ NEW_COMPRESSION: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True, "exact": True},
 }
 """Encoder options where the photo came from another format."""
+
+MAX_SIDES = {"JPEG": 65_500, "WEBP": 16_383}
+"""The longest side that files of a format hold, or of a JPEG, which could hold 35 more, that libjpeg writes."""
 
 MAX_PIXELS = 500_000_000
 """Photos above this are refused by default: a small file can claim to hold any number of pixels."""
@@ -215,7 +218,8 @@ def set_samples(photo: Photo, samples: Pixels) -> None:
 def write_photo(path: Path, photo: Photo, pixels_HW3: Pixels) -> None:
     """Write `photo` with other pixels to `path`, whole or not at all, in the format that its ending names.
 
-    ValueError if the ending names none, or the format cannot hold the photo (16 bits or alpha in a JPEG).
+    ValueError if the ending names none, or the format cannot hold the photo (16 bits or alpha in a JPEG, or its
+    size).
     """
     write_atomically(path, encode(photo, pixels_HW3, container_of(path)))
 
@@ -232,7 +236,14 @@ def container_of(path: Path) -> str:
 
 
 def check_can_hold(container: str, photo: Photo) -> None:
-    """ValueError if files of this format cannot hold the photo's samples."""
+    """ValueError if files of this format cannot hold the photo's sides or samples."""
+    height, width = photo.pixels_HW3.shape[:2]
+    limit = MAX_SIDES.get(container)
+    if limit is not None and max(height, width) > limit:
+        raise ValueError(
+            f"the photo has {width}x{height} pixels and a side of a {container} has at most {limit}; write a .png or "
+            ".tif"
+        )
     if photo.pixels_HW3.itemsize == 2 and container in ("JPEG", "WEBP"):
         raise ValueError(f"the photo has 16 bits per sample and {container} holds 8; write a .png or .tif")
     if photo.alpha_HW is not None and container == "JPEG":

@@ -5,25 +5,35 @@ Everything else (maker notes, which hold absolute offsets, above all) stays byte
 
 import re
 import struct
+from contextlib import suppress
+
+from engine.inference.formats.thumbnails import without_xmp_thumbnails
 
 ORIENTATION = 0x0112
-EXIF_IFD = 0x8769
+EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
 THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 0x0201, 0x0202
 
-FORMATS = {3: "H", 4: "I"}
-"""struct characters of the integer types that these tags have: SHORT and LONG."""
+SHORT, LONG = 3, 4
+FORMATS = {SHORT: "H", LONG: "I"}
+"""struct characters of the integer types that these tags have."""
+
+SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)
+"""Bytes of a value of each type."""
 
 
 class BrokenExif(Exception):
     """The block does not have the structure that EXIF prescribes."""
 
 
+BROKEN = (BrokenExif, struct.error, KeyError)
+
+
 def make_upright(exif: bytes, swapped: bool) -> bytes | None:
     """A TIFF-structured EXIF block with orientation 1 and no thumbnail, which would still show what was removed.
 
-    `swapped`: the photo was turned by a quarter, so its EXIF width and height change places. None if the block is
-    broken, so that it cannot be made true.
+    `swapped`: the photo was turned by a quarter, so its EXIF width and height change places. None if the block's
+    first directory is broken, so that it cannot be made true; what is broken beyond that stays, and leads nowhere.
     """
     return edited(exif, True, swapped)
 
@@ -40,24 +50,39 @@ def edited(exif: bytes, upright: bool, swapped: bool) -> bytes | None:
         order = {b"II": "<", b"MM": ">"}[bytes(block[:2])]
         first = struct.unpack_from(order + "I", block, 4)[0]
         entries, link = directory(block, order, first)
-        if upright and ORIENTATION in entries:
-            write(block, order, entries[ORIENTATION], 1)
-        if swapped and EXIF_IFD in entries:
-            swap_sides(block, order, read(block, order, entries[EXIF_IFD]))
-        remove_thumbnail(block, order, link)
-    except (BrokenExif, struct.error, KeyError, IndexError):
+    except BROKEN:
         return None
+    if upright and ORIENTATION in entries:  # as a SHORT, which it should be: readers differ on others
+        struct.pack_into(order + "HHIHH", block, entries[ORIENTATION], ORIENTATION, SHORT, 1, 1, 0)
+    if swapped and EXIF_IFD in entries:
+        with suppress(*BROKEN):
+            swap_sides(block, order, read(block, order, entries[EXIF_IFD]))
+    if link is not None and not is_value(block, order, entries, link):
+        remove_thumbnail(block, order, link)
     return bytes(block)
 
 
-def directory(block: bytearray, order: str, offset: int) -> tuple[dict[int, int], int]:
-    """Where the entry of each tag of an image file directory is, and where its link to the next directory is."""
+def directory(block: bytearray, order: str, offset: int) -> tuple[dict[int, int], int | None]:
+    """Where the entry of each tag of an image file directory is, and where its link to the next directory is.
+
+    Some writers leave the link out: None, where the block ends instead.
+    """
     count = struct.unpack_from(order + "H", block, offset)[0]
     link = offset + 2 + 12 * count
-    if link + 4 > len(block):
+    if link > len(block):
         raise BrokenExif
-    entries = range(offset + 2, link, 12)
-    return {struct.unpack_from(order + "H", block, entry)[0]: entry for entry in entries}, link
+    entries = {struct.unpack_from(order + "H", block, entry)[0]: entry for entry in range(offset + 2, link, 12)}
+    return entries, link if link + 4 <= len(block) else None
+
+
+def is_value(block: bytearray, order: str, entries: dict[int, int], link: int) -> bool:
+    """Whether a value of the directory, or another directory, begins in place of the link."""
+    for tag, entry in entries.items():
+        kind, count, offset = struct.unpack_from(order + "HII", block, entry + 2)
+        elsewhere = tag in (EXIF_IFD, GPS_IFD) or (kind < len(SIZES) and SIZES[kind] * count > 4)
+        if elsewhere and link <= offset < link + 4:
+            return True
+    return False
 
 
 def read(block: bytearray, order: str, entry: int) -> int:
@@ -88,13 +113,14 @@ def remove_thumbnail(block: bytearray, order: str, link: int) -> None:
     if second == 0:
         return
     struct.pack_into(order + "I", block, link, 0)
-    entries, _ = directory(block, order, second)
-    if THUMBNAIL_OFFSET in entries and THUMBNAIL_LENGTH in entries:
+    with suppress(*BROKEN):  # a link that leads nowhere
+        entries, _ = directory(block, order, second)
         start = read(block, order, entries[THUMBNAIL_OFFSET])
         stop = min(start + read(block, order, entries[THUMBNAIL_LENGTH]), len(block))
         block[start:stop] = bytes(max(stop - start, 0))
 
 
 def make_xmp_upright(xmp: bytes) -> bytes:
-    """The same for an orientation in XMP (as an attribute or an element)."""
-    return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>))\s*[1-8]", rb"\g<1>1", xmp)
+    """The same for XMP: orientation 1 (as an attribute or an element) and no thumbnail, in as many bytes."""
+    xmp = re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[1-8]", rb"\g<1>1", xmp)
+    return without_xmp_thumbnails(xmp)

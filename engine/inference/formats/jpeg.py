@@ -1,16 +1,24 @@
 """JPEG: the segments beside the picture, and how the picture was compressed."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
 from engine.inference.formats.exif import make_upright, make_xmp_upright, without_thumbnail
+from engine.inference.formats.thumbnails import (
+    EXTENDED_HEAD,
+    PHOTOSHOP_HEAD,
+    extended_xmp_segments,
+    photoshop_segments,
+    without_xmp_thumbnails,
+)
 
 EXIF_HEAD = b"Exif\0\0"
+XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 START_OF_SCAN, COMMENT = 0xDA, 0xFE
-APP0, APP1, APP14, APP15 = 0xE0, 0xE1, 0xEE, 0xEF
+APP0, APP1, APP13, APP14, APP15 = 0xE0, 0xE1, 0xED, 0xEE, 0xEF
 
 
 def places(content: bytes) -> Iterator[tuple[int, slice]]:
@@ -36,10 +44,11 @@ def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
 def metadata(content: bytes, swapped: bool | None) -> list[tuple[int, bytes]]:
     """The segments to carry over: all that applications add and comments, made true for the upright photo.
 
-    Not those that describe the compression (Adobe's APP14) or point beyond the picture (multi-picture APP2), nor JFIF's
-    own thumbnail. `swapped`: see `make_upright`; None if the photo stays turned and compressed as it is in the file:
-    then Adobe's too, and the orientation as it is.
+    Not those that describe the compression (Adobe's APP14) or point beyond the picture (multi-picture APP2), nor
+    thumbnails (EXIF's, JFIF's, Photoshop's, XMP's). `swapped`: see `make_upright`; None if the photo stays turned and
+    compressed as it is in the file: then Adobe's too, and the orientation as it is.
     """
+    edit_xmp = without_xmp_thumbnails if swapped is None else make_xmp_upright
     kept = []
     for marker, payload in segments(content):
         if marker == APP1 and payload.startswith(EXIF_HEAD):
@@ -48,15 +57,34 @@ def metadata(content: bytes, swapped: bool | None) -> list[tuple[int, bytes]]:
             if exif is None:
                 continue
             payload = EXIF_HEAD + exif
-        elif marker == APP1 and swapped is not None:
-            payload = make_xmp_upright(payload)
+        elif marker == APP1 and not payload.startswith(EXTENDED_HEAD):  # that may end within an element
+            payload = edit_xmp(payload)
         elif marker == APP0 and payload.startswith(b"JFIF\0"):
             payload = payload[:12] + b"\0\0"
         elif marker == APP0 or (marker == APP14 and swapped is not None) or payload.startswith(b"MPF\0"):
             continue
         if is_metadata(marker):
             kept.append((marker, payload))
-    return kept
+    return with_edited_spreads(kept, edit_xmp)
+
+
+def with_edited_spreads(kept: list[tuple[int, bytes]], edit_xmp: Callable[[bytes], bytes]) -> list[tuple[int, bytes]]:
+    """The segments, with those edited that are parts of a whole: Photoshop's resources, and extended XMP."""
+    photoshop = [number for number, one in enumerate(kept) if one[0] == APP13 and one[1].startswith(PHOTOSHOP_HEAD)]
+    extended = [number for number, one in enumerate(kept) if one[0] == APP1 and one[1].startswith(EXTENDED_HEAD)]
+    made: list[tuple[int, bytes] | None] = list(kept)
+    payloads = photoshop_segments([kept[number][1] for number in photoshop])
+    for place, number in enumerate(photoshop):  # there are as many, or fewer
+        made[number] = (APP13, payloads[place]) if place < len(payloads) else None
+    payloads, guids = extended_xmp_segments([kept[number][1] for number in extended], edit_xmp)
+    for number, payload in zip(extended, payloads, strict=True):
+        made[number] = (APP1, payload)
+    for number, (marker, payload) in enumerate(kept):
+        if marker == APP1 and payload.startswith(XMP_HEAD):
+            for before, after in guids.items():  # it names the extended one
+                payload = payload.replace(before, after)
+            made[number] = (APP1, payload)
+    return [one for one in made if one is not None]
 
 
 def without_metadata(content: bytes) -> bytes:

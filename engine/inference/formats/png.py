@@ -2,14 +2,22 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from PIL import PngImagePlugin
 
 from engine.inference.formats.exif import make_upright, make_xmp_upright
+from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 NOT_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"acTL", b"fcTL", b"fdAT"}
 """The picture itself, and what depends on how its samples are stored."""
+
+XMP = b"XML:com.adobe.xmp"
+
+NOT_KEPT_TEXTS = {b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type xmp"}
+"""EXIF and XMP as older ImageMagick writes them, in hexadecimal: the orientation that is applied, and a thumbnail."""
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -37,12 +45,65 @@ def metadata(content: bytes, swapped: bool) -> list[tuple[bytes, bytes]]:
             if exif is None:
                 continue
             data = exif
-        elif kind == b"iTXt":
-            data = make_xmp_upright(data)
+        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+            keyword = data.partition(b"\0")[0]
+            if keyword in NOT_KEPT_TEXTS:
+                continue
+            if keyword in EDITED_TEXTS:
+                try:
+                    data = with_edited_text(kind, data, EDITED_TEXTS[keyword])
+                except (ValueError, zlib.error):  # broken, so that it cannot be made true
+                    continue
         elif kind == b"pHYs" and swapped and len(data) == 9:
             data = data[4:8] + data[:4] + data[8:]
         kept.append((kind, data))
     return kept
+
+
+def profile_without_thumbnails(text: bytes) -> bytes:
+    """Photoshop's image resources as ImageMagick writes them: a name, their length, and they in hexadecimal."""
+    empty, name, _, digits = text.split(b"\n", 3)
+    resources = bytes.fromhex(digits.decode("ascii"))
+    kept = without_photoshop_thumbnails(resources)
+    if kept == resources:
+        return text
+    lines = [kept[start : start + 36].hex().encode() for start in range(0, len(kept), 36)]
+    return b"\n".join([empty, name, b"%8d" % len(kept), *lines, b""])
+
+
+EDITED_TEXTS: dict[bytes, Callable[[bytes], bytes]] = {
+    XMP: make_xmp_upright,
+    b"Raw profile type 8bim": profile_without_thumbnails,
+    b"Raw profile type iptc": profile_without_thumbnails,
+}
+
+
+def with_edited_text(kind: bytes, data: bytes, edit: Callable[[bytes], bytes]) -> bytes:
+    """A text chunk's data with its text edited. ValueError or zlib.error if it is broken."""
+    keyword = data.partition(b"\0")[0]
+    if kind == b"tEXt":
+        head, text, packed = data[: len(keyword) + 1], data[len(keyword) + 1 :], False
+    elif kind == b"zTXt":
+        head, text, packed = data[: len(keyword) + 2], data[len(keyword) + 2 :], True
+    else:
+        start = len(keyword) + 3  # after whether it is compressed, and how; then a language and a translated keyword
+        language, translated, text = data[start:].split(b"\0", 2)
+        head, packed = data[:start] + language + b"\0" + translated + b"\0", data[len(keyword) + 1] != 0
+    if packed:
+        text = unpacked(text)
+    edited = edit(text)
+    if edited == text:
+        return data
+    return head + (zlib.compress(edited) if packed else edited)
+
+
+def unpacked(text: bytes) -> bytes:
+    """A compressed text. ValueError above Pillow's limit: a small file can claim to hold any number of bytes."""
+    decompressor = zlib.decompressobj()
+    text = decompressor.decompress(text, PngImagePlugin.MAX_TEXT_CHUNK)
+    if not decompressor.eof:
+        raise ValueError("the text is longer than is read, or not whole")
+    return text
 
 
 def metadata_chunks(
@@ -57,7 +118,7 @@ def metadata_chunks(
     if exif:
         made.append((b"eXIf", exif))
     if xmp:
-        made.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
+        made.append((b"iTXt", XMP + b"\0\0\0\0\0" + xmp))
     return made
 
 

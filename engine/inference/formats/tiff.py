@@ -11,6 +11,7 @@ from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from engine.inference.formats.exif import make_xmp_upright
+from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 
 DESCRIPTIVE = (
     Tag.ImageDescription,
@@ -20,8 +21,15 @@ DESCRIPTIVE = (
     Tag.DateTime,
     Tag.Artist,
     Tag.Copyright,
+    Tag.DocumentName,
+    Tag.HostComputer,
 )
 """What EXIF shares with TIFF."""
+
+PLACED = (33550, 33922, 34264, 34735, 34736, 34737)
+"""GeoTIFF's tags: the scale, points or matrix that place the rows and columns on Earth, and the coordinate system."""
+
+GDAL_METADATA, GDAL_NODATA = 42112, 42113
 
 KEPT = (
     *DESCRIPTIVE,
@@ -32,8 +40,10 @@ KEPT = (
     Tag.IPTCNAA,
     Tag.ImageResources,
     Tag.InterColorProfile,
+    GDAL_METADATA,
+    GDAL_NODATA,
 )
-"""Also resolution, XMP, IPTC, Photoshop's block and the ICC profile."""
+"""Also resolution, XMP, IPTC, Photoshop's block, the ICC profile and what GDAL says of the values."""
 
 DIRECTORIES = (Tag.ExifOffset, Tag.GPSInfo)
 """What EXIF says in directories of their own: about the exposure, and the place."""
@@ -77,14 +87,26 @@ def has_16_bit_colour(image: Image.Image) -> bool:
 def metadata(image: Image.Image) -> dict[int, Any]:
     """The tags to carry over from an opened TIFF, EXIF and GPS directories as dictionaries."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    kept: dict[int, Any] = {tag: image.tag_v2[tag] for tag in KEPT if tag in image.tag_v2}
+    kept: dict[int, Any] = {tag: unwrapped(image.tag_v2[tag]) for tag in KEPT if tag in image.tag_v2}
+    if image.tag_v2.get(Tag.Orientation) not in range(
+        2, 9
+    ):  # they place the rows and columns as stored, not as turned upright
+        kept |= {tag: image.tag_v2[tag] for tag in PLACED if tag in image.tag_v2}
     if isinstance(kept.get(Tag.XMLPacket), bytes):
         kept[Tag.XMLPacket] = make_xmp_upright(kept[Tag.XMLPacket])
+    if isinstance(kept.get(Tag.ImageResources), bytes):
+        kept[Tag.ImageResources] = without_photoshop_thumbnails(kept[Tag.ImageResources])
     exif = image.getexif()
     for tag in DIRECTORIES:
         if directory := exif.get_ifd(tag):
             kept[tag] = dict(directory)
-    return kept
+    return {tag: value for tag, value in kept.items() if value != b""}
+
+
+def unwrapped(value: Any) -> Any:
+    """A tag's value as it is; Pillow wraps bytes in a tuple where the file has them in another type than it expects."""
+    wrapped = isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], bytes)
+    return value[0] if wrapped else value
 
 
 def tags(exif: bytes | None, icc: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None) -> dict[int, Any]:

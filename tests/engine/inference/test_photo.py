@@ -1,7 +1,10 @@
 """Photos in and out: pixels, metadata, and what cannot be kept."""
 
+import hashlib
 import io
+import itertools
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -14,7 +17,8 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePl
 from data.orientation import upright
 from engine.inference.formats import jpeg, png
 from engine.inference.formats.exif import make_upright
-from engine.inference.photo import encode, read_photo, write_photo
+from engine.inference.formats.thumbnails import without_photoshop_thumbnails
+from engine.inference.photo import MAX_SIDES, encode, read_photo, write_photo
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -161,6 +165,162 @@ def test_metadata_is_kept_and_made_true(ending, to, tmp_path):
         assert b"MAKERNOTE" * 3 in out.read_bytes()
 
 
+def raw_profile(name, block):
+    """A text as older ImageMagick writes it: the block in hexadecimal, 36 bytes a line."""
+    lines = "\n".join(block[start : start + 36].hex() for start in range(0, len(block), 36))
+    return f"\n{name}\n{len(block):8}\n{lines}\n"
+
+
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt", "packed iTXt"])
+@pytest.mark.parametrize("keyword", ["XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1"])
+def test_an_orientation_in_any_text_of_a_png_is_applied_once(kind, keyword, tmp_path):
+    info = PngImagePlugin.PngInfo()
+    text = XMP.decode() if keyword.startswith("XML") else raw_profile("exif", jpeg.EXIF_HEAD + exif_block())
+    if kind.endswith("iTXt"):
+        info.add_itxt(keyword, text, "en", "a name", zip=kind.startswith("packed"))
+    else:
+        info.add_text(keyword, text, zip=kind == "zTXt")
+    info.add_text("Title", "x", zip=True)
+    path = save(tmp_path, "photo.png", picture(), pnginfo=info)
+    photo, changed_HW3, out, again = round_trip(path)
+    assert photo.pixels_HW3.shape == ((37, 53, 3) if keyword.endswith("APP1") else (53, 37, 3))
+    np.testing.assert_array_equal(again.pixels_HW3, changed_HW3)
+    with Image.open(out) as image:
+        assert image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        assert image.text["Title"] == "x"
+        if keyword.startswith("XML"):
+            assert image.text[keyword] == XMP.decode().replace('"6"', '"1"')
+        else:
+            assert keyword not in image.text, "its thumbnail shows what was removed"
+
+
+def test_a_broken_text_of_a_png_is_dropped(tmp_path):
+    path = save(tmp_path, "photo.png", picture())
+    broken = [b"", b"\1", b"\1\0\0", b"\1\0\0\0" + b"no stream", b"\1\0\0\0" + zlib.compress(XMP)[:-9]]
+    kept = [(b"iTXt", png.XMP + b"\0" + data) for data in broken] + [(b"zTXt", png.XMP), (b"tEXt", b"Title\0x")]
+    assert png.metadata(png.with_metadata(path.read_bytes(), kept), swapped=False) == kept[-1:]
+
+
+SHOWS = b"what was removed, " * 20
+
+
+def resource(number, data, name=b""):
+    """One of Photoshop's image resources."""
+    padded = bytes([len(name)]) + name + bytes((len(name) + 1) % 2)
+    return b"8BIM" + struct.pack(">H", number) + padded + struct.pack(">I", len(data)) + data + bytes(len(data) % 2)
+
+
+RESOURCES = [
+    resource(0x0404, b"IPTC!", b"odd"),
+    resource(0x040C, SHOWS + b"!"),
+    resource(0x03ED, b"resolution", b"even"),
+    resource(0x0409, SHOWS),
+    resource(0x0425, b"digest"),
+]
+KEPT_RESOURCES = RESOURCES[0] + RESOURCES[2] + RESOURCES[4]
+
+THUMBNAILS = [
+    b"<xmp:Thumbnails><rdf:Alt><rdf:li><xmpGImg:image>%s</xmpGImg:image></rdf:li></rdf:Alt></xmp:Thumbnails>",
+    b'<xap:Thumbnails ><rdf:li xapGImg:format="JPEG" xapGImg:image="%s"/></xap:Thumbnails >',
+    b"<rdf:li><xmpGImg:image>\n%s\n</xmpGImg:image></rdf:li>",
+    b"<rdf:li xmpGImg:height='1' xmpGImg:image = '%s'/>",
+    b"<xmp:Thumbnails>%s",  # broken
+]
+
+
+@pytest.mark.parametrize("thumbnail", THUMBNAILS)
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".tif", ".webp"])
+def test_thumbnails_in_xmp_are_removed(ending, thumbnail, tmp_path):
+    xmp = b'<x:xmpmeta><xmp:Thumbnails/><xmp:ThumbnailsNot a="b">c</xmp:ThumbnailsNot>' + thumbnail % SHOWS
+    options = {"xmp": xmp}
+    if ending == ".png":
+        options = {"pnginfo": PngImagePlugin.PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode(), zip=True)
+    if ending == ".tif":
+        options = {"tiffinfo": {700: xmp}}
+        tifffile.imwrite(tmp_path / "typed.tif", picture(), extratags=[(700, 7, len(xmp), xmp, True)])
+        assert SHOWS not in read_photo(tmp_path / "typed.tif").carried[700]
+    _, _, out, again = round_trip(save(tmp_path, f"photo{ending}", picture(), **options))
+    assert SHOWS not in out.read_bytes()
+    assert SHOWS not in again.xmp
+    assert b'<xmp:ThumbnailsNot a="b">c</xmp:ThumbnailsNot>' in again.xmp
+    assert len(again.xmp) == len(xmp)
+    assert again.xmp.count(b"<rdf:li") == (0 if b":Thumbnails" in thumbnail else 1)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("thumbnail", THUMBNAILS)
+def test_thumbnails_in_extended_xmp_are_removed(turned, thumbnail, tmp_path):
+    whole = b"<x:xmpmeta>" + b"A" * 70_000 + thumbnail % SHOWS + b"</x:xmpmeta>"
+    guid = hashlib.md5(whole).hexdigest().upper().encode()
+    main = jpeg.XMP_HEAD + b'<x:xmpmeta xmpNote:HasExtendedXMP="%s"/>' % guid
+    cut = 70_040  # within the thumbnail
+    parts = [
+        jpeg.EXTENDED_HEAD + guid + struct.pack(">II", len(whole), start) + whole[start:stop]
+        for start, stop in ((60_000, cut), (0, 60_000), (cut, len(whole)))
+    ]
+    path = save(tmp_path, "photo.jpg", picture())
+    path.write_bytes(jpeg.with_metadata(path.read_bytes(), [(0xE1, payload) for payload in (main, *parts)]))
+    kept = jpeg.metadata(path.read_bytes(), True if turned else None)
+    assert [len(payload) for _, payload in kept] == [len(payload) for payload in (main, *parts)]
+    extended = kept[2][1][75:] + kept[1][1][75:] + kept[3][1][75:]
+    assert SHOWS[:30] not in extended
+    assert extended.startswith(b"<x:xmpmeta>" + b"A" * 70_000)
+    guid = hashlib.md5(extended).hexdigest().upper().encode()
+    assert all(payload[35:67] == guid for _, payload in kept[1:])
+    assert guid in kept[0][1]
+
+
+def test_extended_xmp_without_a_thumbnail_stays(tmp_path):
+    parts = [(0xE1, jpeg.EXTENDED_HEAD + b"G" * 32 + struct.pack(">II", 4, 0) + b"abcd"), (0xE1, jpeg.EXTENDED_HEAD)]
+    path = save(tmp_path, "photo.jpg", picture())
+    content = jpeg.with_metadata(path.read_bytes(), parts)
+    assert jpeg.metadata(content, swapped=True) == parts
+
+
+@pytest.mark.parametrize("cuts", [(), (40,), (3, 41, 500)])
+@pytest.mark.parametrize("swapped", [None, True])
+def test_photoshops_thumbnails_in_a_jpeg_are_removed(cuts, swapped, tmp_path):
+    path, whole = save(tmp_path, "photo.jpg", picture()), b"".join(RESOURCES)
+    ends = [0, *cuts, len(whole)]
+    parts = [(0xED, b"Photoshop 3.0\0" + whole[start:stop]) for start, stop in itertools.pairwise(ends)]
+    content = jpeg.with_metadata(path.read_bytes(), [*parts, (0xEB, b"anything")])
+    assert jpeg.metadata(content, swapped) == [(0xED, b"Photoshop 3.0\0" + KEPT_RESOURCES), (0xEB, b"anything")]
+    only = jpeg.with_metadata(path.read_bytes(), [(0xED, b"Photoshop 3.0\0" + RESOURCES[1])])
+    assert jpeg.metadata(only, swapped) == []
+
+
+def test_photoshops_thumbnails_in_a_tiff_are_removed(tmp_path):
+    path, all_of_them = tmp_path / "photo.tif", b"".join(RESOURCES)
+    for kind, resources in itertools.product((1, 7), (all_of_them, RESOURCES[1])):
+        tifffile.imwrite(path, picture(), photometric="rgb", extratags=[(34377, kind, len(resources), resources, True)])
+        _, _, out, _ = round_trip(path)
+        with tifffile.TiffFile(out) as written:
+            if resources == RESOURCES[1]:
+                assert 34377 not in written.pages[0].tags
+            else:
+                assert SHOWS not in out.read_bytes()
+                assert out.read_bytes().count(KEPT_RESOURCES) == 1
+
+
+@pytest.mark.parametrize("name", ["8bim", "iptc"])
+def test_photoshops_thumbnails_in_a_png_are_removed(name, tmp_path):
+    keyword = f"Raw profile type {name}"
+    for resources, packed in itertools.product((b"".join(RESOURCES), KEPT_RESOURCES), (False, True)):
+        info = PngImagePlugin.PngInfo()
+        info.add_text(keyword, raw_profile(name, resources), zip=packed)
+        _, _, out, _ = round_trip(save(tmp_path, "photo.png", picture(), pnginfo=info))
+        with Image.open(out) as image:
+            assert image.text[keyword] == raw_profile(name, KEPT_RESOURCES)
+    broken = [(b"tEXt", keyword.encode() + b"\0" + text) for text in (b"", b"\n8bim\n 3\nxyz")]
+    assert png.metadata(png.with_metadata(out.read_bytes(), broken), swapped=False) == []
+
+
+@pytest.mark.parametrize("end", [b"", b"8BIM", b"8BIM\4\x0c\xff", b"8BIM\4\4\0\0\0\0\0\x09cut", b"no resource" * 9])
+def test_broken_resources_stay(end):
+    assert without_photoshop_thumbnails(b"".join(RESOURCES) + end) == KEPT_RESOURCES + end
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_exif_is_edited_in_place(order):
     before = exif_block(order=order)
@@ -176,6 +336,54 @@ def test_exif_is_edited_in_place(order):
 @pytest.mark.parametrize("broken", [b"", b"II", b"MM\0*\0\0\0\x08", b"II*\0\xff\xff\xff\xff", exif_block()[:30]])
 def test_broken_exif_is_dropped(broken):
     assert make_upright(broken, swapped=False) is None
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_what_is_broken_beyond_the_first_directory_stays(order):
+    whole = exif_block(order=order)
+    link = 8 + 2 + 3 * 12
+    good = make_upright(whole, swapped=True)
+
+    def patched(block, at, form, value):
+        return block[:at] + struct.pack(order + form, value) + block[at + struct.calcsize(order + form) :]
+
+    # A link beyond the block, or to something that is no directory, is cut.
+    for wrong in (len(whole) - 1, 0xFFFFFFFF, len(whole) + 100):
+        after = make_upright(patched(whole, link, "I", wrong), swapped=True)
+        assert after[: link + 4] == good[: link + 4]
+        assert after[link + 4 :].replace(b"\xff\xd8the unwanted object\xff\xd9", bytes(23)) == good[link + 4 :]
+    # A thumbnail's directory without its own link is cut, and its thumbnail blanked.
+    second = link + 4 + 2 + 3 * 12 + 4
+    after = make_upright(patched(whole, second, "H", (len(whole) - second) // 12), swapped=True)
+    assert b"unwanted object" not in after
+    # An EXIF directory that is none stays.
+    after = make_upright(patched(whole, link - 4, "I", 0xFFFFFF), swapped=True)
+    assert after[: link - 4] == good[: link - 4]
+    # Without a link at all, the block ends, or another directory or a value begins there.
+    head = struct.pack(order + "2sHI", b"MM" if order == ">" else b"II", 42, 8)
+    turned = struct.pack(order + "HHIHH", 0x0112, 3, 1, 6, 0)
+    upright_ = struct.pack(order + "HHIHH", 0x0112, 3, 1, 1, 0)
+    at = 8 + 2 + 2 * 12
+    for other, behind in (
+        (struct.pack(order + "HHI4s", 0x010F, 2, 4, b"Cam\0"), b""),
+        (struct.pack(order + "HHII", 0x010F, 2, 9, at), b"Camera 1\0"),
+        (struct.pack(order + "HHII", 0x8769, 4, 1, at), whole[link + 4 : second]),
+    ):
+        block = head + struct.pack(order + "H", 2) + turned + other + behind
+        assert make_upright(block, False) == head + struct.pack(order + "H", 2) + upright_ + other + behind
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(1, b"\6\0\0\0"), (7, b"\6\0\0\0"), (9, b"\6\0\0\0"), (11, struct.pack("<f", 6))]
+)
+def test_an_orientation_of_another_type_does_not_cost_the_exif(kind, value, tmp_path):
+    before = exif_block(order="<")
+    at = before.index(struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0))
+    odd = before[:at] + struct.pack("<HHI", 0x0112, kind, 1) + value + before[at + 12 :]
+    assert make_upright(odd, swapped=True) == make_upright(before, swapped=True)
+    _, changed_HW3, out, again = round_trip(save(tmp_path, "photo.png", picture(), exif=jpeg.EXIF_HEAD + odd))
+    np.testing.assert_array_equal(again.pixels_HW3, changed_HW3)
+    assert b"MAKERNOTE" * 3 in out.read_bytes()
 
 
 def test_all_eight_orientations(tmp_path):
@@ -217,6 +425,35 @@ def test_a_turned_tiff_is_turned_upright_once(channels, dtype, tmp_path):
         np.testing.assert_array_equal(again.pixels_HW3, changed_HW3)
         with tifffile.TiffFile(out) as written:
             assert 274 not in written.pages[0].tags
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", [1, 6, 9])
+def test_a_tiff_keeps_its_place_on_earth(orientation, order, tmp_path):
+    placed = [
+        (33550, 12, 3, (0.5, 0.25, 0.0), True),
+        (33922, 12, 6, (0.0, 0.0, 0.0, 500000.125, 4100000.0, 0.0), True),
+        (34264, 12, 16, tuple(float(value) for value in range(16)), True),
+        (34735, 3, 8, (1, 1, 0, 1, 1024, 0, 1, 1), True),
+        (34736, 12, 2, (6378137.0, 298.257), True),
+        (34737, 2, 0, "WGS 84|", True),
+    ]
+    others = [
+        (42112, 2, 0, "<GDALMetadata/>", True),
+        (42113, 2, 0, "0", True),
+        (269, 2, 0, "a document", True),
+        (316, 2, 0, "a computer", True),
+    ]
+    turned = [(274, 3, 1, orientation, True)]
+    path = tmp_path / "photo.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", byteorder=order, extratags=placed + others + turned)
+    _, _, out, _ = round_trip(path)
+    with tifffile.TiffFile(path) as before, tifffile.TiffFile(out) as after:
+        old, new = before.pages[0].tags, after.pages[0].tags
+        for tag, *_ in others + (placed if orientation != 6 else []):
+            assert (new[tag].dtype, new[tag].count, new[tag].value) == (old[tag].dtype, old[tag].count, old[tag].value)
+        if orientation == 6:
+            assert not [tag for tag, *_ in placed if tag in new], "they place the photo as it was stored"
 
 
 @pytest.mark.parametrize(
@@ -298,6 +535,8 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path):
     [
         (picture(dtype=np.uint16), "out.jpg", "16 bits per sample and JPEG holds 8"),
         (picture(channels=4), "out.jpg", "JPEG holds none"),
+        (picture(2, 16_384), "out.webp", "16384x2 pixels and a side of a WEBP has at most 16383; write a .png or .tif"),
+        (picture(65_501, 2), "out.jpg", "2x65501 pixels and a side of a JPEG has at most 65500; write a .png or .tif"),
         (picture(), "out.heic", "its name must end in one of .*others are to be converted"),
     ],
 )
@@ -307,6 +546,14 @@ def test_what_a_format_cannot_hold_is_refused(samples, name, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         write_photo(tmp_path / name, photo, photo.pixels_HW3)
     assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(("container", "side"), MAX_SIDES.items())
+def test_the_longest_sides_are_written(container, side, tmp_path):
+    for shape in ((2, side), (side, 2)):
+        photo = read_photo(save(tmp_path, "photo.png", np.zeros(shape, np.uint8)))
+        with Image.open(io.BytesIO(encode(photo, photo.pixels_HW3, container))) as image:
+            assert image.size == shape[::-1]
 
 
 @settings(max_examples=40, deadline=None)
