@@ -101,21 +101,33 @@ def sort_key(name: str) -> list[str]:
 
 
 def walk(root: Path) -> Iterator[str]:
-    """Paths of the photos and tar files under `root`, sorted; links to folders are followed, each folder once."""
+    """Paths of the photos and tar files under `root`, sorted; links to folders are followed, each folder once.
+
+    An entry that cannot be looked at (a link to itself, a folder without the right to read it) is given as well:
+    examining it tells why it is left out. OSError if that entry is `root`.
+    """
     seen: set[tuple[int, int]] = set()
 
     def visit(folder: str, prefix: str) -> Iterator[str]:
+        """What is in a folder; OSError comes at the call, before anything is given."""
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:
-            return
+            return iter(())
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as listing:
-            found = sorted(listing, key=lambda item: item.name)
+            return given(sorted(listing, key=lambda item: item.name), prefix)
+
+    def given(found: list[os.DirEntry[str]], prefix: str) -> Iterator[str]:
         for item in found:
             if item.name.startswith("."):
                 continue
-            if item.is_dir():
-                yield from visit(item.path, f"{prefix}{item.name}/")
+            try:
+                inside = visit(item.path, f"{prefix}{item.name}/") if item.is_dir() else None
+            except OSError:
+                yield prefix + item.name
+                continue
+            if inside is not None:
+                yield from inside
             elif os.path.splitext(item.name)[1].lower() in SUFFIXES or is_shard(item.name):
                 yield prefix + item.name
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,6 +167,24 @@ def test_linked_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
     (tmp_path / "set" / "link").symlink_to(tmp_path / "real")
     (tmp_path / "set" / "circle").symlink_to(tmp_path / "set")
     assert len(Catalog.open(tmp_path / "set")) == 2
+
+
+def test_an_entry_that_cannot_be_looked_at_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photos(tmp_path, 2)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "lost+found").mkdir()
+    look = os.scandir
+
+    def scandir(folder: str) -> Any:
+        if folder.endswith("lost+found"):  # a right that root, who may run the tests, has anyway
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    catalog = Catalog.open(tmp_path)
+    assert len(catalog) == 2
+    assert [photo.name for photo in catalog.bad] == ["loop", "lost+found"]
+    assert all(photo.reason.startswith("cannot be read") for photo in catalog.bad)
 
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
