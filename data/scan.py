@@ -1,5 +1,6 @@
 """Finding the photographs under a folder and reading their headers."""
 
+import logging
 import os
 import tarfile
 from collections import deque
@@ -26,7 +27,12 @@ THREADS = 8
 """From the page cache one thread reads 75,000 headers a second and more do not help (two cores, 320x256 JPEGs);
 disks and network file systems answer many requests at a time."""
 
+PACKING = "packing.json"
+"""What `data.shards` notes in the folder of its shards."""
+
 _CHUNK = 1000
+
+log = logging.getLogger(__name__)
 
 
 class Known(Protocol):
@@ -100,11 +106,14 @@ def sort_key(name: str) -> list[str]:
     return name.split("/")
 
 
-def walk(root: Path) -> Iterator[str]:
+def walk(root: Path, tell: bool = True) -> Iterator[str]:
     """Paths of the photos and tar files under `root`, sorted; links to folders are followed, each folder once.
 
     An entry that cannot be looked at (a link to itself, a folder without the right to read it) is given as well:
     examining it tells why it is left out. OSError if that entry is `root`.
+
+    Folders below `root` that engine-train or engine-data pack filled are left out, or a run's own pictures and a second
+    copy of the photos would be trained on; a warning says so, unless `tell` is False.
     """
     seen: set[tuple[int, int]] = set()
 
@@ -115,7 +124,12 @@ def walk(root: Path) -> Iterator[str]:
             return iter(())
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as listing:
-            return given(sorted(listing, key=lambda item: item.name), prefix)
+            found = sorted(listing, key=lambda item: item.name)
+        if prefix and (filled_by := _filled_by({item.name for item in found})):
+            if tell:
+                log.warning("%s: left out, as %s filled it; give that folder itself to use it", folder, filled_by)
+            return iter(())
+        return given(found, prefix)
 
     def given(found: list[os.DirEntry[str]], prefix: str) -> Iterator[str]:
         for item in found:
@@ -132,6 +146,16 @@ def walk(root: Path) -> Iterator[str]:
                 yield prefix + item.name
 
     yield from visit(os.fspath(root), "")
+
+
+def _filled_by(names: set[str]) -> str | None:
+    """The command that made a folder which holds these, if it is one of ours."""
+    if PACKING in names:
+        return "engine-data pack"
+    # Checkpoints come last: a run that was stopped before its first is none the less a run.
+    if "options.json" in names and names & {"checkpoints", "pictures", "metrics.jsonl"}:
+        return "engine-train"
+    return None
 
 
 def examine_file(root: Path, name: str, before: Found | None = None) -> Found:

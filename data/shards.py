@@ -24,9 +24,8 @@ from data.files import atomic_writer, write_atomically
 from data.headers import Unusable
 from data.orientation import upright
 from data.sampler import reduction
-from data.scan import in_order
+from data.scan import PACKING, in_order
 
-_PLAN = "packing.json"
 _SUFFIX = {"jpeg": "jpg", "tiff": "tif"}  # others are called by their format's name
 
 
@@ -61,10 +60,11 @@ def pack(
 
     A shard is there whole or not at all, so a packing that was stopped continues at the first missing shard; the
     photos left out of shards that are there already are not told again. `progress` is told how many photos are done.
-    ValueError if `out` holds the shards of another catalog or packing, or is where the photos are.
+    ValueError if `out` holds the shards of another catalog or packing, or is where the photos are or inside it.
     """
-    if out.resolve() == catalog.root.resolve():
-        raise ValueError(f"{out} is the folder of the photos, which would be in it twice: pack into another")
+    if out.resolve().is_relative_to(catalog.root.resolve()):
+        there = "the folder of the photos" if out.resolve() == catalog.root.resolve() else f"inside {catalog.root}"
+        raise ValueError(f"{out} is {there}, which would hold each photo twice: pack into a folder outside")
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, catalog, packing)
     ends_N = np.cumsum(catalog.columns["length"])
@@ -90,7 +90,7 @@ def _claim(out: Path, catalog: Catalog, packing: Packing) -> None:
         "root": str(catalog.root.resolve()),
         **asdict(packing),
     }
-    note = out / _PLAN
+    note = out / PACKING
     if note.exists() and (before := json.loads(note.read_text())) != plan:
         raise ValueError(f"{out} holds shards of another packing ({before}, now {plan}): pack into another folder")
     write_atomically(note, json.dumps(plan).encode())

@@ -187,6 +187,20 @@ def test_an_entry_that_cannot_be_looked_at_leaves_the_others(tmp_path: Path, mon
     assert all(photo.reason.startswith("cannot be read") for photo in catalog.bad)
 
 
+@pytest.mark.parametrize("made", ["checkpoints", "metrics.jsonl"])
+def test_the_pictures_of_a_run_are_no_photos(tmp_path: Path, made: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As with engine-train --photos . and its run folder beside the photos."""
+    write_photos(tmp_path, 3)
+    run = tmp_path / "runs" / "demo"
+    (run / made).mkdir(parents=True)
+    (run / "options.json").write_text("{}")
+    (run / "pictures").mkdir()
+    (run / "pictures" / "00000100.png").write_bytes(encoded(scene(0, 99, 77), "PNG"))
+    assert len(Catalog.open(tmp_path)) == 3
+    assert f"{run}: left out, as engine-train filled it" in caplog.text
+    assert len(Catalog.open(run)) == 1  # who names the folder means it
+
+
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="missing does not exist: give a folder"):
         Catalog.open(tmp_path / "missing")

@@ -110,7 +110,17 @@ def test_photos_are_not_packed_among_themselves(folder: Path) -> None:
     names = sorted(folder.iterdir())
     with pytest.raises(ValueError, match="is the folder of the photos"):
         pack(Catalog.open(folder), folder, Packing())
+    with pytest.raises(ValueError, match=r"is inside .*pack into a folder outside"):
+        pack(Catalog.open(folder), folder / "packed" / "small", Packing())
     assert sorted(folder.iterdir()) == names
+
+
+def test_shards_inside_a_folder_of_photos_are_not_the_photos_again(folder: Path, tmp_path: Path) -> None:
+    pack(Catalog.open(folder), tmp_path / "out", Packing())
+    before = Catalog.open(folder)
+    (tmp_path / "out").rename(folder / "out")
+    assert len(Catalog.open(folder)) == len(before)
+    assert len(Catalog.open(folder / "out")) == len(before)
 
 
 def test_member_names_have_one_dot_and_fit_a_tar_header() -> None:
