@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import index_file
-from data.entries import OWN_FILE, BadPhoto, Columns, entry_of, without
+from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, entry_of, without
 from data.headers import Unusable
 from data.scan import Found, scan, sort_key, walk
 
@@ -26,6 +26,30 @@ INDEX_NAME = "photos.index"
 
 MANY_PHOTOS = 50_000
 """From here on, reading every header at every start is worth a warning."""
+
+
+MOST_OPEN = 100
+"""Shards that a catalog keeps open: a process may have some 1,000 files open (on macOS 256), and all its catalogs,
+sockets and workers' pipes are among them."""
+
+
+class _OpenShard:
+    """A shard to read from, closed when nobody refers to it any more: not while a thread still reads.
+
+    Read by `pread` and not mapped: a shard that is cut short on disk then gives an error and not a fatal signal,
+    and the cost is the copy that `bytes` needs anyway.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = -1
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    def read(self, length: int, offset: int) -> bytes:
+        return os.pread(self.descriptor, length, offset)
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
 
 
 class Catalog:
@@ -40,7 +64,7 @@ class Catalog:
         index: Path | None = None,
     ) -> None:
         self.root, self.columns, self.shards, self.bad, self.index = root, columns, list(shards), list(bad), index
-        self._open_shards: dict[int, int] = {}
+        self._open_shards: dict[int, _OpenShard] = {}  # the one used last is the last
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -129,40 +153,41 @@ class Catalog:
         return int(self.columns["orientation"][i])
 
     def read(self, i: int) -> bytes:
-        """The encoded photo `i`. Unusable (a ValueError) if its file is gone or cut short."""
+        """The encoded photo `i`. Unusable (a ValueError) if its file is gone or cut short.
+
+        OSError if no more files can be opened, which says nothing of the photo.
+        """
         shard = int(self.columns["shard"][i])
         try:
             if shard == OWN_FILE:
                 with open(os.path.join(self.root, self.name(i)), "rb", buffering=0) as file:
                     return file.read()
             length, offset = int(self.columns["length"][i]), int(self.columns["offset"][i])
-            data = os.pread(self._shard(shard), length, offset)
+            data = self._shard(shard).read(length, offset)
         except OSError as error:
+            if error.errno in OUT_OF_FILES:
+                raise
             raise Unusable(f"cannot be read: {error.strerror}") from None
         if len(data) < length:
             raise Unusable("its shard was cut short or replaced since it was indexed")
         return data
 
-    def _shard(self, shard: int) -> int:
-        """The shard's file descriptor, opened at its first use in this process and kept.
+    def _shard(self, shard: int) -> "_OpenShard":
+        """The shard, opened at its first use in this process and kept while it is among those used last.
 
-        Read by `pread` and not mapped: a shard that is cut short on disk then gives an error and not a fatal signal,
-        and the cost is the copy that `bytes` needs anyway.
+        No lock, which a process forked while another thread holds it would wait for without end: each step on the
+        dictionary is whole by itself, and two threads at once cost no more than opening a shard twice.
         """
-        if shard not in self._open_shards:
-            opened = os.open(self.root / self.shards[shard], os.O_RDONLY)
-            if self._open_shards.setdefault(shard, opened) != opened:  # another thread was first
-                os.close(opened)
-        return self._open_shards[shard]
+        opened = self._open_shards.pop(shard, None) or _OpenShard(os.path.join(self.root, self.shards[shard]))
+        self._open_shards[shard] = opened  # now the last
+        for oldest in list(self._open_shards)[:-MOST_OPEN]:
+            self._open_shards.pop(oldest, None)
+        return opened
 
     def without(self, unwanted: dict[int, str]) -> "Catalog":
         """A catalog in memory that leaves out some more photos, given with the reason for each."""
         bad = [BadPhoto(self.name(i), reason, entry_of(self.columns, i).modified) for i, reason in unwanted.items()]
         return Catalog(self.root, without(self.columns, [*unwanted]), self.shards, [*self.bad, *bad])
-
-    def __del__(self) -> None:
-        for descriptor in self._open_shards.values():
-            os.close(descriptor)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_open_shards": {}}

@@ -60,7 +60,7 @@ class CpuLoader(Loader):
         atexit.register(_close, weakref.ref(self))
         try:
             for image_N3HW, passed in iterator:
-                if isinstance(image_N3HW, ValueError):
+                if isinstance(image_N3HW, Exception):
                     raise image_N3HW
                 yield image_N3HW, passed
         finally:
@@ -80,16 +80,16 @@ class _IdsFrom(Sampler[Ids]):
             start += self.loader.batch_size * self.loader.ranks
 
 
-class _Crops(Dataset[tuple[Tensor | ValueError, list[Passed]]]):
+class _Crops(Dataset[tuple[Tensor | Exception, list[Passed]]]):
     """From sample numbers to a batch: what a worker process does."""
 
     def __init__(self, catalog: Catalog, sampler: CropSampler) -> None:
         self.catalog, self.sampler = catalog, sampler
 
-    def __getitem__(self, ids_N: Ids) -> tuple[Tensor | ValueError, list[Passed]]:
+    def __getitem__(self, ids_N: Ids) -> tuple[Tensor | Exception, list[Passed]]:
         try:
             return decode_batch(self.catalog, self.sampler, ids_N)
-        except ValueError as error:  # raised where it can be read, without the worker's traceback
+        except (ValueError, OSError) as error:  # raised where it can be read, without the worker's traceback
             return error, []
 
 

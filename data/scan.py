@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from data.entries import OWN_FILE, BadPhoto, Columns, Entry, columns_of, joined
+from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, Entry, columns_of, joined
 from data.headers import SUFFIXES, Unusable, parse_header
 
 Found = Entry | BadPhoto
@@ -137,7 +137,9 @@ def walk(root: Path, tell: bool = True) -> Iterator[str]:
                 continue
             try:
                 inside = visit(item.path, f"{prefix}{item.name}/") if item.is_dir() else None
-            except OSError:
+            except OSError as error:
+                if error.errno in OUT_OF_FILES:
+                    raise
                 yield prefix + item.name
                 continue
             if inside is not None:
@@ -172,6 +174,8 @@ def examine_file(root: Path, name: str, before: Found | None = None) -> Found:
         finally:
             os.close(descriptor)
     except OSError as error:
+        if error.errno in OUT_OF_FILES:
+            raise
         return BadPhoto(name, f"cannot be read: {error.strerror}")
 
 
@@ -194,6 +198,8 @@ def examine_shard(root: Path, shard: str, number: int, before: list[Found]) -> l
     except tarfile.TarError as error:
         found.append(BadPhoto(shard, f"no readable tar file: {error}", modified))
     except OSError as error:
+        if error.errno in OUT_OF_FILES:
+            raise
         found.append(BadPhoto(shard, f"cannot be read: {error.strerror}"))
     return found
 

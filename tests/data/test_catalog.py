@@ -1,11 +1,16 @@
 """Catalogs of folders, shards and index files."""
 
 import errno
+import io
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,7 @@ from data.catalog import INDEX_NAME, Catalog
 from data.entries import OWN_FILE, Entry, columns_of, joined, without
 from data.headers import Unusable
 from data.lists import read_list
+from data.scan import walk
 from tests.data.made_photos import encoded, scene, write_photos
 
 
@@ -241,6 +247,54 @@ def test_photos_that_went_away_are_unusable(tmp_path: Path) -> None:
     os.truncate(shard, 1000)
     with pytest.raises(Unusable, match="cut short"):
         packed.read(0)
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """This process may open 20 files more than it has now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + 20, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def write_shards(folder: Path, count: int) -> None:
+    for number in range(count):
+        with tarfile.open(folder / f"{number:03d}.tar", "w") as archive:
+            member = tarfile.TarInfo("a.png")
+            data = encoded(scene(number, 40, 40), "PNG")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+@pytest.mark.usefixtures("few_files")
+def test_more_shards_than_files_that_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_shards(tmp_path, 40)
+    monkeypatch.setattr("data.catalog.MOST_OPEN", 5)
+    catalog = Catalog.open(tmp_path)
+    photos = [catalog.read(i) for i in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(catalog.read, [*range(40)] * 20)) == photos * 20
+
+
+def test_no_photo_is_unusable_because_too_many_files_are_open(tmp_path: Path, few_files: None) -> None:
+    write_shards(tmp_path, 1)
+    (tmp_path / "b.png").write_bytes(encoded(scene(1, 40, 40), "PNG"))
+    catalog = Catalog.open(tmp_path)
+    with ExitStack() as kept:
+        with suppress(OSError):
+            while True:
+                kept.enter_context(open(tmp_path / "b.png"))
+        for i in range(2):
+            with pytest.raises(OSError, match="Too many open files"):
+                catalog.read(i)
+        for name in ("b.png", "000.tar"):
+            with pytest.raises(OSError, match="Too many open files"):
+                Catalog.scanned(tmp_path, [name])
+        with pytest.raises(OSError, match="Too many open files"):
+            list(walk(tmp_path))
 
 
 def test_columns_join_and_lose_rows() -> None:

@@ -1,5 +1,6 @@
 """Both loaders: the plainest decoding of the sampler's crops, for any number of workers and ranks, resumable."""
 
+import errno
 import io
 import itertools
 import logging
@@ -264,6 +265,21 @@ def test_nothing_but_damage_is_an_error(make: Callable[..., Loader], tmp_path: P
         for number in range(3):
             (tmp_path / f"{number}.jpg").write_bytes(good)
         assert next(loader).ids_N.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_the_system_comes_without_a_workers_traceback(
+    workers: int, catalog: Catalog, sampler: CropSampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(photo: int) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files", "some.tar")
+
+    monkeypatch.setattr(catalog, "read", read)
+    with (
+        CpuLoader(catalog, sampler, 4, workers=workers) as loader,
+        pytest.raises(OSError, match=r"^\[Errno 24\] Too many open files: 'some.tar'$"),
+    ):
+        next(loader)
 
 
 @both
