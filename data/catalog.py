@@ -7,6 +7,7 @@ A catalog comes from a folder of images, from a folder of WebDataset tar shards,
 import bisect
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +28,9 @@ INDEX_NAME = "photos.index"
 MANY_PHOTOS = 50_000
 """From here on, reading every header at every start is worth a warning."""
 
+
+_CLOCK_STEP = 20_000_000
+"""Nanoseconds by which the clock that files are stamped with may lag: it goes in steps of up to 10 ms."""
 
 MOST_OPEN = 100
 """Shards that a catalog keeps open: a process may have some 1,000 files open (on macOS 256), and all its catalogs,
@@ -62,7 +66,10 @@ class Catalog:
         shards: Sequence[str],
         bad: Sequence[BadPhoto],
         index: Path | None = None,
+        scanned_at: int = 0,
     ) -> None:
+        self.scanned_at = scanned_at
+        """When the scan began that found the photos (or just before), in nanoseconds; 0 if the index does not say."""
         self.root, self.columns, self.shards, self.bad, self.index = root, columns, list(shards), list(bad), index
         self._open_shards: dict[int, _OpenShard] = {}  # the one used last is the last
 
@@ -107,20 +114,28 @@ class Catalog:
         What `known`, an earlier catalog of the same root, says of files that did not change since is taken from it.
         """
         before = _Known(known) if known is not None else None
-        return cls(root, *scan(root, walk(root) if names is None else names, before, progress))
+        begun = time.time_ns() - _CLOCK_STEP
+        return cls(root, *scan(root, walk(root) if names is None else names, before, progress), scanned_at=begun)
 
     @classmethod
     def from_index(cls, index: Path) -> Self:
         """The catalog of an index file, mapped: nothing but what is looked at is read. ValueError if it is none."""
         columns, about = index_file.read(index)
         root = (index.parent / about["root"]).resolve()
-        return cls(root, columns, about["shards"], [BadPhoto(*bad) for bad in about["bad"]], index)
+        return cls(
+            root, columns, about["shards"], [BadPhoto(*bad) for bad in about["bad"]], index, about.get("scanned_at", 0)
+        )
 
     def save(self, index: Path) -> None:
         """Write the index file. A root that holds the index is stored relative to it, so that both can move."""
         root, folder = self.root.resolve(), index.parent.resolve()
         inside = folder.is_relative_to(root)
-        about = {"root": os.path.relpath(root, folder) if inside else str(root), "shards": self.shards, "bad": self.bad}
+        about = {
+            "root": os.path.relpath(root, folder) if inside else str(root),
+            "shards": self.shards,
+            "bad": self.bad,
+            "scanned_at": self.scanned_at,
+        }
         index_file.write(index, self.columns, about)
 
     def __len__(self) -> int:
@@ -187,7 +202,8 @@ class Catalog:
     def without(self, unwanted: dict[int, str]) -> "Catalog":
         """A catalog in memory that leaves out some more photos, given with the reason for each."""
         bad = [BadPhoto(self.name(i), reason, entry_of(self.columns, i).modified) for i, reason in unwanted.items()]
-        return Catalog(self.root, without(self.columns, [*unwanted]), self.shards, [*self.bad, *bad])
+        columns = without(self.columns, [*unwanted])
+        return Catalog(self.root, columns, self.shards, [*self.bad, *bad], scanned_at=self.scanned_at)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_open_shards": {}}
@@ -205,7 +221,7 @@ class _Known:
     """See scan.Known."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
+        self.catalog, self.since = catalog, catalog.scanned_at
         self.own_files = np.flatnonzero(catalog.columns["shard"] == OWN_FILE)
         self.bad = {photo.name: photo for photo in catalog.bad if photo.modified}
         self.unread = {photo.name for photo in catalog.bad if not photo.modified}

@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 class Known(Protocol):
     """What an earlier scan of the same folder found, so that unchanged photos need not be read again."""
 
+    since: int
+    """When that scan began, in nanoseconds: what was changed since is read again, whatever time of change was set."""
+
     def files(self, names: list[str]) -> dict[str, Found]:
         """Of these files, sorted as `walk` sorts, those that were known."""
 
@@ -68,13 +71,14 @@ def _jobs(
     root: Path, names: Iterator[str], shards: list[str], known: Known | None
 ) -> Iterator[Callable[[], tuple[int, list[Found]]]]:
     """The work in pieces that return (names done, what was found), the shards numbered as they come."""
+    since = known.since if known else 0
 
     def files_job(chunk: list[str]) -> tuple[int, list[Found]]:
         before = known.files(chunk) if known else {}
-        return len(chunk), [examine_file(root, name, before.get(name)) for name in chunk]
+        return len(chunk), [examine_file(root, name, before.get(name), since) for name in chunk]
 
     def shard_job(name: str, number: int) -> tuple[int, list[Found]]:
-        return 1, examine_shard(root, name, number, known.shard(name) if known else [])
+        return 1, examine_shard(root, name, number, known.shard(name) if known else [], since)
 
     while chunk := list(islice(names, _CHUNK)):
         files = [name for name in chunk if not is_shard(name)]
@@ -160,17 +164,29 @@ def _filled_by(names: set[str]) -> str | None:
     return None
 
 
-def examine_file(root: Path, name: str, before: Found | None = None) -> Found:
-    """The entry of one image file, or why it is left out; what was found `before` if the file has not changed."""
+def _unchanged(status: os.stat_result, before: Found, since: int) -> bool:
+    """Whether a file (photo or shard) is as it was when `before` was found in it, by a scan that began at `since`.
+
+    The time of the last change is not enough: `cp -p`, `rsync -t` and `mv` bring it from another file. The time of the
+    last change to the inode cannot be set, so that what was put there since is known by it; and the length costs
+    nothing to compare.
+    """
+    longer = isinstance(before, Entry) and before.offset + before.length > status.st_size
+    shorter = isinstance(before, Entry) and before.shard == OWN_FILE and before.length < status.st_size
+    return status.st_mtime_ns == before.modified and status.st_ctime_ns < since and not longer and not shorter
+
+
+def examine_file(root: Path, name: str, before: Found | None = None, since: int = 0) -> Found:
+    """The entry of one image file, or why it is left out; what was found `before` if the file has not changed since
+    the scan that began at `since`."""
     path = os.path.join(root, name)
     try:
         status = os.stat(path)
-        modified = status.st_mtime_ns
-        if before is not None and before.modified == modified:
+        if before is not None and _unchanged(status, before, since):
             return before
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            return _examine(descriptor, Entry(name, OWN_FILE, 0, status.st_size, 0, 0, 1, modified))
+            return _examine(descriptor, Entry(name, OWN_FILE, 0, status.st_size, 0, 0, 1, status.st_mtime_ns))
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -179,14 +195,16 @@ def examine_file(root: Path, name: str, before: Found | None = None) -> Found:
         return BadPhoto(name, f"cannot be read: {error.strerror}")
 
 
-def examine_shard(root: Path, shard: str, number: int, before: list[Found]) -> list[Found]:
-    """The photos in a tar file and those in it that are left out; those `before` if it has not changed."""
+def examine_shard(root: Path, shard: str, number: int, before: list[Found], since: int = 0) -> list[Found]:
+    """The photos in a tar file and those in it that are left out; those `before` if it has not changed since the scan
+    that began at `since`."""
     found: list[Found] = []
     modified = 0
     try:
         with open(root / shard, "rb") as file:
-            modified = os.fstat(file.fileno()).st_mtime_ns
-            if before and all(photo.modified == modified for photo in before):
+            status = os.fstat(file.fileno())
+            modified = status.st_mtime_ns
+            if before and all(_unchanged(status, photo, since) for photo in before):
                 return [photo._replace(shard=number) if isinstance(photo, Entry) else photo for photo in before]
             with tarfile.open(fileobj=file, mode="r:") as archive:
                 for member in archive:

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -89,6 +90,7 @@ def test_a_second_scan_reads_only_what_changed(tmp_path: Path, monkeypatch: pyte
     with tarfile.open(tmp_path / "m.tar", "w") as archive:
         archive.add(tmp_path / "0" / "00000.jpg", "a.jpg")
         archive.add(tmp_path / "broken.jpg", "b.jpg")
+    time.sleep(0.05)  # what was written in the last moment before a scan is read again
     first = Catalog.scanned(tmp_path)
     (tmp_path / "0" / "00000.jpg").unlink()
     (tmp_path / "1" / "00001.jpg").write_bytes(encoded(scene(0, 99, 77)))
@@ -108,6 +110,39 @@ def test_a_second_scan_reads_only_what_changed(tmp_path: Path, monkeypatch: pyte
     assert sorted(read) == ["0/a-new.jpg", "1/00001.jpg"]
     assert same(again, Catalog.scanned(tmp_path))
     assert len(again.bad) == 2
+
+
+@pytest.mark.parametrize("through_index", [False, True])
+def test_a_second_scan_sees_what_keeps_its_time_of_change(tmp_path: Path, through_index: bool) -> None:
+    """As cp -p and rsync -t do, which is how damaged photos are brought again."""
+    write_photos(tmp_path / "set", 4)
+    first, second, third, damaged = sorted((tmp_path / "set").rglob("*.jpg"))
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"\0" * len(whole))
+    shard = tmp_path / "set" / "m.tar"
+    with tarfile.open(shard, "w") as archive:
+        archive.add(first, "a.jpg")
+    before = Catalog.scanned(tmp_path / "set")
+    if through_index:
+        before.save(tmp_path / "set" / INDEX_NAME)
+        before = Catalog.from_index(tmp_path / "set" / INDEX_NAME)
+
+    def replace(path: Path, content: bytes) -> None:
+        modified = path.stat().st_mtime_ns
+        path.write_bytes(content)
+        os.utime(path, ns=(modified, modified))
+
+    replace(damaged, whole)
+    replace(second, encoded(scene(0, 99, 77)))
+    replace(third, b"\0" * third.stat().st_size)
+    with tarfile.open(tmp_path / "other.tar", "w") as archive:
+        archive.add(first, "b.jpg")
+        archive.add(damaged, "c.jpg")
+    replace(shard, (tmp_path / "other.tar").read_bytes())
+    again = Catalog.scanned(tmp_path / "set", known=before)
+    assert same(again, Catalog.scanned(tmp_path / "set"))
+    assert [photo.name for photo in again.bad] == [str(third.relative_to(tmp_path / "set"))]
+    assert again.name(len(again) - 1) == "m.tar/c.jpg"
 
 
 def test_a_second_scan_still_knows_what_is_wrong_with_a_cut_shard(tmp_path: Path) -> None:
