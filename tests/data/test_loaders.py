@@ -282,6 +282,22 @@ def test_an_error_of_the_system_comes_without_a_workers_traceback(
         next(loader)
 
 
+def test_too_little_shared_memory_says_what_to_do(
+    catalog: Catalog, sampler: CropSampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker gives a container 64 MB; these are the words in which torch says that they are full."""
+
+    def full(size: int) -> torch.UntypedStorage:
+        raise RuntimeError(
+            "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
+        )
+
+    monkeypatch.setattr(torch.UntypedStorage, "_new_shared", full)
+    message = r"^/dev/shm.* has \d+ MiB; the batches of 2 workers need up to 3 MiB .*--shm-size=1g.*--workers 0"
+    with CpuLoader(catalog, sampler, 40, workers=2) as loader, pytest.raises(ValueError, match=message):
+        next(loader)
+
+
 @both
 @pytest.mark.parametrize(
     ("options", "message"),
