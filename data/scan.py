@@ -213,6 +213,9 @@ def examine_shard(root: Path, shard: str, number: int, before: list[Found], sinc
                         photo = _examine(file.fileno(), place)
                         named = isinstance(photo, BadPhoto)
                         found.append(photo._replace(name=f"{shard}/{member.name}") if named else photo)
+                if not _only_zeros(file.fileno(), archive.offset):
+                    why = "damage, or another tar file joined to it by cat (use tar --concatenate, or keep both)"
+                    found.append(BadPhoto(shard, f"not read from byte {archive.offset} on: {why}", modified))
     except tarfile.TarError as error:
         found.append(BadPhoto(shard, f"no readable tar file: {error}", modified))
     except OSError as error:
@@ -220,6 +223,15 @@ def examine_shard(root: Path, shard: str, number: int, before: list[Found], sinc
             raise
         found.append(BadPhoto(shard, f"cannot be read: {error.strerror}"))
     return found
+
+
+def _only_zeros(descriptor: int, offset: int) -> bool:
+    """Whether a file has nothing else from `offset` on: a tar file ends so, and tarfile ends at the first zeros."""
+    while block := os.pread(descriptor, 1 << 20, offset):
+        if block.count(0) < len(block):
+            return False
+        offset += len(block)
+    return True
 
 
 def _examine(descriptor: int, place: Entry) -> Found:

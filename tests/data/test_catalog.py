@@ -181,6 +181,18 @@ def test_a_second_scan_reads_again_what_could_not_be_read(tmp_path: Path, monkey
     assert same(Catalog.scanned(tmp_path, known=first), Catalog.scanned(tmp_path))
 
 
+def test_tar_files_joined_by_cat_are_told(tmp_path: Path) -> None:
+    write_shards(tmp_path, 3)
+    one, two, three = sorted(tmp_path.glob("*.tar"))
+    two.write_bytes(two.read_bytes() + one.read_bytes())
+    three.write_bytes(three.read_bytes() + bytes(3 << 20))  # some other writer's padding
+    catalog = Catalog.open(tmp_path)
+    assert [catalog.name(i) for i in range(len(catalog))] == ["000.tar/a.png", "001.tar/a.png", "002.tar/a.png"]
+    assert [photo.name for photo in catalog.bad] == ["001.tar"]
+    assert "tar --concatenate" in catalog.bad[0].reason
+    assert same(Catalog.scanned(tmp_path, known=catalog), catalog)
+
+
 def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
     write_photos(tmp_path, 2)
     (tmp_path / "page.jpg").write_text("<html>")
