@@ -7,6 +7,7 @@ A catalog comes from a folder of images, from a folder of WebDataset tar shards,
 import bisect
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import index_file
-from data.entries import OWN_FILE, BadPhoto, Columns, entry_of, without
+from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, entry_of, without
 from data.headers import Unusable
 from data.scan import Found, scan, sort_key, walk
 
@@ -28,6 +29,33 @@ MANY_PHOTOS = 50_000
 """From here on, reading every header at every start is worth a warning."""
 
 
+_CLOCK_STEP = 20_000_000
+"""Nanoseconds by which the clock that files are stamped with may lag: it goes in steps of up to 10 ms."""
+
+MOST_OPEN = 100
+"""Shards that a catalog keeps open: a process may have some 1,000 files open (on macOS 256), and all its catalogs,
+sockets and workers' pipes are among them."""
+
+
+class _OpenShard:
+    """A shard to read from, closed when nobody refers to it any more: not while a thread still reads.
+
+    Read by `pread` and not mapped: a shard that is cut short on disk then gives an error and not a fatal signal,
+    and the cost is the copy that `bytes` needs anyway.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = -1
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    def read(self, length: int, offset: int) -> bytes:
+        return os.pread(self.descriptor, length, offset)
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
 class Catalog:
     """Photographs 0..len-1 under `root`. Cheap to send to another process if it was opened from an index file."""
 
@@ -38,9 +66,12 @@ class Catalog:
         shards: Sequence[str],
         bad: Sequence[BadPhoto],
         index: Path | None = None,
+        scanned_at: int = 0,
     ) -> None:
+        self.scanned_at = scanned_at
+        """When the scan began that found the photos (or just before), in nanoseconds; 0 if the index does not say."""
         self.root, self.columns, self.shards, self.bad, self.index = root, columns, list(shards), list(bad), index
-        self._open_shards: dict[int, int] = {}
+        self._open_shards: dict[int, _OpenShard] = {}  # the one used last is the last
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -83,20 +114,28 @@ class Catalog:
         What `known`, an earlier catalog of the same root, says of files that did not change since is taken from it.
         """
         before = _Known(known) if known is not None else None
-        return cls(root, *scan(root, walk(root) if names is None else names, before, progress))
+        begun = time.time_ns() - _CLOCK_STEP
+        return cls(root, *scan(root, walk(root) if names is None else names, before, progress), scanned_at=begun)
 
     @classmethod
     def from_index(cls, index: Path) -> Self:
         """The catalog of an index file, mapped: nothing but what is looked at is read. ValueError if it is none."""
         columns, about = index_file.read(index)
         root = (index.parent / about["root"]).resolve()
-        return cls(root, columns, about["shards"], [BadPhoto(*bad) for bad in about["bad"]], index)
+        return cls(
+            root, columns, about["shards"], [BadPhoto(*bad) for bad in about["bad"]], index, about.get("scanned_at", 0)
+        )
 
     def save(self, index: Path) -> None:
         """Write the index file. A root that holds the index is stored relative to it, so that both can move."""
         root, folder = self.root.resolve(), index.parent.resolve()
         inside = folder.is_relative_to(root)
-        about = {"root": os.path.relpath(root, folder) if inside else str(root), "shards": self.shards, "bad": self.bad}
+        about = {
+            "root": os.path.relpath(root, folder) if inside else str(root),
+            "shards": self.shards,
+            "bad": self.bad,
+            "scanned_at": self.scanned_at,
+        }
         index_file.write(index, self.columns, about)
 
     def __len__(self) -> int:
@@ -129,40 +168,42 @@ class Catalog:
         return int(self.columns["orientation"][i])
 
     def read(self, i: int) -> bytes:
-        """The encoded photo `i`. Unusable (a ValueError) if its file is gone or cut short."""
+        """The encoded photo `i`. Unusable (a ValueError) if its file is gone or cut short.
+
+        OSError if no more files can be opened, which says nothing of the photo.
+        """
         shard = int(self.columns["shard"][i])
         try:
             if shard == OWN_FILE:
                 with open(os.path.join(self.root, self.name(i)), "rb", buffering=0) as file:
                     return file.read()
             length, offset = int(self.columns["length"][i]), int(self.columns["offset"][i])
-            data = os.pread(self._shard(shard), length, offset)
+            data = self._shard(shard).read(length, offset)
         except OSError as error:
+            if error.errno in OUT_OF_FILES:
+                raise
             raise Unusable(f"cannot be read: {error.strerror}") from None
         if len(data) < length:
             raise Unusable("its shard was cut short or replaced since it was indexed")
         return data
 
-    def _shard(self, shard: int) -> int:
-        """The shard's file descriptor, opened at its first use in this process and kept.
+    def _shard(self, shard: int) -> "_OpenShard":
+        """The shard, opened at its first use in this process and kept while it is among those used last.
 
-        Read by `pread` and not mapped: a shard that is cut short on disk then gives an error and not a fatal signal,
-        and the cost is the copy that `bytes` needs anyway.
+        No lock, which a process forked while another thread holds it would wait for without end: each step on the
+        dictionary is whole by itself, and two threads at once cost no more than opening a shard twice.
         """
-        if shard not in self._open_shards:
-            opened = os.open(self.root / self.shards[shard], os.O_RDONLY)
-            if self._open_shards.setdefault(shard, opened) != opened:  # another thread was first
-                os.close(opened)
-        return self._open_shards[shard]
+        opened = self._open_shards.pop(shard, None) or _OpenShard(os.path.join(self.root, self.shards[shard]))
+        self._open_shards[shard] = opened  # now the last
+        for oldest in list(self._open_shards)[:-MOST_OPEN]:
+            self._open_shards.pop(oldest, None)
+        return opened
 
     def without(self, unwanted: dict[int, str]) -> "Catalog":
         """A catalog in memory that leaves out some more photos, given with the reason for each."""
         bad = [BadPhoto(self.name(i), reason, entry_of(self.columns, i).modified) for i, reason in unwanted.items()]
-        return Catalog(self.root, without(self.columns, [*unwanted]), self.shards, [*self.bad, *bad])
-
-    def __del__(self) -> None:
-        for descriptor in self._open_shards.values():
-            os.close(descriptor)
+        columns = without(self.columns, [*unwanted])
+        return Catalog(self.root, columns, self.shards, [*self.bad, *bad], scanned_at=self.scanned_at)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_open_shards": {}}
@@ -180,7 +221,7 @@ class _Known:
     """See scan.Known."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
+        self.catalog, self.since = catalog, catalog.scanned_at
         self.own_files = np.flatnonzero(catalog.columns["shard"] == OWN_FILE)
         self.bad = {photo.name: photo for photo in catalog.bad if photo.modified}
         self.unread = {photo.name for photo in catalog.bad if not photo.modified}

@@ -1,6 +1,7 @@
 """Batches of crops decoded by OpenCV, in worker processes or in this one."""
 
 import atexit
+import errno
 import math
 import multiprocessing
 import os
@@ -23,6 +24,9 @@ from data.loading import Loader, Passed, use_or_replace
 from data.sampler import Crop, CropSampler
 
 Ids = NDArray[np.int64]
+
+_AHEAD = 2
+"""Batches that each worker decodes ahead."""
 
 
 class CpuLoader(Loader):
@@ -53,14 +57,14 @@ class CpuLoader(Loader):
             num_workers=self.workers,
             multiprocessing_context=_start_method() if several else None,
             worker_init_fn=partial(_prepare_worker, os.getpid()),
-            prefetch_factor=2 if several else None,
+            prefetch_factor=_AHEAD if several else None,
         )
         iterator = iter(batches)
         # Workers that are stopped only as the interpreter ends make it wait 5 s for each.
         atexit.register(_close, weakref.ref(self))
         try:
             for image_N3HW, passed in iterator:
-                if isinstance(image_N3HW, ValueError):
+                if isinstance(image_N3HW, Exception):
                     raise image_N3HW
                 yield image_N3HW, passed
         finally:
@@ -80,16 +84,16 @@ class _IdsFrom(Sampler[Ids]):
             start += self.loader.batch_size * self.loader.ranks
 
 
-class _Crops(Dataset[tuple[Tensor | ValueError, list[Passed]]]):
+class _Crops(Dataset[tuple[Tensor | Exception, list[Passed]]]):
     """From sample numbers to a batch: what a worker process does."""
 
     def __init__(self, catalog: Catalog, sampler: CropSampler) -> None:
         self.catalog, self.sampler = catalog, sampler
 
-    def __getitem__(self, ids_N: Ids) -> tuple[Tensor | ValueError, list[Passed]]:
+    def __getitem__(self, ids_N: Ids) -> tuple[Tensor | Exception, list[Passed]]:
         try:
             return decode_batch(self.catalog, self.sampler, ids_N)
-        except ValueError as error:  # raised where it can be read, without the worker's traceback
+        except (ValueError, OSError) as error:  # raised where it can be read, without the worker's traceback
             return error, []
 
 
@@ -111,10 +115,32 @@ def empty_batch(*shape: int) -> Tensor:
 
     Else the batch is copied there: 1,160 crops of 256 a CPU second instead of 1,360 (medians of 8 turns, two workers).
     """
-    if get_worker_info() is None:
+    worker = get_worker_info()
+    if worker is None:
         return torch.empty(shape, dtype=torch.uint8)
-    shared = torch.UntypedStorage._new_shared(math.prod(shape))
+    size = math.prod(shape)
+    try:
+        shared = torch.UntypedStorage._new_shared(size)
+    except RuntimeError as error:
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise ValueError(_little_shared_memory(size, worker.num_workers)) from None
     return torch.empty(0, dtype=torch.uint8).set_(shared).view(shape)
+
+
+def _little_shared_memory(batch_bytes: int, workers: int) -> str:
+    """What to do where the batches do not fit; besides those decoded ahead, one is used and one is handed over."""
+    try:
+        about = os.statvfs("/dev/shm")
+        there = f"/dev/shm, the shared memory, has {about.f_blocks * about.f_frsize / 2**20:.0f} MiB"
+    except OSError:
+        there = "the shared memory is full"
+    needed = (_AHEAD * workers + 2) * batch_bytes
+    return (
+        f"{there}; the batches of {workers} workers need up to {needed / 2**20:.0f} MiB of it (for each GPU): "
+        f"give a container more (docker run --shm-size={math.ceil(needed / 2**30)}g), "
+        "or decode without worker processes (--workers 0)"
+    )
 
 
 def _start_method() -> str:

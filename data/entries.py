@@ -1,5 +1,6 @@
 """The record of one photograph, and records by the million as columns."""
 
+import errno
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ Columns = dict[str, NDArray[Any]]
 
 OWN_FILE = -1
 """In `Entry.shard`: the photo is a file of its own."""
+
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
+"""Errors that tell of this process or machine, whatever file it was that could not be opened."""
 
 
 class Entry(NamedTuple):

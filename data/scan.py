@@ -1,5 +1,6 @@
 """Finding the photographs under a folder and reading their headers."""
 
+import logging
 import os
 import tarfile
 from collections import deque
@@ -10,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from data.entries import OWN_FILE, BadPhoto, Columns, Entry, columns_of, joined
+from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, Entry, columns_of, joined
 from data.headers import SUFFIXES, Unusable, parse_header
 
 Found = Entry | BadPhoto
@@ -26,11 +27,19 @@ THREADS = 8
 """From the page cache one thread reads 75,000 headers a second and more do not help (two cores, 320x256 JPEGs);
 disks and network file systems answer many requests at a time."""
 
+PACKING = "packing.json"
+"""What `data.shards` notes in the folder of its shards."""
+
 _CHUNK = 1000
+
+log = logging.getLogger(__name__)
 
 
 class Known(Protocol):
     """What an earlier scan of the same folder found, so that unchanged photos need not be read again."""
+
+    since: int
+    """When that scan began, in nanoseconds: what was changed since is read again, whatever time of change was set."""
 
     def files(self, names: list[str]) -> dict[str, Found]:
         """Of these files, sorted as `walk` sorts, those that were known."""
@@ -62,13 +71,14 @@ def _jobs(
     root: Path, names: Iterator[str], shards: list[str], known: Known | None
 ) -> Iterator[Callable[[], tuple[int, list[Found]]]]:
     """The work in pieces that return (names done, what was found), the shards numbered as they come."""
+    since = known.since if known else 0
 
     def files_job(chunk: list[str]) -> tuple[int, list[Found]]:
         before = known.files(chunk) if known else {}
-        return len(chunk), [examine_file(root, name, before.get(name)) for name in chunk]
+        return len(chunk), [examine_file(root, name, before.get(name), since) for name in chunk]
 
     def shard_job(name: str, number: int) -> tuple[int, list[Found]]:
-        return 1, examine_shard(root, name, number, known.shard(name) if known else [])
+        return 1, examine_shard(root, name, number, known.shard(name) if known else [], since)
 
     while chunk := list(islice(names, _CHUNK)):
         files = [name for name in chunk if not is_shard(name)]
@@ -100,53 +110,101 @@ def sort_key(name: str) -> list[str]:
     return name.split("/")
 
 
-def walk(root: Path) -> Iterator[str]:
-    """Paths of the photos and tar files under `root`, sorted; links to folders are followed, each folder once."""
+def walk(root: Path, tell: bool = True) -> Iterator[str]:
+    """Paths of the photos and tar files under `root`, sorted; links to folders are followed, each folder once.
+
+    An entry that cannot be looked at (a link to itself, a folder without the right to read it) is given as well:
+    examining it tells why it is left out. OSError if that entry is `root`.
+
+    Folders below `root` that engine-train or engine-data pack filled are left out, or a run's own pictures and a second
+    copy of the photos would be trained on; a warning says so, unless `tell` is False.
+    """
     seen: set[tuple[int, int]] = set()
 
     def visit(folder: str, prefix: str) -> Iterator[str]:
+        """What is in a folder; OSError comes at the call, before anything is given."""
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:
-            return
+            return iter(())
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as listing:
             found = sorted(listing, key=lambda item: item.name)
+        if prefix and (filled_by := _filled_by({item.name for item in found})):
+            if tell:
+                log.warning("%s: left out, as %s filled it; give that folder itself to use it", folder, filled_by)
+            return iter(())
+        return given(found, prefix)
+
+    def given(found: list[os.DirEntry[str]], prefix: str) -> Iterator[str]:
         for item in found:
             if item.name.startswith("."):
                 continue
-            if item.is_dir():
-                yield from visit(item.path, f"{prefix}{item.name}/")
+            try:
+                inside = visit(item.path, f"{prefix}{item.name}/") if item.is_dir() else None
+            except OSError as error:
+                if error.errno in OUT_OF_FILES:
+                    raise
+                yield prefix + item.name
+                continue
+            if inside is not None:
+                yield from inside
             elif os.path.splitext(item.name)[1].lower() in SUFFIXES or is_shard(item.name):
                 yield prefix + item.name
 
     yield from visit(os.fspath(root), "")
 
 
-def examine_file(root: Path, name: str, before: Found | None = None) -> Found:
-    """The entry of one image file, or why it is left out; what was found `before` if the file has not changed."""
+def _filled_by(names: set[str]) -> str | None:
+    """The command that made a folder which holds these, if it is one of ours."""
+    if PACKING in names:
+        return "engine-data pack"
+    # Checkpoints come last: a run that was stopped before its first is none the less a run.
+    if "options.json" in names and names & {"checkpoints", "pictures", "metrics.jsonl"}:
+        return "engine-train"
+    return None
+
+
+def _unchanged(status: os.stat_result, before: Found, since: int) -> bool:
+    """Whether a file (photo or shard) is as it was when `before` was found in it, by a scan that began at `since`.
+
+    The time of the last change is not enough: `cp -p`, `rsync -t` and `mv` bring it from another file. The time of the
+    last change to the inode cannot be set, so that what was put there since is known by it; and the length costs
+    nothing to compare.
+    """
+    longer = isinstance(before, Entry) and before.offset + before.length > status.st_size
+    shorter = isinstance(before, Entry) and before.shard == OWN_FILE and before.length < status.st_size
+    return status.st_mtime_ns == before.modified and status.st_ctime_ns < since and not longer and not shorter
+
+
+def examine_file(root: Path, name: str, before: Found | None = None, since: int = 0) -> Found:
+    """The entry of one image file, or why it is left out; what was found `before` if the file has not changed since
+    the scan that began at `since`."""
     path = os.path.join(root, name)
     try:
         status = os.stat(path)
-        modified = status.st_mtime_ns
-        if before is not None and before.modified == modified:
+        if before is not None and _unchanged(status, before, since):
             return before
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            return _examine(descriptor, Entry(name, OWN_FILE, 0, status.st_size, 0, 0, 1, modified))
+            return _examine(descriptor, Entry(name, OWN_FILE, 0, status.st_size, 0, 0, 1, status.st_mtime_ns))
         finally:
             os.close(descriptor)
     except OSError as error:
+        if error.errno in OUT_OF_FILES:
+            raise
         return BadPhoto(name, f"cannot be read: {error.strerror}")
 
 
-def examine_shard(root: Path, shard: str, number: int, before: list[Found]) -> list[Found]:
-    """The photos in a tar file and those in it that are left out; those `before` if it has not changed."""
+def examine_shard(root: Path, shard: str, number: int, before: list[Found], since: int = 0) -> list[Found]:
+    """The photos in a tar file and those in it that are left out; those `before` if it has not changed since the scan
+    that began at `since`."""
     found: list[Found] = []
     modified = 0
     try:
         with open(root / shard, "rb") as file:
-            modified = os.fstat(file.fileno()).st_mtime_ns
-            if before and all(photo.modified == modified for photo in before):
+            status = os.fstat(file.fileno())
+            modified = status.st_mtime_ns
+            if before and all(_unchanged(status, photo, since) for photo in before):
                 return [photo._replace(shard=number) if isinstance(photo, Entry) else photo for photo in before]
             with tarfile.open(fileobj=file, mode="r:") as archive:
                 for member in archive:
@@ -155,11 +213,25 @@ def examine_shard(root: Path, shard: str, number: int, before: list[Found]) -> l
                         photo = _examine(file.fileno(), place)
                         named = isinstance(photo, BadPhoto)
                         found.append(photo._replace(name=f"{shard}/{member.name}") if named else photo)
+                if not _only_zeros(file.fileno(), archive.offset):
+                    why = "damage, or another tar file joined to it by cat (use tar --concatenate, or keep both)"
+                    found.append(BadPhoto(shard, f"not read from byte {archive.offset} on: {why}", modified))
     except tarfile.TarError as error:
         found.append(BadPhoto(shard, f"no readable tar file: {error}", modified))
     except OSError as error:
+        if error.errno in OUT_OF_FILES:
+            raise
         found.append(BadPhoto(shard, f"cannot be read: {error.strerror}"))
     return found
+
+
+def _only_zeros(descriptor: int, offset: int) -> bool:
+    """Whether a file has nothing else from `offset` on: a tar file ends so, and tarfile ends at the first zeros."""
+    while block := os.pread(descriptor, 1 << 20, offset):
+        if block.count(0) < len(block):
+            return False
+        offset += len(block)
+    return True
 
 
 def _examine(descriptor: int, place: Entry) -> Found:

@@ -3,13 +3,15 @@
 Reading them back is the catalog's work (`Catalog.open` of the folder); the `webdataset` package reads them too.
 """
 
+import fcntl
 import io
 import json
 import os
 import re
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,9 +26,8 @@ from data.files import atomic_writer, write_atomically
 from data.headers import Unusable
 from data.orientation import upright
 from data.sampler import reduction
-from data.scan import in_order
+from data.scan import PACKING, in_order
 
-_PLAN = "packing.json"
 _SUFFIX = {"jpeg": "jpg", "tiff": "tif"}  # others are called by their format's name
 
 
@@ -61,10 +62,11 @@ def pack(
 
     A shard is there whole or not at all, so a packing that was stopped continues at the first missing shard; the
     photos left out of shards that are there already are not told again. `progress` is told how many photos are done.
-    ValueError if `out` holds the shards of another catalog or packing, or is where the photos are.
+    ValueError if `out` holds the shards of another catalog or packing, or is where the photos are or inside it.
     """
-    if out.resolve() == catalog.root.resolve():
-        raise ValueError(f"{out} is the folder of the photos, which would be in it twice: pack into another")
+    if out.resolve().is_relative_to(catalog.root.resolve()):
+        there = "the folder of the photos" if out.resolve() == catalog.root.resolve() else f"inside {catalog.root}"
+        raise ValueError(f"{out} is {there}, which would hold each photo twice: pack into a folder outside")
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, catalog, packing)
     ends_N = np.cumsum(catalog.columns["length"])
@@ -75,7 +77,7 @@ def pack(
         shard = out / f"photos-{number:06d}.tar"
         jobs.append(partial(_write_shard, catalog, range(first, last), shard, packing))
     bad: list[BadPhoto] = []
-    with ThreadPoolExecutor(threads) as pool:
+    with _at_work(out), ThreadPoolExecutor(threads) as pool:
         for photos, left_out in in_order(pool, jobs, ahead=threads):
             bad += left_out
             progress(photos)
@@ -90,10 +92,30 @@ def _claim(out: Path, catalog: Catalog, packing: Packing) -> None:
         "root": str(catalog.root.resolve()),
         **asdict(packing),
     }
-    note = out / _PLAN
+    note = out / PACKING
     if note.exists() and (before := json.loads(note.read_text())) != plan:
         raise ValueError(f"{out} holds shards of another packing ({before}, now {plan}): pack into another folder")
     write_atomically(note, json.dumps(plan).encode())
+
+
+@contextmanager
+def _at_work(out: Path) -> Iterator[None]:
+    """Note, by a lock on the folder, that a packing is at work in it; remove first what killed ones left half written
+    (up to a shard each, see `data.files.replacing`), if no other is at work.
+
+    A lock ends with its process however that ends, and holds between containers, which do not see each other's.
+    """
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # another is at work, or the file system has no locks
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in out.glob(".photos-*.tar.*.tmp"):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _write_shard(catalog: Catalog, photos: range, shard: Path, packing: Packing) -> tuple[int, list[BadPhoto]]:

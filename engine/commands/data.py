@@ -57,7 +57,7 @@ class Index:
             raise ValueError(f"{out} is the index of {known.root}: give another file with --out")
         with progress("counting photos", None) as step:
             names = read_list(self.list, self.number) if self.list else None
-            count = len(names) if names is not None else sum(1 for _ in _told(walk(self.folder), step))
+            count = len(names) if names is not None else sum(1 for _ in _told(walk(self.folder, tell=False), step))
         with progress("reading headers", count) as step:
             catalog = Catalog.scanned(self.folder, names, known, step)
         if not len(catalog):
@@ -129,7 +129,7 @@ class Pack:
     """Folder of photographs, or an index file."""
 
     out: Folder
-    """Folder for the shards."""
+    """Folder for the shards, outside that of the photos."""
 
     packing: Annotated[Packing, tyro.conf.arg(name="")] = field(default_factory=Packing)
 

@@ -266,7 +266,7 @@ class TrainConfig:
 
     @property
     def photos_folder(self) -> Path:
-        return self.photos or Path(os.environ.get("ENGINE_PHOTOS", "places2"))
+        return self.photos or Path(os.environ.get("ENGINE_PHOTOS") or "places2")
 
     def spec(self, mean_pixel: tuple[float, float, float]) -> CompletionSpec:
         """What the weights of this run will say of themselves."""

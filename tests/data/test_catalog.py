@@ -1,12 +1,19 @@
 """Catalogs of folders, shards and index files."""
 
 import errno
+import io
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import tarfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +23,7 @@ from data.catalog import INDEX_NAME, Catalog
 from data.entries import OWN_FILE, Entry, columns_of, joined, without
 from data.headers import Unusable
 from data.lists import read_list
+from data.scan import walk
 from tests.data.made_photos import encoded, scene, write_photos
 
 
@@ -82,6 +90,7 @@ def test_a_second_scan_reads_only_what_changed(tmp_path: Path, monkeypatch: pyte
     with tarfile.open(tmp_path / "m.tar", "w") as archive:
         archive.add(tmp_path / "0" / "00000.jpg", "a.jpg")
         archive.add(tmp_path / "broken.jpg", "b.jpg")
+    time.sleep(0.05)  # what was written in the last moment before a scan is read again
     first = Catalog.scanned(tmp_path)
     (tmp_path / "0" / "00000.jpg").unlink()
     (tmp_path / "1" / "00001.jpg").write_bytes(encoded(scene(0, 99, 77)))
@@ -101,6 +110,39 @@ def test_a_second_scan_reads_only_what_changed(tmp_path: Path, monkeypatch: pyte
     assert sorted(read) == ["0/a-new.jpg", "1/00001.jpg"]
     assert same(again, Catalog.scanned(tmp_path))
     assert len(again.bad) == 2
+
+
+@pytest.mark.parametrize("through_index", [False, True])
+def test_a_second_scan_sees_what_keeps_its_time_of_change(tmp_path: Path, through_index: bool) -> None:
+    """As cp -p and rsync -t do, which is how damaged photos are brought again."""
+    write_photos(tmp_path / "set", 4)
+    first, second, third, damaged = sorted((tmp_path / "set").rglob("*.jpg"))
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"\0" * len(whole))
+    shard = tmp_path / "set" / "m.tar"
+    with tarfile.open(shard, "w") as archive:
+        archive.add(first, "a.jpg")
+    before = Catalog.scanned(tmp_path / "set")
+    if through_index:
+        before.save(tmp_path / "set" / INDEX_NAME)
+        before = Catalog.from_index(tmp_path / "set" / INDEX_NAME)
+
+    def replace(path: Path, content: bytes) -> None:
+        modified = path.stat().st_mtime_ns
+        path.write_bytes(content)
+        os.utime(path, ns=(modified, modified))
+
+    replace(damaged, whole)
+    replace(second, encoded(scene(0, 99, 77)))
+    replace(third, b"\0" * third.stat().st_size)
+    with tarfile.open(tmp_path / "other.tar", "w") as archive:
+        archive.add(first, "b.jpg")
+        archive.add(damaged, "c.jpg")
+    replace(shard, (tmp_path / "other.tar").read_bytes())
+    again = Catalog.scanned(tmp_path / "set", known=before)
+    assert same(again, Catalog.scanned(tmp_path / "set"))
+    assert [photo.name for photo in again.bad] == [str(third.relative_to(tmp_path / "set"))]
+    assert again.name(len(again) - 1) == "m.tar/c.jpg"
 
 
 def test_a_second_scan_still_knows_what_is_wrong_with_a_cut_shard(tmp_path: Path) -> None:
@@ -139,6 +181,18 @@ def test_a_second_scan_reads_again_what_could_not_be_read(tmp_path: Path, monkey
     assert same(Catalog.scanned(tmp_path, known=first), Catalog.scanned(tmp_path))
 
 
+def test_tar_files_joined_by_cat_are_told(tmp_path: Path) -> None:
+    write_shards(tmp_path, 3)
+    one, two, three = sorted(tmp_path.glob("*.tar"))
+    two.write_bytes(two.read_bytes() + one.read_bytes())
+    three.write_bytes(three.read_bytes() + bytes(3 << 20))  # some other writer's padding
+    catalog = Catalog.open(tmp_path)
+    assert [catalog.name(i) for i in range(len(catalog))] == ["000.tar/a.png", "001.tar/a.png", "002.tar/a.png"]
+    assert [photo.name for photo in catalog.bad] == ["001.tar"]
+    assert "tar --concatenate" in catalog.bad[0].reason
+    assert same(Catalog.scanned(tmp_path, known=catalog), catalog)
+
+
 def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
     write_photos(tmp_path, 2)
     (tmp_path / "page.jpg").write_text("<html>")
@@ -166,6 +220,38 @@ def test_linked_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
     (tmp_path / "set" / "link").symlink_to(tmp_path / "real")
     (tmp_path / "set" / "circle").symlink_to(tmp_path / "set")
     assert len(Catalog.open(tmp_path / "set")) == 2
+
+
+def test_an_entry_that_cannot_be_looked_at_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photos(tmp_path, 2)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "lost+found").mkdir()
+    look = os.scandir
+
+    def scandir(folder: str) -> Any:
+        if folder.endswith("lost+found"):  # a right that root, who may run the tests, has anyway
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    catalog = Catalog.open(tmp_path)
+    assert len(catalog) == 2
+    assert [photo.name for photo in catalog.bad] == ["loop", "lost+found"]
+    assert all(photo.reason.startswith("cannot be read") for photo in catalog.bad)
+
+
+@pytest.mark.parametrize("made", ["checkpoints", "metrics.jsonl"])
+def test_the_pictures_of_a_run_are_no_photos(tmp_path: Path, made: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As with engine-train --photos . and its run folder beside the photos."""
+    write_photos(tmp_path, 3)
+    run = tmp_path / "runs" / "demo"
+    (run / made).mkdir(parents=True)
+    (run / "options.json").write_text("{}")
+    (run / "pictures").mkdir()
+    (run / "pictures" / "00000100.png").write_bytes(encoded(scene(0, 99, 77), "PNG"))
+    assert len(Catalog.open(tmp_path)) == 3
+    assert f"{run}: left out, as engine-train filled it" in caplog.text
+    assert len(Catalog.open(run)) == 1  # who names the folder means it
 
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
@@ -208,6 +294,54 @@ def test_photos_that_went_away_are_unusable(tmp_path: Path) -> None:
     os.truncate(shard, 1000)
     with pytest.raises(Unusable, match="cut short"):
         packed.read(0)
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    """This process may open 20 files more than it has now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + 20, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def write_shards(folder: Path, count: int) -> None:
+    for number in range(count):
+        with tarfile.open(folder / f"{number:03d}.tar", "w") as archive:
+            member = tarfile.TarInfo("a.png")
+            data = encoded(scene(number, 40, 40), "PNG")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+@pytest.mark.usefixtures("few_files")
+def test_more_shards_than_files_that_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_shards(tmp_path, 40)
+    monkeypatch.setattr("data.catalog.MOST_OPEN", 5)
+    catalog = Catalog.open(tmp_path)
+    photos = [catalog.read(i) for i in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(catalog.read, [*range(40)] * 20)) == photos * 20
+
+
+def test_no_photo_is_unusable_because_too_many_files_are_open(tmp_path: Path, few_files: None) -> None:
+    write_shards(tmp_path, 1)
+    (tmp_path / "b.png").write_bytes(encoded(scene(1, 40, 40), "PNG"))
+    catalog = Catalog.open(tmp_path)
+    with ExitStack() as kept:
+        with suppress(OSError):
+            while True:
+                kept.enter_context(open(tmp_path / "b.png"))
+        for i in range(2):
+            with pytest.raises(OSError, match="Too many open files"):
+                catalog.read(i)
+        for name in ("b.png", "000.tar"):
+            with pytest.raises(OSError, match="Too many open files"):
+                Catalog.scanned(tmp_path, [name])
+        with pytest.raises(OSError, match="Too many open files"):
+            list(walk(tmp_path))
 
 
 def test_columns_join_and_lose_rows() -> None:

@@ -1,5 +1,6 @@
 """Both loaders: the plainest decoding of the sampler's crops, for any number of workers and ranks, resumable."""
 
+import errno
 import io
 import itertools
 import logging
@@ -264,6 +265,37 @@ def test_nothing_but_damage_is_an_error(make: Callable[..., Loader], tmp_path: P
         for number in range(3):
             (tmp_path / f"{number}.jpg").write_bytes(good)
         assert next(loader).ids_N.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_the_system_comes_without_a_workers_traceback(
+    workers: int, catalog: Catalog, sampler: CropSampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(photo: int) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files", "some.tar")
+
+    monkeypatch.setattr(catalog, "read", read)
+    with (
+        CpuLoader(catalog, sampler, 4, workers=workers) as loader,
+        pytest.raises(OSError, match=r"^\[Errno 24\] Too many open files: 'some.tar'$"),
+    ):
+        next(loader)
+
+
+def test_too_little_shared_memory_says_what_to_do(
+    catalog: Catalog, sampler: CropSampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker gives a container 64 MB; these are the words in which torch says that they are full."""
+
+    def full(size: int) -> torch.UntypedStorage:
+        raise RuntimeError(
+            "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
+        )
+
+    monkeypatch.setattr(torch.UntypedStorage, "_new_shared", full)
+    message = r"^/dev/shm.* has \d+ MiB; the batches of 2 workers need up to 3 MiB .*--shm-size=1g.*--workers 0"
+    with CpuLoader(catalog, sampler, 40, workers=2) as loader, pytest.raises(ValueError, match=message):
+        next(loader)
 
 
 @both

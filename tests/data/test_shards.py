@@ -1,5 +1,7 @@
 """Packing into WebDataset shards."""
 
+import fcntl
+import os
 import tarfile
 from pathlib import Path
 
@@ -58,6 +60,30 @@ def test_a_packing_that_was_stopped_goes_on(folder: Path, tmp_path: Path) -> Non
     assert not list(out.glob(".*.tmp"))
 
 
+def test_what_a_killed_packing_left_is_removed(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    left = out / ".photos-000007.tar.1234567.tmp"
+    left.write_bytes(b"half a shard")
+    at_work = os.open(out, os.O_RDONLY)
+    fcntl.flock(at_work, fcntl.LOCK_SH)  # as another packing into the same folder has it
+    pack(Catalog.open(folder), out, Packing())
+    assert left.exists()
+    os.close(at_work)
+    pack(Catalog.open(folder), out, Packing())
+    assert not left.exists()
+
+
+def test_the_lock_is_held_while_packing(folder: Path, tmp_path: Path) -> None:
+    def look(count: int) -> None:
+        other = os.open(tmp_path / "out", os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(other)
+
+    pack(Catalog.open(folder), tmp_path / "out", Packing(), progress=look)
+
+
 def test_another_packing_is_refused_its_folder(folder: Path, tmp_path: Path) -> None:
     pack(Catalog.open(folder), tmp_path / "out", Packing())
     with pytest.raises(ValueError, match="another packing"):
@@ -110,7 +136,17 @@ def test_photos_are_not_packed_among_themselves(folder: Path) -> None:
     names = sorted(folder.iterdir())
     with pytest.raises(ValueError, match="is the folder of the photos"):
         pack(Catalog.open(folder), folder, Packing())
+    with pytest.raises(ValueError, match=r"is inside .*pack into a folder outside"):
+        pack(Catalog.open(folder), folder / "packed" / "small", Packing())
     assert sorted(folder.iterdir()) == names
+
+
+def test_shards_inside_a_folder_of_photos_are_not_the_photos_again(folder: Path, tmp_path: Path) -> None:
+    pack(Catalog.open(folder), tmp_path / "out", Packing())
+    before = Catalog.open(folder)
+    (tmp_path / "out").rename(folder / "out")
+    assert len(Catalog.open(folder)) == len(before)
+    assert len(Catalog.open(folder / "out")) == len(before)
 
 
 def test_member_names_have_one_dot_and_fit_a_tar_header() -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,7 @@ def test_check_keeps_what_it_found_out(
 ) -> None:
     whole = (folder / "2.jpg").read_bytes()
     (folder / "2.jpg").write_bytes(whole[: len(whole) // 2])
+    time.sleep(0.05)  # what was written in the last moment before a scan is read again
     run(monkeypatch, "index", folder)
     run(monkeypatch, "check", folder)
     said = capsys.readouterr()

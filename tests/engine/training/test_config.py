@@ -55,6 +55,8 @@ def test_the_command_line_overrides_the_preset_it_names():
 def test_photos_come_from_the_environment_where_none_are_named(monkeypatch):
     monkeypatch.delenv("ENGINE_PHOTOS", raising=False)
     assert TrainConfig().photos_folder == Path("places2")
+    monkeypatch.setenv("ENGINE_PHOTOS", "")  # as in ENGINE_PHOTOS=$UNSET, which is no wish for the current folder
+    assert TrainConfig().photos_folder == Path("places2")
     monkeypatch.setenv("ENGINE_PHOTOS", "/photos")
     assert TrainConfig().photos_folder == Path("/photos")
     assert TrainConfig(photos=Path("mine")).photos_folder == Path("mine")
