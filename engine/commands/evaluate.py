@@ -1,10 +1,11 @@
 """engine-evaluate: how good completions are on photos with known content, in one table.
 
-engine-evaluate photos/                                      the weights that come with the engine
-engine-evaluate photos/ --against telea,ns                   beside OpenCV's inpainting
-engine-evaluate photos/ --weights default mine.safetensors   beside other weights, on the same holes
-engine-evaluate photos/ --blend none                         what the network generates as it is, as published tables
-engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth --fid inception-2015-12-05.pt
+    engine-evaluate photos/                         the engine's own weights
+    engine-evaluate photos/ --against telea,ns      and OpenCV's inpainting
+    engine-evaluate photos/ --weights default mine.safetensors  the same holes
+    engine-evaluate photos/ --blend none            as in published tables
+    engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth
+    engine-evaluate photos/ --fid inception-2015-12-05.pt
 
 Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
 """
@@ -113,7 +114,7 @@ class EvaluateConfig(NetworkConfig):
 def main() -> None:
     """The command line. Exit status 1 if a photo could not be evaluated."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    config = tyro.cli(EvaluateConfig, description=__doc__)
+    config = tyro.cli(EvaluateConfig, prog="engine-evaluate", description=__doc__)
     if config.grid:
         check_writable(config.grid)
     task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)

@@ -1,9 +1,11 @@
 """engine-infer: complete the holes of photographs. Nothing else in them changes.
 
-engine-infer photo.jpg --hole 300,120,80,60      a rectangle: x, y, width, height
-engine-infer photo.jpg --mask mask.png           what is white (or opaque) in the mask
-engine-infer photo.jpg                           photo.mask.png, else the photo's own transparent pixels
-engine-infer photos/ --mask masks/ --out done/   many; under torchrun, divided among its processes
+    engine-infer photo.jpg --hole 300,120,80,60     x, y, width, height
+    engine-infer photo.jpg --mask mask.png          or a folder of masks
+    engine-infer photo.jpg                          photo.mask.png beside it
+    engine-infer photos/ --mask masks/ --out done/  many; torchrun divides them
+
+Holes are what is white (or opaque) in a mask. Without one, they are the photo's own transparent pixels.
 """
 
 import json
@@ -82,7 +84,7 @@ class InferConfig(CompletionConfig):
 @ends_in_a_line("engine-infer")
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    config = tyro.cli(InferConfig, description=__doc__)
+    config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
     rank, world = rank_and_world()
     jobs = find_jobs(config.photos, config.out, config.mask)
     if config.photos == (jobs[0].photo,) and jobs[0].out.exists() and not config.overwrite:
