@@ -10,7 +10,6 @@ Holes are what is white (or opaque) in a mask. Without one, they are the photo's
 
 import json
 import logging
-import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -91,13 +90,9 @@ def main() -> None:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
     if config.side_by_side:
         check_side_by_side(config.side_by_side, jobs, config.overwrite)
-    try:
-        counts = total(run(config, jobs[rank::world]))
-        if rank == 0 and (len(jobs) > 1 or config.json):
-            print_summary(counts, config.json)
-    except BrokenPipeError:  # nobody reads on, as after `engine-infer ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still flushes at its end
-        raise SystemExit(1) from None
+    counts = total(run(config, jobs[rank::world]))
+    if rank == 0 and (len(jobs) > 1 or config.json):
+        print_summary(counts, config.json)
     # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.
     raise SystemExit(1 if counts["failed"] and rank == 0 else 0)
 
