@@ -66,7 +66,7 @@ def test_a_hole_given_as_a_rectangle(run, photo, tmp_path):
     before = photo.read_bytes()
     status, printed = run(photo, "--hole", HOLE, "--side-by-side", tmp_path / "pictures" / "three.png")
     assert status == 0, printed
-    assert f"{tmp_path / 'photo.completed.png'}: 1.97% of 150x130 completed" in printed
+    assert f"{tmp_path / 'photo.completed.png'}: 3.82% of 150x130 completed" in printed  # widened by 4 px
     check_only_the_hole_changed(photo, tmp_path / "photo.completed.png")
     assert photo.read_bytes() == before
     assert Image.open(tmp_path / "pictures" / "three.png").size == (450, 130)
@@ -257,7 +257,7 @@ def test_a_folder_with_broken_photos(run, tmp_path):
     assert lines[-1] == {"summary": {"completed": 1, "skipped": 4, "failed": 1}}
     (done,) = (line for line in lines if line.get("status") == "completed")
     assert done["out"].endswith("sub/1.png")
-    assert done["hole_pixels"] == 400
+    assert done["hole_pixels"] == 760  # 20x20 and 4 px around it, less the corners
     assert done["scales"] == [1]
     assert set(done["seconds"]) == {"read", "mask", "copy", "network", "blend", "write"}
 
