@@ -282,6 +282,33 @@ def test_jobs(tmp_path):
         find_jobs((tmp_path / "a", tmp_path / "b"), tmp_path / "out")
 
 
+def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
+    for name in ("1.HEIC", "sub/2.heic", "3.bmp", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    hole = Image.new("L", (150, 130))
+    hole.paste(255, (20, 30, 44, 46))
+    hole.save(tmp_path / "masks" / "photo.png")
+    status, printed = run(tmp_path, "--mask", tmp_path / "masks")
+    assert status == 0
+    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .heic\n" in printed
+    assert "passed over" not in run(photo, "--hole", HOLE, "--overwrite")[1]
+
+
+@pytest.mark.parametrize("name", ["IMG_1.mask.PNG", "img_1.Mask.png", "masks/IMG_1.PNG", "masks/img_1.mask.Png"])
+def test_masks_are_found_without_regard_to_case(name, run, photo, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photo.rename(folder / "IMG_1.png")
+    (folder / name).parent.mkdir(exist_ok=True)
+    mask = Image.new("L", (150, 130))
+    mask.paste(255, (20, 30, 44, 46))
+    mask.save(folder / name, "png")
+    status, printed = run(folder, *(("--mask", folder / "masks") if "/" in name else ()))
+    assert status == 0, printed
+    check_only_the_hole_changed(folder / "IMG_1.png", folder / "IMG_1.completed.png")
+
+
 def test_what_the_result_cannot_hold_is_told_before_the_work(run, photo, tmp_path, monkeypatch):
     transparent = Image.open(photo).convert("RGBA")
     transparent.save(photo)
