@@ -19,17 +19,18 @@ DEFAULT_WEIGHTS = Path(__file__).parent / "default_weights" / "lite.safetensors"
 """Their file; the README beside it says how they were trained and how good they are."""
 
 
-def save_weights(path: Path, network: CompletionNetwork, spec: CompletionSpec | None = None) -> None:
+def save_weights(path: str | Path, network: CompletionNetwork, spec: CompletionSpec | None = None) -> None:
     """Write `network` to `path` whole or not at all, with `spec` (the network's own if not given)."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(path, save(tensors, metadata={SPEC_KEY: json.dumps(asdict(spec or network.spec))}))
+    write_atomically(Path(path), save(tensors, metadata={SPEC_KEY: json.dumps(asdict(spec or network.spec))}))
 
 
-def load_weights(path: Path) -> CompletionNetwork:
+def load_weights(path: str | Path) -> CompletionNetwork:
     """The network in `path`, or `DEFAULT`, in fp32 and eval mode on the CPU; its `spec` attribute says how to run it.
 
     ValueError if the file is missing, unreadable or not one of `save_weights`.
     """
+    path = Path(path)
     if path == DEFAULT:
         path = DEFAULT_WEIGHTS
         if not path.is_file():

@@ -1,10 +1,11 @@
 """engine-evaluate: how good completions are on photos with known content, in one table.
 
-engine-evaluate photos/                                      the weights that come with the engine
-engine-evaluate photos/ --against telea,ns                   beside OpenCV's inpainting
-engine-evaluate photos/ --weights default mine.safetensors   beside other weights, on the same holes
-engine-evaluate photos/ --blend none                         what the network generates as it is, as published tables
-engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth --fid inception-2015-12-05.pt
+    engine-evaluate photos/                         the engine's own weights
+    engine-evaluate photos/ --against telea,ns      and OpenCV's inpainting
+    engine-evaluate photos/ --weights default mine.safetensors  the same holes
+    engine-evaluate photos/ --blend none            as in published tables
+    engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth
+    engine-evaluate photos/ --fid inception-2015-12-05.pt
 
 Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
 """
@@ -40,6 +41,7 @@ from engine.evaluation import (
     means,
     picture_grid,
 )
+from engine.inference.completer import Completer
 from engine.learned_metrics import Fid, Lpips
 
 COLUMNS = {
@@ -113,11 +115,12 @@ class EvaluateConfig(NetworkConfig):
 def main() -> None:
     """The command line. Exit status 1 if a photo could not be evaluated."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    config = tyro.cli(EvaluateConfig, description=__doc__)
+    config = tyro.cli(EvaluateConfig, prog="engine-evaluate", description=__doc__)
     if config.grid:
         check_writable(config.grid)
     task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)
-    methods = methods_of(config)
+    completers = {name: config.completer(Path(name)) for name in config.weights}
+    methods = methods_of(config, completers)
     lpips = Lpips.load(config.lpips) if config.lpips else None
     fid = Fid.load(config.fid) if config.fid else None
     cases = []
@@ -132,10 +135,10 @@ def main() -> None:
         write_atomically(config.grid, cv2.imencode(".png", picture_HW3[..., ::-1])[1].tobytes())
     scores = means(cases, fid)
     if config.json:
-        print(json.dumps(document(config, task, cases, scores)))
+        print(json.dumps(document(config, task, cases, scores, completers)))
     else:
         print_table(config, task, cases, scores)
-    raise SystemExit(len(cases) < len(task.photos))
+    raise SystemExit(left_out(config, task, cases) > 0)
 
 
 def check_writable(path: Path) -> None:
@@ -147,9 +150,9 @@ def check_writable(path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, "it is a folder; name a file", str(path))
 
 
-def methods_of(config: EvaluateConfig) -> dict[str, Method]:
+def methods_of(config: EvaluateConfig, completers: dict[str, Completer]) -> dict[str, Method]:
     """What is compared, by name: the weights, then their rivals."""
-    networks = {name: by_network(config.completer(Path(name)), config.options) for name in config.weights}
+    networks = {name: by_network(completer, config.options) for name, completer in completers.items()}
     return networks | {name: RIVALS[name] for name in config.rivals}
 
 
@@ -179,15 +182,27 @@ def leads(cases: list[Case]) -> dict[str, tuple[float, float]]:
     return {other: lead(cases, ours, other) for other in others} if len(cases) > 1 else {}
 
 
+def left_out(config: EvaluateConfig, task: Task, cases: list[Case]) -> int:
+    """How many photos could not be evaluated. Where all were asked for, those count that are not in the catalog."""
+    return len(task.photos) - len(cases) + (len(task.catalog.bad) if config.limit is None else 0)
+
+
 def document(
-    config: EvaluateConfig, task: Task, cases: list[Case], scores: dict[str, dict[str, float]]
+    config: EvaluateConfig,
+    task: Task,
+    cases: list[Case],
+    scores: dict[str, dict[str, float]],
+    completers: dict[str, Completer],
 ) -> dict[str, Any]:
     """All that was asked and measured, for machines."""
     return {
         "photos": len(cases),
-        "left_out": len(task.photos) - len(cases),
+        "left_out": left_out(config, task, cases),
         "size": SIZE,
-        **{name: getattr(config, name) for name in ("masks", "seed", "blend", "scale", "runtime", "precision")},
+        **{name: getattr(config, name) for name in ("masks", "seed", "blend", "scale")},
+        # What "auto" became, for each weights by itself; known only after they have run.
+        "runtime": {name: completer.runtime.name for name, completer in completers.items()},
+        "precision": {name: completer.runtime.precision for name, completer in completers.items()},
         "means": scores,
         "psnr_hole_lead": {other: {"mean": mean, "standard_error": e} for other, (mean, e) in leads(cases).items()},
         "cases": [

@@ -1,10 +1,12 @@
 """engine-export: the trained network for other runtimes.
 
-engine-export weights.safetensors --to onnx                  weights.onnx, for H and W that are multiples of 4
-engine-export weights.safetensors --to openvino              weights.xml and .bin; engine-infer then uses OpenVINO too
-engine-export weights.safetensors --to openvino --precision int8 --photos photos/     calibrated on these photographs
-engine-export weights.safetensors --to tensorrt-rtx --precision fp16 --size 512,512
-engine-export --list-cache                                   what has been exported and built, and is kept
+    engine-export my.safetensors --to onnx       my.onnx, for multiples of 4
+    engine-export my.safetensors --to openvino   my.xml, which engine-infer uses
+    engine-export my.safetensors --to openvino --precision int8 --photos photos/
+    engine-export my.safetensors --to tensorrt-rtx --size 512,512
+    engine-export --list-cache                   what was built, and is kept
+
+The photos are those that int8 is calibrated on. onnx takes any height and width that are multiples of 4.
 """
 
 import logging
@@ -81,7 +83,7 @@ class ExportConfig:
 @ends_in_a_line("engine-export")
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    config = tyro.cli(ExportConfig, description=__doc__)
+    config = tyro.cli(ExportConfig, prog="engine-export", description=__doc__)
     if config.list_cache:
         list_cache()
     else:

@@ -1,10 +1,11 @@
 """engine-import: weights that were trained with another implementation of the paper, as a file for this engine.
 
-engine-import completionnet_places2.t7 --out places2.safetensors                 the paper's authors, Torch7
-engine-import gl_256x256_8x12_places.pth --out places.safetensors                MMagic, Global&Local
-engine-import model_cn --config config.json --out celeba.safetensors             GLCIC-PyTorch
+    engine-import completionnet_places2.t7 --out places2.safetensors
+    engine-import gl_256x256_8x12_places.pth --out places.safetensors
+    engine-import model_cn --config config.json --out celeba.safetensors
 
-The weights stay under the licence that their authors gave them.
+These are files of the paper's authors (Torch7), of MMagic (Global&Local), and of GLCIC-PyTorch. The weights stay under
+the licence that their authors gave them.
 """
 
 import json
@@ -48,7 +49,7 @@ class ImportConfig:
 @ends_in_a_line("engine-import")
 def main() -> None:
     """The command line."""
-    config = tyro.cli(ImportConfig, description=__doc__)
+    config = tyro.cli(ImportConfig, prog="engine-import", description=__doc__)
     network = import_weights(config.weights, **training_of(config))
     save_weights(config.out, network)
     spec, source = network.spec, network.spec.provenance["imported_from"]

@@ -1,14 +1,15 @@
 """engine-infer: complete the holes of photographs. Nothing else in them changes.
 
-engine-infer photo.jpg --hole 300,120,80,60      a rectangle: x, y, width, height
-engine-infer photo.jpg --mask mask.png           what is white (or opaque) in the mask
-engine-infer photo.jpg                           photo.mask.png, else the photo's own transparent pixels
-engine-infer photos/ --mask masks/ --out done/   many; under torchrun, divided among its processes
+    engine-infer photo.jpg --hole 300,120,80,60     x, y, width, height
+    engine-infer photo.jpg --mask mask.png          or a folder of masks
+    engine-infer photo.jpg                          photo.mask.png beside it
+    engine-infer photos/ --mask masks/ --out done/  many; torchrun divides them
+
+Holes are what is white (or opaque) in a mask. Without one, they are the photo's own transparent pixels.
 """
 
 import json
 import logging
-import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
-from engine.inference.jobs import Job, MaskSource, find_jobs
+from engine.inference.jobs import Job, MaskSource, find_jobs, passed_over
 from engine.inference.photo import container_of
 from engine.inference.ranks import own_device, rank_and_world, total
 
@@ -82,20 +83,19 @@ class InferConfig(CompletionConfig):
 @ends_in_a_line("engine-infer")
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    config = tyro.cli(InferConfig, description=__doc__)
+    config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
     rank, world = rank_and_world()
     jobs = find_jobs(config.photos, config.out, config.mask)
     if config.photos == (jobs[0].photo,) and jobs[0].out.exists() and not config.overwrite:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
     if config.side_by_side:
         check_side_by_side(config.side_by_side, jobs, config.overwrite)
-    try:
-        counts = total(run(config, jobs[rank::world]))
-        if rank == 0 and (len(jobs) > 1 or config.json):
-            print_summary(counts, config.json)
-    except BrokenPipeError:  # nobody reads on, as after `engine-infer ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still flushes at its end
-        raise SystemExit(1) from None
+    counts = total(run(config, jobs[rank::world]))
+    if rank == 0 and (len(jobs) > 1 or config.json):
+        print_summary(counts, config.json)
+    if rank == 0 and (others := passed_over(config.photos, config.out, config.mask)):
+        named = ", ".join(f"{count} {ending}" for ending, count in sorted(others.items()))
+        print(f"passed over, as pictures to be converted first: {named}", file=sys.stderr)
     # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.
     raise SystemExit(1 if counts["failed"] and rank == 0 else 0)
 

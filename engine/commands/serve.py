@@ -1,7 +1,9 @@
 """engine-serve: paint a hole in a photo in the browser, and see it completed.
 
-engine-serve --open              the page in your browser; photos stay on this machine
-engine-serve --port 9000         another port; the API is described at /api.html
+    engine-serve --open        the page in your browser; photos stay here
+    engine-serve --port 9000   another port; the API is described at /api.html
+
+Only this machine can open the page, unless --host says otherwise.
 """
 
 import logging
@@ -75,7 +77,7 @@ class ServeConfig(CompletionConfig):
 @ends_in_a_line("engine-serve")
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    serve(tyro.cli(ServeConfig, description=__doc__))
+    serve(tyro.cli(ServeConfig, prog="engine-serve", description=__doc__))
 
 
 def serve(config: ServeConfig) -> None:

@@ -1,8 +1,10 @@
 """engine-train: train the three phases on a folder of photographs.
 
-engine-train --photos DIR                      the paper's network and schedule
-engine-train --preset lite --photos DIR        a small network, hours on a CPU
-engine-train --preset lite --resume            continue where it stopped
+    engine-train --photos DIR                 the paper's network and schedule
+    engine-train --preset lite --photos DIR   a small network, hours on a CPU
+    engine-train --preset lite --resume       continue where it stopped
+
+Checkpoints, metrics, pictures and weights are left in runs/PRESET, unless --out names another folder.
 """
 
 import argparse
@@ -23,7 +25,7 @@ def parse(arguments: list[str]) -> TrainConfig:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset", choices=sorted(PRESETS), default="places2")
     preset = PRESETS[first.parse_known_args(arguments)[0].preset]
-    return tyro.cli(TrainConfig, args=arguments, default=preset, description=__doc__)
+    return tyro.cli(TrainConfig, prog="engine-train", args=arguments, default=preset, description=__doc__)
 
 
 @ends_in_a_line("engine-train", (ValueError, OSError, RuntimeError, FloatingPointError))

@@ -47,6 +47,7 @@ class Outcome:
     size: tuple[int, int] = (0, 0)
     """Height and width in pixels."""
     hole_pixels: int = 0
+    """Pixels that were completed: those of the mask, and those that it was widened by."""
     report: Report = field(default_factory=Report)
 
     def as_json(self) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
     except PHOTO_ERRORS as error:
         fail(outcome, error)
         return
-    outcome.hole_pixels = int(loaded.mask_HW.sum())
+    outcome.hole_pixels = int(np.count_nonzero(widen(loaded.mask_HW, options.completion.dilate)))
     if not (options.side_by_side or options.lossless_outside):
         loaded.photo.pixels_HW3 = loaded.completed_HW3  # the original is large and not needed any more
 

@@ -18,6 +18,9 @@ COMPLETED = ".completed"
 MASK_ENDINGS = (".png", *(ending for ending in (*CONTAINERS, ".bmp", ".gif") if ending != ".png"))
 """Of mask files, in the order in which they are looked for."""
 
+OTHER_PICTURES = {".arw", ".avif", ".bmp", ".cr2", ".cr3", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef"}
+"""Endings of pictures that are not completed as they are: to be counted, so that nobody takes them for done."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -62,19 +65,26 @@ class MaskSource:
 
 
 def find_mask(photo: Path, sidecar_only: bool) -> Path | None:
-    """The mask file beside where `photo` is or would be: photo.mask.png, or, in a folder of masks, photo.png."""
-    for suffix in (SIDECAR,) if sidecar_only else (SIDECAR, ""):
-        for ending in MASK_ENDINGS:
-            file = photo.with_name(photo.stem + suffix + ending)
-            if file.is_file():
-                return file
-    return None
+    """The mask file beside where `photo` is or would be: photo.mask.png, or, in a folder of masks, photo.png.
+
+    Without regard to case, as cameras write IMG_1.JPG and other programs IMG_1.mask.png, if none has the same case.
+    """
+    suffixes = (SIDECAR,) if sidecar_only else (SIDECAR, "")
+    names = [photo.stem + suffix + ending for suffix in suffixes for ending in MASK_ENDINGS]
+    for name in names:
+        if photo.with_name(name).is_file():
+            return photo.with_name(name)
+    if not photo.parent.is_dir():
+        return None
+    there = {file.name.casefold(): file for file in sorted(photo.parent.iterdir(), reverse=True)}
+    found = (there.get(name.casefold()) for name in names)
+    return next((file for file in found if file and file.is_file()), None)
 
 
 def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> list[Job]:
     """A job for each photo of the files, folders (searched whole) and globs, but for what lies in the folders of the
     results and of the masks. ValueError if there is none, or if two would be written to one file."""
-    others = [folder.resolve() for folder in (out, masks) if folder and folder.is_dir()]
+    others = folders_of_others(out, masks)
     found = [one for path in photos for one in expand(path, others)]
     if not found:
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
@@ -95,19 +105,47 @@ def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = N
     return jobs
 
 
+def passed_over(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> Counter[str]:
+    """How many pictures with each ending `find_jobs` finds and leaves alone, because their format is not written."""
+    others = folders_of_others(out, masks)
+    files = (file for path in photos if is_searched(path) for file, _ in files_of(path, others))
+    endings = (file.suffix.lower() for file in files if not is_own(file))
+    return Counter(ending for ending in endings if ending in OTHER_PICTURES)
+
+
+def folders_of_others(out: Path | None, masks: Path | None) -> list[Path]:
+    """The folders of the results and of the masks, where no photos are looked for."""
+    return [folder.resolve() for folder in (out, masks) if folder and folder.is_dir()]
+
+
 def expand(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
     """(photo, its name in the result's folder) for a file, a folder without those of `others` below it, or a glob."""
-    if path.is_dir():
-        below = [folder for folder in others if path.resolve() in folder.parents]
-        photos = [file for file in sorted(path.rglob("*")) if is_photo(file)]
-        return [(photo, photo.relative_to(path)) for photo in photos if not set(below) & set(photo.resolve().parents)]
-    if not path.exists() and glob.has_magic(str(path)):
-        files = map(Path, sorted(glob.glob(str(path), recursive=True)))
-        return [(file, Path(file.name)) for file in files if is_photo(file)]
+    if is_searched(path):
+        return [(file, name) for file, name in files_of(path, others) if is_photo(file)]
     return [(path, Path(path.name))]
+
+
+def is_searched(path: Path) -> bool:
+    """Whether this is a folder or a glob, and not a file."""
+    return path.is_dir() or (not path.exists() and glob.has_magic(str(path)))
+
+
+def files_of(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
+    """(file, its name in the result's folder) for all in a folder without those of `others` below it, or of a glob."""
+    if path.is_dir():
+        below = {folder for folder in others if path.resolve() in folder.parents}
+        files = sorted(path.rglob("*"))
+        return [
+            (file, file.relative_to(path)) for file in files if not below or not below & set(file.resolve().parents)
+        ]
+    return [(file, Path(file.name)) for file in map(Path, sorted(glob.glob(str(path), recursive=True)))]
 
 
 def is_photo(file: Path) -> bool:
     """Whether a file found in a folder is meant: not a mask, not a result of ours."""
-    meant = file.suffix.lower() in CONTAINERS and not file.stem.endswith((SIDECAR, COMPLETED))
-    return meant and not file.name.startswith(".") and file.is_file()
+    return file.suffix.lower() in CONTAINERS and not is_own(file) and file.is_file()
+
+
+def is_own(file: Path) -> bool:
+    """Whether a file's name is that of a mask, of a result of ours, or hidden."""
+    return file.stem.lower().endswith((SIDECAR, COMPLETED)) or file.name.startswith(".")

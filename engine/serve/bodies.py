@@ -13,6 +13,9 @@ from engine.inference.mask import Mask, OtherSize
 from engine.inference.mask_files import parse_mask
 from engine.inference.photo import Photo, TooManyPixels, parse_photo
 
+MOST_FIELDS = 16
+"""That are read from a form, only to say what is wrong with them."""
+
 CLIENT_GONE = 499
 """The status that nobody reads, for the log."""
 
@@ -61,9 +64,19 @@ class Incoming:
             return await self.request.body()
 
     async def files(self, *names: str) -> list[tuple[str, bytes]]:
-        """(file name, content) of each of these files of a form. HTTPException 422 if one is not there."""
-        async with self.in_time(), self.request.form(max_files=len(names), max_fields=0) as form:
+        """(file name, content) of each of these files of a form. HTTPException 422 if one is not there, or text is."""
+        async with self.in_time(), self.request.form(max_files=len(names), max_fields=MOST_FIELDS) as form:
+            check_fields(form, names)
             return [await file_in(form, name) for name in names]
+
+
+def check_fields(form: FormData, names: tuple[str, ...]) -> None:
+    """HTTPException 422 if a form has text: a file's name where the file should be, or an option."""
+    for name, value in form.multi_items():
+        if isinstance(value, str) and name in names:
+            raise HTTPException(422, f"{name} must be a file: -F {name}=@{value[:100] or name} (with the @)")
+        if isinstance(value, str):
+            raise HTTPException(422, f"{name!r} is no file; a form has files only, and options go into the address")
 
 
 async def file_in(form: FormData, name: str) -> tuple[str, bytes]:

@@ -56,6 +56,8 @@ class Gate:
             return f"this server is not {host!r}; use its address, or start it with --allow-origin https://{host}"
         if origin is None or origin in self.origins or urlsplit(origin).netloc == host:
             return None
+        if origin == "null":  # what browsers say of a page in a file or a sandbox: any such page
+            return "a page without an origin, such as one opened from a file, may not use this server"
         return f"a page of {origin} may not use this server; to allow it, start it with --allow-origin {origin}"
 
 

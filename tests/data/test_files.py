@@ -70,3 +70,28 @@ def test_files_get_the_usual_permissions(catalog: Catalog, tmp_path: Path, name:
     write(catalog, tmp_path / "a" / "new" / "folder" / name)
     written = tmp_path / "a" / "new" / "folder" / name
     assert written.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_what_is_replaced_hands_on_its_permissions(tmp_path: Path) -> None:
+    private = tmp_path / "private.png"
+    private.write_bytes(b"old")
+    private.chmod(0o600)
+    write_atomically(private, b"new")
+    assert (private.read_bytes(), private.stat().st_mode & 0o777) == (b"new", 0o600)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_one(there: bool, tmp_path: Path) -> None:
+    target, link = tmp_path / "folder" / "target.png", tmp_path / "link.png"
+    link.symlink_to(Path("folder") / "target.png")
+    if there:
+        write_atomically(target, b"old")
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+
+def test_names_as_long_as_can_be(tmp_path: Path) -> None:
+    path = tmp_path / ("漢" * 83 + ".png")
+    write_atomically(path, b"new")
+    assert list(tmp_path.iterdir()) == [path]

@@ -30,6 +30,12 @@ def test_weights_come_back_with_their_spec(network, tmp_path):
     assert torch.equal(loaded(x), network.to(memory_format=torch.contiguous_format)(x))
 
 
+def test_paths_may_be_strings(network, tmp_path):
+    save_weights(str(tmp_path / "weights"), network)
+    assert load_weights(str(tmp_path / "weights")).spec == network.spec
+    assert load_weights("default").spec == load_weights(weights.DEFAULT_WEIGHTS).spec
+
+
 def test_half_precision_files_are_read_as_fp32(network, tmp_path):
     save_weights(tmp_path / "half", network.half())
     assert next(load_weights(tmp_path / "half").parameters()).dtype == torch.float32

@@ -1,8 +1,9 @@
-"""Ctrl-C while a command works: one line, the status that shells know, and nothing left on disk."""
+"""How commands end: in a line, with the status that shells know, and with nothing left on disk."""
 
 import importlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -43,3 +44,40 @@ def test_interrupted(command, tmp_path, monkeypatch, capsys):
     assert stopped.value.code == 130
     assert capsys.readouterr().err.splitlines()[-1] == f"engine-{command.removesuffix('_weights')}: stopped"
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def in_a_process(body: str, **kwargs) -> subprocess.CompletedProcess:
+    """`body` as a command's main, with the encoding that most people's terminals have."""
+    program = f"from engine.commands.ending import ends_in_a_line\n@ends_in_a_line('it')\ndef main(): {body}\nmain()"
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    return subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, env=environment, **kwargs)
+
+
+def test_a_name_that_is_no_text_is_printed():
+    done = in_a_process("print('caf\\udce9.png'); raise ValueError('caf\\udce9.png')", stdout=subprocess.PIPE)
+    assert (done.stdout, done.stderr) == (b"caf\\udce9.png\n", b"it: caf\\udce9.png\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    {
+        "little": ("print('a')", b""),
+        "much": ("print('a' * 1_000_000)", b""),
+        "exit": ("print('a'); raise SystemExit(0)", b""),
+        "error": ("print('a', flush=True); raise ValueError('wrong')", b""),
+    }.values(),
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nothing_is_said_to_who_stops_reading(body, said, unbuffered, monkeypatch):
+    """As `engine-train --help | head -3` does."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = in_a_process(body, stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_the_broken_pipe_of_a_worker_is_told():
+    done = in_a_process("raise BrokenPipeError(32, 'Broken pipe')", stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, b"it: [Errno 32] Broken pipe\n")

@@ -116,6 +116,22 @@ def test_a_broken_photo_is_left_out_and_told(run, photos, weights, tmp_path):
     assert json.loads(out)["left_out"] == 1
 
 
+def test_a_photo_that_is_in_no_catalog_is_left_out_too(run, photos, weights, tmp_path):
+    for path in photos.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "nothing.jpg").write_bytes(b"nothing")
+    status, out, _ = run(tmp_path, "--weights", weights, "--json")
+    assert (status, json.loads(out)["photos"], json.loads(out)["left_out"]) == (1, 3, 1)
+    status, out, _ = run(tmp_path, "--weights", weights, "--json", "--limit", 1)  # it was not asked for
+    assert (status, json.loads(out)["photos"], json.loads(out)["left_out"]) == (0, 1, 0)
+
+
+def test_what_ran_is_told_and_not_what_was_asked(run, photos, weights):
+    found = json.loads(run(photos, "--weights", weights, "--device", "cpu", "--json", "--limit", 1)[1])
+    assert found["runtime"] == {str(weights): "torch"}
+    assert found["precision"] == {str(weights): "fp32"}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

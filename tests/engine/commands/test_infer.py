@@ -66,7 +66,7 @@ def test_a_hole_given_as_a_rectangle(run, photo, tmp_path):
     before = photo.read_bytes()
     status, printed = run(photo, "--hole", HOLE, "--side-by-side", tmp_path / "pictures" / "three.png")
     assert status == 0, printed
-    assert f"{tmp_path / 'photo.completed.png'}: 1.97% of 150x130 completed" in printed
+    assert f"{tmp_path / 'photo.completed.png'}: 3.82% of 150x130 completed" in printed  # widened by 4 px
     check_only_the_hole_changed(photo, tmp_path / "photo.completed.png")
     assert photo.read_bytes() == before
     assert Image.open(tmp_path / "pictures" / "three.png").size == (450, 130)
@@ -257,7 +257,7 @@ def test_a_folder_with_broken_photos(run, tmp_path):
     assert lines[-1] == {"summary": {"completed": 1, "skipped": 4, "failed": 1}}
     (done,) = (line for line in lines if line.get("status") == "completed")
     assert done["out"].endswith("sub/1.png")
-    assert done["hole_pixels"] == 400
+    assert done["hole_pixels"] == 760  # 20x20 and 4 px around it, less the corners
     assert done["scales"] == [1]
     assert set(done["seconds"]) == {"read", "mask", "copy", "network", "blend", "write"}
 
@@ -280,6 +280,33 @@ def test_jobs(tmp_path):
     assert names == {job.name for job in find_jobs((tmp_path / "b",), None)}
     with pytest.raises(ValueError, match="2 of the photos would be written to"):
         find_jobs((tmp_path / "a", tmp_path / "b"), tmp_path / "out")
+
+
+def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
+    for name in ("1.HEIC", "sub/2.heic", "3.bmp", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    hole = Image.new("L", (150, 130))
+    hole.paste(255, (20, 30, 44, 46))
+    hole.save(tmp_path / "masks" / "photo.png")
+    status, printed = run(tmp_path, "--mask", tmp_path / "masks")
+    assert status == 0
+    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .heic\n" in printed
+    assert "passed over" not in run(photo, "--hole", HOLE, "--overwrite")[1]
+
+
+@pytest.mark.parametrize("name", ["IMG_1.mask.PNG", "img_1.Mask.png", "masks/IMG_1.PNG", "masks/img_1.mask.Png"])
+def test_masks_are_found_without_regard_to_case(name, run, photo, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photo.rename(folder / "IMG_1.png")
+    (folder / name).parent.mkdir(exist_ok=True)
+    mask = Image.new("L", (150, 130))
+    mask.paste(255, (20, 30, 44, 46))
+    mask.save(folder / name, "png")
+    status, printed = run(folder, *(("--mask", folder / "masks") if "/" in name else ()))
+    assert status == 0, printed
+    check_only_the_hole_changed(folder / "IMG_1.png", folder / "IMG_1.completed.png")
 
 
 def test_what_the_result_cannot_hold_is_told_before_the_work(run, photo, tmp_path, monkeypatch):

@@ -1,11 +1,14 @@
 """Masks as arrays: rectangles, widening, the parts that they fall into."""
 
+import time
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.inference import mask
 from engine.inference.mask import LONG, components, mask_of_holes, pieces, widen
 
 
@@ -26,6 +29,22 @@ def test_widening_is_by_a_disc():
     assert wide_HW[y**2 + x**2 <= 5.5**2].all()
     assert not wide_HW[y**2 + x**2 > 7**2].any()
     assert widen(point_HW, 0) is point_HW
+
+
+@pytest.mark.parametrize("radius", [16, 17, 40, 600])
+def test_widening_by_much_is_the_same_disc_in_less_time(radius, monkeypatch):
+    """It took seconds: the kernel's time grows with the radius's square."""
+    monkeypatch.setattr(mask, "BAND", 32)
+    random = np.random.default_rng(radius)
+    mask_HW = np.zeros((2500, 900), bool)
+    mask_HW[random.integers(0, 2500, 9), random.integers(0, 900, 9)] = True
+    started = time.process_time()
+    wide_HW = widen(mask_HW, radius)
+    assert time.process_time() - started < 2
+    y, x = np.mgrid[:2500, :900]
+    nearest_HW = np.min([np.hypot(y - at_y, x - at_x) for at_y, at_x in zip(*np.nonzero(mask_HW), strict=True)], axis=0)
+    assert wide_HW[nearest_HW <= radius].all()
+    assert not wide_HW[nearest_HW > radius + 0.51].any()
 
 
 @settings(max_examples=60, deadline=None)

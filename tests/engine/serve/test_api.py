@@ -166,6 +166,15 @@ def test_bad_input_is_refused_with_the_right_status(client, server, case):
     assert list(server.temporary.iterdir()) == []
 
 
+def test_a_name_where_a_file_should_be(client):
+    """As `curl -F photo=photo.jpg` sends it, without the @."""
+    mask = ("mask.png", MASK)
+    reply = client.post("/complete", data={"photo": "mine.jpg"}, files={"mask": mask})
+    assert (reply.status_code, "-F photo=@mine.jpg" in reply.json()["detail"]) == (422, True), reply.text
+    reply = client.post("/complete", data={"dilate": "9"}, files={"photo": ("photo.png", PHOTO), "mask": mask})
+    assert (reply.status_code, "'dilate' is no file" in reply.json()["detail"]) == (422, True), reply.text
+
+
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_body_of_a_gigabyte_is_refused_and_never_held(client, server, announced):
     before, largest = server.memory(), 0

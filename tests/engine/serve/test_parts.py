@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import HTTPException, Request
+from starlette.datastructures import Headers
 
 from engine.commands import infer, serve
 from engine.inference.completer import Completer, CompletionOptions
@@ -20,6 +21,7 @@ from engine.inference.report import Report
 from engine.serve.album import Album, Completed, KeptPhoto, result_name, safe_name
 from engine.serve.app import create_app
 from engine.serve.bodies import CLIENT_GONE, Incoming
+from engine.serve.gate import Gate
 from engine.serve.routes import events
 from engine.serve.work import Abandoned, Limits, Step, Work
 from tests.engine.inference.conftest import random_network
@@ -239,6 +241,13 @@ def test_who_is_let_in(completer, host, origin, status):
     allowed = origin == "https://photos.example"
     assert (reply.headers.get("access-control-allow-origin") == "https://photos.example") == allowed
     assert reply.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(("origin", "advice"), [("https://elsewhere.example", True), ("null", False)])
+def test_no_option_is_advised_that_is_refused(completer, origin, advice):
+    """A page opened from a file says "null", which --allow-origin does not take."""
+    refusal = Gate(create_app(completer, OPTIONS, LIMITS), ()).refusal(Headers({"host": "localhost", "origin": origin}))
+    assert ("--allow-origin" in refusal) == advice
 
 
 def test_what_nothing_foresaw_is_answered_in_json(completer):
