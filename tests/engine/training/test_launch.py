@@ -7,6 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from engine.training.launch import run
 from tests.engine.training.test_trainer import command, final_state, states_equal
 
@@ -40,3 +42,19 @@ def test_compiled_in_mixed_precision_on_two_processes_a_resumed_run_equals_an_un
     assert run(replace(stopped, iterations=4)).iteration == 4  # the schedule's beginning is the same
     assert run(replace(stopped, resume=True)).iteration == 6
     assert states_equal(final_state(undisturbed), final_state(stopped))
+
+
+def test_restarts_do_not_go_on_with_a_run_that_is_there(tiny):
+    config = tiny(iterations=4, max_restarts=2)
+    assert run(config).iteration == 4
+    with pytest.raises(ValueError, match="holds a run already"):
+        run(replace(config, iterations=12))
+    assert final_state(config)["iteration"] == 4
+
+
+def test_what_the_next_start_would_end_in_as_well_is_not_tried_again(tiny, caplog):
+    with pytest.raises(ValueError, match="--batch is 8; it must be a multiple of"):
+        run(tiny(processes=2, accumulate=3, max_restarts=5))
+    with pytest.raises(FloatingPointError, match="are not finite"):
+        run(tiny(learning_rate=1e30, processes=2, max_restarts=5))
+    assert "restart 1" not in caplog.text
