@@ -2,16 +2,22 @@
 
 import logging
 import os
+import pickle
+import sys
 import uuid
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from engine.training.checkpoint import checkpoints
 from engine.training.config import TrainConfig
 from engine.training.distributed import started_by_launcher
+from engine.training.process import START
 from engine.training.state import find_checkpoint
 from engine.training.trainer import Outcome, outcome_on_disk, train
 
@@ -19,6 +25,9 @@ log = logging.getLogger(__name__)
 
 # Its own account of a failure is a page long; `run` says the same in a line.
 logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+
+SECONDS_TO_STOP = 600
+"""For its step and its checkpoint, after a signal; then a process is killed."""
 
 
 def run(config: TrainConfig) -> Outcome:
@@ -35,7 +44,8 @@ def run(config: TrainConfig) -> Outcome:
     restarts = 0
     while True:
         try:
-            return start(config, processes)
+            start(config, processes)
+            return outcome_on_disk(config)
         except ChildFailedError as failed:
             rank, cause = cause_of(failed)
             for kind in (ValueError, FloatingPointError):  # the next start would end in the same
@@ -43,15 +53,22 @@ def run(config: TrainConfig) -> Outcome:
                     raise kind(cause.removeprefix(f"{kind.__name__}: ")) from failed
             if restarts == config.max_restarts:
                 raise RuntimeError(f"training process {rank} failed: {cause}") from failed
-        except SignalException:  # its processes have saved and ended
+        except SignalException:  # its processes have ended, and saved if they came to train
+            if not checkpoints(config.checkpoint_folder):
+                raise RuntimeError("stopped before there was anything to save") from None
             return outcome_on_disk(config)
         restarts += 1
         log.warning("training process %d failed: %s; restart %d of %d", rank, cause, restarts, config.max_restarts)
         config = replace(config, resume=True)
 
 
-def start(config: TrainConfig, processes: int) -> Outcome:
-    """Train with so many new processes. ChildFailedError if one failed; all have ended then."""
+def start(config: TrainConfig, processes: int) -> None:
+    """Train with so many new processes. ChildFailedError if one failed; all have ended then.
+
+    They are programs and not functions of elastic's, which wait at their end for the launcher to read what they return:
+    while it waits for them, after a signal, and without an end where it is no more.
+    """
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SECONDS_TO_STOP))  # LaunchConfig reads it
     launch = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -62,7 +79,10 @@ def start(config: TrainConfig, processes: int) -> Outcome:
         max_restarts=0,  # elastic's restarts ask neither what failed nor whether there is anything to resume
         monitor_interval=0.5,
     )
-    return elastic_launch(launch, train_process)(config)[0]
+    with TemporaryDirectory() as folder:
+        options = Path(folder) / "options"
+        options.write_bytes(pickle.dumps(config))
+        elastic_launch(launch, sys.executable)("-c", START, options, *sys.path)
 
 
 def cause_of(failed: ChildFailedError) -> tuple[int, str]:
@@ -87,9 +107,3 @@ def processes_wanted(config: TrainConfig) -> int:
     if config.gpus is not None and config.gpus > there:
         raise ValueError(f"--gpus is {config.gpus}, and torch sees {there} here; for the CPU, use --processes")
     return config.gpus or config.processes
-
-
-def train_process(config: TrainConfig) -> Outcome:
-    """One of several processes."""
-    logging.basicConfig(level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR, format="%(message)s")
-    return train(config)

@@ -26,7 +26,7 @@ from data.sampler import CropSampler
 from engine.training.batches import TrainingBatch, training_batches
 from engine.training.checkpoint import checkpoints, save_checkpoint
 from engine.training.config import TrainConfig
-from engine.training.distributed import World, join_world
+from engine.training.distributed import World, join_world, started_by_launcher
 from engine.training.monitor import Meter, Monitor, comparison
 from engine.training.phases import Phase
 from engine.training.state import RunState, find_checkpoint, network_to_begin_from
@@ -53,7 +53,7 @@ def train(config: TrainConfig) -> Outcome:
     ValueError for what the user can mend before training, OSError if a checkpoint cannot be written,
     FloatingPointError if the losses are no longer finite.
     """
-    with join_world(config.device) as world, stop_signals() as stop:
+    with join_world(config.device) as world, stop_signals(started_by_launcher()) as stop:
         return Trainer(config, world).run(stop)
 
 

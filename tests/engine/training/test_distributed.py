@@ -132,7 +132,7 @@ def test_a_lost_process_is_started_again_and_sigterm_reaches_all(tiny):
 
 def lose_a_process_and_stop(process: subprocess.Popen, config: TrainConfig) -> None:
     wait_for(config.checkpoint_folder / "00000002.pt", process)
-    children = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
     os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
     reached = load_newest(config.checkpoint_folder)[1]["iteration"]
     deadline = time.monotonic() + 100
