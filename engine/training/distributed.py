@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -78,6 +79,17 @@ class World:
         if self.ranks > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
+
+    def check_same(self, values: dict[str, Any], remedy: str) -> None:
+        """ValueError on all processes, naming what differs and `remedy`, unless each has the same `values`."""
+        if self.ranks == 1:
+            return
+        everyone: list[Any] = [None] * self.ranks
+        dist.all_gather_object(everyone, values)
+        for name in values:
+            if any(other[name] != everyone[0][name] for other in everyone):
+                here = "; ".join(f"process {rank}: {other[name]}" for rank, other in enumerate(everyone))
+                raise ValueError(f"the processes differ in {name} ({here}); {remedy}")
 
     def barrier(self) -> None:
         """Wait for all processes."""

@@ -7,8 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+from torch import multiprocessing
 from torch.distributed.elastic.multiprocessing.errors import record
-from torch.multiprocessing import _prctl_pr_set_pdeathsig as ask_for_signal_after_parent
 
 from engine.training.trainer import train
 
@@ -19,7 +19,8 @@ START = "import sys; sys.path = sys.argv[2:]; from engine.training.process impor
 def main(file: str) -> None:
     """Train; status 1 after an error, of which the launcher will speak."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the training handles it, it ends this without a traceback
-    ask_for_signal_after_parent(signal.SIGTERM)  # without the launcher, save and end
+    # Without the launcher, save and end.
+    multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
     logging.basicConfig(level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR, format="%(message)s")
     try:
         record(train)(pickle.loads(Path(file).read_bytes()))

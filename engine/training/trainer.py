@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,6 +86,18 @@ class Trainer:
         self.steps = Steps(self.state.completion, self.state.discriminator, self.state.mean_pixel, config, world)
         if saved:
             self.state.load_state_dict(saved)
+        self.check_shared()
+
+    def check_shared(self) -> None:
+        """ValueError on all processes if they do not go on with the same state and photos."""
+        names = sha256(np.ascontiguousarray(self.catalog.columns["names"]))
+        values = {
+            "the iteration they begin at": self.state.iteration,
+            "the number of photos": len(self.catalog),
+            "the photos' names": names.hexdigest()[:12],
+            "the mean pixel": tuple(round(value, 3) for value in self.state.spec.mean_pixel),
+        }
+        self.world.check_same(values, "--out and --photos must be on a disk that all nodes share")
 
     def measure_mean_pixel(self) -> tuple[float, float, float]:
         """The mean colour of the training photos, or of a sample of them."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -144,6 +145,30 @@ def lose_a_process_and_stop(process: subprocess.Popen, config: TrainConfig) -> N
     assert process.returncode == 0, err
     assert "--resume" in out
     assert "resuming from" in err
+
+
+def refuse(world: World, configs: list[TrainConfig], difference: str) -> None:
+    with pytest.raises(ValueError, match=f"differ in {difference}.*--out and --photos must be on a disk that all"):
+        Trainer(configs[world.rank], world)
+
+
+def test_processes_that_would_go_on_with_different_states_are_refused(tiny, tmp_path):
+    configs = [tiny(resume=True, out=tmp_path / name) for name in ("first", "second")]
+    Trainer(configs[1], World(torch.device("cpu"))).save(Meter(8))  # at iteration 0
+    saved = configs[1].checkpoint_folder / "00000000.pt"
+    saved.rename(saved.with_name("00000003.pt"))
+    torch.save(torch.load(saved.with_name("00000003.pt")) | {"iteration": 3}, saved.with_name("00000003.pt"))
+    in_processes(2, refuse, configs, "the iteration they begin at")
+
+
+def test_processes_that_see_different_photos_are_refused(tiny, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "others")
+    configs = [tiny(), tiny(photos=tmp_path / "others")]
+    photo = min(path for path in (tmp_path / "others").rglob("*") if path.is_file())
+    photo.rename(photo.with_stem("renamed"))
+    in_processes(2, refuse, configs, "the photos' names")
+    photo.with_stem("renamed").unlink()
+    in_processes(2, refuse, configs, "the number of photos")
 
 
 def test_a_stray_world_size_starts_no_world(monkeypatch):
