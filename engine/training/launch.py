@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import sys
+import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -36,15 +37,16 @@ def run(config: TrainConfig) -> Outcome:
     ValueError for what the user can mend, FloatingPointError if the losses are no longer finite, RuntimeError if a
     process was lost once more than `config.max_restarts` says.
     """
+    started = time.monotonic()
     processes = processes_wanted(config)
     if started_by_launcher() or (processes == 1 and not config.max_restarts):
-        return train(config)
+        return train(config, started)
     if not config.resume:
         find_checkpoint(config)  # refuses to go on with a run that is there, which a restart would do
     restarts = 0
     while True:
         try:
-            start(config, processes)
+            start(config, processes, started)
             return outcome_on_disk(config)
         except ChildFailedError as failed:
             rank, cause = cause_of(failed)
@@ -62,8 +64,8 @@ def run(config: TrainConfig) -> Outcome:
         config = replace(config, resume=True)
 
 
-def start(config: TrainConfig, processes: int) -> None:
-    """Train with so many new processes. ChildFailedError if one failed; all have ended then.
+def start(config: TrainConfig, processes: int, started: float) -> None:
+    """Train with so many new processes, in a run that `started` then. ChildFailedError if one failed; all have ended.
 
     They are programs and not functions of elastic's, which wait at their end for the launcher to read what they return:
     while it waits for them, after a signal, and without an end where it is no more.
@@ -81,7 +83,7 @@ def start(config: TrainConfig, processes: int) -> None:
     )
     with TemporaryDirectory() as folder:
         options = Path(folder) / "options"
-        options.write_bytes(pickle.dumps(config))
+        options.write_bytes(pickle.dumps((config, started)))
         elastic_launch(launch, sys.executable)("-c", START, options, *sys.path)
 
 

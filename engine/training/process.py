@@ -1,4 +1,4 @@
-"""One of the training processes that `launch` starts, as a program: `main` with a file that holds its options."""
+"""One of the processes that `launch` starts, as a program: `main` with a file that holds `train`'s arguments."""
 
 import logging
 import os
@@ -23,6 +23,6 @@ def main(file: str) -> None:
     multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
     logging.basicConfig(level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR, format="%(message)s")
     try:
-        record(train)(pickle.loads(Path(file).read_bytes()))
+        record(train)(*pickle.loads(Path(file).read_bytes()))
     except Exception:
         sys.exit(1)

@@ -13,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from engine.training.checkpoint import checkpoints
 from engine.training.config import TrainConfig
 from engine.training.launch import run
 from engine.training.stopping import stop_signals
+from engine.training.trainer import Trainer
 from tests.engine.training.test_trainer import command, final_state, states_equal, wait_for
 
 README = Path(__file__).parents[3] / "README.md"
@@ -123,6 +125,28 @@ def test_a_stop_before_anything_is_saved_is_no_success(tiny):
     assert "Stopped after" not in out
     assert err.splitlines()[-1] == "engine-train: stopped before there was anything to save"
     assert not checkpoints(config.checkpoint_folder)
+
+
+def test_the_time_limit_counts_what_setting_up_takes(tiny, monkeypatch):
+    def slow(trainer: Trainer) -> tuple[float, float, float]:
+        time.sleep(0.6)
+        return 0.4, 0.5, 0.6
+
+    monkeypatch.setattr(Trainer, "measure_mean_pixel", slow)
+    assert run(tiny(iterations=1000, time_limit=0.5 / 60)).iteration == 0
+
+
+def test_a_restart_resumes_and_keeps_the_time_that_the_limit_counts_from(tiny, monkeypatch):
+    starts = []
+
+    def lost_at_first(config: TrainConfig, processes: int, started: float) -> None:
+        starts.append((config.resume, started))
+        if len(starts) == 1:
+            raise ChildFailedError("", {0: ProcessFailure(local_rank=0, pid=1, exitcode=-9, error_file="")})
+
+    monkeypatch.setattr("engine.training.launch.start", lost_at_first)
+    run(tiny(max_restarts=1, time_limit=1.0))
+    assert starts == [(False, starts[0][1]), (True, starts[0][1])]
 
 
 def test_one_of_several_processes_is_not_interrupted_by_a_second_signal():
