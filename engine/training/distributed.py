@@ -33,6 +33,9 @@ from torch.distributed.rendezvous import rendezvous
 TIMEOUT = timedelta(minutes=30)
 """How long one process waits for another; the first iteration may compile for minutes."""
 
+OWN_LAUNCHER = "ENGINE_LAUNCHED"
+"""Set in the environment of a process that this engine's launcher started, and not torchrun."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -102,6 +105,12 @@ def started_by_launcher() -> bool:
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
 
 
+def threads_are_given() -> bool:
+    """Whether the user says how many threads a process has; torchrun says 1 by itself, which leaves most cores idle."""
+    given = os.environ.get("OMP_NUM_THREADS")
+    return given is not None and (given != "1" or OWN_LAUNCHER in os.environ)
+
+
 @contextmanager
 def join_world(device: str) -> Iterator[World]:
     """Join the processes that the launcher started, if it did; `device` is auto, cuda or cpu.
@@ -115,8 +124,8 @@ def join_world(device: str) -> Iterator[World]:
         yield World(torch.device("cuda", 0) if use_cuda else torch.device("cpu"))
         return
     local_rank, local_ranks = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    if os.environ.get("OMP_NUM_THREADS", "1") == "1":  # torchrun's default, which leaves most cores idle
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_ranks))
+    if not threads_are_given():
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_ranks))
     chosen = torch.device("cuda", local_rank) if use_cuda else torch.device("cpu")
     if use_cuda:
         torch.cuda.set_device(chosen)

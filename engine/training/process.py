@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import multiprocessing
 from torch.distributed.elastic.multiprocessing.errors import record
 
+from engine.training.distributed import OWN_LAUNCHER
 from engine.training.trainer import train
 
 START = "import sys; sys.path = sys.argv[2:]; from engine.training.process import main; main(sys.argv[1])"
@@ -22,6 +23,7 @@ def main(file: str) -> None:
     # Without the launcher, save and end.
     multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
     logging.basicConfig(level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR, format="%(message)s")
+    os.environ[OWN_LAUNCHER] = "1"
     try:
         record(train)(*pickle.loads(Path(file).read_bytes()))
     except Exception:

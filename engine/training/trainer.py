@@ -94,7 +94,7 @@ class Trainer:
 
     def check_shared(self) -> None:
         """ValueError on all processes if they do not go on with the same state and photos."""
-        names = sha256(np.ascontiguousarray(self.catalog.columns["names"]))
+        names = sha256(np.ascontiguousarray(self.catalog.columns["names"]).data)
         values = {
             "the iteration they begin at": self.state.iteration,
             "the number of photos": len(self.catalog),

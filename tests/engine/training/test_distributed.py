@@ -16,7 +16,7 @@ import torch.multiprocessing as mp
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
-from engine.training.distributed import World, join_world
+from engine.training.distributed import OWN_LAUNCHER, World, join_world
 from engine.training.launch import run
 from engine.training.monitor import Meter
 from engine.training.stopping import StopRequest
@@ -169,6 +169,28 @@ def test_processes_that_see_different_photos_are_refused(tiny, photos, tmp_path)
     in_processes(2, refuse, configs, "the photos' names")
     photo.with_stem("renamed").unlink()
     in_processes(2, refuse, configs, "the number of photos")
+
+
+@pytest.mark.parametrize(
+    ("given", "launched", "threads"),
+    [(None, False, 3), (None, True, 3), ("1", False, 3), ("1", True, None), ("2", False, None)],
+)
+def test_threads_are_this_process_share_of_the_cores_it_may_use_unless_given(monkeypatch, given, launched, threads):
+    """torchrun's own OMP_NUM_THREADS=1 is not given; this engine's launcher sets none."""
+    set_to = []
+    for name, value in (("OMP_NUM_THREADS", given), (OWN_LAUNCHER, "1" if launched else None)):
+        monkeypatch.delenv(name, raising=False)
+        if value:
+            monkeypatch.setenv(name, value)
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    one = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in {**one, "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)))
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    with join_world("cpu"):
+        assert set_to == ([threads] if threads else [])
 
 
 def test_a_stray_world_size_starts_no_world(monkeypatch):
