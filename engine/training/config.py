@@ -98,7 +98,7 @@ class TrainConfig:
     """Per cent of `iterations` for each phase, such as 18 2 80, in place of T_C and T_D."""
 
     time_limit: float | None = None
-    """Stop after so many minutes, with a checkpoint to resume from."""
+    """Stop after so many minutes, setting up and restarts included, with a checkpoint to resume from."""
 
     # --- losses and optimisers
     batch: int = 96

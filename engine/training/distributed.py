@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -31,6 +32,9 @@ from torch.distributed.rendezvous import rendezvous
 
 TIMEOUT = timedelta(minutes=30)
 """How long one process waits for another; the first iteration may compile for minutes."""
+
+OWN_LAUNCHER = "ENGINE_LAUNCHED"
+"""Set in the environment of a process that this engine's launcher started, and not torchrun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,17 @@ class World:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
 
+    def check_same(self, values: dict[str, Any], remedy: str) -> None:
+        """ValueError on all processes, naming what differs and `remedy`, unless each has the same `values`."""
+        if self.ranks == 1:
+            return
+        everyone: list[Any] = [None] * self.ranks
+        dist.all_gather_object(everyone, values)
+        for name in values:
+            if any(other[name] != everyone[0][name] for other in everyone):
+                here = "; ".join(f"process {rank}: {other[name]}" for rank, other in enumerate(everyone))
+                raise ValueError(f"the processes differ in {name} ({here}); {remedy}")
+
     def barrier(self) -> None:
         """Wait for all processes."""
         if self.ranks > 1:
@@ -88,6 +103,12 @@ class World:
 def started_by_launcher() -> bool:
     """Whether torchrun, or this engine's own launcher, started this process as one of several."""
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+
+
+def threads_are_given() -> bool:
+    """Whether the user says how many threads a process has; torchrun says 1 by itself, which leaves most cores idle."""
+    given = os.environ.get("OMP_NUM_THREADS")
+    return given is not None and (given != "1" or OWN_LAUNCHER in os.environ)
 
 
 @contextmanager
@@ -103,8 +124,8 @@ def join_world(device: str) -> Iterator[World]:
         yield World(torch.device("cuda", 0) if use_cuda else torch.device("cpu"))
         return
     local_rank, local_ranks = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    if os.environ.get("OMP_NUM_THREADS", "1") == "1":  # torchrun's default, which leaves most cores idle
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_ranks))
+    if not threads_are_given():
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_ranks))
     chosen = torch.device("cuda", local_rank) if use_cuda else torch.device("cpu")
     if use_cuda:
         torch.cuda.set_device(chosen)

@@ -2,30 +2,75 @@
 
 import logging
 import os
+import pickle
+import sys
+import time
 import uuid
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from engine.training.checkpoint import checkpoints
 from engine.training.config import TrainConfig
 from engine.training.distributed import started_by_launcher
+from engine.training.process import START
+from engine.training.state import find_checkpoint
 from engine.training.trainer import Outcome, outcome_on_disk, train
+
+log = logging.getLogger(__name__)
 
 # Its own account of a failure is a page long; `run` says the same in a line.
 logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+
+SECONDS_TO_STOP = 600
+"""For its step and its checkpoint, after a signal; then a process is killed."""
 
 
 def run(config: TrainConfig) -> Outcome:
     """Train with the processes that `config` asks for: this one, several new ones, or the outer torchrun's.
 
-    ValueError for what the user can mend, RuntimeError if a process failed for good.
+    ValueError for what the user can mend, FloatingPointError if the losses are no longer finite, RuntimeError if a
+    process was lost once more than `config.max_restarts` says.
     """
+    started = time.monotonic()
     processes = processes_wanted(config)
     if started_by_launcher() or (processes == 1 and not config.max_restarts):
-        return train(config)
+        return train(config, started)
+    if not config.resume:
+        find_checkpoint(config)  # refuses to go on with a run that is there, which a restart would do
+    restarts = 0
+    while True:
+        try:
+            start(config, processes, started)
+            return outcome_on_disk(config)
+        except ChildFailedError as failed:
+            rank, cause = cause_of(failed)
+            for kind in (ValueError, FloatingPointError):  # the next start would end in the same
+                if cause.startswith(f"{kind.__name__}: "):
+                    raise kind(cause.removeprefix(f"{kind.__name__}: ")) from failed
+            if restarts == config.max_restarts:
+                raise RuntimeError(f"training process {rank} failed: {cause}") from failed
+        except SignalException:  # its processes have ended, and saved if they came to train
+            if not checkpoints(config.checkpoint_folder):
+                raise RuntimeError("stopped before there was anything to save") from None
+            return outcome_on_disk(config)
+        restarts += 1
+        log.warning("training process %d failed: %s; restart %d of %d", rank, cause, restarts, config.max_restarts)
+        config = replace(config, resume=True)
+
+
+def start(config: TrainConfig, processes: int, started: float) -> None:
+    """Train with so many new processes, in a run that `started` then. ChildFailedError if one failed; all have ended.
+
+    They are programs and not functions of elastic's, which wait at their end for the launcher to read what they return:
+    while it waits for them, after a signal, and without an end where it is no more.
+    """
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SECONDS_TO_STOP))  # LaunchConfig reads it
     launch = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -33,18 +78,29 @@ def run(config: TrainConfig) -> Outcome:
         run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
-        max_restarts=config.max_restarts,
+        max_restarts=0,  # elastic's restarts ask neither what failed nor whether there is anything to resume
         monitor_interval=0.5,
     )
-    try:
-        outcomes = elastic_launch(launch, train_process)(config)
-    except ChildFailedError as failed:
-        rank, failure = failed.get_first_failure()
-        message = failure.message if isinstance(failure.message, str) else failure.message.get("message", "")
-        raise RuntimeError(f"training process {rank} failed ({failure.exitcode}): {message}") from failed
-    except SignalException:  # its processes have saved and ended
-        return outcome_on_disk(config)
-    return outcomes[0]
+    with TemporaryDirectory() as folder:
+        options = Path(folder) / "options"
+        options.write_bytes(pickle.dumps((config, started)))
+        elastic_launch(launch, sys.executable)("-c", START, options, *sys.path)
+
+
+def cause_of(failed: ChildFailedError) -> tuple[int, str]:
+    """The process that failed first, and why: an error of its own before one that another's end may have caused."""
+    causes = {rank: message_of(failure) for rank, failure in failed.failures.items()}
+    for rank, cause in causes.items():
+        if cause.startswith(("ValueError: ", "FloatingPointError: ")):
+            return rank, cause
+    rank, _ = failed.get_first_failure()
+    return rank, causes[rank]
+
+
+def message_of(failure: ProcessFailure) -> str:
+    """What a process died of: its exception, or the signal."""
+    message = failure.message if isinstance(failure.message, str) else failure.message.get("message", "")
+    return message or f"exit status {failure.exitcode}"
 
 
 def processes_wanted(config: TrainConfig) -> int:
@@ -53,10 +109,3 @@ def processes_wanted(config: TrainConfig) -> int:
     if config.gpus is not None and config.gpus > there:
         raise ValueError(f"--gpus is {config.gpus}, and torch sees {there} here; for the CPU, use --processes")
     return config.gpus or config.processes
-
-
-def train_process(config: TrainConfig) -> Outcome:
-    """One of several processes: train, and after a restart continue."""
-    logging.basicConfig(level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR, format="%(message)s")
-    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-    return train(replace(config, resume=True) if restarted else config)

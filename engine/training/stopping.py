@@ -6,20 +6,26 @@ from contextlib import contextmanager
 
 
 class StopRequest:
-    """Set by SIGTERM or SIGINT; the run finishes its step, saves and ends well. A second SIGINT interrupts at once."""
+    """Set by SIGTERM or SIGINT; the run finishes its step, saves and ends well.
 
-    def __init__(self) -> None:
+    A second SIGINT interrupts at once, but not one of several processes: those get the same Ctrl-C from the terminal
+    and from their launcher.
+    """
+
+    def __init__(self, one_of_several: bool = False) -> None:
         self.requested = False
+        self.one_of_several = one_of_several
 
     def __call__(self, number: int, frame: object) -> None:
         self.requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not self.one_of_several:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
-def stop_signals() -> Iterator[StopRequest]:
+def stop_signals(one_of_several: bool = False) -> Iterator[StopRequest]:
     """Catch SIGTERM and SIGINT while the block runs."""
-    request = StopRequest()
+    request = StopRequest(one_of_several)
     before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield request

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from data.sampler import CropSampler
 from engine.training.batches import TrainingBatch, training_batches
 from engine.training.checkpoint import checkpoints, save_checkpoint
 from engine.training.config import TrainConfig
-from engine.training.distributed import World, join_world
+from engine.training.distributed import World, join_world, started_by_launcher
 from engine.training.monitor import Meter, Monitor, comparison
 from engine.training.phases import Phase
 from engine.training.state import RunState, find_checkpoint, network_to_begin_from
@@ -47,14 +48,17 @@ class Outcome(NamedTuple):
     weights: Path
 
 
-def train(config: TrainConfig) -> Outcome:
+def train(config: TrainConfig, started: float | None = None) -> Outcome:
     """Run `config` to its end, or to a stop by SIGTERM, SIGINT or its time limit, with a checkpoint to resume from.
+
+    The time limit counts from `started`, a time of this machine's monotonic clock, or from now.
 
     ValueError for what the user can mend before training, OSError if a checkpoint cannot be written,
     FloatingPointError if the losses are no longer finite.
     """
-    with join_world(config.device) as world, stop_signals() as stop:
-        return Trainer(config, world).run(stop)
+    started = time.monotonic() if started is None else started
+    with join_world(config.device) as world, stop_signals(started_by_launcher()) as stop:
+        return Trainer(config, world, started).run(stop)
 
 
 def outcome_on_disk(config: TrainConfig) -> Outcome:
@@ -66,7 +70,8 @@ def outcome_on_disk(config: TrainConfig) -> Outcome:
 class Trainer:
     """A run: its state, its photos, and the steps that take it on."""
 
-    def __init__(self, config: TrainConfig, world: World) -> None:
+    def __init__(self, config: TrainConfig, world: World, started: float | None = None) -> None:
+        self.started = time.monotonic() if started is None else started
         set_up_torch(config)
         if config.batch % (world.ranks * config.accumulate):
             raise ValueError(
@@ -85,6 +90,18 @@ class Trainer:
         self.steps = Steps(self.state.completion, self.state.discriminator, self.state.mean_pixel, config, world)
         if saved:
             self.state.load_state_dict(saved)
+        self.check_shared()
+
+    def check_shared(self) -> None:
+        """ValueError on all processes if they do not go on with the same state and photos."""
+        names = sha256(np.ascontiguousarray(self.catalog.columns["names"]).data)
+        values = {
+            "the iteration they begin at": self.state.iteration,
+            "the number of photos": len(self.catalog),
+            "the photos' names": names.hexdigest()[:12],
+            "the mean pixel": tuple(round(value, 3) for value in self.state.spec.mean_pixel),
+        }
+        self.world.check_same(values, "--out and --photos must be on a disk that all nodes share")
 
     def measure_mean_pixel(self) -> tuple[float, float, float]:
         """The mean colour of the training photos, or of a sample of them."""
@@ -95,7 +112,6 @@ class Trainer:
     def run(self, stop: StopRequest) -> Outcome:
         """Iterate to the end of the schedule or to a stop; the last thing done is a checkpoint."""
         config, state, total = self.config, self.state, self.schedule.total
-        started = time.monotonic()
         with ExitStack() as stack:
             monitor = stack.enter_context(Monitor(self.folder, total, state.iteration)) if self.world.is_first else None
             loader = stack.enter_context(self.open_loader())
@@ -104,8 +120,7 @@ class Trainer:
                 batches = self.warm_up(monitor, batches)
             meter = Meter(config.batch)
             while state.iteration < total:
-                out_of_time = config.time_limit is not None and time.monotonic() - started > 60 * config.time_limit
-                if self.world.any(stop.requested or out_of_time):
+                if self.world.any(stop.requested or self.is_out_of_time()):
                     break
                 with meter.waiting():
                     batch = next(batches)
@@ -122,6 +137,10 @@ class Trainer:
             if loader.replaced:
                 log.warning("%d samples were replaced, for these photos: %s", loader.replaced, ", ".join(loader.bad))
         return Outcome(state.iteration, total, config.weights_file)
+
+    def is_out_of_time(self) -> bool:
+        limit = self.config.time_limit
+        return limit is not None and time.monotonic() - self.started > 60 * limit
 
     def step(self, phase: Phase, batch: TrainingBatch) -> Losses:
         """One iteration of both networks and of the moving average."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import torch.multiprocessing as mp
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
-from engine.training.distributed import World, join_world
+from engine.training.distributed import OWN_LAUNCHER, World, join_world
 from engine.training.launch import run
 from engine.training.monitor import Meter
 from engine.training.stopping import StopRequest
@@ -132,7 +133,7 @@ def test_a_lost_process_is_started_again_and_sigterm_reaches_all(tiny):
 
 def lose_a_process_and_stop(process: subprocess.Popen, config: TrainConfig) -> None:
     wait_for(config.checkpoint_folder / "00000002.pt", process)
-    children = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
     os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
     reached = load_newest(config.checkpoint_folder)[1]["iteration"]
     deadline = time.monotonic() + 100
@@ -144,6 +145,52 @@ def lose_a_process_and_stop(process: subprocess.Popen, config: TrainConfig) -> N
     assert process.returncode == 0, err
     assert "--resume" in out
     assert "resuming from" in err
+
+
+def refuse(world: World, configs: list[TrainConfig], difference: str) -> None:
+    with pytest.raises(ValueError, match=f"differ in {difference}.*--out and --photos must be on a disk that all"):
+        Trainer(configs[world.rank], world)
+
+
+def test_processes_that_would_go_on_with_different_states_are_refused(tiny, tmp_path):
+    configs = [tiny(resume=True, out=tmp_path / name) for name in ("first", "second")]
+    Trainer(configs[1], World(torch.device("cpu"))).save(Meter(8))  # at iteration 0
+    saved = configs[1].checkpoint_folder / "00000000.pt"
+    saved.rename(saved.with_name("00000003.pt"))
+    torch.save(torch.load(saved.with_name("00000003.pt")) | {"iteration": 3}, saved.with_name("00000003.pt"))
+    in_processes(2, refuse, configs, "the iteration they begin at")
+
+
+def test_processes_that_see_different_photos_are_refused(tiny, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "others")
+    configs = [tiny(), tiny(photos=tmp_path / "others")]
+    photo = min(path for path in (tmp_path / "others").rglob("*") if path.is_file())
+    photo.rename(photo.with_stem("renamed"))
+    in_processes(2, refuse, configs, "the photos' names")
+    photo.with_stem("renamed").unlink()
+    in_processes(2, refuse, configs, "the number of photos")
+
+
+@pytest.mark.parametrize(
+    ("given", "launched", "threads"),
+    [(None, False, 3), (None, True, 3), ("1", False, 3), ("1", True, None), ("2", False, None)],
+)
+def test_threads_are_this_process_share_of_the_cores_it_may_use_unless_given(monkeypatch, given, launched, threads):
+    """torchrun's own OMP_NUM_THREADS=1 is not given; this engine's launcher sets none."""
+    set_to = []
+    for name, value in (("OMP_NUM_THREADS", given), (OWN_LAUNCHER, "1" if launched else None)):
+        monkeypatch.delenv(name, raising=False)
+        if value:
+            monkeypatch.setenv(name, value)
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    one = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in {**one, "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)))
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    with join_world("cpu"):
+        assert set_to == ([threads] if threads else [])
 
 
 def test_a_stray_world_size_starts_no_world(monkeypatch):

@@ -1,14 +1,26 @@
 """Starting several processes for real: by torchrun as the README says, and by the command's own launcher."""
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+from engine.training.checkpoint import checkpoints
+from engine.training.config import TrainConfig
 from engine.training.launch import run
-from tests.engine.training.test_trainer import command, final_state, states_equal
+from engine.training.stopping import stop_signals
+from engine.training.trainer import Trainer
+from tests.engine.training.test_trainer import command, final_state, states_equal, wait_for
 
 README = Path(__file__).parents[3] / "README.md"
 PROGRAMS = Path(sys.executable).parent
@@ -40,3 +52,110 @@ def test_compiled_in_mixed_precision_on_two_processes_a_resumed_run_equals_an_un
     assert run(replace(stopped, iterations=4)).iteration == 4  # the schedule's beginning is the same
     assert run(replace(stopped, resume=True)).iteration == 6
     assert states_equal(final_state(undisturbed), final_state(stopped))
+
+
+def test_restarts_do_not_go_on_with_a_run_that_is_there(tiny):
+    config = tiny(iterations=4, max_restarts=2)
+    assert run(config).iteration == 4
+    with pytest.raises(ValueError, match="holds a run already"):
+        run(replace(config, iterations=12))
+    assert final_state(config)["iteration"] == 4
+
+
+def test_what_the_next_start_would_end_in_as_well_is_not_tried_again(tiny, caplog):
+    with pytest.raises(ValueError, match="--batch is 8; it must be a multiple of"):
+        run(tiny(processes=2, accumulate=3, max_restarts=5))
+    with pytest.raises(FloatingPointError, match="are not finite"):
+        run(tiny(learning_rate=1e30, processes=2, max_restarts=5))
+    assert "restart 1" not in caplog.text
+
+
+@contextmanager
+def two_processes(config: TrainConfig) -> Iterator[subprocess.Popen]:
+    """The command, in a process group of its own as at a terminal, from when it trains on."""
+    words = command(config, "--processes", "2")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, **pipes, process_group=0) as process:
+        try:
+            wait_for(config.run_folder / "metrics.jsonl", process)
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_stops_two_processes_well_and_soon(tiny, number):
+    """As Ctrl-C at a terminal and as a batch system do."""
+    config = tiny(iterations=100_000)
+    with two_processes(config) as process:
+        begun = time.monotonic()
+        os.killpg(process.pid, number)
+        out, err = process.communicate(timeout=100)
+    assert time.monotonic() - begun < 20  # not elastic's 30 s
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    reached = final_state(config)["iteration"]
+    assert 0 < reached < 100_000
+    assert f"Stopped after iteration {reached} of" in out
+
+
+def test_without_their_launcher_two_processes_save_and_end(tiny):
+    config = tiny(iterations=100_000)
+    with two_processes(config) as process:
+        children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+        assert len(children) == 2
+        process.kill()
+        deadline = time.monotonic() + 60
+        while any(Path("/proc", child, "exe").exists() for child in children):  # a zombie has none
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert final_state(config)["iteration"] > 0
+
+
+def test_a_stop_before_anything_is_saved_is_no_success(tiny):
+    config = tiny()
+    words = command(config, "--processes", "2")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 100
+        while not subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True).stdout:
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGINT)  # its processes still import torch
+        out, err = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "Stopped after" not in out
+    assert err.splitlines()[-1] == "engine-train: stopped before there was anything to save"
+    assert not checkpoints(config.checkpoint_folder)
+
+
+def test_the_time_limit_counts_what_setting_up_takes(tiny, monkeypatch):
+    def slow(trainer: Trainer) -> tuple[float, float, float]:
+        time.sleep(0.6)
+        return 0.4, 0.5, 0.6
+
+    monkeypatch.setattr(Trainer, "measure_mean_pixel", slow)
+    assert run(tiny(iterations=1000, time_limit=0.5 / 60)).iteration == 0
+
+
+def test_a_restart_resumes_and_keeps_the_time_that_the_limit_counts_from(tiny, monkeypatch):
+    starts = []
+
+    def lost_at_first(config: TrainConfig, processes: int, started: float) -> None:
+        starts.append((config.resume, started))
+        if len(starts) == 1:
+            raise ChildFailedError("", {0: ProcessFailure(local_rank=0, pid=1, exitcode=-9, error_file="")})
+
+    monkeypatch.setattr("engine.training.launch.start", lost_at_first)
+    run(tiny(max_restarts=1, time_limit=1.0))
+    assert starts == [(False, starts[0][1]), (True, starts[0][1])]
+
+
+def test_one_of_several_processes_is_not_interrupted_by_a_second_signal():
+    """It is the same Ctrl-C, once from the terminal and once from the launcher."""
+    with stop_signals(one_of_several=True) as stop:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+    with stop_signals():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,30 @@
+"""One of the processes that `launch` starts, as a program: `main` with a file that holds `train`'s arguments."""
+
+import logging
+import os
+import pickle
+import signal
+import sys
+from pathlib import Path
+
+from torch import multiprocessing
+from torch.distributed.elastic.multiprocessing.errors import record
+
+from engine.training.distributed import OWN_LAUNCHER
+from engine.training.trainer import train
+
+START = "import sys; sys.path = sys.argv[2:]; from engine.training.process import main; main(sys.argv[1])"
+"""Runs it with python -c FILE PATH...: it imports from where the launcher does."""
+
+
+def main(file: str) -> None:
+    """Train; status 1 after an error, of which the launcher will speak."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the training handles it, it ends this without a traceback
+    # Without the launcher, save and end.
+    multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
+    logging.basicConfig(level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR, format="%(message)s")
+    os.environ[OWN_LAUNCHER] = "1"
+    try:
+        record(train)(*pickle.loads(Path(file).read_bytes()))
+    except Exception:
+        sys.exit(1)
