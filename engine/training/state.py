@@ -84,6 +84,8 @@ class RunState:
             raise ValueError(message) from error
         if self.average and state["average"]:
             self.average.load_state_dict(state["average"])
+        elif self.average:  # it was copied from the network before that was loaded
+            self.average.module.load_state_dict(self.completion.network.state_dict())
         self.iteration = state["iteration"]
 
 
