@@ -24,7 +24,7 @@ from data.mean_pixel import mean_pixel
 from data.open import open_loader
 from data.sampler import CropSampler
 from engine.training.batches import TrainingBatch, training_batches
-from engine.training.checkpoint import checkpoints, save_checkpoint
+from engine.training.checkpoint import checkpoints, iteration_of, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world
 from engine.training.monitor import Meter, Monitor, comparison
@@ -60,7 +60,7 @@ def train(config: TrainConfig) -> Outcome:
 def outcome_on_disk(config: TrainConfig) -> Outcome:
     """How far the run folder's newest checkpoint has come."""
     saved = checkpoints(config.checkpoint_folder)
-    return Outcome(int(saved[0].stem) if saved else 0, config.iterations, config.weights_file)
+    return Outcome(iteration_of(saved[0]) if saved else 0, config.iterations, config.weights_file)
 
 
 class Trainer:
@@ -208,7 +208,7 @@ class Trainer:
         """Write the checkpoint and the weights, unless they are there or the losses are not finite."""
         self.check_finite(meter)
         newest = checkpoints(self.config.checkpoint_folder)[:1]
-        is_new = not (newest and int(newest[0].stem) == self.state.iteration)
+        is_new = not (newest and iteration_of(newest[0]) == self.state.iteration)
         if self.world.is_first and (is_new or not self.config.weights_file.exists()):
             provenance = self.state.spec.provenance | {
                 "preset": self.config.preset,
