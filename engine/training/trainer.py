@@ -29,6 +29,7 @@ from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world
 from engine.training.monitor import Meter, Monitor, comparison
 from engine.training.phases import Phase
+from engine.training.run_lock import only_run_in
 from engine.training.state import RunState, find_checkpoint, network_to_begin_from
 from engine.training.steps import Losses, Steps
 from engine.training.stopping import StopRequest, stop_signals
@@ -53,7 +54,10 @@ def train(config: TrainConfig) -> Outcome:
     ValueError for what the user can mend before training, OSError if a checkpoint cannot be written,
     FloatingPointError if the losses are no longer finite.
     """
-    with join_world(config.device) as world, stop_signals() as stop:
+    with ExitStack() as stack:
+        world, stop = stack.enter_context(join_world(config.device)), stack.enter_context(stop_signals())
+        if world.is_first:
+            stack.enter_context(only_run_in(config.run_folder))
         return Trainer(config, world).run(stop)
 
 
