@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -52,7 +53,7 @@ def train(config: TrainConfig) -> Outcome:
     """Run `config` to its end, or to a stop by SIGTERM, SIGINT or its time limit, with a checkpoint to resume from.
 
     ValueError for what the user can mend before training, OSError if a checkpoint cannot be written,
-    FloatingPointError if the losses are no longer finite.
+    FloatingPointError if the losses are no longer finite, RuntimeError if the photos cannot be read on.
     """
     with ExitStack() as stack:
         world, stop = stack.enter_context(join_world(config.device)), stack.enter_context(stop_signals())
@@ -104,15 +105,23 @@ class Trainer:
             monitor = stack.enter_context(Monitor(self.folder, total, state.iteration)) if self.world.is_first else None
             loader = stack.enter_context(self.open_loader())
             batches = stack.enter_context(training_batches(loader, config.holes, config.seed, self.world))
+            # A worker's death is then told by the next batch: torch's handler would raise in the midst of a step.
+            chained = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            stack.callback(signal.signal, signal.SIGCHLD, chained or signal.SIG_DFL)
             if config.compile:
                 batches = self.warm_up(monitor, batches)
             meter = Meter(config.batch)
+            trouble: Exception | None = None
             while state.iteration < total:
                 out_of_time = config.time_limit is not None and time.monotonic() - started > 60 * config.time_limit
-                if self.world.any(stop.requested or out_of_time):
+                try:
+                    with meter.waiting():
+                        batch = next(batches)
+                except Exception as error:  # whatever has become of the photos, what is learned so far is good
+                    trouble = error
+                # Not before the batch is there: processes that got theirs would wait for one that did not.
+                if self.world.any(stop.requested or out_of_time or trouble is not None):
                     break
-                with meter.waiting():
-                    batch = next(batches)
                 phase = self.schedule.phase(state.iteration)
                 meter.add(state.iteration, batch.ids, self.step(phase, batch))
                 state.iteration += 1
@@ -125,6 +134,11 @@ class Trainer:
             self.save(meter)
             if loader.replaced:
                 log.warning("%d samples were replaced, for these photos: %s", loader.replaced, ", ".join(loader.bad))
+            if trouble:
+                # What a killed worker leaves behind ("connection reset") does not say what it is about.
+                why = trouble if isinstance(trouble, ValueError) else f"the loader failed (a worker killed?): {trouble}"
+                saved = f"iteration {state.iteration} of {total} is saved; --resume goes on from it"
+                raise RuntimeError(f"{why}\n{saved}") from trouble
         return Outcome(state.iteration, total, config.weights_file)
 
     def step(self, phase: Phase, batch: TrainingBatch) -> Losses:
