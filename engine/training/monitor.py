@@ -13,8 +13,9 @@ from typing import Any, Self
 import cv2
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 from torch import Tensor
 
 from engine.training.distributed import World
@@ -26,6 +27,18 @@ PLAIN_LINE_SECONDS = 10.0
 """Where the output is no terminal, at most one line in so many seconds."""
 
 
+class TwoLines(Progress):
+    """How far the run is and how long it takes yet, in 80 columns; its losses below, on as many lines as they take.
+
+    The time left is the run's own estimate: rich forgets what is older than half a minute, which may be one report.
+    """
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            yield Text(task.fields["report"])
+
+
 class Monitor:
     """Reports one run into its folder and to the terminal. A context manager; used by the first process alone."""
 
@@ -33,17 +46,16 @@ class Monitor:
         self.folder = folder
         self.total = total
         self.console = Console()
-        self.progress = Progress(
+        self.progress = TwoLines(
             TextColumn("{task.description:>13}"),
-            BarColumn(),
+            BarColumn(20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[report]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.task = self.progress.add_task("starting", total=total, completed=start, report="")
-        self.started, self.start = time.monotonic(), start
+        self.task = self.progress.add_task("starting", total=total, completed=start, report="", left="")
+        self.begun: tuple[float, int] | None = None
         self.last_line = -PLAIN_LINE_SECONDS
         self.metrics_file = folder / "metrics.jsonl"
         drop_later_rows(self.metrics_file, start)
@@ -60,6 +72,18 @@ class Monitor:
         if self.board is not None:
             self.board.close()
 
+    def finished(self, iteration: int) -> None:
+        """Count the time from the first iteration that is finished on: what goes before it comes once."""
+        if self.begun is None:
+            self.begun = time.monotonic(), iteration
+
+    def left(self, iteration: int) -> str:
+        """How long the rest takes if it goes on as so far; nothing before there are two iterations to tell by."""
+        if self.begun is None or iteration <= self.begun[1]:
+            return ""
+        each = (time.monotonic() - self.begun[0]) / (iteration - self.begun[1])
+        return f"left {timedelta(seconds=round(each * (self.total - iteration)))}"
+
     def metrics(self, iteration: int, phase: str, values: dict[str, float]) -> None:
         """Report the values of the last iterations; `iteration` counts those done."""
         with open(self.metrics_file, "a") as file:
@@ -68,11 +92,11 @@ class Monitor:
             for name, value in values.items():
                 self.board.add_scalar(name, value, iteration)
         report = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.progress.update(self.task, completed=iteration, description=phase, report=report)
+        left = self.left(iteration)
+        self.progress.update(self.task, completed=iteration, description=phase, report=report, left=left)
         if not self.console.is_terminal and time.monotonic() - self.last_line >= PLAIN_LINE_SECONDS:
             self.last_line = time.monotonic()
-            left = (time.monotonic() - self.started) / max(iteration - self.start, 1) * (self.total - iteration)
-            print(f"{phase:>13} {iteration}/{self.total}  {report}  left {timedelta(seconds=round(left))}", flush=True)
+            print(f"{phase:>13} {iteration}/{self.total}  {report}  {left}".rstrip(), flush=True)
 
     def say(self, message: str) -> None:
         """A line of its own, above the progress line."""

@@ -125,6 +125,8 @@ class Trainer:
                 phase = self.schedule.phase(state.iteration)
                 meter.add(state.iteration, batch.ids, self.step(phase, batch))
                 state.iteration += 1
+                if monitor:
+                    monitor.finished(state.iteration)
                 if self.is_due(config.log_every):
                     self.report(monitor, phase, meter)
                 if monitor and self.is_due(config.picture_every):
