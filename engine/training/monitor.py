@@ -182,13 +182,13 @@ def _write(row: np.ndarray, text: str, x: int) -> None:
 
 
 def open_tensorboard(folder: Path, start: int) -> Any:
-    """TensorBoard's writer, or None where it is not installed."""
+    """TensorBoard's writer, which hides what was written after `start`; None where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         log.warning("no TensorBoard log: tensorboard is not installed (pip install 'glcic-engine[train]')")
         return None
-    return SummaryWriter(str(folder), purge_step=start or None)
+    return SummaryWriter(str(folder), purge_step=start + 1)  # that of `start` was written by the run until then
 
 
 def drop_later_rows(metrics_file: Path, iteration: int) -> None:
