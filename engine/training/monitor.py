@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 from torch import Tensor
 
+from data.files import write_atomically
 from engine.training.distributed import World
 from engine.training.steps import Losses
 
@@ -192,10 +193,18 @@ def open_tensorboard(folder: Path, start: int) -> Any:
 
 
 def drop_later_rows(metrics_file: Path, iteration: int) -> None:
-    """Forget the metrics after `iteration`: a resumed run writes them again."""
+    """Forget the metrics after `iteration`, which a resumed run writes again, and lines that are no metrics."""
     if not metrics_file.exists():
         return
-    rows = metrics_file.read_text().splitlines(keepends=True)
-    kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] <= iteration]
+    rows = metrics_file.read_bytes().splitlines(keepends=True)
+    kept = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            is_kept = row.endswith(b"\n") and json.loads(row)["iteration"] <= iteration
+        except (ValueError, KeyError, TypeError):
+            log.warning("%s, line %d is no row of metrics and is left out: %r", metrics_file, number, row[:80])
+            continue
+        if is_kept:
+            kept.append(row)
     if len(kept) < len(rows):
-        metrics_file.write_text("".join(kept))
+        write_atomically(metrics_file, b"".join(kept))

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from engine.training.distributed import World
-from engine.training.monitor import Monitor
+from engine.training.monitor import Monitor, drop_later_rows
 from engine.training.trainer import Trainer
 from engine.weights import load_weights
+from tests.conftest import files_of_at_most
 from tests.engine.training.test_trainer import StopAt
 
 CPU = World(torch.device("cpu"))
@@ -38,3 +39,23 @@ def test_tensorboard_shows_each_iteration_of_a_resumed_run_once(tmp_path, monkey
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("mse")] == shown
+
+
+def test_lines_that_are_no_metrics_do_not_keep_a_run_from_going_on(tmp_path, caplog):
+    file = tmp_path / "metrics.jsonl"
+    good = [b'{"iteration": 1}\n', b'{"iteration": 2}\n']
+    bad = [b"\n", b"[1]\n", b"\xff\x00\n", b'{"mse": 1}\n', b'{"iteration": "3"}\n']
+    file.write_bytes(b"".join([good[0], *bad, good[1], b'{"iteration": 3}\n', b'{"iterat']))
+    drop_later_rows(file, 2)
+    assert file.read_bytes() == b"".join(good)
+    named = [number for number in range(1, 10) if f"{file}, line {number} is no row" in caplog.text]
+    assert named == [2, 3, 4, 5, 6]
+
+
+def test_metrics_survive_a_full_disk(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    rows = "".join(f'{{"iteration": {number}}}\n' for number in range(100))
+    file.write_text(rows)
+    with files_of_at_most(100), pytest.raises(OSError, match=r"metrics.jsonl"):
+        drop_later_rows(file, 50)
+    assert file.read_text() == rows
