@@ -15,6 +15,8 @@ from tests.engine.training.test_trainer import StopAt
 
 CPU = World(torch.device("cpu"))
 
+INFO = "INFO: the schedule was completion 4, discriminator 3, of 12 in all; now it is "
+
 
 def test_a_moving_average_that_begins_at_a_resume_begins_as_the_network(tiny):
     """In the discriminator's phase it does not move either."""
@@ -59,3 +61,21 @@ def test_metrics_survive_a_full_disk(tmp_path):
     with files_of_at_most(100), pytest.raises(OSError, match=r"metrics.jsonl"):
         drop_later_rows(file, 50)
     assert file.read_text() == rows
+
+
+def test_a_run_that_goes_back_in_its_schedule_says_so(tiny, caplog):
+    """A split divides the iterations there are: with more of them, each phase is longer."""
+    caplog.set_level("INFO")
+    Trainer(tiny(), CPU).run(StopAt(100))
+    for options, said in (
+        ({}, []),
+        ({"iterations": 15, "split": None, "completion_iterations": 4, "discriminator_iterations": 3}, [INFO]),
+        ({"iterations": 40}, [INFO, "WARNING: the run was in its joint phase, and goes back to the completion phase"]),
+    ):
+        caplog.clear()
+        Trainer(tiny(resume=True, **options), CPU)
+        lines = [
+            f"{r.levelname}: {r.message}" for r in caplog.records if "schedule" in r.message or "phase" in r.message
+        ]
+        assert len(lines) == len(said)
+        assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
