@@ -11,6 +11,7 @@ import argparse
 import logging
 import shlex
 import sys
+from dataclasses import replace
 
 import tyro
 
@@ -21,10 +22,14 @@ from engine.training.presets import PRESETS
 
 
 def parse(arguments: list[str]) -> TrainConfig:
-    """The command line over the defaults of the preset that it names."""
+    """The command line over the defaults of the preset that it names; its learning rates are for its own optimizer."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset", choices=sorted(PRESETS), default="places2")
-    preset = PRESETS[first.parse_known_args(arguments)[0].preset]
+    first.add_argument("--optimizer")
+    named = first.parse_known_args(arguments)[0]
+    preset = PRESETS[named.preset]
+    if named.optimizer not in (None, preset.optimizer):
+        preset = replace(preset, learning_rate=None, discriminator_learning_rate=None)
     return tyro.cli(TrainConfig, prog="engine-train", args=arguments, default=preset, description=__doc__)
 
 

@@ -128,7 +128,7 @@ class TrainConfig:
     """The paper's, or Adam."""
 
     learning_rate: float | None = None
-    """Default: 1.0 for Adadelta, 2e-4 for Adam."""
+    """Default: the preset's, if it has one and the optimizer is its own; else 1.0 for Adadelta, 2e-4 for Adam."""
 
     discriminator_learning_rate: float | None = None
     """The same for the discriminator; default: the completion network's."""

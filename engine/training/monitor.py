@@ -13,10 +13,12 @@ from typing import Any, Self
 import cv2
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 from torch import Tensor
 
+from data.files import write_atomically
 from engine.training.distributed import World
 from engine.training.steps import Losses
 
@@ -26,6 +28,18 @@ PLAIN_LINE_SECONDS = 10.0
 """Where the output is no terminal, at most one line in so many seconds."""
 
 
+class TwoLines(Progress):
+    """How far the run is and how long it takes yet, in 80 columns; its losses below, on as many lines as they take.
+
+    The time left is the run's own estimate: rich forgets what is older than half a minute, which may be one report.
+    """
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            yield Text(task.fields["report"])
+
+
 class Monitor:
     """Reports one run into its folder and to the terminal. A context manager; used by the first process alone."""
 
@@ -33,17 +47,16 @@ class Monitor:
         self.folder = folder
         self.total = total
         self.console = Console()
-        self.progress = Progress(
+        self.progress = TwoLines(
             TextColumn("{task.description:>13}"),
-            BarColumn(),
+            BarColumn(20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[report]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.task = self.progress.add_task("starting", total=total, completed=start, report="")
-        self.started, self.start = time.monotonic(), start
+        self.task = self.progress.add_task("starting", total=total, completed=start, report="", left="")
+        self.begun: tuple[float, int] | None = None
         self.last_line = -PLAIN_LINE_SECONDS
         self.metrics_file = folder / "metrics.jsonl"
         drop_later_rows(self.metrics_file, start)
@@ -60,6 +73,18 @@ class Monitor:
         if self.board is not None:
             self.board.close()
 
+    def finished(self, iteration: int) -> None:
+        """Count the time from the first iteration that is finished on: what goes before it comes once."""
+        if self.begun is None:
+            self.begun = time.monotonic(), iteration
+
+    def left(self, iteration: int) -> str:
+        """How long the rest takes if it goes on as so far; nothing before there are two iterations to tell by."""
+        if self.begun is None or iteration <= self.begun[1]:
+            return ""
+        each = (time.monotonic() - self.begun[0]) / (iteration - self.begun[1])
+        return f"left {timedelta(seconds=round(each * (self.total - iteration)))}"
+
     def metrics(self, iteration: int, phase: str, values: dict[str, float]) -> None:
         """Report the values of the last iterations; `iteration` counts those done."""
         with open(self.metrics_file, "a") as file:
@@ -68,11 +93,11 @@ class Monitor:
             for name, value in values.items():
                 self.board.add_scalar(name, value, iteration)
         report = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.progress.update(self.task, completed=iteration, description=phase, report=report)
+        left = self.left(iteration)
+        self.progress.update(self.task, completed=iteration, description=phase, report=report, left=left)
         if not self.console.is_terminal and time.monotonic() - self.last_line >= PLAIN_LINE_SECONDS:
             self.last_line = time.monotonic()
-            left = (time.monotonic() - self.started) / max(iteration - self.start, 1) * (self.total - iteration)
-            print(f"{phase:>13} {iteration}/{self.total}  {report}  left {timedelta(seconds=round(left))}", flush=True)
+            print(f"{phase:>13} {iteration}/{self.total}  {report}  {left}".rstrip(), flush=True)
 
     def say(self, message: str) -> None:
         """A line of its own, above the progress line."""
@@ -158,20 +183,28 @@ def _write(row: np.ndarray, text: str, x: int) -> None:
 
 
 def open_tensorboard(folder: Path, start: int) -> Any:
-    """TensorBoard's writer, or None where it is not installed."""
+    """TensorBoard's writer, which hides what was written after `start`; None where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         log.warning("no TensorBoard log: tensorboard is not installed (pip install 'glcic-engine[train]')")
         return None
-    return SummaryWriter(str(folder), purge_step=start or None)
+    return SummaryWriter(str(folder), purge_step=start + 1)  # that of `start` was written by the run until then
 
 
 def drop_later_rows(metrics_file: Path, iteration: int) -> None:
-    """Forget the metrics after `iteration`: a resumed run writes them again."""
+    """Forget the metrics after `iteration`, which a resumed run writes again, and lines that are no metrics."""
     if not metrics_file.exists():
         return
-    rows = metrics_file.read_text().splitlines(keepends=True)
-    kept = [row for row in rows if row.endswith("\n") and json.loads(row)["iteration"] <= iteration]
+    rows = metrics_file.read_bytes().splitlines(keepends=True)
+    kept = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            is_kept = row.endswith(b"\n") and json.loads(row)["iteration"] <= iteration
+        except (ValueError, KeyError, TypeError):
+            log.warning("%s, line %d is no row of metrics and is left out: %r", metrics_file, number, row[:80])
+            continue
+        if is_kept:
+            kept.append(row)
     if len(kept) < len(rows):
-        metrics_file.write_text("".join(kept))
+        write_atomically(metrics_file, b"".join(kept))

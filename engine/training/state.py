@@ -1,7 +1,8 @@
 """What a run is between two iterations: all that decides the next one, saved and restored as a whole."""
 
+import ast
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from engine.training.config import TrainConfig
 from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
 from engine.training.learner import Learner
+from engine.training.phases import Phase
 from engine.weights import load_weights
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,9 @@ LASTING = (
     *("crop_size", "patch_size", "discriminator_width", "discriminator_features", "discriminator_leak"),
 )
 """Options that a run keeps to its end: what they decide is in the checkpoint, or would not fit it."""
+
+SCHEDULE = ("iterations", "completion_iterations", "discriminator_iterations", "split")
+"""Options that decide the lengths of the phases."""
 
 
 class RunState:
@@ -84,6 +89,8 @@ class RunState:
             raise ValueError(message) from error
         if self.average and state["average"]:
             self.average.load_state_dict(state["average"])
+        elif self.average:  # it was copied from the network before that was loaded
+            self.average.module.load_state_dict(self.completion.network.state_dict())
         self.iteration = state["iteration"]
 
 
@@ -125,4 +132,24 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
             option = f"--{name.replace('_', '-')}"
             raise ValueError(f"{path} was trained with {option} {before}, not {now}; resume with that")
     log.info("resuming from %s", path)
+    report_schedule(config, state)
     return state
+
+
+def report_schedule(config: TrainConfig, state: dict[str, Any]) -> None:
+    """Say it if the phases have other lengths now, as with more iterations and --split, and if the run goes back."""
+    changed = {name: ast.literal_eval(state["config"][name]) for name in SCHEDULE}
+    before, now, iteration = replace(config, **changed).schedule, config.schedule, state["iteration"]
+    if before == now or iteration >= now.total:
+        return
+    lengths = "completion %d, discriminator %d, of %d in all"
+    log.info(f"the schedule was {lengths}; now it is {lengths}", *astuple(before), *astuple(now))
+    phases = list(Phase)
+    was, is_now = before.phase(max(iteration - 1, 0)), now.phase(iteration)
+    if phases.index(is_now) < phases.index(was):
+        log.warning(
+            "the run was in its %s phase, and goes back to the %s phase with it; to choose where the phases end: "
+            "--split None --completion-iterations N --discriminator-iterations N",
+            was,
+            is_now,
+        )

@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,11 +26,12 @@ from data.mean_pixel import mean_pixel
 from data.open import open_loader
 from data.sampler import CropSampler
 from engine.training.batches import TrainingBatch, training_batches
-from engine.training.checkpoint import checkpoints, save_checkpoint
+from engine.training.checkpoint import checkpoints, iteration_of, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world, started_by_launcher
 from engine.training.monitor import Meter, Monitor, comparison
 from engine.training.phases import Phase
+from engine.training.run_lock import only_run_in
 from engine.training.state import RunState, find_checkpoint, network_to_begin_from
 from engine.training.steps import Losses, Steps
 from engine.training.stopping import StopRequest, stop_signals
@@ -54,17 +56,21 @@ def train(config: TrainConfig, started: float | None = None) -> Outcome:
     The time limit counts from `started`, a time of this machine's monotonic clock, or from now.
 
     ValueError for what the user can mend before training, OSError if a checkpoint cannot be written,
-    FloatingPointError if the losses are no longer finite.
+    FloatingPointError if the losses are no longer finite, RuntimeError if the photos cannot be read on.
     """
     started = time.monotonic() if started is None else started
-    with join_world(config.device) as world, stop_signals(started_by_launcher()) as stop:
+    with ExitStack() as stack:
+        world = stack.enter_context(join_world(config.device))
+        stop = stack.enter_context(stop_signals(started_by_launcher()))
+        if world.is_first:
+            stack.enter_context(only_run_in(config.run_folder))
         return Trainer(config, world, started).run(stop)
 
 
 def outcome_on_disk(config: TrainConfig) -> Outcome:
     """How far the run folder's newest checkpoint has come."""
     saved = checkpoints(config.checkpoint_folder)
-    return Outcome(int(saved[0].stem) if saved else 0, config.iterations, config.weights_file)
+    return Outcome(iteration_of(saved[0]) if saved else 0, config.iterations, config.weights_file)
 
 
 class Trainer:
@@ -116,17 +122,27 @@ class Trainer:
             monitor = stack.enter_context(Monitor(self.folder, total, state.iteration)) if self.world.is_first else None
             loader = stack.enter_context(self.open_loader())
             batches = stack.enter_context(training_batches(loader, config.holes, config.seed, self.world))
+            # A worker's death is then told by the next batch: torch's handler would raise in the midst of a step.
+            chained = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            stack.callback(signal.signal, signal.SIGCHLD, chained or signal.SIG_DFL)
             if config.compile:
                 batches = self.warm_up(monitor, batches)
             meter = Meter(config.batch)
+            trouble: Exception | None = None
             while state.iteration < total:
-                if self.world.any(stop.requested or self.is_out_of_time()):
+                try:
+                    with meter.waiting():
+                        batch = next(batches)
+                except Exception as error:  # whatever has become of the photos, what is learned so far is good
+                    trouble = error
+                # Not before the batch is there: processes that got theirs would wait for one that did not.
+                if self.world.any(stop.requested or self.is_out_of_time() or trouble is not None):
                     break
-                with meter.waiting():
-                    batch = next(batches)
                 phase = self.schedule.phase(state.iteration)
                 meter.add(state.iteration, batch.ids, self.step(phase, batch))
                 state.iteration += 1
+                if monitor:
+                    monitor.finished(state.iteration)
                 if self.is_due(config.log_every):
                     self.report(monitor, phase, meter)
                 if monitor and self.is_due(config.picture_every):
@@ -136,6 +152,11 @@ class Trainer:
             self.save(meter)
             if loader.replaced:
                 log.warning("%d samples were replaced, for these photos: %s", loader.replaced, ", ".join(loader.bad))
+            if trouble:
+                # What a killed worker leaves behind ("connection reset") does not say what it is about.
+                why = trouble if isinstance(trouble, ValueError) else f"the loader failed (a worker killed?): {trouble}"
+                saved = f"iteration {state.iteration} of {total} is saved; --resume goes on from it"
+                raise RuntimeError(f"{why}\n{saved}") from trouble
         return Outcome(state.iteration, total, config.weights_file)
 
     def is_out_of_time(self) -> bool:
@@ -227,7 +248,7 @@ class Trainer:
         """Write the checkpoint and the weights, unless they are there or the losses are not finite."""
         self.check_finite(meter)
         newest = checkpoints(self.config.checkpoint_folder)[:1]
-        is_new = not (newest and int(newest[0].stem) == self.state.iteration)
+        is_new = not (newest and iteration_of(newest[0]) == self.state.iteration)
         if self.world.is_first and (is_new or not self.config.weights_file.exists()):
             provenance = self.state.spec.provenance | {
                 "preset": self.config.preset,

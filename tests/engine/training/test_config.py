@@ -52,6 +52,16 @@ def test_the_command_line_overrides_the_preset_it_names():
     assert parse(["--gpus", "4", "--amp"]) == replace(PLACES2, gpus=4, amp=True)
 
 
+def test_a_preset_s_learning_rates_are_for_its_own_optimizer():
+    def rates(*words: str) -> tuple[float | None, float | None]:
+        config = parse(["--preset", "lite", *words])
+        return config.learning_rate, config.discriminator_learning_rate
+
+    assert rates("--optimizer", "adam") == rates() == (1e-3, 4e-4)
+    assert rates("--optimizer", "adadelta") == rates("--optimizer=adadelta") == (None, None)
+    assert rates("--optimizer", "adadelta", "--learning-rate", "0.5") == (0.5, None)
+
+
 def test_photos_come_from_the_environment_where_none_are_named(monkeypatch):
     monkeypatch.delenv("ENGINE_PHOTOS", raising=False)
     assert TrainConfig().photos_folder == Path("places2")

@@ -1,0 +1,81 @@
+"""What a resumed run takes over, and what it says of it."""
+
+import itertools
+import time
+
+import pytest
+import torch
+
+from engine.training.distributed import World
+from engine.training.monitor import Monitor, drop_later_rows
+from engine.training.trainer import Trainer
+from engine.weights import load_weights
+from tests.conftest import files_of_at_most
+from tests.engine.training.test_trainer import StopAt
+
+CPU = World(torch.device("cpu"))
+
+INFO = "INFO: the schedule was completion 4, discriminator 3, of 12 in all; now it is "
+
+
+def test_a_moving_average_that_begins_at_a_resume_begins_as_the_network(tiny):
+    """In the discriminator's phase it does not move either."""
+    Trainer(tiny(), CPU).run(StopAt(5))
+    resumed = Trainer(tiny(resume=True, ema=0.9), CPU)
+    resumed.run(StopAt(1))
+    network = resumed.state.completion.network.state_dict()
+    exported = load_weights(tiny().weights_file).state_dict()
+    assert all(tensor.equal(network[name]) for name, tensor in exported.items())
+
+
+@pytest.mark.parametrize(("start", "shown"), [(3, [1, 2, 3, 4]), (0, [1, 2, 3, 4])])
+def test_tensorboard_shows_each_iteration_of_a_resumed_run_once(tmp_path, monkeypatch, start, shown):
+    """That at which it was resumed as well; and one that was killed before its first checkpoint begins anew."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    clock = itertools.count(time.time())  # events' files are told apart by the second
+    for resumed_at, end in ((0, 4), (start, 4)):
+        monkeypatch.setattr("time.time", lambda: next(clock))
+        with Monitor(tmp_path, total=10, start=resumed_at) as monitor:
+            for iteration in range(resumed_at + 1, end + 1):
+                monitor.metrics(iteration, "completion", {"mse": 0.1 if resumed_at == 0 else 0.2})
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("mse")] == shown
+
+
+def test_lines_that_are_no_metrics_do_not_keep_a_run_from_going_on(tmp_path, caplog):
+    file = tmp_path / "metrics.jsonl"
+    good = [b'{"iteration": 1}\n', b'{"iteration": 2}\n']
+    bad = [b"\n", b"[1]\n", b"\xff\x00\n", b'{"mse": 1}\n', b'{"iteration": "3"}\n']
+    file.write_bytes(b"".join([good[0], *bad, good[1], b'{"iteration": 3}\n', b'{"iterat']))
+    drop_later_rows(file, 2)
+    assert file.read_bytes() == b"".join(good)
+    named = [number for number in range(1, 10) if f"{file}, line {number} is no row" in caplog.text]
+    assert named == [2, 3, 4, 5, 6]
+
+
+def test_metrics_survive_a_full_disk(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    rows = "".join(f'{{"iteration": {number}}}\n' for number in range(100))
+    file.write_text(rows)
+    with files_of_at_most(100), pytest.raises(OSError, match=r"metrics.jsonl"):
+        drop_later_rows(file, 50)
+    assert file.read_text() == rows
+
+
+def test_a_run_that_goes_back_in_its_schedule_says_so(tiny, caplog):
+    """A split divides the iterations there are: with more of them, each phase is longer."""
+    caplog.set_level("INFO")
+    Trainer(tiny(), CPU).run(StopAt(100))
+    for options, said in (
+        ({}, []),
+        ({"iterations": 15, "split": None, "completion_iterations": 4, "discriminator_iterations": 3}, [INFO]),
+        ({"iterations": 40}, [INFO, "WARNING: the run was in its joint phase, and goes back to the completion phase"]),
+    ):
+        caplog.clear()
+        Trainer(tiny(resume=True, **options), CPU)
+        lines = [
+            f"{r.levelname}: {r.message}" for r in caplog.records if "schedule" in r.message or "phase" in r.message
+        ]
+        assert len(lines) == len(said)
+        assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
