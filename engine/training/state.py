@@ -137,7 +137,7 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
 
 
 def report_schedule(config: TrainConfig, state: dict[str, Any]) -> None:
-    """Say it if the phases have other lengths now, as with more iterations and --split, and if the run goes back to one."""
+    """Say it if the phases have other lengths now, as with more iterations and --split, or if one comes again."""
     changed = {name: ast.literal_eval(state["config"][name]) for name in SCHEDULE}
     before, now, iteration = replace(config, **changed).schedule, config.schedule, state["iteration"]
     if before == now or iteration >= now.total:
