@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from engine.inference.mask import Mask, OtherSize, check_size
-from engine.inference.photo import DECODE_ERRORS, open_image
+from engine.inference.photo import DECODE_ERRORS, open_image, read_content
 
 EDGE = 1 / 16
 """A mask's values are near 0, or near its largest one, within this share of the largest."""
@@ -31,13 +31,7 @@ def read_mask(path: Path, threshold: float = 0.5, invert: bool = False, size: tu
     of which none reaches `threshold`, is a photo by the look of it (see `MOST_BETWEEN`), or has not the photo's `size`
     (height, width), which is mostly seen before it is decoded.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ValueError(f"there is no mask at {path}") from error
-    except OSError as error:
-        raise ValueError(f"cannot read the mask {path}: {error}") from error
-    return parse_mask(content, str(path), threshold, invert, size)
+    return parse_mask(read_content(path, "mask"), str(path), threshold, invert, size)
 
 
 def parse_mask(

@@ -85,13 +85,17 @@ class TooManyPixels(ValueError):
 
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
     """The photo at `path`. ValueError if it is missing, broken, too large, or of a kind that could not be kept."""
+    return parse_photo(read_content(path, "photo"), str(path), max_pixels)
+
+
+def read_content(path: Path, what: str) -> bytes:
+    """The bytes of a file that should be a photo or a mask, as `what` says. ValueError if it cannot be read."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
-        raise ValueError(f"there is no photo at {path}") from error
+        raise ValueError(f"there is no {what} at {path}") from error
     except OSError as error:
-        raise ValueError(f"cannot read the photo {path}: {error}") from error
-    return parse_photo(content, str(path), max_pixels)
+        raise ValueError(f"cannot read the {what} {path}: {error}") from error
 
 
 def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
