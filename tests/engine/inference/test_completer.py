@@ -147,10 +147,13 @@ def test_a_hole_at_the_border_is_warned_about_and_met_without_a_slope():
     assert any("at the photo's border" in warning for warning in report.warnings)
 
 
-@pytest.mark.parametrize("box", [(0, 0, 1, 300), (0, 0, 12, 300), (188, 0, 12, 300), (0, 0, 200, 5), (0, 268, 32, 32)])
+@pytest.mark.parametrize(("box", "most"), [
+    ((0, 0, 1, 300), 0.01), ((0, 0, 12, 300), 0.01), ((188, 0, 12, 300), 0.02), ((0, 0, 200, 5), 0.01),
+    ((0, 268, 32, 32), 0.02),
+])  # fmt: skip
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_holes_at_the_border_go_on_smoothly(box, dtype):
-    """A sky that gets darker: the network's zeros beyond the border are not to be seen."""
+def test_holes_at_the_border_go_on_smoothly(box, most, dtype):
+    """A sky that gets darker: the network's zeros beyond the border, which make 0.012 to 0.06, are not to be seen."""
     largest = np.iinfo(dtype).max
     levels_HW = np.linspace(0.9, 0.7, 200)[:, None] * largest + np.zeros((200, 300))
     sky_HW3 = np.repeat(levels_HW[..., None], 3, axis=2).astype(dtype)
@@ -158,7 +161,7 @@ def test_holes_at_the_border_go_on_smoothly(box, dtype):
     completed_HW3 = Completer.load(runtime="torch", device="cpu").complete(sky_HW3, mask_HW)
     assert completed_HW3.shape == sky_HW3.shape
     assert np.array_equal(completed_HW3[~mask_HW], sky_HW3[~mask_HW])
-    assert abs(completed_HW3.astype(float) - sky_HW3)[mask_HW].max() < 0.03 * largest
+    assert abs(completed_HW3.astype(float) - sky_HW3)[mask_HW].max() < most * largest
 
 
 @pytest.mark.parametrize("blend", ["poisson", "feather"])
