@@ -39,7 +39,7 @@ def main() -> None:
     shutil.copy(shipped / PHOTO, photo)
 
     run("train", "--preset", "demo", "--photos", str(photos), "--out", str(RUN / "training"))
-    check_phases(RUN / "training" / "metrics.jsonl")
+    say_what_was_left_out(RUN / "training" / "metrics.jsonl")
     completed, pictures = RUN / "completed.png", RUN / "input-holed-completed.png"
     holes = [word for hole in HOLES for word in ("--hole", ",".join(map(str, hole)))]
     weights = RUN / "training" / "weights.safetensors"
@@ -73,13 +73,12 @@ def run(command: str, *arguments: str) -> None:
         raise SystemExit(f"engine-{command} failed with status {status}")
 
 
-def check_phases(metrics: Path) -> None:
-    """Exit unless the training came to its third phase within its time limit."""
+def say_what_was_left_out(metrics: Path) -> None:
+    """Say so if the time limit came before the third phase, as it does on a busy machine."""
     last = json.loads(metrics.read_text().splitlines()[-1])
     if last["phase"] != "joint":
-        raise SystemExit(
-            f"in its minute this machine came to iteration {last['iteration']} only, in the {last['phase']} phase"
-        )
+        print(f"\nIn its minute this machine came to iteration {last['iteration']} only, in the {last['phase']} phase:")
+        print("the completion will be less than it could be.")
 
 
 def check_outside(photo: Path, completed: Path) -> None:
