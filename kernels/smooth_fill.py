@@ -8,6 +8,8 @@ pyramid of halved images until no hole is left, and on the way up each level sta
 few times. The cost is proportional to the area that is given, not to the hole's width.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -36,25 +38,51 @@ def interpolate_holes(rgb_N3HW: Tensor, known_N1HW: Tensor) -> Tensor:
     """`rgb`, any fp32 values, with those where `known` (fp32, 1 or 0) is 0 interpolated; they must be 0 as given.
 
     Linear in the known values, and gradients flow to them. The coarser levels come first, then a few relaxations here.
+    Returns planes, in which the relaxations are faster than in channels-last.
     """
+    rgb_N3HW = rgb_N3HW.contiguous()
     height, width = rgb_N3HW.shape[2:]
     # A GPU is not asked whether anything is left to do: waiting for its answer takes longer than the other levels.
     if height == width == 1 or (not known_N1HW.is_cuda and bool(known_N1HW.all())):
         return rgb_N3HW
     # Halve: each coarse pixel is the mean of the known ones under it, and known if there is one.
-    pad = (0, width % 2, 0, height % 2)
-    weight = F.avg_pool2d(F.pad(known_N1HW, pad), 2)
-    coarse = F.avg_pool2d(F.pad(rgb_N3HW, pad), 2) / weight.clamp(min=1e-6)
+    weight = F.avg_pool2d(known_N1HW, 2, ceil_mode=True)
+    # Where none is known, a divisor near 0 would make the gradient overflow a few levels up.
+    coarse = F.avg_pool2d(rgb_N3HW, 2, ceil_mode=True) / torch.where(weight > 0, weight, 1)
     coarse = interpolate_holes(coarse, (weight > 0).float())
     start = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
-    return _relax(torch.where(known_N1HW > 0, rgb_N3HW, start), known_N1HW)
+    return _Relaxed.apply(torch.where(known_N1HW > 0, rgb_N3HW, start), known_N1HW)
 
 
-def _relax(rgb_N3HW: Tensor, known_N1HW: Tensor) -> Tensor:
-    """Replace each unknown pixel by the mean of its four neighbours, RELAXATIONS times."""
-    hole_N1HW = known_N1HW == 0
-    for _ in range(RELAXATIONS):
-        around = F.pad(rgb_N3HW, (1, 1, 1, 1), mode="replicate")
-        mean = (around[..., :-2, 1:-1] + around[..., 2:, 1:-1] + around[..., 1:-1, :-2] + around[..., 1:-1, 2:]) / 4
-        rgb_N3HW = torch.where(hole_N1HW, mean, rgb_N3HW)
-    return rgb_N3HW
+class _Relaxed(torch.autograd.Function):
+    """Each unknown pixel replaced by the mean of its four neighbours, RELAXATIONS times.
+
+    The gradient takes the same sweeps backwards and remembers none of them: forward and backward need a third of the
+    time that they need with PyTorch's own gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rgb_N3HW: Tensor, known_N1HW: Tensor) -> Tensor:
+        ctx.save_for_backward(known_N1HW)
+        quarter_N1HW, fixed_N3HW = (1 - known_N1HW) / 4, rgb_N3HW * known_N1HW
+        for _ in range(RELAXATIONS):
+            rgb_N3HW = _sum_of_neighbours(rgb_N3HW).mul_(quarter_N1HW).add_(fixed_N3HW)
+        return rgb_N3HW
+
+    @staticmethod
+    def backward(ctx: Any, grad_N3HW: Tensor) -> tuple[Tensor, None]:
+        (known_N1HW,) = ctx.saved_tensors
+        quarter_N1HW, total_N3HW = (1 - known_N1HW) / 4, torch.zeros_like(grad_N3HW)
+        for _ in range(RELAXATIONS):
+            total_N3HW += grad_N3HW
+            grad_N3HW = _sum_of_neighbours(grad_N3HW * quarter_N1HW)
+        return total_N3HW.mul_(known_N1HW).add_(grad_N3HW), None
+
+
+def _sum_of_neighbours(image_NCHW: Tensor) -> Tensor:
+    """Of the four; a pixel at the border counts as its own neighbour beyond. The operation is its own transpose."""
+    around = F.pad(image_NCHW, (1, 1, 1, 1), mode="replicate")
+    total = around[..., :-2, 1:-1] + around[..., 2:, 1:-1]
+    total += around[..., 1:-1, :-2]
+    total += around[..., 1:-1, 2:]
+    return total
