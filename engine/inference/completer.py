@@ -108,12 +108,13 @@ class Completer:
         if np.any(ends):
             report.warnings.append("a hole is at the photo's border: beyond it there is only the photo, mirrored")
         with report.stage("copy"):
-            wide_HW3, wide_hole_HW = mirror(photo_HW3, ends), mirror(hole_HW, ends)
+            wide_HW3 = mirror(photo_HW3, ends) if np.any(ends) else photo_HW3.copy()
+            wide_hole_HW = mirror(hole_HW, ends)
         completion = Completion(self.runner, self.spec, blend, feather, full_frame, report)
-        completed_HW3 = completion.complete(wide_HW3, wide_hole_HW, own_holes(wide_hole_HW, ends), octaves, 1)
+        completion.complete(wide_HW3, wide_hole_HW, own_holes(wide_hole_HW, ends), octaves, 1)
         if np.count_nonzero(hole_HW) > hole_HW.size / 2:
             report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
-        return np.ascontiguousarray(cut(completed_HW3, ends))
+        return np.ascontiguousarray(cut(wide_HW3, ends))
 
 
 class LargeHole(NamedTuple):
@@ -135,28 +136,25 @@ class Completion:
     full_frame: bool
     report: Report
 
-    def complete(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int) -> Pixels:
-        """A copy of `photo_HW3`, which is at 1/scale of the resolution, with the wanted part of its holes completed."""
+    def complete(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int) -> None:
+        """Complete the wanted part of the holes of `photo_HW3`, which is at 1/scale of the resolution, in place."""
         self.report.scales.add(scale)
-        with self.report.stage("copy"):
-            completed_HW3 = photo_HW3.copy()
         asked_HW, large = wanted_HW, list(self.large_holes(wanted_HW, octaves))
         if large:
             hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
         for hole in large:
-            self.fill_inside(completed_HW3, hole_HW, wanted_HW, hole, scale)
+            self.fill_inside(photo_HW3, hole_HW, wanted_HW, hole, scale)
         if scale == 1:
             self.warn(asked_HW, large, octaves)
         changed_HW = widen(wanted_HW, self.feather) if self.blend == "feather" else wanted_HW
         needed_HW = widen(wanted_HW, 1) if self.blend == "poisson" else changed_HW
         if self.spec.fill == "smooth":
             with self.report.stage("fill"):
-                fill_smoothly(completed_HW3, hole_HW)
+                fill_smoothly(photo_HW3, hole_HW)
         with self.report.stage("network"):
-            generated = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
+            generated = self.runner.run(photo_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
         with self.report.stage("blend"):
-            self.join_holes(completed_HW3, generated, hole_HW, changed_HW)
-        return completed_HW3
+            self.join_holes(photo_HW3, generated, hole_HW, changed_HW)
 
     def warn(self, hole_HW: Mask, large: list[LargeHole], octaves: int | None) -> None:
         """Say in the report which holes ask more than the network was trained for, and what was done about them.
@@ -193,7 +191,7 @@ class Completion:
         half_HW3, half_hole_HW = halve(photo_HW3[crop], hole_HW[crop]), halve_mask(hole_HW[crop])
         if half_hole_HW.all():
             return
-        half_HW3 = self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale)
+        self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale)
         inside_HW = beyond(part_HW, round(BAND * self.spec.hole_size[1]))
         photo_HW3[crop][inside_HW] = double(half_HW3, *part_HW.shape)[inside_HW]
         hole_HW[crop][inside_HW] = False

@@ -318,6 +318,13 @@ def test_what_the_result_cannot_hold_is_told_before_the_work(run, photo, tmp_pat
     assert "the photo has an alpha channel and JPEG holds none" in printed
 
 
+def test_a_mask_that_leaves_nothing_is_told_before_the_work(run, photo, monkeypatch):
+    monkeypatch.setattr(Completer, "complete", lambda *_, **__: pytest.fail("work was begun"))
+    status, printed = run(photo, "--hole", "1,1,148,128")
+    assert status == 1
+    assert "the mask, widened by 4 pixels (--mask-dilate), covers the whole photo" in printed
+
+
 def test_a_file_is_no_folder_for_results(run, tmp_path):
     make_folder(tmp_path / "in")
     (tmp_path / "file").touch()

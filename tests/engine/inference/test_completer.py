@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from inspect import signature
 
 import cv2
@@ -162,6 +163,16 @@ def test_holes_at_the_border_go_on_smoothly(box, most, dtype):
     assert completed_HW3.shape == sky_HW3.shape
     assert np.array_equal(completed_HW3[~mask_HW], sky_HW3[~mask_HW])
     assert abs(completed_HW3.astype(float) - sky_HW3)[mask_HW].max() < most * largest
+
+
+def test_a_hole_at_the_border_costs_two_copies_of_the_photo():
+    """The mirrored photo, which is completed in place, and what is cut out of it."""
+    photo_HW3, mask_HW = noise(3000, 4000), mask_with((3000, 4000), (0, 2000, 20, 20))
+    tracemalloc.start()
+    completer().complete(photo_HW3, mask_HW)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.7 * photo_HW3.nbytes  # with the masks
 
 
 @pytest.mark.parametrize("blend", ["poisson", "feather"])
