@@ -143,7 +143,11 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
     completion = options.completion._replace(dilate=0)  # the hole is the widened mask already
     try:
         loaded.completed_HW3 = completer.complete(
-            loaded.photo.pixels_HW3, loaded.hole_HW, **completion._asdict(), report=outcome.report
+            loaded.photo.pixels_HW3,
+            loaded.hole_HW,
+            **completion._asdict(),
+            hidden_HW=loaded.photo.hidden_HW,
+            report=outcome.report,
         )
     except PHOTO_ERRORS as error:
         fail(outcome, error)

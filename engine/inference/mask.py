@@ -45,6 +45,18 @@ def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> M
     return wide_HW
 
 
+def with_hidden(hole_HW: Mask, hidden_HW: Mask) -> Mask:
+    """The hole and all that is hidden. ValueError if they are not of one size, or nothing is left."""
+    check_size(hidden_HW.shape, hole_HW.shape)
+    unknown_HW = hole_HW | hidden_HW
+    if unknown_HW.all():
+        raise ValueError(
+            "the mask covers all of the photo that is not fully transparent, so that nothing is left to complete it "
+            "from; make the hole smaller"
+        )
+    return unknown_HW
+
+
 def check_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> None:
     """OtherSize if the mask is not of the photo's (height, width)."""
     if mask_shape != tuple(size):

@@ -22,6 +22,7 @@ from data.files import write_atomically
 from data.orientation import TURNS, upright
 from engine.inference.formats import jpeg, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
+from engine.inference.mask import Mask
 
 CONTAINERS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 """What is written, by the ending of the file's name."""
@@ -77,6 +78,11 @@ class Photo:
     """What of the container is carried over as it is: JPEG segments, PNG chunks or TIFF tags."""
     file: bytes = b""
     """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
+
+    @property
+    def hidden_HW(self) -> Mask | None:
+        """The pixels that are fully transparent: nobody sees their colours, which may be anything."""
+        return None if self.alpha_HW is None else self.alpha_HW == 0
 
 
 class TooManyPixels(ValueError):

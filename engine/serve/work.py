@@ -113,10 +113,12 @@ class Work:
         mask_HW: Mask,
         report: Report,
         progress: Callable[[Step], None] = lambda step: None,
+        hidden_HW: Mask | None = None,
     ) -> Pixels:
-        """The completed photo. `progress` is called on the network's thread before each run of it.
+        """The completed photo; `hidden_HW` as `Completer.complete` takes it.
 
-        HTTPException 422 if the mask cannot be completed, 503 without memory, 504 after the time limit.
+        `progress` is called on the network's thread before each run of it. HTTPException 422 if the mask cannot
+        be completed, 503 without memory, 504 after the time limit.
         """
 
         def watch(scale: int, done: int, windows: int) -> None:
@@ -126,7 +128,8 @@ class Work:
 
         def step() -> Pixels:
             try:
-                return self.completer.complete(pixels_HW3, mask_HW, **self.options._asdict(), report=report)
+                options = self.options._asdict()
+                return self.completer.complete(pixels_HW3, mask_HW, **options, hidden_HW=hidden_HW, report=report)
             finally:
                 give_freed_memory_back()
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -151,6 +152,24 @@ def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
     assert run(photo, "--hole", "10,20,30,20")[0] == 0
     after = np.asarray(Image.open(tmp_path / "photo.completed.png"))
     np.testing.assert_array_equal(after[..., 3], np.asarray(transparent)[..., 3])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_under_transparency_beside_the_hole_are_not_seen(dtype, run, photo, tmp_path):
+    largest = np.iinfo(dtype).max
+    alpha_HW = np.full((130, 150), largest, dtype)
+    alpha_HW[20:60, 48:90] = 0  # to the right of HOLE
+    results = []
+    for hidden in (0, largest):
+        colours_HW3 = np.asarray(Image.open(photo).convert("RGB")).astype(dtype) * (largest // 255)
+        colours_HW3[alpha_HW == 0] = hidden
+        path = tmp_path / f"{hidden}.png"
+        cv2.imwrite(str(path), np.dstack((colours_HW3[..., ::-1], alpha_HW)))
+        status, printed = run(path, "--hole", HOLE)
+        assert status == 0, printed
+        results.append(cv2.imread(str(tmp_path / f"{hidden}.completed.png"), cv2.IMREAD_UNCHANGED))
+        assert (results[-1][alpha_HW == 0] == (hidden, hidden, hidden, 0)).all()
+    np.testing.assert_array_equal(results[0][alpha_HW > 0], results[1][alpha_HW > 0])
 
 
 @pytest.mark.parametrize(
