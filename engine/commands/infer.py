@@ -36,7 +36,7 @@ class InferConfig(CompletionConfig):
 
     mask: Path | None = None
     """Mask for all photos, or a folder with a mask of the same name for each. White or opaque is completed. Default:
-    the sidecar photo.mask.png, then the photo's fully transparent pixels."""
+    the sidecar photo.mask.png, then the photo's fully transparent pixels, with the soft edge around them."""
 
     hole: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="X,Y,W,H")] = ()
     """Rectangle to complete, in pixels of the photo as it is displayed; may be repeated."""

@@ -123,12 +123,12 @@ def load(job: Job, options: Options) -> Loaded:
             check_can_hold(container, loaded.photo)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
-            mask_HW, cut_out = options.masks.mask_for(job, loaded.photo)
+            mask_HW, was_erased = options.masks.mask_for(job, loaded.photo)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
-        if cut_out and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
+        if was_erased and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
             loaded.photo.alpha_HW[loaded.hole_HW] = np.iinfo(loaded.photo.alpha_HW.dtype).max
     except PHOTO_ERRORS as error:
         fail(outcome, error)

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.inference.mask import Mask, mask_of_holes
+from engine.inference.mask import Mask, cut_out, mask_of_holes
 from engine.inference.mask_files import read_mask
 from engine.inference.photo import CONTAINERS, Photo
 
@@ -57,7 +57,7 @@ class MaskSource:
         if self.path:
             raise ValueError(f"no mask for {job.photo} in the folder {self.path}: it needs {job.name.stem}.png there")
         if photo.alpha_HW is not None and photo.alpha_HW.min() == 0:
-            return photo.alpha_HW == 0, True
+            return cut_out(photo.alpha_HW), True
         raise ValueError(
             f"no mask for {job.photo}. Give one of: --mask FILE (white is completed); --hole X,Y,WIDTH,HEIGHT; "
             f"a file {job.photo.stem}{SIDECAR}.png beside the photo, or fully transparent pixels in the photo itself"

@@ -83,6 +83,21 @@ def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, .
     return mask_HW
 
 
+def cut_out(alpha_HW: NDArray[Any]) -> Mask:
+    """What was erased: each region that is not opaque (255, or 65535) and that has a fully transparent pixel.
+
+    A soft eraser leaves a ring around it that is half transparent. Regions that are so throughout are none of these.
+    """
+    not_opaque_HW = alpha_HW < np.iinfo(alpha_HW.dtype).max
+    where = bounding_box(not_opaque_HW)  # so that the labels' memory follows the hole
+    count, labels = cv2.connectedComponents(not_opaque_HW[where].view(np.uint8), connectivity=8)
+    erased = np.zeros(count, np.bool_)
+    erased[labels[alpha_HW[where] == 0]] = True
+    cut_out_HW = np.zeros_like(not_opaque_HW)
+    cut_out_HW[where] = erased[labels]
+    return cut_out_HW
+
+
 def widen(mask_HW: Mask, pixels: int) -> Mask:
     """The mask grown by a disc of this radius."""
     if pixels == 0:

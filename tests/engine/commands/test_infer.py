@@ -145,6 +145,27 @@ def test_every_way_to_give_a_mask(kind, run, photo, tmp_path):
         assert completed.getextrema()[3] == (255, 255), "what was completed is to be seen"
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_ring_that_a_soft_eraser_leaves_is_completed_and_opaque(dtype, run, photo, tmp_path):
+    largest = np.iinfo(dtype).max
+    alpha_HW = np.full((130, 150), largest, dtype)
+    cv2.circle(alpha_HW, (40, 50), 20, largest // 2, -1)
+    cv2.circle(alpha_HW, (40, 50), 10, 0, -1)
+    cv2.circle(alpha_HW, (110, 80), 15, largest // 2, -1)  # a glass: seen through, and not erased
+    erased_HW, glass_HW = np.zeros((2, 130, 150), np.uint8)
+    cv2.circle(erased_HW, (40, 50), 20, 1, -1)
+    cv2.circle(glass_HW, (110, 80), 15, 1, -1)
+    before = np.dstack((np.asarray(Image.open(photo).convert("RGB")).astype(dtype) * (largest // 255), alpha_HW))
+    cv2.imwrite(str(photo), before)
+    status, printed = run(photo, "--mask-dilate", 0)
+    assert status == 0, printed
+    after = cv2.imread(str(tmp_path / "photo.completed.png"), cv2.IMREAD_UNCHANGED)
+    assert (after[erased_HW > 0][:, 3] == largest).all()
+    assert (after[erased_HW > 0] != before[erased_HW > 0])[:, :3].any(1).mean() > 0.9
+    np.testing.assert_array_equal(after[erased_HW == 0], before[erased_HW == 0])
+    assert (after[glass_HW > 0][:, 3] == largest // 2).all()
+
+
 def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
     transparent = Image.open(photo).convert("RGB")
     transparent.putalpha(mask_image().point(lambda value: 255 - value // 2))
