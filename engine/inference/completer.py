@@ -6,7 +6,7 @@ The photo stays on the host; only windows go to the device, so that time and mem
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, get_args
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Completer:
     @classmethod
     def load(
         cls,
-        weights: Path = DEFAULT,
+        weights: Path | str = DEFAULT,
         runtime: str = "auto",
         precision: str = "auto",
         device: str = "auto",
@@ -111,9 +111,10 @@ class Completer:
         equal. `hidden_HW` is True where the photo's colours mean nothing, as those of transparent pixels: outside the
         hole they are neither read nor changed. `report` is filled with what was done.
 
-        ValueError if the photo is not such an array, or a mask has another size, or that of the hole is empty, or
-        nothing is left outside both.
+        ValueError if an option is not one of these, the photo is not such an array, or a mask has another size, or
+        that of the hole is empty, or nothing is left outside both.
         """
+        check_options(CompletionOptions(dilate, blend, feather, octaves))
         check_photo(photo_HW3)
         report = report or Report()
         with report.stage("mask"):
@@ -244,6 +245,20 @@ def is_grey(photo_HW3: Pixels, known_HW: Mask) -> bool:
     """Whether no known pixel has a colour."""
     red_HW, green_HW, blue_HW = np.moveaxis(photo_HW3, 2, 0)
     return not (known_HW & ((red_HW != green_HW) | (green_HW != blue_HW))).any()
+
+
+def check_options(options: CompletionOptions) -> None:
+    """ValueError if `Completer.complete` does not know one of them."""
+    if options.blend not in get_args(Blend):
+        raise ValueError(f"blend is {options.blend!r}; it must be one of: {', '.join(get_args(Blend))}")
+    for name in ("dilate", "feather"):
+        if getattr(options, name) < 0:
+            raise ValueError(f"{name} is {getattr(options, name)}; it must be 0 pixels or more")
+    if options.octaves is not None and options.octaves < 0:
+        raise ValueError(
+            f"octaves is {options.octaves}; it must be 0 (the photo's resolution) or more, or None to choose it by the "
+            "hole"
+        )
 
 
 def check_photo(photo_HW3: Pixels) -> None:

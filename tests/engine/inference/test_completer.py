@@ -276,6 +276,20 @@ def test_wrong_arrays_are_named(photo_HW3, mask_HW, message):
         completer().complete(photo_HW3, mask_HW)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"blend": "poison"}, "blend is 'poison'; it must be one of: none, feather, poisson"),
+        ({"dilate": -3}, "dilate is -3; it must be 0 pixels or more"),
+        ({"feather": -1, "blend": "feather"}, "feather is -1; it must be 0 pixels or more"),
+        ({"octaves": -1}, r"octaves is -1; it must be 0 \(the photo's resolution\) or more, or None"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        completer().complete(noise(60, 70), mask_with((60, 70), (20, 20, 10, 10)), **options)
+
+
 def test_the_options_have_the_defaults_of_the_call():
     parameters = signature(Completer.complete).parameters
     assert CompletionOptions._field_defaults == {name: parameters[name].default for name in CompletionOptions._fields}
