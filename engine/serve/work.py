@@ -22,6 +22,7 @@ from engine.inference.mask import Mask, bounding_box
 from engine.inference.memory import give_freed_memory_back
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
+from engine.inference.windows import NoRoom
 from engine.serve.album import Completed
 from engine.serve.bodies import CLIENT_GONE
 
@@ -156,6 +157,8 @@ class Work:
             await asyncio.wait(either, timeout=ticket.seconds_left, return_when=asyncio.FIRST_COMPLETED)
             if future.done():
                 return future.result()
+        except NoRoom as error:
+            raise HTTPException(503, str(error)) from error
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
         except (MemoryError, torch.OutOfMemoryError) as error:
