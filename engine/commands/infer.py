@@ -42,7 +42,7 @@ class InferConfig(CompletionConfig):
     """Rectangle to complete, in pixels of the photo as it is displayed; may be repeated."""
 
     out: Path | None = None
-    """File to write, or folder for several photos. Default: photo.completed.jpg beside photo.jpg."""
+    """File to write, as its ending says, or folder. Default: photo.completed.jpg beside photo.jpg."""
 
     overwrite: bool = False
     """Replace results that exist (else they are skipped), and the photo itself if --out says so."""

@@ -204,7 +204,7 @@ def test_colours_under_transparency_beside_the_hole_are_not_seen(dtype, run, pho
         (["PHOTO", "--hole", HOLE, "--mask", "m.png"], "--hole and --mask are both given"),
         (["PHOTO", "--hole", HOLE, "--mask-invert"], "--hole and --mask-invert are both given"),
         (["PHOTO", "--hole", HOLE, "--out", "PHOTO"], "exists; give another --out, or --overwrite"),
-        (["PHOTO", "--hole", HOLE, "--out", "result.gif"], "its name must end in one of"),
+        (["PHOTO", "--hole", HOLE, "--out", "result.gif"], "name must end in one of"),
         (["PHOTO", "--hole", HOLE, "--scale", "3"], "it must be auto, native, or one of"),
         (["PHOTO", "--hole", HOLE, "--runtime", "abacus"], "no runtime 'abacus'"),
         (["PHOTO", "--hole", HOLE, "--memory", "0.00001"], r"raise the limit \(--memory\)"),
@@ -371,6 +371,33 @@ def test_a_file_is_no_folder_for_results(run, tmp_path):
     status, printed = run(tmp_path / "in", "--hole", "20,20,20,20", "--out", tmp_path / "file")
     assert status == 1
     assert f"--out is {tmp_path / 'file'}, which is a file; name a folder" in printed
+
+
+def test_a_folder_for_results_may_have_a_dot_in_its_name(run, photo, tmp_path):
+    out = tmp_path / "results.2026"
+    status, printed = run(photo, "--hole", HOLE, "--out", out)
+    assert status == 1
+    assert f"--out is {out}, and a photo's name must end in one of .jpg, .jpeg, .png, .tif, .tiff, .webp" in printed
+    assert "if a folder is meant, make it first" in printed
+    assert not out.exists()
+    assert run(tmp_path, "--hole", HOLE, "--out", out)[0] == 0, "of a folder, however many photos it holds"
+    check_only_the_hole_changed(photo, out / "photo.png")
+    (out / "photo.png").unlink()
+    assert run(photo, "--hole", HOLE, "--out", out)[0] == 0, "a folder that is there"
+    check_only_the_hole_changed(photo, out / "photo.png")
+
+
+def test_several_photos_are_not_written_to_one_file(run, tmp_path, monkeypatch):
+    make_folder(tmp_path / "in")
+    monkeypatch.chdir(tmp_path)
+    for out, message in (
+        ("done.jpg", "--out is done.jpg, the name of one file, and there are 5 photos; name a folder"),
+        ("-", "--out is -, and results are not written to standard output; name a file or a folder"),
+    ):
+        status, printed = run("in", "--hole", "20,20,20,20", "--out", out)
+        assert status == 1
+        assert message in printed
+        assert not (tmp_path / out).exists()
 
 
 def test_a_photo_of_a_kind_that_is_not_written_is_to_be_converted(run, photo):
