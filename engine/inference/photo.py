@@ -165,6 +165,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         photo.file = content
     elif container == "PNG":
         photo.carried = png.metadata(content, swapped)
+        photo.exif = dict(photo.carried).get(b"eXIf")
     elif container == "TIFF":
         tiff.check_samples(image)
         photo.carried = tiff.metadata(image)

@@ -192,12 +192,33 @@ def test_an_orientation_in_any_text_of_a_png_is_applied_once(kind, keyword, tmp_
             assert image.text[keyword] == XMP.decode().replace('"6"', '"1"')
         else:
             assert keyword not in image.text, "its thumbnail shows what was removed"
+            assert image.getexif()[ExifTags.Base.Make] == "Cam"
+            assert photo.exif == again.exif == make_upright(exif_block(), swapped=not keyword.endswith("APP1"))
+
+
+def test_a_png_has_one_exif_block(tmp_path):
+    path = save(tmp_path, "photo.png", picture())
+    texts = [
+        (b"tEXt", keyword + b"\0" + raw_profile("exif", jpeg.EXIF_HEAD + block).encode())
+        for keyword, block in (
+            (b"Raw profile type APP1", b"no EXIF"),
+            (b"Raw profile type exif", exif_block()),
+            (b"Raw profile type APP1", exif_block(order="<")),
+        )
+    ]
+    upright_block = make_upright(exif_block(), swapped=False)
+    kept = png.metadata(png.with_metadata(path.read_bytes(), texts), swapped=False)
+    assert kept == [(b"eXIf", upright_block)]
+    own = (b"eXIf", make_upright(exif_block(order="<"), swapped=False))
+    assert png.metadata(png.with_metadata(path.read_bytes(), [*texts, own]), swapped=False) == [own]
 
 
 def test_a_broken_text_of_a_png_is_dropped(tmp_path):
     path = save(tmp_path, "photo.png", picture())
     broken = [b"", b"\1", b"\1\0\0", b"\1\0\0\0" + b"no stream", b"\1\0\0\0" + zlib.compress(XMP)[:-9]]
-    kept = [(b"iTXt", png.XMP + b"\0" + data) for data in broken] + [(b"zTXt", png.XMP), (b"tEXt", b"Title\0x")]
+    keys = (png.XMP, b"Raw profile type exif")
+    kept = [(b"iTXt", key + b"\0" + data) for key in keys for data in broken] + [(b"zTXt", key) for key in keys]
+    kept.append((b"tEXt", b"Title\0x"))
     assert png.metadata(png.with_metadata(path.read_bytes(), kept), swapped=False) == kept[-1:]
 
 
