@@ -2,7 +2,8 @@
 
 Reads and writes JPEG, PNG, TIFF and WebP with 8 bits per sample, PNG and TIFF with 16; grey, RGB, palette; with alpha.
 Metadata (EXIF, XMP, ICC profile, resolution and what else the format carries) stays as it was; only the orientation is
-applied and reset, and thumbnails (in EXIF, XMP, Photoshop's resources), which show the hole's old content, removed.
+applied and reset, and other pictures, which show the hole's old content, removed: thumbnails (in EXIF, XMP, Photoshop's
+resources), and what phones put behind the photo (gain maps, videos) with what announces it.
 """
 
 import struct

@@ -5,6 +5,7 @@ import io
 import itertools
 import struct
 import zlib
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from data.orientation import upright
 from engine.inference.formats import jpeg, png
 from engine.inference.formats.exif import make_upright
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
+from engine.inference.lossless import write_losslessly
 from engine.inference.photo import MAX_SIDES, encode, read_photo, write_photo
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
@@ -297,6 +299,36 @@ def test_extended_xmp_without_a_thumbnail_stays(tmp_path):
     path = save(tmp_path, "photo.jpg", picture())
     content = jpeg.with_metadata(path.read_bytes(), parts)
     assert jpeg.metadata(content, swapped=True) == parts
+
+
+ULTRA_HDR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:Container="http://ns.google.com/photos/1.0/container/" xmlns:dc="http://purl.org/dc/elements/1.1/"
+ xmlns:Item="http://ns.google.com/photos/1.0/container/item/" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"
+ xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" hdrgm:Version="1.0" GCamera:MotionPhoto="1" dc:title="a">
+<Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="Primary"/></rdf:li>
+<rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="GainMap" Item:Length="600"/></rdf:li></rdf:Seq>
+</Container:Directory></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("write", [write_photo, write_losslessly])
+def test_a_gain_map_is_neither_kept_nor_announced(write, tmp_path):
+    path = save(tmp_path, "photo.jpg", picture())
+    gain_map = b"\xff\xd8" + SHOWS + b"\xff\xd9"
+    parts = [
+        (0xE1, jpeg.XMP_HEAD + ULTRA_HDR),
+        (0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4)),
+    ]
+    path.write_bytes(jpeg.with_metadata(path.read_bytes(), parts) + gain_map)
+    photo = read_photo(path)
+    write(tmp_path / "out.jpg", photo, photo.pixels_HW3)
+    written = (tmp_path / "out.jpg").read_bytes()
+    for gone in (SHOWS, b"21496", b"hdrgm:", b"Container:Directory", b"GainMap", b"MotionPhoto"):
+        assert gone not in written
+    xmp = read_photo(tmp_path / "out.jpg").xmp
+    assert len(xmp) == len(ULTRA_HDR)
+    (description,) = ElementTree.fromstring(xmp)[0]
+    assert list(description.attrib.values()) == ["a"]
+    assert len(description) == 0
 
 
 @pytest.mark.parametrize("cuts", [(), (40,), (3, 41, 500)])
