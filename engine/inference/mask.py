@@ -84,11 +84,11 @@ def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, .
 
 
 def cut_out(alpha_HW: NDArray[Any]) -> Mask:
-    """What was erased: each region that is not opaque (255, or 65535) and that has a fully transparent pixel.
+    """What was erased: each region that is less opaque than the photo is, and that has a fully transparent pixel.
 
     A soft eraser leaves a ring around it that is half transparent. Regions that are so throughout are none of these.
     """
-    not_opaque_HW = alpha_HW < np.iinfo(alpha_HW.dtype).max
+    not_opaque_HW = (alpha_HW < alpha_HW.max()) | (alpha_HW == 0)  # all of the photo may be half transparent
     where = bounding_box(not_opaque_HW)  # so that the labels' memory follows the hole
     count, labels = cv2.connectedComponents(not_opaque_HW[where].view(np.uint8), connectivity=8)
     erased = np.zeros(count, np.bool_)
