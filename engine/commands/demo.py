@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from engine.commands.ending import ends_in_a_line
+
 RUN = Path("runs/make-demo")
 """Emptied each time; runs/demo is where `engine-train --preset demo` leaves its run."""
 TRAINING_PHOTOS = ("chelsea.png", "coffee.png", "motorcycle_left.png", "motorcycle_right.png", "rocket.jpg")
@@ -24,6 +26,7 @@ HOLES = ((300, 120, 40, 48), (96, 300, 48, 40))
 """x, y, width, height in pixels of the photo."""
 
 
+@ends_in_a_line("make demo")
 def main() -> None:
     try:
         import skimage

@@ -36,13 +36,13 @@ class InferConfig(CompletionConfig):
 
     mask: Path | None = None
     """Mask for all photos, or a folder with a mask of the same name for each. White or opaque is completed. Default:
-    the sidecar photo.mask.png, then the photo's fully transparent pixels."""
+    the sidecar photo.mask.png, then the photo's fully transparent pixels, with the soft edge around them."""
 
     hole: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="X,Y,W,H")] = ()
     """Rectangle to complete, in pixels of the photo as it is displayed; may be repeated."""
 
     out: Path | None = None
-    """File to write, or folder for several photos. Default: photo.completed.jpg beside photo.jpg."""
+    """File to write, as its ending says, or folder. Default: photo.completed.jpg beside photo.jpg."""
 
     overwrite: bool = False
     """Replace results that exist (else they are skipped), and the photo itself if --out says so."""

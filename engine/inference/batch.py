@@ -16,7 +16,7 @@ from data.files import write_atomically
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.lossless import check_lossless, write_losslessly
-from engine.inference.mask import Mask, widen
+from engine.inference.mask import Mask, prepare_mask
 from engine.inference.photo import MAX_PIXELS, Photo, Pixels, check_can_hold, container_of, read_photo, write_photo
 from engine.inference.report import Report
 
@@ -72,11 +72,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class Loaded:
-    """A photo and its mask, on their way through the stages."""
+    """A photo and what is to be completed of it, on their way through the stages."""
 
     outcome: Outcome
     photo: Photo | None = None
-    mask_HW: Mask | None = None
+    hole_HW: Mask | None = None
+    """The mask, widened."""
     completed_HW3: Pixels | None = None
 
 
@@ -122,11 +123,13 @@ def load(job: Job, options: Options) -> Loaded:
             check_can_hold(container, loaded.photo)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
-            loaded.mask_HW, cut_out = options.masks.mask_for(job, loaded.photo)
-            if cut_out and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
-                opaque = np.iinfo(loaded.photo.alpha_HW.dtype).max
-                loaded.photo.alpha_HW[widen(loaded.mask_HW, options.completion.dilate)] = opaque
+            mask_HW, was_erased = options.masks.mask_for(job, loaded.photo)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
+        with outcome.report.stage("mask"):
+            loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
+        outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
+        if was_erased and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
+            loaded.photo.alpha_HW[loaded.hole_HW] = np.iinfo(loaded.photo.alpha_HW.dtype).max
     except PHOTO_ERRORS as error:
         fail(outcome, error)
     return loaded
@@ -135,16 +138,20 @@ def load(job: Job, options: Options) -> Loaded:
 def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None:
     """Complete a photo that has neither failed nor been skipped."""
     outcome = loaded.outcome
-    if loaded.photo is None or loaded.mask_HW is None:
+    if loaded.photo is None or loaded.hole_HW is None:
         return
+    completion = options.completion._replace(dilate=0)  # the hole is the widened mask already
     try:
         loaded.completed_HW3 = completer.complete(
-            loaded.photo.pixels_HW3, loaded.mask_HW, **options.completion._asdict(), report=outcome.report
+            loaded.photo.pixels_HW3,
+            loaded.hole_HW,
+            **completion._asdict(),
+            hidden_HW=loaded.photo.hidden_HW,
+            report=outcome.report,
         )
     except PHOTO_ERRORS as error:
         fail(outcome, error)
         return
-    outcome.hole_pixels = int(np.count_nonzero(widen(loaded.mask_HW, options.completion.dilate)))
     if not (options.side_by_side or options.lossless_outside):
         loaded.photo.pixels_HW3 = loaded.completed_HW3  # the original is large and not needed any more
 
@@ -152,15 +159,15 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
 def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float]) -> Outcome:
     """Write the completed photo, if there is one."""
     outcome, completed_HW3 = loaded.outcome, loaded.completed_HW3
-    if loaded.photo is None or loaded.mask_HW is None or completed_HW3 is None:
+    if loaded.photo is None or loaded.hole_HW is None or completed_HW3 is None:
         return outcome
     try:
         with outcome.report.stage("write"):
             write = write_losslessly if options.lossless_outside else write_photo
             write(outcome.job.out, loaded.photo, completed_HW3)
             if options.side_by_side:
-                hole_HW = widen(loaded.mask_HW, options.completion.dilate)
-                write_side_by_side(options.side_by_side, loaded.photo.pixels_HW3, hole_HW, completed_HW3, mean_pixel)
+                before_HW3, hole_HW = loaded.photo.pixels_HW3, loaded.hole_HW
+                write_side_by_side(options.side_by_side, before_HW3, hole_HW, completed_HW3, mean_pixel)
     except PHOTO_ERRORS as error:
         fail(outcome, error)
     return outcome

@@ -33,12 +33,13 @@ def join(
 ) -> Pixels:
     """The photo's pixels after blending, right where `changed_HW` is True (one hole, with its feather).
 
-    `generated_HW3` is the network's output in [0, 1]; it must cover one pixel around the hole for "poisson".
+    `hole_HW` is all that is unknown, such as other holes beside this one. `generated_HW3` is the network's output in
+    [0, 1]; it must cover one pixel around the hole for "poisson".
     """
     largest = np.iinfo(photo_HW3.dtype).max
     joined_HW3 = generated_HW3 * np.float32(largest)
     if blend == "feather":
-        weight_HW1 = feather_weight(hole_HW, feather)[..., None]
+        weight_HW1 = feather_weight(hole_HW & changed_HW, feather)[..., None]
         joined_HW3 = weight_HW1 * joined_HW3 + (1 - weight_HW1) * photo_HW3
     elif blend == "poisson":
         joined_HW3 += poisson_correction(photo_HW3 - joined_HW3, ~hole_HW, changed_HW)

@@ -6,14 +6,25 @@ The photo stays on the host; only windows go to the device, so that time and mem
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, get_args
 
 import numpy as np
 
 from engine.inference.blend import Blend, join
 from engine.inference.border import cut, ends_for, mirror, own_holes
 from engine.inference.fill import fill_smoothly
-from engine.inference.mask import Mask, Where, components, pieces, prepare_mask, relative, widen, with_context
+from engine.inference.mask import (
+    Mask,
+    Where,
+    bounding_box,
+    components,
+    pieces,
+    prepare_mask,
+    relative,
+    widen,
+    with_context,
+    with_hidden,
+)
 from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
@@ -51,7 +62,7 @@ class Completer:
     @classmethod
     def load(
         cls,
-        weights: Path = DEFAULT,
+        weights: Path | str = DEFAULT,
         runtime: str = "auto",
         precision: str = "auto",
         device: str = "auto",
@@ -87,6 +98,7 @@ class Completer:
         feather: int = 4,
         octaves: int | None = None,
         full_frame: bool = False,
+        hidden_HW: Mask | None = None,
         report: Report | None = None,
     ) -> Pixels:
         """A copy of the photo with what the mask covers completed; everything else is the input, bit for bit.
@@ -96,24 +108,34 @@ class Completer:
         Holes are first completed at 1/2^octaves of the resolution (None: where they are not larger than the holes
         that the network was trained on; 0: never reduced). Where all that the network sees around a hole is grey, so
         is what fills it. `full_frame` runs the network on the whole photo at once: the reference that the windows
-        equal. `report` is filled with what was done.
+        equal. `hidden_HW` is True where the photo's colours mean nothing, as those of transparent pixels: outside the
+        hole they are neither read nor changed. `report` is filled with what was done.
 
-        ValueError if the photo is not such an array, or the mask is empty, covers everything or has another size.
+        ValueError if an option is not one of these, the photo is not such an array, or a mask has another size, or
+        that of the hole is empty, or nothing is left outside both.
         """
+        check_options(CompletionOptions(dilate, blend, feather, octaves))
         check_photo(photo_HW3)
         report = report or Report()
         with report.stage("mask"):
             hole_HW = prepare_mask(mask_HW, photo_HW3.shape[:2], dilate)
+            unknown_HW = hole_HW if hidden_HW is None else with_hidden(hole_HW, hidden_HW)
         ends = ends_for(hole_HW)
         if np.any(ends):
             report.warnings.append("a hole is at the photo's border: beyond it there is only the photo, mirrored")
         with report.stage("copy"):
-            wide_HW3, wide_hole_HW = mirror(photo_HW3, ends), mirror(hole_HW, ends)
+            wide_HW3 = mirror(photo_HW3, ends) if np.any(ends) else photo_HW3.copy()
+            wide_hole_HW, wide_unknown_HW = mirror(hole_HW, ends), mirror(unknown_HW, ends)
+        if hidden_HW is not None:
+            wide_HW3[wide_unknown_HW] = np.rint(np.array(self.spec.mean_pixel) * np.iinfo(photo_HW3.dtype).max)
         completion = Completion(self.runner, self.spec, blend, feather, full_frame, report)
-        completed_HW3 = completion.complete(wide_HW3, wide_hole_HW, own_holes(wide_hole_HW, ends), octaves, 1)
+        completion.complete(wide_HW3, wide_unknown_HW, own_holes(wide_hole_HW, ends), octaves, 1)
         if np.count_nonzero(hole_HW) > hole_HW.size / 2:
             report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
-        return np.ascontiguousarray(cut(completed_HW3, ends))
+        completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
+        if hidden_HW is not None:
+            np.copyto(completed_HW3, photo_HW3, where=(unknown_HW & ~hole_HW)[..., None])
+        return completed_HW3
 
 
 class LargeHole(NamedTuple):
@@ -135,28 +157,32 @@ class Completion:
     full_frame: bool
     report: Report
 
-    def complete(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int) -> Pixels:
-        """A copy of `photo_HW3`, which is at 1/scale of the resolution, with the wanted part of its holes completed."""
+    def complete(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int) -> None:
+        """Complete the wanted part of the holes of `photo_HW3`, which is at 1/scale of the resolution, in place.
+
+        What else of the holes the network sees is filled, and of no use afterwards.
+        """
         self.report.scales.add(scale)
-        with self.report.stage("copy"):
-            completed_HW3 = photo_HW3.copy()
         asked_HW, large = wanted_HW, list(self.large_holes(wanted_HW, octaves))
         if large:
             hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
         for hole in large:
-            self.fill_inside(completed_HW3, hole_HW, wanted_HW, hole, scale)
+            self.fill_inside(photo_HW3, hole_HW, wanted_HW, hole, scale)
         if scale == 1:
             self.warn(asked_HW, large, octaves)
-        changed_HW = widen(wanted_HW, self.feather) if self.blend == "feather" else wanted_HW
+        changed_HW = wanted_HW
+        if self.blend == "feather":
+            changed_HW = widen(wanted_HW, self.feather) & (wanted_HW | ~hole_HW)
         needed_HW = widen(wanted_HW, 1) if self.blend == "poisson" else changed_HW
         if self.spec.fill == "smooth":
             with self.report.stage("fill"):
-                fill_smoothly(completed_HW3, hole_HW)
+                # What the network sees, and not more: of a photo that is cut out, most is hidden.
+                seen = with_context(bounding_box(needed_HW), hole_HW.shape, self.spec.halo)
+                fill_smoothly(photo_HW3[seen], hole_HW[seen])
         with self.report.stage("network"):
-            generated = self.runner.run(completed_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
+            generated = self.runner.run(photo_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
         with self.report.stage("blend"):
-            self.join_holes(completed_HW3, generated, hole_HW, changed_HW)
-        return completed_HW3
+            self.join_holes(photo_HW3, generated, hole_HW, changed_HW)
 
     def warn(self, hole_HW: Mask, large: list[LargeHole], octaves: int | None) -> None:
         """Say in the report which holes ask more than the network was trained for, and what was done about them.
@@ -193,7 +219,7 @@ class Completion:
         half_HW3, half_hole_HW = halve(photo_HW3[crop], hole_HW[crop]), halve_mask(hole_HW[crop])
         if half_hole_HW.all():
             return
-        half_HW3 = self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale)
+        self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale)
         inside_HW = beyond(part_HW, round(BAND * self.spec.hole_size[1]))
         photo_HW3[crop][inside_HW] = double(half_HW3, *part_HW.shape)[inside_HW]
         hole_HW[crop][inside_HW] = False
@@ -219,6 +245,20 @@ def is_grey(photo_HW3: Pixels, known_HW: Mask) -> bool:
     """Whether no known pixel has a colour."""
     red_HW, green_HW, blue_HW = np.moveaxis(photo_HW3, 2, 0)
     return not (known_HW & ((red_HW != green_HW) | (green_HW != blue_HW))).any()
+
+
+def check_options(options: CompletionOptions) -> None:
+    """ValueError if `Completer.complete` does not know one of them."""
+    if options.blend not in get_args(Blend):
+        raise ValueError(f"blend is {options.blend!r}; it must be one of: {', '.join(get_args(Blend))}")
+    for name in ("dilate", "feather"):
+        if getattr(options, name) < 0:
+            raise ValueError(f"{name} is {getattr(options, name)}; it must be 0 pixels or more")
+    if options.octaves is not None and options.octaves < 0:
+        raise ValueError(
+            f"octaves is {options.octaves}; it must be 0 (the photo's resolution) or more, or None to choose it by the "
+            "hole"
+        )
 
 
 def check_photo(photo_HW3: Pixels) -> None:

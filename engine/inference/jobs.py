@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.inference.mask import Mask, mask_of_holes
+from engine.inference.mask import Mask, cut_out, mask_of_holes
 from engine.inference.mask_files import read_mask
 from engine.inference.photo import CONTAINERS, Photo
 
@@ -57,7 +57,7 @@ class MaskSource:
         if self.path:
             raise ValueError(f"no mask for {job.photo} in the folder {self.path}: it needs {job.name.stem}.png there")
         if photo.alpha_HW is not None and photo.alpha_HW.min() == 0:
-            return photo.alpha_HW == 0, True
+            return cut_out(photo.alpha_HW), True
         raise ValueError(
             f"no mask for {job.photo}. Give one of: --mask FILE (white is completed); --hole X,Y,WIDTH,HEIGHT; "
             f"a file {job.photo.stem}{SIDECAR}.png beside the photo, or fully transparent pixels in the photo itself"
@@ -83,15 +83,16 @@ def find_mask(photo: Path, sidecar_only: bool) -> Path | None:
 
 def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> list[Job]:
     """A job for each photo of the files, folders (searched whole) and globs, but for what lies in the folders of the
-    results and of the masks. ValueError if there is none, or if two would be written to one file."""
+    results and of the masks. ValueError if there is none, if two would be written to one file, or if `out` is no name
+    for the results."""
     others = folders_of_others(out, masks)
     found = [one for path in photos for one in expand(path, others)]
     if not found:
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
         raise ValueError(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
-    one_file = out is not None and len(found) == 1 and out.suffix != "" and not out.is_dir()
-    if out is not None and out.is_file() and not one_file:
-        raise ValueError(f"--out is {out}, which is a file; name a folder (or, for one photo, a file with an ending)")
+    one_file = out is not None and is_file_name(out)
+    if out is not None:
+        check_out(out, one_file, len(found), searched=any(map(is_searched, photos)))
     jobs = []
     for photo, name in found:
         if out is None:
@@ -103,6 +104,29 @@ def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = N
     if count > 1:
         raise ValueError(f"{count} of the photos would be written to {target}; complete them in separate calls")
     return jobs
+
+
+def is_file_name(out: Path) -> bool:
+    """Whether a result is to be written there, and not into a folder of that name."""
+    return out.suffix.lower() in CONTAINERS and not out.is_dir()
+
+
+def check_out(out: Path, one_file: bool, photos: int, searched: bool) -> None:
+    """ValueError if the results cannot be written there, or something else is likely to be meant."""
+    if str(out) == "-":
+        raise ValueError("--out is -, and results are not written to standard output; name a file or a folder")
+    if one_file and photos > 1:
+        raise ValueError(f"--out is {out}, the name of one file, and there are {photos} photos; name a folder")
+    if out.is_file() and not one_file:
+        raise ValueError(
+            f"--out is {out}, which is a file; name a folder (or, for one photo, a file that ends in one of "
+            f"{', '.join(CONTAINERS)})"
+        )
+    if out.suffix and not (one_file or out.is_dir() or searched or photos > 1):
+        raise ValueError(
+            f"--out is {out}, and a photo's name must end in one of {', '.join(CONTAINERS)}; if a folder is meant, "
+            "make it first"
+        )
 
 
 def passed_over(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> Counter[str]:

@@ -45,6 +45,18 @@ def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> M
     return wide_HW
 
 
+def with_hidden(hole_HW: Mask, hidden_HW: Mask) -> Mask:
+    """The hole and all that is hidden. ValueError if they are not of one size, or nothing is left."""
+    check_size(hidden_HW.shape, hole_HW.shape)
+    unknown_HW = hole_HW | hidden_HW
+    if unknown_HW.all():
+        raise ValueError(
+            "the mask covers all of the photo that is not fully transparent, so that nothing is left to complete it "
+            "from; make the hole smaller"
+        )
+    return unknown_HW
+
+
 def check_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> None:
     """OtherSize if the mask is not of the photo's (height, width)."""
     if mask_shape != tuple(size):
@@ -69,6 +81,21 @@ def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, .
             raise ValueError(f"the hole {x},{y},{width},{height} leaves the photo, which is {size[1]}x{size[0]}")
         mask_HW[y : y + height, x : x + width] = True
     return mask_HW
+
+
+def cut_out(alpha_HW: NDArray[Any]) -> Mask:
+    """What was erased: each region that is less opaque than the photo is, and that has a fully transparent pixel.
+
+    A soft eraser leaves a ring around it that is half transparent. Regions that are so throughout are none of these.
+    """
+    not_opaque_HW = (alpha_HW < alpha_HW.max()) | (alpha_HW == 0)  # all of the photo may be half transparent
+    where = bounding_box(not_opaque_HW)  # so that the labels' memory follows the hole
+    count, labels = cv2.connectedComponents(not_opaque_HW[where].view(np.uint8), connectivity=8)
+    erased = np.zeros(count, np.bool_)
+    erased[labels[alpha_HW[where] == 0]] = True
+    cut_out_HW = np.zeros_like(not_opaque_HW)
+    cut_out_HW[where] = erased[labels]
+    return cut_out_HW
 
 
 def widen(mask_HW: Mask, pixels: int) -> Mask:

@@ -2,7 +2,8 @@
 
 Reads and writes JPEG, PNG, TIFF and WebP with 8 bits per sample, PNG and TIFF with 16; grey, RGB, palette; with alpha.
 Metadata (EXIF, XMP, ICC profile, resolution and what else the format carries) stays as it was; only the orientation is
-applied and reset, and thumbnails (in EXIF, XMP, Photoshop's resources), which show the hole's old content, removed.
+applied and reset, and other pictures, which show the hole's old content, removed: thumbnails (in EXIF, XMP, Photoshop's
+resources), and what phones put behind the photo (gain maps, videos) with what announces it.
 """
 
 import struct
@@ -22,6 +23,7 @@ from data.files import write_atomically
 from data.orientation import TURNS, upright
 from engine.inference.formats import jpeg, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
+from engine.inference.mask import Mask
 
 CONTAINERS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 """What is written, by the ending of the file's name."""
@@ -77,6 +79,11 @@ class Photo:
     """What of the container is carried over as it is: JPEG segments, PNG chunks or TIFF tags."""
     file: bytes = b""
     """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
+
+    @property
+    def hidden_HW(self) -> Mask | None:
+        """The pixels that are fully transparent: nobody sees their colours, which may be anything."""
+        return None if self.alpha_HW is None else self.alpha_HW == 0
 
 
 class TooManyPixels(ValueError):
@@ -159,6 +166,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         photo.file = content
     elif container == "PNG":
         photo.carried = png.metadata(content, swapped)
+        photo.exif = dict(photo.carried).get(b"eXIf")
     elif container == "TIFF":
         tiff.check_samples(image)
         photo.carried = tiff.metadata(image)

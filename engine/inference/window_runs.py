@@ -15,7 +15,7 @@ from engine.inference.mask import Mask, Where
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime
-from engine.inference.windows import Box, Window, plan_windows, smallest_window, whole_photo
+from engine.inference.windows import Box, NoRoom, Window, plan_windows, smallest_window, whole_photo
 from engine.networks import CompletionSpec
 from kernels import fill_holes, to_unit_range
 
@@ -47,7 +47,7 @@ class WindowRunner:
         """The network's output for pieces of the photo, which is at 1/scale, that cover `wanted_HW`.
 
         If the device has less memory than it seemed, tries again with windows of half the size, down to the smallest.
-        ValueError if it has no room for those either.
+        NoRoom if it has no room for those either.
         """
         limit, smallest = self.runtime.max_batch_pixels, smallest_window(self.halo)
         while True:
@@ -58,7 +58,7 @@ class WindowRunner:
                 if full_frame or not is_out_of_memory(error):
                     raise
                 if limit <= smallest:
-                    raise ValueError(
+                    raise NoRoom(
                         f"{self.runtime.device} has no room for a window of {smallest} pixels, the smallest that gives "
                         "the right result: free some of its memory, or use another --device"
                     ) from error

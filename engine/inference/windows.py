@@ -60,8 +60,12 @@ def whole_photo(height: int, width: int) -> Window:
     return Window(box, box)
 
 
+class NoRoom(ValueError):
+    """The device, or the limit on its memory, has no room for the smallest window."""
+
+
 def plan_windows(mask_HW: NDArray[np.bool_], halo: int, max_pixels: int) -> list[Window]:
-    """The windows for `mask_HW`, none of more than `max_pixels`, in reading order. ValueError if none is so small.
+    """The windows for `mask_HW`, none of more than `max_pixels`, in reading order. NoRoom if none is so small.
 
     A photo narrower than MIN_REGION is one window if it fits, and only otherwise several, equal to it to rounding.
     """
@@ -85,7 +89,7 @@ def largest_region_side(halo: int, max_pixels: int) -> int:
     """Side of the largest square region whose window has at most `max_pixels`."""
     smallest = smallest_window(halo)
     if max_pixels < smallest:
-        raise ValueError(
+        raise NoRoom(
             f"the memory limit allows windows of {max_pixels} pixels; the smallest that gives the right result has "
             f"{smallest}: raise the limit (--memory) {math.ceil(10 * smallest / max(max_pixels, 1)) / 10} times"
         )

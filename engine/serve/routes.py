@@ -107,7 +107,7 @@ async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Resp
     (name, photo_file), (_, mask_file) = await incoming.files("photo", "mask")
     photo = await work.on_files(ticket, photo_from, photo_file, safe_name(name), work.limits.max_pixels)
     mask_HW = await work.on_files(ticket, mask_from, mask_file, photo.pixels_HW3.shape[:2])
-    pixels_HW3 = await work.complete(ticket, photo.pixels_HW3, mask_HW, Report())
+    pixels_HW3 = await work.complete(ticket, photo.pixels_HW3, mask_HW, Report(), hidden_HW=photo.hidden_HW)
     content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
     return file_response(content, photo, name)
 
@@ -171,7 +171,7 @@ async def add_completion(
 
     async def finish() -> dict[str, Any]:
         report = Report()
-        completed_HW3 = await work.complete(ticket, pixels_HW3, mask_HW, report, tell)
+        completed_HW3 = await work.complete(ticket, pixels_HW3, mask_HW, report, tell, kept.photo.hidden_HW)
         completed = await work.on_files(ticket, changes, pixels_HW3, completed_HW3, mask_HW, work.options, onto)
         kept.completions.append(completed)
         album.make_room()

@@ -22,6 +22,7 @@ from engine.inference.mask import Mask, bounding_box
 from engine.inference.memory import give_freed_memory_back
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
+from engine.inference.windows import NoRoom
 from engine.serve.album import Completed
 from engine.serve.bodies import CLIENT_GONE
 
@@ -113,10 +114,12 @@ class Work:
         mask_HW: Mask,
         report: Report,
         progress: Callable[[Step], None] = lambda step: None,
+        hidden_HW: Mask | None = None,
     ) -> Pixels:
-        """The completed photo. `progress` is called on the network's thread before each run of it.
+        """The completed photo; `hidden_HW` as `Completer.complete` takes it.
 
-        HTTPException 422 if the mask cannot be completed, 503 without memory, 504 after the time limit.
+        `progress` is called on the network's thread before each run of it. HTTPException 422 if the mask cannot
+        be completed, 503 without memory, 504 after the time limit.
         """
 
         def watch(scale: int, done: int, windows: int) -> None:
@@ -126,7 +129,8 @@ class Work:
 
         def step() -> Pixels:
             try:
-                return self.completer.complete(pixels_HW3, mask_HW, **self.options._asdict(), report=report)
+                options = self.options._asdict()
+                return self.completer.complete(pixels_HW3, mask_HW, **options, hidden_HW=hidden_HW, report=report)
             finally:
                 give_freed_memory_back()
 
@@ -153,6 +157,8 @@ class Work:
             await asyncio.wait(either, timeout=ticket.seconds_left, return_when=asyncio.FIRST_COMPLETED)
             if future.done():
                 return future.result()
+        except NoRoom as error:
+            raise HTTPException(503, str(error)) from error
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
         except (MemoryError, torch.OutOfMemoryError) as error:

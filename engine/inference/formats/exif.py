@@ -7,7 +7,7 @@ import re
 import struct
 from contextlib import suppress
 
-from engine.inference.formats.thumbnails import without_xmp_thumbnails
+from engine.inference.formats.thumbnails import without_xmp_pictures
 
 ORIENTATION = 0x0112
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
@@ -121,6 +121,6 @@ def remove_thumbnail(block: bytearray, order: str, link: int) -> None:
 
 
 def make_xmp_upright(xmp: bytes) -> bytes:
-    """The same for XMP: orientation 1 (as an attribute or an element) and no thumbnail, in as many bytes."""
+    """The same for XMP: orientation 1 (as an attribute or an element) and no other picture, in as many bytes."""
     xmp = re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[1-8]", rb"\g<1>1", xmp)
-    return without_xmp_thumbnails(xmp)
+    return without_xmp_pictures(xmp)

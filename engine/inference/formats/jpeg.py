@@ -12,11 +12,13 @@ from engine.inference.formats.thumbnails import (
     PHOTOSHOP_HEAD,
     extended_xmp_segments,
     photoshop_segments,
-    without_xmp_thumbnails,
+    without_xmp_pictures,
 )
 
 EXIF_HEAD = b"Exif\0\0"
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
+BEHIND = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
+"""Of the segments about pictures that follow in the file: all of them, and a gain map by ISO 21496-1."""
 START_OF_SCAN, COMMENT = 0xDA, 0xFE
 APP0, APP1, APP13, APP14, APP15 = 0xE0, 0xE1, 0xED, 0xEE, 0xEF
 
@@ -44,11 +46,11 @@ def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
 def metadata(content: bytes, swapped: bool | None) -> list[tuple[int, bytes]]:
     """The segments to carry over: all that applications add and comments, made true for the upright photo.
 
-    Not those that describe the compression (Adobe's APP14) or point beyond the picture (multi-picture APP2), nor
+    Not those that describe the compression (Adobe's APP14) or point beyond the picture (`BEHIND`), nor
     thumbnails (EXIF's, JFIF's, Photoshop's, XMP's). `swapped`: see `make_upright`; None if the photo stays turned and
     compressed as it is in the file: then Adobe's too, and the orientation as it is.
     """
-    edit_xmp = without_xmp_thumbnails if swapped is None else make_xmp_upright
+    edit_xmp = without_xmp_pictures if swapped is None else make_xmp_upright
     kept = []
     for marker, payload in segments(content):
         if marker == APP1 and payload.startswith(EXIF_HEAD):
@@ -61,7 +63,7 @@ def metadata(content: bytes, swapped: bool | None) -> list[tuple[int, bytes]]:
             payload = edit_xmp(payload)
         elif marker == APP0 and payload.startswith(b"JFIF\0"):
             payload = payload[:12] + b"\0\0"
-        elif marker == APP0 or (marker == APP14 and swapped is not None) or payload.startswith(b"MPF\0"):
+        elif marker == APP0 or (marker == APP14 and swapped is not None) or payload.startswith(BEHIND):
             continue
         if is_metadata(marker):
             kept.append((marker, payload))

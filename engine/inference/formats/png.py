@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from PIL import PngImagePlugin
 
 from engine.inference.formats.exif import make_upright, make_xmp_upright
+from engine.inference.formats.jpeg import EXIF_HEAD
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -14,10 +15,15 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NOT_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"acTL", b"fcTL", b"fdAT"}
 """The picture itself, and what depends on how its samples are stored."""
 
+TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+
 XMP = b"XML:com.adobe.xmp"
 
-NOT_KEPT_TEXTS = {b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type xmp"}
-"""EXIF and XMP as older ImageMagick writes them, in hexadecimal: the orientation that is applied, and a thumbnail."""
+EXIF_TEXTS = {b"Raw profile type exif", b"Raw profile type APP1"}
+"""EXIF as older ImageMagick writes it, in hexadecimal, which becomes a chunk of its own: it has to be made upright."""
+
+NOT_KEPT_TEXTS = {b"Raw profile type xmp"}
+"""XMP in the same way: the orientation that is applied, and a thumbnail."""
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -37,17 +43,20 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def metadata(content: bytes, swapped: bool) -> list[tuple[bytes, bytes]]:
     """The chunks to carry over, made true for the upright photo: colour space, resolution, texts, EXIF, XMP."""
     kept = []
+    has_exif = b"eXIf" in (kind for kind, _ in chunks(content))
     for kind, data in chunks(content):
         if kind in NOT_KEPT:
             continue
+        if not has_exif and kind in TEXTS and data.partition(b"\0")[0] in EXIF_TEXTS:
+            kind, data = b"eXIf", exif_in_text(kind, data)
         if kind == b"eXIf":
             exif = make_upright(data, swapped)
             if exif is None:
                 continue
-            data = exif
-        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+            data, has_exif = exif, True
+        elif kind in TEXTS:
             keyword = data.partition(b"\0")[0]
-            if keyword in NOT_KEPT_TEXTS:
+            if keyword in EXIF_TEXTS | NOT_KEPT_TEXTS:
                 continue
             if keyword in EDITED_TEXTS:
                 try:
@@ -58,6 +67,16 @@ def metadata(content: bytes, swapped: bool) -> list[tuple[bytes, bytes]]:
             data = data[4:8] + data[:4] + data[8:]
         kept.append((kind, data))
     return kept
+
+
+def exif_in_text(kind: bytes, data: bytes) -> bytes:
+    """The EXIF block in one of `EXIF_TEXTS`; what is none if it is broken, or no EXIF (XMP is APP1, too)."""
+    try:
+        _, text, _ = text_in(kind, data)
+        *_, digits = text.split(b"\n", 3)
+        return bytes.fromhex(digits.decode("ascii")).removeprefix(EXIF_HEAD)
+    except (ValueError, zlib.error):
+        return b""
 
 
 def profile_without_thumbnails(text: bytes) -> bytes:
@@ -78,8 +97,11 @@ EDITED_TEXTS: dict[bytes, Callable[[bytes], bytes]] = {
 }
 
 
-def with_edited_text(kind: bytes, data: bytes, edit: Callable[[bytes], bytes]) -> bytes:
-    """A text chunk's data with its text edited. ValueError or zlib.error if it is broken."""
+def text_in(kind: bytes, data: bytes) -> tuple[bytes, bytes, bool]:
+    """What precedes the text in a text chunk's data, the text, and whether it is compressed there.
+
+    ValueError or zlib.error if it is broken.
+    """
     keyword = data.partition(b"\0")[0]
     if kind == b"tEXt":
         head, text, packed = data[: len(keyword) + 1], data[len(keyword) + 1 :], False
@@ -89,8 +111,12 @@ def with_edited_text(kind: bytes, data: bytes, edit: Callable[[bytes], bytes]) -
         start = len(keyword) + 3  # after whether it is compressed, and how; then a language and a translated keyword
         language, translated, text = data[start:].split(b"\0", 2)
         head, packed = data[:start] + language + b"\0" + translated + b"\0", data[len(keyword) + 1] != 0
-    if packed:
-        text = unpacked(text)
+    return head, unpacked(text) if packed else text, packed
+
+
+def with_edited_text(kind: bytes, data: bytes, edit: Callable[[bytes], bytes]) -> bytes:
+    """A text chunk's data with its text edited. ValueError or zlib.error if it is broken."""
+    head, text, packed = text_in(kind, data)
     edited = edit(text)
     if edited == text:
         return data

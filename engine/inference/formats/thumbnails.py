@@ -1,6 +1,8 @@
 """Thumbnails in Photoshop's image resources and in XMP, which would still show what was removed.
 
-Only they go; all that stands beside them stays byte for byte.
+XMP also announces what phones put behind a photo into its file: a gain map (Ultra HDR), or a video (motion photos).
+These show what was removed, too, and are not kept, so that no viewer may look for them. Only they go; all that stands
+beside them stays byte for byte.
 """
 
 import hashlib
@@ -15,9 +17,11 @@ THUMBNAILS = (0x0409, 0x040C)
 SEGMENT = 0xFFFF - 2
 """The most bytes that a segment of a JPEG holds."""
 
-XMP_THUMBNAIL = re.compile(
-    rb"<((?:xmp|xap):Thumbnails|(?:xmp|xap)GImg:image)(?=[\s/>])[^<>]*?(?:/>|>.*?(?:</\1\s*>|\Z))"
-    rb"|(?:xmp|xap)GImg:image\s*=\s*(?:\"[^\"]*\"|'[^']*')",
+XMP_VALUE = rb"(?:xmp|xap)GImg:image|hdrgm:\w+|G?Camera:(?:MotionPhoto|MicroVideo)\w*"
+
+XMP_PICTURE = re.compile(
+    rb"<((?:xmp|xap):Thumbnails|G?Container:Directory|%b)(?=[\s/>])[^<>]*?(?:/>|>.*?(?:</\1\s*>|\Z))"
+    rb"|(?:%b)\s*=\s*(?:\"[^\"]*\"|'[^']*')" % (XMP_VALUE, XMP_VALUE),
     re.DOTALL,
 )
 """As an element (to the end, where it is not closed: no other has to be searched for) or an attribute."""
@@ -43,9 +47,9 @@ def without_photoshop_thumbnails(resources: bytes) -> bytes:
     return b"".join([*kept, resources[position:]])
 
 
-def without_xmp_thumbnails(xmp: bytes) -> bytes:
-    """XMP with spaces where its thumbnails were, so that whatever counts its bytes stays true."""
-    return XMP_THUMBNAIL.sub(lambda found: b" " * len(found[0]), xmp)
+def without_xmp_pictures(xmp: bytes) -> bytes:
+    """XMP with spaces where other pictures were or were announced: whatever counts its bytes stays true."""
+    return XMP_PICTURE.sub(lambda found: b" " * len(found[0]), xmp)
 
 
 def photoshop_segments(payloads: list[bytes]) -> list[bytes]:

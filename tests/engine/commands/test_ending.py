@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.commands import demo
+
 
 def interrupt_once_opened(pipe: Path) -> None:
     """SIGINT for this process when something reads `pipe`, which ends a little later."""
@@ -44,6 +46,13 @@ def test_interrupted(command, tmp_path, monkeypatch, capsys):
     assert stopped.value.code == 130
     assert capsys.readouterr().err.splitlines()[-1] == f"engine-{command.removesuffix('_weights')}: stopped"
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_demo_ends_in_a_line_too(tmp_path, monkeypatch):
+    (tmp_path / "runs").write_bytes(b"")  # where its folder would be
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^make demo: .*runs/make-demo"):
+        demo.main()
 
 
 def in_a_process(body: str, **kwargs) -> subprocess.CompletedProcess:

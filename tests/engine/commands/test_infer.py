@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -144,6 +145,27 @@ def test_every_way_to_give_a_mask(kind, run, photo, tmp_path):
         assert completed.getextrema()[3] == (255, 255), "what was completed is to be seen"
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_ring_that_a_soft_eraser_leaves_is_completed_and_opaque(dtype, run, photo, tmp_path):
+    largest = np.iinfo(dtype).max
+    alpha_HW = np.full((130, 150), largest, dtype)
+    cv2.circle(alpha_HW, (40, 50), 20, largest // 2, -1)
+    cv2.circle(alpha_HW, (40, 50), 10, 0, -1)
+    cv2.circle(alpha_HW, (110, 80), 15, largest // 2, -1)  # a glass: seen through, and not erased
+    erased_HW, glass_HW = np.zeros((2, 130, 150), np.uint8)
+    cv2.circle(erased_HW, (40, 50), 20, 1, -1)
+    cv2.circle(glass_HW, (110, 80), 15, 1, -1)
+    before = np.dstack((np.asarray(Image.open(photo).convert("RGB")).astype(dtype) * (largest // 255), alpha_HW))
+    cv2.imwrite(str(photo), before)
+    status, printed = run(photo, "--mask-dilate", 0)
+    assert status == 0, printed
+    after = cv2.imread(str(tmp_path / "photo.completed.png"), cv2.IMREAD_UNCHANGED)
+    assert (after[erased_HW > 0][:, 3] == largest).all()
+    assert (after[erased_HW > 0] != before[erased_HW > 0])[:, :3].any(1).mean() > 0.9
+    np.testing.assert_array_equal(after[erased_HW == 0], before[erased_HW == 0])
+    assert (after[glass_HW > 0][:, 3] == largest // 2).all()
+
+
 def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
     transparent = Image.open(photo).convert("RGB")
     transparent.putalpha(mask_image().point(lambda value: 255 - value // 2))
@@ -151,6 +173,24 @@ def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
     assert run(photo, "--hole", "10,20,30,20")[0] == 0
     after = np.asarray(Image.open(tmp_path / "photo.completed.png"))
     np.testing.assert_array_equal(after[..., 3], np.asarray(transparent)[..., 3])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colours_under_transparency_beside_the_hole_are_not_seen(dtype, run, photo, tmp_path):
+    largest = np.iinfo(dtype).max
+    alpha_HW = np.full((130, 150), largest, dtype)
+    alpha_HW[20:60, 48:90] = 0  # to the right of HOLE
+    results = []
+    for hidden in (0, largest):
+        colours_HW3 = np.asarray(Image.open(photo).convert("RGB")).astype(dtype) * (largest // 255)
+        colours_HW3[alpha_HW == 0] = hidden
+        path = tmp_path / f"{hidden}.png"
+        cv2.imwrite(str(path), np.dstack((colours_HW3[..., ::-1], alpha_HW)))
+        status, printed = run(path, "--hole", HOLE)
+        assert status == 0, printed
+        results.append(cv2.imread(str(tmp_path / f"{hidden}.completed.png"), cv2.IMREAD_UNCHANGED))
+        assert (results[-1][alpha_HW == 0] == (hidden, hidden, hidden, 0)).all()
+    np.testing.assert_array_equal(results[0][alpha_HW > 0], results[1][alpha_HW > 0])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +204,7 @@ def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
         (["PHOTO", "--hole", HOLE, "--mask", "m.png"], "--hole and --mask are both given"),
         (["PHOTO", "--hole", HOLE, "--mask-invert"], "--hole and --mask-invert are both given"),
         (["PHOTO", "--hole", HOLE, "--out", "PHOTO"], "exists; give another --out, or --overwrite"),
-        (["PHOTO", "--hole", HOLE, "--out", "result.gif"], "its name must end in one of"),
+        (["PHOTO", "--hole", HOLE, "--out", "result.gif"], "name must end in one of"),
         (["PHOTO", "--hole", HOLE, "--scale", "3"], "it must be auto, native, or one of"),
         (["PHOTO", "--hole", HOLE, "--runtime", "abacus"], "no runtime 'abacus'"),
         (["PHOTO", "--hole", HOLE, "--memory", "0.00001"], r"raise the limit \(--memory\)"),
@@ -318,12 +358,46 @@ def test_what_the_result_cannot_hold_is_told_before_the_work(run, photo, tmp_pat
     assert "the photo has an alpha channel and JPEG holds none" in printed
 
 
+def test_a_mask_that_leaves_nothing_is_told_before_the_work(run, photo, monkeypatch):
+    monkeypatch.setattr(Completer, "complete", lambda *_, **__: pytest.fail("work was begun"))
+    status, printed = run(photo, "--hole", "1,1,148,128")
+    assert status == 1
+    assert "the mask, widened by 4 pixels (--mask-dilate), covers the whole photo" in printed
+
+
 def test_a_file_is_no_folder_for_results(run, tmp_path):
     make_folder(tmp_path / "in")
     (tmp_path / "file").touch()
     status, printed = run(tmp_path / "in", "--hole", "20,20,20,20", "--out", tmp_path / "file")
     assert status == 1
     assert f"--out is {tmp_path / 'file'}, which is a file; name a folder" in printed
+
+
+def test_a_folder_for_results_may_have_a_dot_in_its_name(run, photo, tmp_path):
+    out = tmp_path / "results.2026"
+    status, printed = run(photo, "--hole", HOLE, "--out", out)
+    assert status == 1
+    assert f"--out is {out}, and a photo's name must end in one of .jpg, .jpeg, .png, .tif, .tiff, .webp" in printed
+    assert "if a folder is meant, make it first" in printed
+    assert not out.exists()
+    assert run(tmp_path, "--hole", HOLE, "--out", out)[0] == 0, "of a folder, however many photos it holds"
+    check_only_the_hole_changed(photo, out / "photo.png")
+    (out / "photo.png").unlink()
+    assert run(photo, "--hole", HOLE, "--out", out)[0] == 0, "a folder that is there"
+    check_only_the_hole_changed(photo, out / "photo.png")
+
+
+def test_several_photos_are_not_written_to_one_file(run, tmp_path, monkeypatch):
+    make_folder(tmp_path / "in")
+    monkeypatch.chdir(tmp_path)
+    for out, message in (
+        ("done.jpg", "--out is done.jpg, the name of one file, and there are 5 photos; name a folder"),
+        ("-", "--out is -, and results are not written to standard output; name a file or a folder"),
+    ):
+        status, printed = run("in", "--hole", "20,20,20,20", "--out", out)
+        assert status == 1
+        assert message in printed
+        assert not (tmp_path / out).exists()
 
 
 def test_a_photo_of_a_kind_that_is_not_written_is_to_be_converted(run, photo):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from inspect import signature
 
 import cv2
@@ -107,6 +108,40 @@ def test_what_is_under_the_mask_is_never_read(octaves, blend):
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("octaves", [0, 2])
+@pytest.mark.parametrize("blend", ["none", "feather", "poisson"])
+@pytest.mark.parametrize("fill", ["mean", "smooth"])
+def test_what_is_hidden_is_neither_read_nor_changed(octaves, blend, fill):
+    """Beside a hole, at the photo's border, and where it is all that the network sees of the photo."""
+    model = Completer.of(random_network(4, fill=fill), device="cpu", memory=1 << 30)
+    photo_HW3, mask_HW = (
+        noise(700, 300)[..., :1].repeat(3, 2),
+        mask_with((700, 300), (60, 60, 90, 120), (640, 290, 9, 10)),
+    )
+    hidden_HW = mask_with((700, 300), (100, 140, 70, 100), (160, 0, 20, 90), (450, 0, 250, 300))
+    outside_HW = hidden_HW & ~mask_HW
+    one, other = (
+        model.complete(photo, mask_HW, octaves=octaves, blend=blend, feather=12, hidden_HW=hidden_HW)
+        for photo in (photo_HW3, np.where(hidden_HW[..., None], (1, 200, 90), photo_HW3).astype(np.uint8))
+    )
+    np.testing.assert_array_equal(one[~outside_HW], other[~outside_HW])
+    np.testing.assert_array_equal(one[outside_HW], photo_HW3[outside_HW])
+    assert (other[outside_HW] == (1, 200, 90)).all()
+    shown_HW3 = other[:450][~outside_HW[:450]]
+    assert (shown_HW3 == shown_HW3[:, :1]).all(), "as grey as all that is seen"
+    windowed_HW3 = model.complete(photo_HW3, mask_HW, octaves=0, blend=blend, hidden_HW=hidden_HW)
+    whole_HW3 = model.complete(photo_HW3, mask_HW, octaves=0, blend=blend, hidden_HW=hidden_HW, full_frame=True)
+    assert abs(windowed_HW3.astype(int) - whole_HW3).max() <= 1  # so narrow a network differs in the last bit
+
+
+def test_with_all_hidden_but_the_hole_nothing_is_left():
+    mask_HW = mask_with((60, 70), (20, 20, 10, 10))
+    with pytest.raises(ValueError, match=r"all of the photo that is not fully transparent.*make the hole smaller"):
+        completer().complete(noise(60, 70), mask_HW, hidden_HW=~mask_HW)
+    with pytest.raises(ValueError, match="must be the same size"):
+        completer().complete(noise(60, 70), mask_HW, hidden_HW=~mask_HW[1:])
+
+
 @pytest.mark.parametrize("dilate", [0, 3])
 def test_only_the_widened_mask_and_the_feather_change(dilate):
     photo_HW3, mask_HW = noise(200, 220), mask_with((200, 220), (50, 60, 40, 50))
@@ -162,6 +197,16 @@ def test_holes_at_the_border_go_on_smoothly(box, most, dtype):
     assert completed_HW3.shape == sky_HW3.shape
     assert np.array_equal(completed_HW3[~mask_HW], sky_HW3[~mask_HW])
     assert abs(completed_HW3.astype(float) - sky_HW3)[mask_HW].max() < most * largest
+
+
+def test_a_hole_at_the_border_costs_two_copies_of_the_photo():
+    """The mirrored photo, which is completed in place, and what is cut out of it."""
+    photo_HW3, mask_HW = noise(3000, 4000), mask_with((3000, 4000), (0, 2000, 20, 20))
+    tracemalloc.start()
+    completer().complete(photo_HW3, mask_HW)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.7 * photo_HW3.nbytes  # with the masks
 
 
 @pytest.mark.parametrize("blend", ["poisson", "feather"])
@@ -229,6 +274,20 @@ def test_half_precision_is_near(precision, astronaut_HW3):
 def test_wrong_arrays_are_named(photo_HW3, mask_HW, message):
     with pytest.raises(ValueError, match=message):
         completer().complete(photo_HW3, mask_HW)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"blend": "poison"}, "blend is 'poison'; it must be one of: none, feather, poisson"),
+        ({"dilate": -3}, "dilate is -3; it must be 0 pixels or more"),
+        ({"feather": -1, "blend": "feather"}, "feather is -1; it must be 0 pixels or more"),
+        ({"octaves": -1}, r"octaves is -1; it must be 0 \(the photo's resolution\) or more, or None"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        completer().complete(noise(60, 70), mask_with((60, 70), (20, 20, 10, 10)), **options)
 
 
 def test_the_options_have_the_defaults_of_the_call():

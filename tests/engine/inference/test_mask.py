@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.inference import mask
-from engine.inference.mask import LONG, components, mask_of_holes, pieces, widen
+from engine.inference.mask import LONG, components, cut_out, mask_of_holes, pieces, widen
 
 
 def test_rectangles():
@@ -19,6 +19,21 @@ def test_rectangles():
     for hole, message in (((0, 0, 9, 1), "leaves the photo, which is 8x10"), ((0, 0, 0, 1), "is empty")):
         with pytest.raises(ValueError, match=message):
             mask_of_holes([hole], (10, 8))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("share", [1, 0.8])
+def test_what_was_erased_with_the_ring_around_it(share, dtype):
+    most = int(share * np.iinfo(dtype).max)  # of a photo that may be seen through as a whole
+    alpha_HW = np.full((60, 70), most, dtype)
+    alpha_HW[10:20, 10:20], alpha_HW[12:18, 12:15] = most - 1, 0
+    alpha_HW[20:22, 20:22] = 1  # where the ring goes on at its corner
+    alpha_HW[59, 69] = 0  # without one
+    alpha_HW[40:50, 30:40] = most // 2  # seen through, and not erased
+    erased_HW = np.zeros((60, 70), bool)
+    erased_HW[10:20, 10:20] = erased_HW[20:22, 20:22] = erased_HW[59, 69] = True
+    np.testing.assert_array_equal(cut_out(alpha_HW), erased_HW)
+    assert cut_out(np.zeros((5, 6), dtype)).all()
 
 
 def test_widening_is_by_a_disc():

@@ -5,6 +5,7 @@ import io
 import itertools
 import struct
 import zlib
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from data.orientation import upright
 from engine.inference.formats import jpeg, png
 from engine.inference.formats.exif import make_upright
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
+from engine.inference.lossless import write_losslessly
 from engine.inference.photo import MAX_SIDES, encode, read_photo, write_photo
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
@@ -192,12 +194,33 @@ def test_an_orientation_in_any_text_of_a_png_is_applied_once(kind, keyword, tmp_
             assert image.text[keyword] == XMP.decode().replace('"6"', '"1"')
         else:
             assert keyword not in image.text, "its thumbnail shows what was removed"
+            assert image.getexif()[ExifTags.Base.Make] == "Cam"
+            assert photo.exif == again.exif == make_upright(exif_block(), swapped=not keyword.endswith("APP1"))
+
+
+def test_a_png_has_one_exif_block(tmp_path):
+    path = save(tmp_path, "photo.png", picture())
+    texts = [
+        (b"tEXt", keyword + b"\0" + raw_profile("exif", jpeg.EXIF_HEAD + block).encode())
+        for keyword, block in (
+            (b"Raw profile type APP1", b"no EXIF"),
+            (b"Raw profile type exif", exif_block()),
+            (b"Raw profile type APP1", exif_block(order="<")),
+        )
+    ]
+    upright_block = make_upright(exif_block(), swapped=False)
+    kept = png.metadata(png.with_metadata(path.read_bytes(), texts), swapped=False)
+    assert kept == [(b"eXIf", upright_block)]
+    own = (b"eXIf", make_upright(exif_block(order="<"), swapped=False))
+    assert png.metadata(png.with_metadata(path.read_bytes(), [*texts, own]), swapped=False) == [own]
 
 
 def test_a_broken_text_of_a_png_is_dropped(tmp_path):
     path = save(tmp_path, "photo.png", picture())
     broken = [b"", b"\1", b"\1\0\0", b"\1\0\0\0" + b"no stream", b"\1\0\0\0" + zlib.compress(XMP)[:-9]]
-    kept = [(b"iTXt", png.XMP + b"\0" + data) for data in broken] + [(b"zTXt", png.XMP), (b"tEXt", b"Title\0x")]
+    keys = (png.XMP, b"Raw profile type exif")
+    kept = [(b"iTXt", key + b"\0" + data) for key in keys for data in broken] + [(b"zTXt", key) for key in keys]
+    kept.append((b"tEXt", b"Title\0x"))
     assert png.metadata(png.with_metadata(path.read_bytes(), kept), swapped=False) == kept[-1:]
 
 
@@ -276,6 +299,36 @@ def test_extended_xmp_without_a_thumbnail_stays(tmp_path):
     path = save(tmp_path, "photo.jpg", picture())
     content = jpeg.with_metadata(path.read_bytes(), parts)
     assert jpeg.metadata(content, swapped=True) == parts
+
+
+ULTRA_HDR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:Container="http://ns.google.com/photos/1.0/container/" xmlns:dc="http://purl.org/dc/elements/1.1/"
+ xmlns:Item="http://ns.google.com/photos/1.0/container/item/" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"
+ xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" hdrgm:Version="1.0" GCamera:MotionPhoto="1" dc:title="a">
+<Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="Primary"/></rdf:li>
+<rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="GainMap" Item:Length="600"/></rdf:li></rdf:Seq>
+</Container:Directory></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("write", [write_photo, write_losslessly])
+def test_a_gain_map_is_neither_kept_nor_announced(write, tmp_path):
+    path = save(tmp_path, "photo.jpg", picture())
+    gain_map = b"\xff\xd8" + SHOWS + b"\xff\xd9"
+    parts = [
+        (0xE1, jpeg.XMP_HEAD + ULTRA_HDR),
+        (0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4)),
+    ]
+    path.write_bytes(jpeg.with_metadata(path.read_bytes(), parts) + gain_map)
+    photo = read_photo(path)
+    write(tmp_path / "out.jpg", photo, photo.pixels_HW3)
+    written = (tmp_path / "out.jpg").read_bytes()
+    for gone in (SHOWS, b"21496", b"hdrgm:", b"Container:Directory", b"GainMap", b"MotionPhoto"):
+        assert gone not in written
+    xmp = read_photo(tmp_path / "out.jpg").xmp
+    assert len(xmp) == len(ULTRA_HDR)
+    (description,) = ElementTree.fromstring(xmp)[0]
+    assert list(description.attrib.values()) == ["a"]
+    assert len(description) == 0
 
 
 @pytest.mark.parametrize("cuts", [(), (40,), (3, 41, 500)])

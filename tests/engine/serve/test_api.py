@@ -60,6 +60,7 @@ def as_16_bit_tiff(image, path):
 
 def as_transparent_webp(image, path):
     image.putalpha(200)
+    image.paste((255, 0, 0, 0), (50, 20, 120, 40))  # hidden colours beside the hole
     image.save(path, lossless=True)
 
 

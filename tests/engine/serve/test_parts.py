@@ -154,6 +154,15 @@ def test_what_was_not_foreseen_is_said_and_logged(caplog):
     assert "Traceback" in caplog.text
 
 
+def test_without_room_for_the_smallest_window_the_server_is_to_blame():
+    async def step(work, ticket):
+        with pytest.raises(HTTPException, match=r"raise the limit \(--memory\)") as refused:
+            await work.complete(ticket, PIXELS_HW3, mask(), Report())
+        return refused.value.status_code
+
+    assert run(Completer.of(random_network(4), runtime="torch", memory=1000), LIMITS, step)[0] == 503
+
+
 def test_no_place_in_a_full_queue(completer):
     async def step(work, ticket):
         with pytest.raises(HTTPException, match="1 requests are being worked on or waiting"):
