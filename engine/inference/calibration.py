@@ -57,13 +57,13 @@ def quantised(network: CompletionNetwork, graph: Graph, ranges: Sequence[Range],
 
 def network_inputs(network: CompletionNetwork, samples: Sequence[Sample]) -> Iterator[Tensor]:
     """`holed_14HW` of each sample as the completer gives them to the network, the whole photo being one window."""
-    runner = WindowRunner(TorchRuntime(network, device="cpu"), network.spec)
+    runner = WindowRunner(TorchRuntime(network, device="cpu"), network)
     for photo_HW3, hole_HW in samples:
         holed_HW3 = photo_HW3.copy()
         holed_HW3[hole_HW] = 0
         if network.spec.fill == "smooth":
             fill_smoothly(holed_HW3, hole_HW)
-        yield runner.holed(holed_HW3, hole_HW, whole_photo(*hole_HW.shape))
+        yield runner.holed(holed_HW3, hole_HW, [whole_photo(*hole_HW.shape)])
 
 
 @torch.inference_mode()

@@ -54,10 +54,10 @@ class CompletionOptions(NamedTuple):
 class Completer:
     """A completion network ready to complete photos."""
 
-    def __init__(self, runtime: Runtime, spec: CompletionSpec) -> None:
+    def __init__(self, runtime: Runtime, network: CompletionNetwork) -> None:
         self.runtime = runtime
-        self.spec = spec
-        self.runner = WindowRunner(runtime, spec)
+        self.spec = network.spec
+        self.runner = WindowRunner(runtime, network)
 
     @classmethod
     def load(
@@ -86,7 +86,7 @@ class Completer:
     ) -> Self:
         """A completer for a network in memory."""
         opened = open_runtime(runtime, network, precision=precision, device=device, memory=memory)
-        return cls(opened, network.spec)
+        return cls(opened, network)
 
     def complete(
         self,

@@ -46,8 +46,7 @@ class TensorrtRuntime:
     """A `Runtime`: the exported graphs as strongly typed engines of a few static shapes.
 
     An engine is checked against PyTorch in fp32 before it is cached; of "auto", the first of PRECISIONS that passes is
-    taken. PyTorch runs the windows that fit no static shape, in the same precision, and again in fp32 those whose
-    output is not finite; warnings say so.
+    taken. PyTorch runs the windows that fit no static shape, in the same precision; a warning says so.
     """
 
     name = "tensorrt"
@@ -85,14 +84,8 @@ class TensorrtRuntime:
         added = padding_to_static((height, width), margins, self.network.spec.halo, self.max_batch_pixels)
         if added is None:
             self.say_misfit(height, width)
-            generated_N3HW = self.pytorch(self.precision).run(holed_N4HW, margins)
-        else:
-            generated_N3HW = self.run_in_engines(holed_N4HW, margins, added)
-        bad_N = ~torch.isfinite(generated_N3HW).flatten(1).all(1)
-        if bad_N.any():
-            log.warning("%d window(s) are not finite in %s; PyTorch computes them in fp32", bad_N.sum(), self.precision)
-            generated_N3HW[bad_N] = self.pytorch("fp32").run(holed_N4HW[bad_N], margins)
-        return generated_N3HW
+            return self.pytorch(self.precision).run(holed_N4HW, margins)
+        return self.run_in_engines(holed_N4HW, margins, added)
 
     def run_in_engines(self, holed_N4HW: Tensor, margins: Margins, added: Margins) -> Tensor:
         """The windows in TensorRT, with `added` zeros around them."""

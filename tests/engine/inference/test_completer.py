@@ -237,7 +237,7 @@ class SmallDevice(TorchRuntime):
 def test_runs_out_of_memory_then_takes_smaller_windows(caplog):
     photo_HW3, mask_HW = noise(600, 600), mask_with((600, 600), (200, 200, 200, 200))
     network = random_network(16)
-    small = Completer(SmallDevice(network, device="cpu", memory=1 << 30), network.spec)
+    small = Completer(SmallDevice(network, device="cpu", memory=1 << 30), network)
     expected = Completer.of(network, device="cpu", memory=1 << 30).complete(photo_HW3, mask_HW, octaves=0)
     np.testing.assert_array_equal(small.complete(photo_HW3, mask_HW, octaves=0), expected)
     assert "ran out of memory" in caplog.text
@@ -245,11 +245,39 @@ def test_runs_out_of_memory_then_takes_smaller_windows(caplog):
 
 def test_no_room_for_the_smallest_window_is_told_with_what_can_be_done(caplog):
     network = random_network(16)
-    small = Completer(SmallDevice(network, device="cpu", memory=1 << 30), network.spec)
+    small = Completer(SmallDevice(network, device="cpu", memory=1 << 30), network)
     small.runtime.holds = 1000
     with pytest.raises(ValueError, match=r"cpu has no room for a window of 135424 pixels.*free some.*another --device"):
         small.complete(noise(600, 600), mask_with((600, 600), (200, 200, 200, 200)))
     assert "with 135424 pixels" not in caplog.text, "there is nothing smaller to be tried"
+
+
+class Overflowing(TorchRuntime):
+    """A runtime whose output for bright windows is beyond its precision."""
+
+    def run(self, holed_N4HW, margins=NO_MARGINS):
+        self.precision = "fp16"
+        generated_N3HW = super().run(holed_N4HW, margins)
+        bright_N = holed_N4HW[:, 3:].eq(0).mul(holed_N4HW[:, :3]).amax((1, 2, 3)) > 0.9
+        return generated_N3HW.masked_fill(bright_N[:, None, None, None], torch.inf)
+
+
+def test_windows_that_are_not_finite_are_computed_in_fp32(caplog):
+    photo_HW3 = np.full((900, 400, 3), 100, np.uint8)
+    photo_HW3[:400] = 250
+    mask_HW = mask_with((900, 400), (180, 180, 32, 32), (700, 180, 32, 32))
+    network = random_network(4)
+    overflowing = Completer(Overflowing(network, device="cpu"), network)
+    completed_HW3 = overflowing.complete(photo_HW3, mask_HW)
+    assert np.array_equal(completed_HW3, Completer.of(network, "torch", device="cpu").complete(photo_HW3, mask_HW))
+    assert "1 window(s) are not finite in fp16; PyTorch computes them in fp32" in caplog.messages
+
+
+def test_weights_that_are_not_finite_are_refused():
+    network = random_network(4)
+    network.to_rgb.bias.data.fill_(torch.nan)
+    with pytest.raises(ValueError, match="not finite in fp32 either: its weights are not usable"):
+        Completer.of(network, "torch", device="cpu").complete(noise(300, 300), mask_with((300, 300), (100, 100, 9, 9)))
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
