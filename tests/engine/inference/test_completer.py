@@ -1,5 +1,6 @@
 """A photo and a mask become the completed photo: exact windows, scales, little memory; and what is refused."""
 
+import copy
 import subprocess
 import sys
 import tracemalloc
@@ -274,7 +275,7 @@ def test_windows_that_are_not_finite_are_computed_in_fp32(caplog):
 
 
 def test_weights_that_are_not_finite_are_refused():
-    network = random_network(4)
+    network = copy.deepcopy(random_network(4))  # which other tests share
     network.to_rgb.bias.data.fill_(torch.nan)
     with pytest.raises(ValueError, match="not finite in fp32 either: its weights are not usable"):
         Completer.of(network, "torch", device="cpu").complete(noise(300, 300), mask_with((300, 300), (100, 100, 9, 9)))
