@@ -210,17 +210,17 @@ def test_a_hole_at_the_border_costs_two_copies_of_the_photo():
     assert peak < 2.7 * photo_HW3.nbytes  # with the masks
 
 
-@pytest.mark.parametrize("blend", ["poisson", "feather"])
-def test_a_long_thin_hole_is_completed_in_pieces_as_it_would_be_whole(monkeypatch, blend):
+@pytest.mark.parametrize(("thickness", "blend", "most"), [(8, "poisson", 1), (8, "feather", 1), (60, "poisson", 2)])
+def test_a_long_thin_hole_is_completed_in_pieces_as_it_would_be_whole(monkeypatch, thickness, blend, most):
     photo_HW3 = cv2.resize(skimage.data.coffee(), (1500, 1000), interpolation=cv2.INTER_CUBIC)
     line_HW = np.zeros((1000, 1500), np.uint8)
-    cv2.line(line_HW, (50, 100), (1400, 900), 1, 8)
+    cv2.line(line_HW, (50, 100), (1400, 900), 1, thickness)
     model = Completer.load(runtime="torch", device="cpu")
     in_pieces_HW3 = model.complete(photo_HW3, line_HW > 0, blend=blend)
     monkeypatch.setattr(mask, "LONG", 2**30)
     whole_HW3 = model.complete(photo_HW3, line_HW > 0, blend=blend)
     difference = abs(in_pieces_HW3.astype(int) - whole_HW3)
-    assert difference[line_HW > 0].mean() < 1
+    assert 0 < difference[line_HW > 0].mean() < most
     assert not difference[widen(line_HW > 0, 4) == 0].any()
 
 
