@@ -42,3 +42,10 @@ def upright(stored: NDArray[Sample], orientation: int) -> NDArray[Sample]:
     if turn.transpose:
         stored = stored.swapaxes(0, 1)
     return stored[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
+
+
+def turned_back(seen: NDArray[Sample], orientation: int) -> NDArray[Sample]:
+    """The inverse of `upright`: a view of pixels as they are to be seen, as they are to be stored."""
+    turn = TURNS[orientation]
+    seen = seen[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
+    return seen.swapaxes(0, 1) if turn.transpose else seen

@@ -1,9 +1,10 @@
 """Photos in and out: the same file with only the hole changed.
 
 Reads and writes JPEG, PNG, TIFF and WebP with 8 bits per sample, PNG and TIFF with 16; grey, RGB, palette; with alpha.
-Metadata (EXIF, XMP, ICC profile, resolution and what else the format carries) stays as it was; only the orientation is
-applied and reset, and other pictures, which show the hole's old content, removed: thumbnails (in EXIF, XMP, Photoshop's
-resources), and what phones put behind the photo (gain maps, videos) with what announces it.
+Metadata (EXIF, XMP, ICC profile, resolution and what else the format carries) stays as it was. The orientation is
+applied and reset, but for a JPEG from a JPEG, which keeps it. Other pictures, which show the hole's old content, are
+removed: thumbnails (in EXIF, XMP, Photoshop's resources), and what phones put behind the photo (gain maps, videos) with
+what announces it.
 """
 
 import struct
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from data.files import write_atomically
-from data.orientation import TURNS, upright
+from data.orientation import TURNS, turned_back, upright
 from engine.inference.formats import jpeg, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 from engine.inference.mask import Mask
@@ -77,6 +78,8 @@ class Photo:
     """Options of the encoder that wrote the file."""
     carried: Any = None
     """What of the container is carried over as it is: JPEG segments, PNG chunks or TIFF tags."""
+    orientation: int = 1
+    """How the stored pixels of a JPEG lie; it is written back so, since its blocks, turned, would be other blocks."""
     file: bytes = b""
     """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
 
@@ -162,8 +165,8 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         dpi=image.info.get("dpi"),
     )
     if container == "JPEG":
-        photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, swapped)
-        photo.file = content
+        photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content)
+        photo.file, photo.orientation = content, orientation
     elif container == "PNG":
         photo.carried = png.metadata(content, swapped)
         photo.exif = dict(photo.carried).get(b"eXIf")
@@ -270,6 +273,8 @@ def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
     if bits == 16 and samples_HWC.shape[2] == 2:
         samples_HWC = samples_HWC[..., [0, 0, 0, 1]]  # no reader has 16-bit grey with alpha; colour holds the same
     same = container == photo.container
+    if same and container == "JPEG":
+        samples_HWC = turned_back(samples_HWC, photo.orientation)
     if container == "TIFF":
         kept = photo.carried if same else tiff.tags(photo.exif, photo.icc, photo.xmp, photo.dpi)
         return tiff.encode(samples_HWC, photo.alpha_HW is not None, kept)

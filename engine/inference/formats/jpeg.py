@@ -1,12 +1,12 @@
 """JPEG: the segments beside the picture, and how the picture was compressed."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
-from engine.inference.formats.exif import make_upright, make_xmp_upright, without_thumbnail
+from engine.inference.formats.exif import without_thumbnail
 from engine.inference.formats.thumbnails import (
     EXTENDED_HEAD,
     PHOTOSHOP_HEAD,
@@ -43,34 +43,30 @@ def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     return ((marker, content[where]) for marker, where in places(content))
 
 
-def metadata(content: bytes, swapped: bool | None) -> list[tuple[int, bytes]]:
-    """The segments to carry over: all that applications add and comments, made true for the upright photo.
+def metadata(content: bytes) -> list[tuple[int, bytes]]:
+    """The segments to carry over, as the picture stays turned as it is: all that applications add, and comments.
 
-    Not those that describe the compression (Adobe's APP14) or point beyond the picture (`BEHIND`), nor
-    thumbnails (EXIF's, JFIF's, Photoshop's, XMP's). `swapped`: see `make_upright`; None if the photo stays turned and
-    compressed as it is in the file: then Adobe's too, and the orientation as it is.
+    Not those that point beyond the picture (`BEHIND`), nor thumbnails (EXIF's, JFIF's, Photoshop's, XMP's).
     """
-    edit_xmp = without_xmp_pictures if swapped is None else make_xmp_upright
     kept = []
     for marker, payload in segments(content):
         if marker == APP1 and payload.startswith(EXIF_HEAD):
-            block = payload[len(EXIF_HEAD) :]
-            exif = without_thumbnail(block) if swapped is None else make_upright(block, swapped)
+            exif = without_thumbnail(payload[len(EXIF_HEAD) :])
             if exif is None:
                 continue
             payload = EXIF_HEAD + exif
         elif marker == APP1 and not payload.startswith(EXTENDED_HEAD):  # that may end within an element
-            payload = edit_xmp(payload)
+            payload = without_xmp_pictures(payload)
         elif marker == APP0 and payload.startswith(b"JFIF\0"):
             payload = payload[:12] + b"\0\0"
-        elif marker == APP0 or (marker == APP14 and swapped is not None) or payload.startswith(BEHIND):
+        elif marker == APP0 or payload.startswith(BEHIND):
             continue
         if is_metadata(marker):
             kept.append((marker, payload))
-    return with_edited_spreads(kept, edit_xmp)
+    return with_edited_spreads(kept)
 
 
-def with_edited_spreads(kept: list[tuple[int, bytes]], edit_xmp: Callable[[bytes], bytes]) -> list[tuple[int, bytes]]:
+def with_edited_spreads(kept: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     """The segments, with those edited that are parts of a whole: Photoshop's resources, and extended XMP."""
     photoshop = [number for number, one in enumerate(kept) if one[0] == APP13 and one[1].startswith(PHOTOSHOP_HEAD)]
     extended = [number for number, one in enumerate(kept) if one[0] == APP1 and one[1].startswith(EXTENDED_HEAD)]
@@ -78,7 +74,7 @@ def with_edited_spreads(kept: list[tuple[int, bytes]], edit_xmp: Callable[[bytes
     payloads = photoshop_segments([kept[number][1] for number in photoshop])
     for place, number in enumerate(photoshop):  # there are as many, or fewer
         made[number] = (APP13, payloads[place]) if place < len(payloads) else None
-    payloads, guids = extended_xmp_segments([kept[number][1] for number in extended], edit_xmp)
+    payloads, guids = extended_xmp_segments([kept[number][1] for number in extended], without_xmp_pictures)
     for number, payload in zip(extended, payloads, strict=True):
         made[number] = (APP1, payload)
     for number, (marker, payload) in enumerate(kept):
@@ -121,4 +117,14 @@ def compression(image: Image.Image) -> dict[str, Any]:
     # -1: not one of the three that Pillow can write (or grey); keeping every chroma sample loses nothing.
     sampling = max(JpegImagePlugin.get_sampling(image), 0)
     progressive = "progression" in image.info or "progressive" in image.info
-    return {"qtables": image.quantization, "subsampling": sampling, "progressive": progressive}
+    options = {"qtables": image.quantization, "subsampling": sampling, "progressive": progressive}
+    return options | ({"keep_rgb": True} if stores_rgb(image) else {})
+
+
+def stores_rgb(image: JpegImagePlugin.JpegImageFile) -> bool:
+    """Whether the components are red, green and blue, and not luma and chroma, as libjpeg decides."""
+    if image.mode != "RGB" or "jfif" in image.info:
+        return False
+    if "adobe" in image.info:
+        return bool(image.info.get("adobe_transform") == 0)
+    return bytes(component[0] for component in image.layer) == b"RGB"

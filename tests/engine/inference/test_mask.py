@@ -80,7 +80,7 @@ def test_components_part_the_mask(height, width, boxes):
     np.testing.assert_array_equal(count_HW, mask_HW)
 
 
-@pytest.mark.parametrize(("thickness", "cut"), [(8, True), (60, False)])
+@pytest.mark.parametrize(("thickness", "cut"), [(8, True), (60, True), (110, False)])
 def test_pieces_of_long_holes(thickness, cut):
     """Each pixel is in one piece, whose crop shows what is around it; a thick hole stays whole."""
     mask_HW = np.zeros((1200, 1500), np.uint8)
