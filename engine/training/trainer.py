@@ -67,10 +67,12 @@ def train(config: TrainConfig, started: float | None = None) -> Outcome:
         return Trainer(config, world, started).run(stop)
 
 
-def outcome_on_disk(config: TrainConfig) -> Outcome:
-    """How far the run folder's newest checkpoint has come."""
+def saved_so_far(config: TrainConfig) -> str:
+    """What to say to who asks, after a failure, how to go on."""
     saved = checkpoints(config.checkpoint_folder)
-    return Outcome(iteration_of(saved[0]) if saved else 0, config.iterations, config.weights_file)
+    if not saved:
+        return "nothing is saved yet"
+    return f"iteration {iteration_of(saved[0])} of {config.iterations} is saved; --resume goes on from it"
 
 
 class Trainer:
@@ -155,8 +157,7 @@ class Trainer:
             if trouble:
                 # What a killed worker leaves behind ("connection reset") does not say what it is about.
                 why = trouble if isinstance(trouble, ValueError) else f"the loader failed (a worker killed?): {trouble}"
-                saved = f"iteration {state.iteration} of {total} is saved; --resume goes on from it"
-                raise RuntimeError(f"{why}\n{saved}") from trouble
+                raise RuntimeError(f"{why}\n{saved_so_far(config)}") from trouble
         return Outcome(state.iteration, total, config.weights_file)
 
     def is_out_of_time(self) -> bool:
@@ -245,26 +246,34 @@ class Trainer:
         )
 
     def save(self, meter: Meter) -> None:
-        """Write the checkpoint and the weights, unless they are there or the losses are not finite."""
+        """Write the checkpoint and the weights, unless they are there or the losses are not finite.
+
+        OSError, saying where a resumed run would begin, if they cannot be written.
+        """
         self.check_finite(meter)
-        newest = checkpoints(self.config.checkpoint_folder)[:1]
-        is_new = not (newest and iteration_of(newest[0]) == self.state.iteration)
-        if self.world.is_first and (is_new or not self.config.weights_file.exists()):
-            provenance = self.state.spec.provenance | {
-                "preset": self.config.preset,
-                "iterations": self.state.iteration,
-                "batch": self.config.batch,
-                "photos": len(self.catalog),
-                "seed": self.config.seed,
-            }
-            save_weights(
-                self.config.weights_file, self.state.best_network(), replace(self.state.spec, provenance=provenance)
-            )
-        if self.world.is_first and is_new:  # last: with it, this iteration counts as saved
-            save_checkpoint(
-                self.config.checkpoint_folder, self.state.iteration, self.state.state_dict(), self.config.keep
-            )
+        if self.world.is_first:
+            try:
+                self.write_what_is_missing()
+            except OSError as error:
+                raise OSError(f"{error}\n{saved_so_far(self.config)}") from error
         self.world.barrier()
+
+    def write_what_is_missing(self) -> None:
+        """Write the checkpoint and the weights, unless they are there."""
+        config, state = self.config, self.state
+        newest = checkpoints(config.checkpoint_folder)[:1]
+        is_new = not (newest and iteration_of(newest[0]) == state.iteration)
+        if is_new or not config.weights_file.exists():
+            provenance = state.spec.provenance | {
+                "preset": config.preset,
+                "iterations": state.iteration,
+                "batch": config.batch,
+                "photos": len(self.catalog),
+                "seed": config.seed,
+            }
+            save_weights(config.weights_file, state.best_network(), replace(state.spec, provenance=provenance))
+        if is_new:  # last: with it, this iteration counts as saved
+            save_checkpoint(config.checkpoint_folder, state.iteration, state.state_dict(), config.keep)
 
     @torch.no_grad()
     def picture(self, batch: TrainingBatch, phase: Phase) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -13,13 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from engine.training.checkpoint import checkpoints
 from engine.training.config import TrainConfig
+from engine.training.distributed import World
 from engine.training.launch import run
-from engine.training.stopping import stop_signals
-from engine.training.trainer import Trainer
+from engine.training.stopping import StopRequest, stop_signals
+from engine.training.trainer import Outcome, Trainer
 from tests.engine.training.test_trainer import command, final_state, states_equal, wait_for
 
 README = Path(__file__).parents[3] / "README.md"
@@ -71,9 +74,9 @@ def test_what_the_next_start_would_end_in_as_well_is_not_tried_again(tiny, caplo
 
 
 @contextmanager
-def two_processes(config: TrainConfig) -> Iterator[subprocess.Popen]:
+def two_processes(config: TrainConfig, *more: str) -> Iterator[subprocess.Popen]:
     """The command, in a process group of its own as at a terminal, from when it trains on."""
-    words = command(config, "--processes", "2")
+    words = command(config, "--processes", "2", *more)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(words, **pipes, process_group=0) as process:
         try:
@@ -81,6 +84,11 @@ def two_processes(config: TrainConfig) -> Iterator[subprocess.Popen]:
             yield process
         finally:
             process.kill()
+
+
+def children_of(process: subprocess.Popen) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    return list(map(int, found.stdout.split()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -99,14 +107,39 @@ def test_a_signal_to_the_whole_group_stops_two_processes_well_and_soon(tiny, num
     assert f"Stopped after iteration {reached} of" in out
 
 
+def test_a_stop_that_cannot_be_saved_is_no_success(tiny, monkeypatch):
+    """Although there is an older checkpoint: what was done since is lost."""
+    config = tiny(iterations=100_000)
+    Trainer(tiny(iterations=4), World(torch.device("cpu"))).run(StopRequest())
+    (config.run_folder / "metrics.jsonl").unlink()
+    with two_processes(config, "--resume") as process:
+        for pid in (process.pid, *children_of(process)):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=100)
+    assert process.returncode == 1, err
+    assert "Stopped after" not in out
+    *_, why, remedy = err.splitlines()
+    assert re.match(r"engine-train: training process 0 failed as it was to stop: OSError: .*weights.safetensors", why)
+    assert remedy == "iteration 4 of 100000 is saved; --resume goes on from it"
+
+
+def test_processes_leave_nothing_outside_the_run_folder(tiny, tmp_path, monkeypatch):
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    assert run(tiny(processes=2, iterations=2, workers=1)).iteration == 2
+    assert not list(temporary.iterdir())
+
+
 def test_without_their_launcher_two_processes_save_and_end(tiny):
     config = tiny(iterations=100_000)
     with two_processes(config) as process:
-        children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+        children = children_of(process)
         assert len(children) == 2
         process.kill()
         deadline = time.monotonic() + 60
-        while any(Path("/proc", child, "exe").exists() for child in children):  # a zombie has none
+        while any(Path(f"/proc/{child}/exe").exists() for child in children):  # a zombie has none
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert final_state(config)["iteration"] > 0
@@ -117,13 +150,13 @@ def test_a_stop_before_anything_is_saved_is_no_success(tiny):
     words = command(config, "--processes", "2")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 100
-        while not subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True).stdout:
+        while not children_of(process):
             assert time.monotonic() < deadline
         process.send_signal(signal.SIGINT)  # its processes still import torch
         out, err = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "Stopped after" not in out
-    assert err.splitlines()[-1] == "engine-train: stopped before there was anything to save"
+    assert err.splitlines()[-1] == "engine-train: stopped before it could save; nothing is saved yet"
     assert not checkpoints(config.checkpoint_folder)
 
 
@@ -139,10 +172,11 @@ def test_the_time_limit_counts_what_setting_up_takes(tiny, monkeypatch):
 def test_a_restart_resumes_and_keeps_the_time_that_the_limit_counts_from(tiny, monkeypatch):
     starts = []
 
-    def lost_at_first(config: TrainConfig, processes: int, started: float) -> None:
+    def lost_at_first(config: TrainConfig, processes: int, started: float) -> Outcome:
         starts.append((config.resume, started))
         if len(starts) == 1:
             raise ChildFailedError("", {0: ProcessFailure(local_rank=0, pid=1, exitcode=-9, error_file="")})
+        return Outcome(1, 1, config.weights_file)
 
     monkeypatch.setattr("engine.training.launch.start", lost_at_first)
     run(tiny(max_restarts=1, time_limit=1.0))
