@@ -53,7 +53,8 @@ class Outcome(NamedTuple):
 def train(config: TrainConfig, started: float | None = None) -> Outcome:
     """Run `config` to its end, or to a stop by SIGTERM, SIGINT or its time limit, with a checkpoint to resume from.
 
-    The time limit counts from `started`, a time of this machine's monotonic clock, or from now.
+    The time limit counts from `started`, a time of this machine's monotonic clock, or from now; of processes that
+    torchrun has started again, from their first start.
 
     ValueError for what the user can mend before training, OSError if a checkpoint cannot be written,
     FloatingPointError if the losses are no longer finite, RuntimeError if the photos cannot be read on.
@@ -64,7 +65,7 @@ def train(config: TrainConfig, started: float | None = None) -> Outcome:
         stop = stack.enter_context(stop_signals(started_by_launcher()))
         if world.is_first:
             stack.enter_context(only_run_in(config.run_folder))
-        return Trainer(config, world, started).run(stop)
+        return Trainer(config, world, started - world.earlier).run(stop)
 
 
 def saved_so_far(config: TrainConfig) -> str:

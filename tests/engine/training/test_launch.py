@@ -183,6 +183,21 @@ def test_a_restart_resumes_and_keeps_the_time_that_the_limit_counts_from(tiny, m
     assert starts == [(False, starts[0][1]), (True, starts[0][1])]
 
 
+def test_under_torchrun_the_time_limit_counts_from_the_first_start(tiny, monkeypatch):
+    """Which the second one learns from torchrun's store."""
+    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    one = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "OMP_NUM_THREADS": "2"}
+    there = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    for name, value in {**one, **there}.items():
+        monkeypatch.setenv(name, value)
+    clock = time.time
+    for start, (minutes, iterations, reached) in enumerate([(0, 2, 2), (50, 4, 4), (61, 6, 4)]):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(start))
+        monkeypatch.setattr("time.time", lambda minutes=minutes: clock() + 60 * minutes)
+        config = tiny(iterations=iterations, split=(100, 0, 0), resume=True, time_limit=60.0)
+        assert run(config).iteration == reached
+
+
 def test_one_of_several_processes_is_not_interrupted_by_a_second_signal():
     """It is the same Ctrl-C, once from the terminal and once from the launcher."""
     with stop_signals(one_of_several=True) as stop:
