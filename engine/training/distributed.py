@@ -108,6 +108,11 @@ def started_by_launcher() -> bool:
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
 
 
+def speaks() -> bool:
+    """Whether this process speaks to the terminal: of several, the first one does, and the others of errors alone."""
+    return not started_by_launcher() or os.environ["RANK"] == "0"
+
+
 def threads_are_given() -> bool:
     """Whether the user says how many threads a process has; torchrun says 1 by itself, which leaves most cores idle."""
     given = os.environ.get("OMP_NUM_THREADS")

@@ -11,7 +11,7 @@ from torch import multiprocessing
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from data.files import write_atomically
-from engine.training.distributed import OWN_LAUNCHER
+from engine.training.distributed import OWN_LAUNCHER, speaks
 from engine.training.trainer import train
 
 START = "import sys; sys.path = sys.argv[2:]; from engine.training.process import main; main(sys.argv[1])"
@@ -27,11 +27,11 @@ def main(folder: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the training handles it, it ends this without a traceback
     # Without the launcher, save and end.
     multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
-    logging.basicConfig(level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if speaks() else logging.ERROR, format="%(message)s")
     os.environ[OWN_LAUNCHER] = "1"
     try:
         outcome = record(train)(*pickle.loads(Path(folder, OPTIONS).read_bytes()))
     except Exception:
         sys.exit(1)
-    if os.environ["RANK"] == "0":
+    if speaks():
         write_atomically(Path(folder, OUTCOME), pickle.dumps(outcome))

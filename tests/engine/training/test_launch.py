@@ -45,6 +45,7 @@ def test_torchrun_starts_it_as_the_readme_says(tiny):
     assert final_state(config)["iteration"] == 12
     rows = (config.run_folder / "metrics.jsonl").read_text().splitlines()
     assert len(rows) == 12  # of one process, not of each
+    assert ended.stderr.count("photos are decoded by") == ended.stdout.count("Weights: ") == 1
 
 
 def test_compiled_in_mixed_precision_on_two_processes_a_resumed_run_equals_an_undisturbed_one(tiny, tmp_path):
