@@ -4,6 +4,7 @@ import errno
 import io
 import itertools
 import logging
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -324,6 +325,18 @@ def test_open_loader_chooses_by_device(
     assert "cpu loader: training runs on cpu" in caplog.text
     assert isinstance(open_loader("dali", catalog, sampler, 4, device=cpu), DaliLoader)
     assert isinstance(open_loader("cpu", catalog, sampler, 4, device=cpu), CpuLoader)
+
+
+def test_signals_to_all_processes_are_the_main_ones_to_handle(catalog: Catalog, sampler: CropSampler) -> None:
+    """Which needs its workers until it has ended well."""
+    with CpuLoader(catalog, sampler, 4, workers=1) as loader:
+        next(loader)
+        (worker,) = multiprocessing.active_children()
+        for name in ("-TERM", "-INT"):
+            subprocess.run(["kill", name, str(worker.pid)], check=True)  # not from this process, which ends it so
+        for _ in range(10):
+            next(loader)
+        assert worker.is_alive()
 
 
 RUN = """

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.multiprocessing as mp
+from PIL import Image
 
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest
@@ -165,6 +166,10 @@ def test_processes_that_see_different_photos_are_refused(tiny, photos, tmp_path)
     shutil.copytree(photos, tmp_path / "others")
     configs = [tiny(), tiny(photos=tmp_path / "others")]
     photo = min(path for path in (tmp_path / "others").rglob("*") if path.is_file())
+    content = photo.read_bytes()
+    Image.new("RGB", (96, 96)).save(photo)
+    in_processes(2, refuse, configs, "the mean pixel")
+    photo.write_bytes(content)
     photo.rename(photo.with_stem("renamed"))
     in_processes(2, refuse, configs, "the photos' names")
     photo.with_stem("renamed").unlink()

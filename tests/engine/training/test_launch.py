@@ -94,8 +94,8 @@ def children_of(process: subprocess.Popen) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_stops_two_processes_well_and_soon(tiny, number):
-    """As Ctrl-C at a terminal and as a batch system do."""
-    config = tiny(iterations=100_000)
+    """As Ctrl-C at a terminal and as a batch system do; the loaders' workers are in it."""
+    config = tiny(iterations=100_000, workers=1)
     with two_processes(config) as process:
         begun = time.monotonic()
         os.killpg(process.pid, number)
@@ -184,13 +184,19 @@ def test_a_restart_resumes_and_keeps_the_time_that_the_limit_counts_from(tiny, m
     assert starts == [(False, starts[0][1]), (True, starts[0][1])]
 
 
-def test_under_torchrun_the_time_limit_counts_from_the_first_start(tiny, monkeypatch):
-    """Which the second one learns from torchrun's store."""
+@pytest.fixture
+def under_torchrun(monkeypatch) -> torch.distributed.Store:
+    """torchrun's store, as if it had started this process."""
     store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
     one = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "OMP_NUM_THREADS": "2"}
     there = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     for name, value in {**one, **there}.items():
         monkeypatch.setenv(name, value)
+    return store
+
+
+def test_under_torchrun_the_time_limit_counts_from_the_first_start(tiny, monkeypatch, under_torchrun):
+    """Which the second one learns from torchrun's store."""
     clock = time.time
     for start, (minutes, iterations, reached) in enumerate([(0, 2, 2), (50, 4, 4), (61, 6, 4)]):
         monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(start))
@@ -209,3 +215,13 @@ def test_one_of_several_processes_is_not_interrupted_by_a_second_signal():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_process_of_a_launcher_is_one_of_several(tiny, monkeypatch, under_torchrun):
+    def interrupted_twice(trainer: Trainer, stop: StopRequest) -> Outcome:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        return Outcome(int(stop.requested), 2, trainer.config.weights_file)
+
+    monkeypatch.setattr(Trainer, "run", interrupted_twice)
+    assert run(tiny()).iteration == 1
