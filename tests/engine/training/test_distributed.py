@@ -26,16 +26,20 @@ from engine.training.trainer import Trainer
 from tests.engine.training.test_trainer import command, final_state, states_equal, wait_for
 
 
-def in_processes(ranks: int, function, *arguments) -> None:
-    """Run `function(world, *arguments)` in `ranks` processes that know each other."""
-    with socket.create_server(("localhost", 0)) as free:
-        port = free.getsockname()[1]
-    mp.start_processes(_join, (port, ranks, function, arguments), nprocs=ranks, start_method="forkserver")
+def in_processes(ranks: int, function, *arguments, starts: int = 1) -> None:
+    """Run `function(world, *arguments)` in `ranks` processes that know each other; again as after torchrun's restart.
+
+    They meet, as under torchrun, in a store that outlives them.
+    """
+    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    for start in range(starts):
+        environment = {"MASTER_PORT": str(store.port), "TORCHELASTIC_RESTART_COUNT": str(start)}
+        mp.start_processes(_join, (environment, ranks, function, arguments), nprocs=ranks, start_method="forkserver")
 
 
-def _join(rank: int, port: int, ranks: int, function, arguments) -> None:
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank)}
-    os.environ |= {"LOCAL_WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+def _join(rank: int, environment: dict[str, str], ranks: int, function, arguments) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank), "MASTER_ADDR": "localhost"}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(ranks), "TORCHELASTIC_USE_AGENT_STORE": "True", **environment}
     with join_world("cpu") as world:
         torch.set_num_threads(1)
         function(world, *arguments)
@@ -108,6 +112,16 @@ def test_the_launcher_trains_and_resumes_exactly_on_two_processes(tiny, tmp_path
     assert load_newest(stopped.checkpoint_folder)[1]["iteration"] == 5
     assert run(replace(stopped, resume=True)).iteration == 12
     assert states_equal(final_state(undisturbed), final_state(stopped))
+
+
+def hear_of_each_other(world: World) -> None:
+    assert world.any(world.rank == 1)
+    assert not world.any(False)
+    os._exit(0)  # as a lost process does, without taking its leave
+
+
+def test_processes_that_torchrun_started_again_find_each_other():
+    in_processes(2, hear_of_each_other, starts=2)
 
 
 def stop_at_five(world: World, config: TrainConfig) -> None:

@@ -58,9 +58,11 @@ def test_compiled_in_mixed_precision_on_two_processes_a_resumed_run_equals_an_un
     assert states_equal(final_state(undisturbed), final_state(stopped))
 
 
-def test_restarts_do_not_go_on_with_a_run_that_is_there(tiny):
+def test_restarts_do_not_go_on_with_a_run_that_is_there(tiny, monkeypatch):
+    """Even if the first start is lost before it comes to refuse that."""
     config = tiny(iterations=4, max_restarts=2)
     assert run(config).iteration == 4
+    monkeypatch.setattr("engine.training.launch.start", lambda *_: pytest.fail("it was started"))
     with pytest.raises(ValueError, match="holds a run already"):
         run(replace(config, iterations=12))
     assert final_state(config)["iteration"] == 4
