@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import kernels
 from data.catalog import Catalog
@@ -29,8 +28,10 @@ from engine.training.batches import TrainingBatch, training_batches
 from engine.training.checkpoint import checkpoints, iteration_of, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world, started_by_launcher
-from engine.training.monitor import Meter, Monitor, comparison
+from engine.training.meter import Meter
+from engine.training.monitor import Monitor
 from engine.training.phases import Phase
+from engine.training.pictures import picture
 from engine.training.run_lock import only_run_in
 from engine.training.state import RunState, find_checkpoint, network_to_begin_from
 from engine.training.steps import Losses, Steps
@@ -38,8 +39,6 @@ from engine.training.stopping import StopRequest, stop_signals
 from engine.weights import save_weights
 
 log = logging.getLogger(__name__)
-
-PICTURE_ROWS = 4
 
 
 class Outcome(NamedTuple):
@@ -149,7 +148,7 @@ class Trainer:
                 if self.is_due(config.log_every):
                     self.report(monitor, phase, meter)
                 if monitor and self.is_due(config.picture_every):
-                    monitor.picture(state.iteration, self.picture(batch, phase))
+                    monitor.picture(state.iteration, picture(state, self.steps, batch, phase))
                 if self.is_due(config.checkpoint_every):
                     self.save(meter)
             self.save(meter)
@@ -275,25 +274,6 @@ class Trainer:
             save_weights(config.weights_file, state.best_network(), replace(state.spec, provenance=provenance))
         if is_new:  # last: with it, this iteration counts as saved
             save_checkpoint(config.checkpoint_folder, state.iteration, state.state_dict(), config.keep)
-
-    @torch.no_grad()
-    def picture(self, batch: TrainingBatch, phase: Phase) -> np.ndarray:
-        """Input | holed | completed for the first photos of `batch`, with D's opinion once D is trained."""
-        few = batch.chunks(max(1, len(batch.ids) // PICTURE_ROWS))[0]
-        network, judge = self.state.best_network(), self.state.discriminator.network
-        was_training = network.training
-        network.eval()
-        judge.eval()
-        holed = self.steps.fill(few).float()
-        completed, patches = self.steps.composite(self.steps.blend(network(holed), few), few)
-        image = kernels.to_unit_range(few.image_N3SS)
-        judged: tuple[Tensor, Tensor] | None = None
-        if phase is not Phase.COMPLETION:
-            real_patches = kernels.cut_patches(image, few.centres_N2, self.config.patch_size)
-            judged = judge(real_patches, image).sigmoid()[:, 0], judge(patches, completed).sigmoid()[:, 0]
-        network.train(was_training)
-        judge.train()
-        return comparison(image, holed[:, :3], completed, judged)
 
 
 def write_options(config: TrainConfig) -> None:

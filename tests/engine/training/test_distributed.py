@@ -19,7 +19,7 @@ from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
 from engine.training.distributed import OWN_LAUNCHER, World, join_world
 from engine.training.launch import run
-from engine.training.monitor import Meter
+from engine.training.meter import Meter
 from engine.training.stopping import StopRequest
 from engine.training.sync_norm import synchronise_batch_norm
 from engine.training.trainer import Trainer
