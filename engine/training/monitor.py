@@ -99,10 +99,9 @@ class Monitor:
         self.console.print(message, highlight=False, soft_wrap=True)
 
     def picture(self, iteration: int, rows: np.ndarray) -> None:
-        """Write `rows` (H x W x 3 uint8 RGB) as pictures/ITERATION.png."""
+        """Write `rows` (H x W x 3 uint8 RGB) as pictures/ITERATION.png. OSError if it cannot be written."""
         path = self.folder / "pictures" / f"{iteration:08d}.png"
-        path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), rows[..., ::-1])
+        write_atomically(path, cv2.imencode(".png", rows[..., ::-1])[1].tobytes())
         if self.board is not None:
             self.board.add_image("completions", rows, iteration, dataformats="HWC")
 
