@@ -135,7 +135,8 @@ def test_processes_leave_nothing_outside_the_run_folder(tiny, tmp_path, monkeypa
     assert not list(temporary.iterdir())
 
 
-def test_without_their_launcher_two_processes_save_and_end(tiny):
+def test_without_their_launcher_two_processes_save_and_end(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a killed launcher leaves a folder there
     config = tiny(iterations=100_000)
     with two_processes(config) as process:
         children = children_of(process)
