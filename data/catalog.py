@@ -77,7 +77,8 @@ class Catalog:
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """A folder of images (at any depth) or of tar shards, or an index file.
 
-        ValueError if there is nothing at `path`, no usable photograph in it, or it is a file but no index.
+        ValueError if there is nothing at `path`, no usable photograph in it, or it is a file but no index, or the index
+        of a folder that is gone.
         """
         path = Path(path)
         if not path.exists():
@@ -87,6 +88,10 @@ class Catalog:
         index = path / INDEX_NAME if path.is_dir() else path
         if index.is_file():
             catalog = cls.from_index(index)
+            if not catalog.root.is_dir():
+                raise ValueError(
+                    f"{index} is the index of {catalog.root}, which is not there: mount it, or index where it is now"
+                )
             if path.is_dir():
                 log.info("%s: using its index; after adding or removing photos run engine-data index %s", path, path)
         else:

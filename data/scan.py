@@ -2,6 +2,7 @@
 
 import logging
 import os
+import stat
 import tarfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -184,6 +185,8 @@ def examine_file(root: Path, name: str, before: Found | None = None, since: int 
         status = os.stat(path)
         if before is not None and _unchanged(status, before, since):
             return before
+        if stat.S_ISFIFO(status.st_mode):  # opening it would wait for who writes into it
+            return BadPhoto(name, "a pipe and no file", status.st_mtime_ns)
         descriptor = os.open(path, os.O_RDONLY)
         try:
             return _examine(descriptor, Entry(name, OWN_FILE, 0, status.st_size, 0, 0, 1, status.st_mtime_ns))

@@ -19,6 +19,7 @@ Over NVLink there is 1 ms in 20 to gain. Over Ethernet the wrapper would hide at
 """
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ class World:
     device: torch.device
     rank: int = 0
     ranks: int = 1
+    earlier: float = 0.0
+    """Seconds that torchrun's earlier starts of these processes took, before it started them again."""
 
     @property
     def is_first(self) -> bool:
@@ -105,6 +108,11 @@ def started_by_launcher() -> bool:
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
 
 
+def speaks() -> bool:
+    """Whether this process speaks to the terminal: of several, the first one does, and the others of errors alone."""
+    return not started_by_launcher() or os.environ["RANK"] == "0"
+
+
 def threads_are_given() -> bool:
     """Whether the user says how many threads a process has; torchrun says 1 by itself, which leaves most cores idle."""
     given = os.environ.get("OMP_NUM_THREADS")
@@ -130,9 +138,12 @@ def join_world(device: str) -> Iterator[World]:
     if use_cuda:
         torch.cuda.set_device(chosen)
     store, rank, ranks = next(iter(rendezvous("env://", timeout=TIMEOUT)))
-    # Processes that were started again meet in the same store, where the addresses of the lost ones still stand.
+    # Processes that were started again meet in the same store. When the first ones were started, it alone tells ...
+    now = time.time()
+    earlier = now - float(store.compare_set("first start", "", str(now)))
+    # ... and the addresses of the lost ones still stand there.
     fresh = dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     backend = "cpu:gloo,cuda:nccl" if use_cuda else "gloo"
     dist.init_process_group(backend, store=fresh, rank=rank, world_size=ranks, timeout=TIMEOUT)
-    yield World(chosen, rank, ranks)
+    yield World(chosen, rank, ranks, earlier)
     dist.destroy_process_group()  # not after an error, when NCCL's would wait for processes that do not come

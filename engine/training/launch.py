@@ -11,16 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from engine.training.checkpoint import checkpoints
 from engine.training.config import TrainConfig
 from engine.training.distributed import started_by_launcher
-from engine.training.process import START
+from engine.training.process import OPTIONS, OUTCOME, START
 from engine.training.state import find_checkpoint
-from engine.training.trainer import Outcome, outcome_on_disk, train
+from engine.training.trainer import Outcome, saved_so_far, train
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +45,7 @@ def run(config: TrainConfig) -> Outcome:
     restarts = 0
     while True:
         try:
-            start(config, processes, started)
-            return outcome_on_disk(config)
+            return start(config, processes, started)
         except ChildFailedError as failed:
             rank, cause = cause_of(failed)
             for kind in (ValueError, FloatingPointError):  # the next start would end in the same
@@ -55,36 +53,50 @@ def run(config: TrainConfig) -> Outcome:
                     raise kind(cause.removeprefix(f"{kind.__name__}: ")) from failed
             if restarts == config.max_restarts:
                 raise RuntimeError(f"training process {rank} failed: {cause}") from failed
-        except SignalException:  # its processes have ended, and saved if they came to train
-            if not checkpoints(config.checkpoint_folder):
-                raise RuntimeError("stopped before there was anything to save") from None
-            return outcome_on_disk(config)
         restarts += 1
         log.warning("training process %d failed: %s; restart %d of %d", rank, cause, restarts, config.max_restarts)
         config = replace(config, resume=True)
 
 
-def start(config: TrainConfig, processes: int, started: float) -> None:
-    """Train with so many new processes, in a run that `started` then. ChildFailedError if one failed; all have ended.
+def start(config: TrainConfig, processes: int, started: float) -> Outcome:
+    """Train with so many new processes, in a run that `started` then. When this returns or raises, all have ended.
+
+    ChildFailedError if one failed, RuntimeError if after a signal to stop they did not come to save.
 
     They are programs and not functions of elastic's, which wait at their end for the launcher to read what they return:
     while it waits for them, after a signal, and without an end where it is no more.
     """
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SECONDS_TO_STOP))  # LaunchConfig reads it
-    launch = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,  # elastic's restarts ask neither what failed nor whether there is anything to resume
-        monitor_interval=0.5,
-    )
     with TemporaryDirectory() as folder:
-        options = Path(folder) / "options"
-        options.write_bytes(pickle.dumps((config, started)))
-        elastic_launch(launch, sys.executable)("-c", START, options, *sys.path)
+        launch = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id=uuid.uuid4().hex,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            max_restarts=0,  # elastic's restarts ask neither what failed nor whether there is anything to resume
+            monitor_interval=0.5,
+            logs_specs=DefaultLogsSpecs(folder),  # else it leaves a folder in /tmp behind
+        )
+        Path(folder, OPTIONS).write_bytes(pickle.dumps((config, started)))
+        try:
+            elastic_launch(launch, sys.executable)("-c", START, folder, *sys.path)
+        except SignalException:
+            if not Path(folder, OUTCOME).exists():
+                raise RuntimeError(why_not_saved(config, Path(folder))) from None
+        outcome: Outcome = pickle.loads(Path(folder, OUTCOME).read_bytes())
+        return outcome
+
+
+def why_not_saved(config: TrainConfig, folder: Path) -> str:
+    """What kept a run that was told to stop from its last checkpoint, from the errors that elastic's folder holds."""
+    errors = [path for path in sorted(folder.rglob("error.json")) if path.stat().st_size]  # there may be no room
+    if not errors:
+        return f"stopped before it could save; {saved_so_far(config)}"
+    failures = {int(path.parent.name): ProcessFailure(int(path.parent.name), 0, 1, str(path)) for path in errors}
+    rank, cause = cause_of(ChildFailedError("", failures))
+    return f"training process {rank} failed as it was to stop: {cause}"
 
 
 def cause_of(failed: ChildFailedError) -> tuple[int, str]:

@@ -1,10 +1,9 @@
-"""What a run shows: a progress line, metrics.jsonl, TensorBoard, and pictures of what the network does."""
+"""What a run shows: a progress line, metrics.jsonl, TensorBoard, and pictures."""
 
 import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -12,15 +11,11 @@ from typing import Any, Self
 
 import cv2
 import numpy as np
-import torch
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
-from torch import Tensor
 
 from data.files import write_atomically
-from engine.training.distributed import World
-from engine.training.steps import Losses
 
 log = logging.getLogger(__name__)
 
@@ -104,82 +99,11 @@ class Monitor:
         self.console.print(message, highlight=False, soft_wrap=True)
 
     def picture(self, iteration: int, rows: np.ndarray) -> None:
-        """Write `rows` (H x W x 3 uint8 RGB) as pictures/ITERATION.png."""
+        """Write `rows` (H x W x 3 uint8 RGB) as pictures/ITERATION.png. OSError if it cannot be written."""
         path = self.folder / "pictures" / f"{iteration:08d}.png"
-        path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), rows[..., ::-1])
+        write_atomically(path, cv2.imencode(".png", rows[..., ::-1])[1].tobytes())
         if self.board is not None:
             self.board.add_image("completions", rows, iteration, dataformats="HWC")
-
-
-class Meter:
-    """Losses and times since the last report. Losses stay on the device until then: reading them waits for it."""
-
-    def __init__(self, batch: int) -> None:
-        self.batch = batch
-        self.since = time.monotonic()
-        self.waited = 0.0
-        self.iterations: list[tuple[int, list[int], Losses]] = []
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Time spent in here was spent waiting for data."""
-        begun = time.monotonic()
-        yield
-        self.waited += time.monotonic() - begun
-
-    def add(self, iteration: int, ids: list[int], losses: Losses) -> None:
-        """Note the losses of an iteration and the samples they come from."""
-        self.iterations.append((iteration, ids, losses))
-
-    def first_not_finite(self) -> tuple[int, list[int], Losses] | None:
-        """The first iteration since the last report with a loss that is infinite or not a number, if there is one."""
-        if not self.iterations:
-            return None
-        finite = torch.stack([torch.stack(list(losses.values())).isfinite().all() for *_, losses in self.iterations])
-        if finite.all():
-            return None
-        return self.iterations[int((~finite).nonzero()[0])]
-
-    def take(self, world: World) -> dict[str, float]:
-        """Means of the losses over all processes, rates a second and the share of time spent waiting; starts anew."""
-        gathered: dict[str, list[Tensor]] = {}
-        for *_, losses in self.iterations:
-            for name, loss in losses.items():
-                gathered.setdefault(name, []).append(loss)
-        means = {name: world.mean(torch.stack(losses).mean()).item() for name, losses in gathered.items()}
-        seconds, count = time.monotonic() - self.since, len(self.iterations)
-        means |= {
-            "iterations/s": count / seconds,
-            "images/s": count * self.batch / seconds,
-            "waiting": self.waited / seconds,
-        }
-        self.since, self.waited, self.iterations = time.monotonic(), 0.0, []
-        return means
-
-
-def comparison(
-    image_N3HW: Tensor, holed_N3HW: Tensor, completed_N3HW: Tensor, judged: tuple[Tensor, Tensor] | None
-) -> np.ndarray:
-    """Rows of input | holed | completed, uint8 RGB; `judged` are D's probabilities of "real", written on each.
-
-    The images are floating RGB in [0, 1]; `judged` is (of the input, of the completion), each of N values.
-    """
-    columns = torch.cat((image_N3HW, holed_N3HW, completed_N3HW), dim=3).float().clamp(0, 1)
-    rows = (columns * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy().copy()
-    width = image_N3HW.shape[-1]
-    if judged is not None:
-        for row, real, completed in zip(rows, judged[0].tolist(), judged[1].tolist(), strict=True):
-            for x, probability in ((0, real), (2 * width, completed)):
-                _write(row, f"D {probability:.2f}", x)
-    return rows.reshape(-1, 3 * width, 3)
-
-
-def _write(row: np.ndarray, text: str, x: int) -> None:
-    size = max(row.shape[0] / 256, 0.35)
-    place = (x + 2, row.shape[0] - 4)
-    cv2.putText(row, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(row, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 
 def open_tensorboard(folder: Path, start: int) -> Any:

@@ -1,4 +1,4 @@
-"""One of the processes that `launch` starts, as a program: `main` with a file that holds `train`'s arguments."""
+"""One of the processes that `launch` starts, as a program: `main` with a folder that holds `train`'s arguments."""
 
 import logging
 import os
@@ -10,21 +10,28 @@ from pathlib import Path
 from torch import multiprocessing
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from engine.training.distributed import OWN_LAUNCHER
+from data.files import write_atomically
+from engine.training.distributed import OWN_LAUNCHER, speaks
 from engine.training.trainer import train
 
 START = "import sys; sys.path = sys.argv[2:]; from engine.training.process import main; main(sys.argv[1])"
-"""Runs it with python -c FILE PATH...: it imports from where the launcher does."""
+"""Runs it with python -c FOLDER PATH...: it imports from where the launcher does."""
 
 
-def main(file: str) -> None:
+OPTIONS, OUTCOME = "options", "outcome"
+"""Files in the folder: what `train` takes, and what it returned in the first process."""
+
+
+def main(folder: str) -> None:
     """Train; status 1 after an error, of which the launcher will speak."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the training handles it, it ends this without a traceback
     # Without the launcher, save and end.
     multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
-    logging.basicConfig(level=logging.INFO if os.environ["RANK"] == "0" else logging.ERROR, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if speaks() else logging.ERROR, format="%(message)s")
     os.environ[OWN_LAUNCHER] = "1"
     try:
-        record(train)(*pickle.loads(Path(file).read_bytes()))
+        outcome = record(train)(*pickle.loads(Path(folder, OPTIONS).read_bytes()))
     except Exception:
         sys.exit(1)
+    if speaks():
+        write_atomically(Path(folder, OUTCOME), pickle.dumps(outcome))

@@ -137,10 +137,14 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
 
 
 def report_schedule(config: TrainConfig, state: dict[str, Any]) -> None:
-    """Say it if the phases have other lengths now, as with more iterations and --split, and if the run goes back."""
+    """Say it if there is nothing left to do, and if the phases have other lengths now, as with more iterations and
+    --split, and if the run goes back."""
     changed = {name: ast.literal_eval(state["config"][name]) for name in SCHEDULE}
     before, now, iteration = replace(config, **changed).schedule, config.schedule, state["iteration"]
-    if before == now or iteration >= now.total:
+    if iteration >= now.total:
+        log.info("all %d iterations are done (%d): to train on, give more with --iterations", now.total, iteration)
+        return
+    if before == now:
         return
     lengths = "completion %d, discriminator %d, of %d in all"
     log.info(f"the schedule was {lengths}; now it is {lengths}", *astuple(before), *astuple(now))

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import kernels
 from data.catalog import Catalog
@@ -29,8 +28,10 @@ from engine.training.batches import TrainingBatch, training_batches
 from engine.training.checkpoint import checkpoints, iteration_of, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world, started_by_launcher
-from engine.training.monitor import Meter, Monitor, comparison
+from engine.training.meter import Meter
+from engine.training.monitor import Monitor
 from engine.training.phases import Phase
+from engine.training.pictures import picture
 from engine.training.run_lock import only_run_in
 from engine.training.state import RunState, find_checkpoint, network_to_begin_from
 from engine.training.steps import Losses, Steps
@@ -38,8 +39,6 @@ from engine.training.stopping import StopRequest, stop_signals
 from engine.weights import save_weights
 
 log = logging.getLogger(__name__)
-
-PICTURE_ROWS = 4
 
 
 class Outcome(NamedTuple):
@@ -53,7 +52,8 @@ class Outcome(NamedTuple):
 def train(config: TrainConfig, started: float | None = None) -> Outcome:
     """Run `config` to its end, or to a stop by SIGTERM, SIGINT or its time limit, with a checkpoint to resume from.
 
-    The time limit counts from `started`, a time of this machine's monotonic clock, or from now.
+    The time limit counts from `started`, a time of this machine's monotonic clock, or from now; of processes that
+    torchrun has started again, from their first start.
 
     ValueError for what the user can mend before training, OSError if a checkpoint cannot be written,
     FloatingPointError if the losses are no longer finite, RuntimeError if the photos cannot be read on.
@@ -64,13 +64,15 @@ def train(config: TrainConfig, started: float | None = None) -> Outcome:
         stop = stack.enter_context(stop_signals(started_by_launcher()))
         if world.is_first:
             stack.enter_context(only_run_in(config.run_folder))
-        return Trainer(config, world, started).run(stop)
+        return Trainer(config, world, started - world.earlier).run(stop)
 
 
-def outcome_on_disk(config: TrainConfig) -> Outcome:
-    """How far the run folder's newest checkpoint has come."""
+def saved_so_far(config: TrainConfig) -> str:
+    """What to say to who asks, after a failure, how to go on."""
     saved = checkpoints(config.checkpoint_folder)
-    return Outcome(iteration_of(saved[0]) if saved else 0, config.iterations, config.weights_file)
+    if not saved:
+        return "nothing is saved yet"
+    return f"iteration {iteration_of(saved[0])} of {config.iterations} is saved; --resume goes on from it"
 
 
 class Trainer:
@@ -146,7 +148,7 @@ class Trainer:
                 if self.is_due(config.log_every):
                     self.report(monitor, phase, meter)
                 if monitor and self.is_due(config.picture_every):
-                    monitor.picture(state.iteration, self.picture(batch, phase))
+                    monitor.picture(state.iteration, picture(state, self.steps, batch, phase))
                 if self.is_due(config.checkpoint_every):
                     self.save(meter)
             self.save(meter)
@@ -155,8 +157,7 @@ class Trainer:
             if trouble:
                 # What a killed worker leaves behind ("connection reset") does not say what it is about.
                 why = trouble if isinstance(trouble, ValueError) else f"the loader failed (a worker killed?): {trouble}"
-                saved = f"iteration {state.iteration} of {total} is saved; --resume goes on from it"
-                raise RuntimeError(f"{why}\n{saved}") from trouble
+                raise RuntimeError(f"{why}\n{saved_so_far(config)}") from trouble
         return Outcome(state.iteration, total, config.weights_file)
 
     def is_out_of_time(self) -> bool:
@@ -245,45 +246,34 @@ class Trainer:
         )
 
     def save(self, meter: Meter) -> None:
-        """Write the checkpoint and the weights, unless they are there or the losses are not finite."""
+        """Write the checkpoint and the weights, unless they are there or the losses are not finite.
+
+        OSError, saying where a resumed run would begin, if they cannot be written.
+        """
         self.check_finite(meter)
-        newest = checkpoints(self.config.checkpoint_folder)[:1]
-        is_new = not (newest and iteration_of(newest[0]) == self.state.iteration)
-        if self.world.is_first and (is_new or not self.config.weights_file.exists()):
-            provenance = self.state.spec.provenance | {
-                "preset": self.config.preset,
-                "iterations": self.state.iteration,
-                "batch": self.config.batch,
-                "photos": len(self.catalog),
-                "seed": self.config.seed,
-            }
-            save_weights(
-                self.config.weights_file, self.state.best_network(), replace(self.state.spec, provenance=provenance)
-            )
-        if self.world.is_first and is_new:  # last: with it, this iteration counts as saved
-            save_checkpoint(
-                self.config.checkpoint_folder, self.state.iteration, self.state.state_dict(), self.config.keep
-            )
+        if self.world.is_first:
+            try:
+                self.write_what_is_missing()
+            except OSError as error:
+                raise OSError(f"{error}\n{saved_so_far(self.config)}") from error
         self.world.barrier()
 
-    @torch.no_grad()
-    def picture(self, batch: TrainingBatch, phase: Phase) -> np.ndarray:
-        """Input | holed | completed for the first photos of `batch`, with D's opinion once D is trained."""
-        few = batch.chunks(max(1, len(batch.ids) // PICTURE_ROWS))[0]
-        network, judge = self.state.best_network(), self.state.discriminator.network
-        was_training = network.training
-        network.eval()
-        judge.eval()
-        holed = self.steps.fill(few).float()
-        completed, patches = self.steps.composite(self.steps.blend(network(holed), few), few)
-        image = kernels.to_unit_range(few.image_N3SS)
-        judged: tuple[Tensor, Tensor] | None = None
-        if phase is not Phase.COMPLETION:
-            real_patches = kernels.cut_patches(image, few.centres_N2, self.config.patch_size)
-            judged = judge(real_patches, image).sigmoid()[:, 0], judge(patches, completed).sigmoid()[:, 0]
-        network.train(was_training)
-        judge.train()
-        return comparison(image, holed[:, :3], completed, judged)
+    def write_what_is_missing(self) -> None:
+        """Write the checkpoint and the weights, unless they are there."""
+        config, state = self.config, self.state
+        newest = checkpoints(config.checkpoint_folder)[:1]
+        is_new = not (newest and iteration_of(newest[0]) == state.iteration)
+        if is_new or not config.weights_file.exists():
+            provenance = state.spec.provenance | {
+                "preset": config.preset,
+                "iterations": state.iteration,
+                "batch": config.batch,
+                "photos": len(self.catalog),
+                "seed": config.seed,
+            }
+            save_weights(config.weights_file, state.best_network(), replace(state.spec, provenance=provenance))
+        if is_new:  # last: with it, this iteration counts as saved
+            save_checkpoint(config.checkpoint_folder, state.iteration, state.state_dict(), config.keep)
 
 
 def write_options(config: TrainConfig) -> None:

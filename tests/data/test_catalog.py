@@ -200,6 +200,7 @@ def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "large.gif", save_all=True, append_images=frames[1:])
     (tmp_path / "icon.png").write_bytes(encoded(scene(0, 16, 16), "PNG"))
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "list.txt").write_text("not looked at")
     (tmp_path / "._0.jpg").write_text("a resource fork")
     (tmp_path / "cut.tar").write_bytes(b"no tar file")
@@ -210,6 +211,7 @@ def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
         "page.jpg": "not an image",
         "icon.png": "16x16 pixels",
         "gone.jpg": "cannot be read",
+        "pipe.jpg": "a pipe and no file",
         "cut.tar": "no readable tar file",
     }
 
@@ -263,6 +265,14 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
         (tmp_path / "photo.jpg").write_bytes(content)
         with pytest.raises(ValueError, match="engine-data index"):
             Catalog.open(tmp_path / "photo.jpg")
+
+
+def test_an_index_of_a_folder_that_is_gone_says_so(photo_folder: Path, tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", 2)
+    Catalog.scanned(tmp_path / "photos").save(tmp_path / "index")
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    with pytest.raises(ValueError, match=r"index is the index of .*photos, which is not there: mount it, or index"):
+        Catalog.open(tmp_path / "index")
 
 
 @pytest.mark.parametrize("missing", [1, 100, -1])

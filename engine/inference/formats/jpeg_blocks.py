@@ -5,9 +5,13 @@ blocks of 8x8 samples. Encoding a photo again rounds all of them anew; here thos
 stay what they are in the file. jpeglib, which is libjpeg, does the entropy coding.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -46,7 +50,7 @@ def with_changes(content: bytes, before_HW3: Samples, after_HW3: Samples) -> byt
         path = Path(folder, "photo.jpg")
         path.write_bytes(content)
         try:
-            with jpeglib.version(LIBJPEG):
+            with jpeglib.version(LIBJPEG), temporary_files_in(folder, jpeglib.dct_jpeg):
                 stored = jpeglib.read_dct(path)
                 change_blocks(stored, before_HW3, after_HW3)
                 stored.qt = 0  # anything but tables: those of the file are kept, and the components' numbers with them
@@ -54,6 +58,16 @@ def with_changes(content: bytes, before_HW3: Samples, after_HW3: Samples) -> byt
         except OSError as error:
             raise ValueError(f"libjpeg cannot read and write its blocks: {error}") from error
         return path.read_bytes()
+
+
+@contextmanager
+def temporary_files_in(folder: str, module: Any) -> Iterator[None]:
+    """The module's temporary files lie in `folder`: jpeglib leaves its copies of the photos that it refuses in /tmp."""
+    own, module.tempfile = module.tempfile, SimpleNamespace(NamedTemporaryFile=partial(NamedTemporaryFile, dir=folder))
+    try:
+        yield
+    finally:
+        module.tempfile = own
 
 
 def change_blocks(stored: Any, before_HW3: Samples, after_HW3: Samples) -> None:

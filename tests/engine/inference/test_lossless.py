@@ -219,7 +219,10 @@ def test_without_jpeglib_the_remedy_is_named(scene_HW3, tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")  # of Pillow, about the damage
-def test_damaged_files_are_kept_outside_or_refused(scene_HW3, tmp_path):
+def test_damaged_files_are_kept_outside_or_refused(scene_HW3, tmp_path, monkeypatch):
+    """And no copy of them stays in the temporary folder."""
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     random = np.random.default_rng(1)
     file = io.BytesIO()
     Image.fromarray(scene_HW3).save(file, "JPEG", quality=80, subsampling=2, restart_marker_blocks=9)
@@ -245,4 +248,5 @@ def test_damaged_files_are_kept_outside_or_refused(scene_HW3, tmp_path):
             again_HW3 = parse_photo(out.read_bytes(), "out").pixels_HW3
             np.testing.assert_array_equal(again_HW3[60:], photo.pixels_HW3[60:])
     assert kept > 50
-    assert refused < kept
+    assert 0 < refused < kept
+    assert not list(temporary.iterdir())

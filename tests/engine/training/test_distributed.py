@@ -12,29 +12,34 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.multiprocessing as mp
+from PIL import Image
 
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
 from engine.training.distributed import OWN_LAUNCHER, World, join_world
 from engine.training.launch import run
-from engine.training.monitor import Meter
+from engine.training.meter import Meter
 from engine.training.stopping import StopRequest
 from engine.training.sync_norm import synchronise_batch_norm
 from engine.training.trainer import Trainer
 from tests.engine.training.test_trainer import command, final_state, states_equal, wait_for
 
 
-def in_processes(ranks: int, function, *arguments) -> None:
-    """Run `function(world, *arguments)` in `ranks` processes that know each other."""
-    with socket.create_server(("localhost", 0)) as free:
-        port = free.getsockname()[1]
-    mp.start_processes(_join, (port, ranks, function, arguments), nprocs=ranks, start_method="forkserver")
+def in_processes(ranks: int, function, *arguments, starts: int = 1) -> None:
+    """Run `function(world, *arguments)` in `ranks` processes that know each other; again as after torchrun's restart.
+
+    They meet, as under torchrun, in a store that outlives them.
+    """
+    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    for start in range(starts):
+        environment = {"MASTER_PORT": str(store.port), "TORCHELASTIC_RESTART_COUNT": str(start)}
+        mp.start_processes(_join, (environment, ranks, function, arguments), nprocs=ranks, start_method="forkserver")
 
 
-def _join(rank: int, port: int, ranks: int, function, arguments) -> None:
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank)}
-    os.environ |= {"LOCAL_WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+def _join(rank: int, environment: dict[str, str], ranks: int, function, arguments) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank), "MASTER_ADDR": "localhost"}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(ranks), "TORCHELASTIC_USE_AGENT_STORE": "True", **environment}
     with join_world("cpu") as world:
         torch.set_num_threads(1)
         function(world, *arguments)
@@ -109,6 +114,16 @@ def test_the_launcher_trains_and_resumes_exactly_on_two_processes(tiny, tmp_path
     assert states_equal(final_state(undisturbed), final_state(stopped))
 
 
+def hear_of_each_other(world: World) -> None:
+    assert world.any(world.rank == 1)
+    assert not world.any(False)
+    os._exit(0)  # as a lost process does, without taking its leave
+
+
+def test_processes_that_torchrun_started_again_find_each_other():
+    in_processes(2, hear_of_each_other, starts=2)
+
+
 def stop_at_five(world: World, config: TrainConfig) -> None:
     trainer = Trainer(config, world)
     step, stop = trainer.step, StopRequest()
@@ -165,6 +180,10 @@ def test_processes_that_see_different_photos_are_refused(tiny, photos, tmp_path)
     shutil.copytree(photos, tmp_path / "others")
     configs = [tiny(), tiny(photos=tmp_path / "others")]
     photo = min(path for path in (tmp_path / "others").rglob("*") if path.is_file())
+    content = photo.read_bytes()
+    Image.new("RGB", (96, 96)).save(photo)
+    in_processes(2, refuse, configs, "the mean pixel")
+    photo.write_bytes(content)
     photo.rename(photo.with_stem("renamed"))
     in_processes(2, refuse, configs, "the photos' names")
     photo.with_stem("renamed").unlink()

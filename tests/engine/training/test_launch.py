@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -13,13 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from engine.training.checkpoint import checkpoints
 from engine.training.config import TrainConfig
+from engine.training.distributed import World
 from engine.training.launch import run
-from engine.training.stopping import stop_signals
-from engine.training.trainer import Trainer
+from engine.training.stopping import StopRequest, stop_signals
+from engine.training.trainer import Outcome, Trainer
 from tests.engine.training.test_trainer import command, final_state, states_equal, wait_for
 
 README = Path(__file__).parents[3] / "README.md"
@@ -42,6 +45,7 @@ def test_torchrun_starts_it_as_the_readme_says(tiny):
     assert final_state(config)["iteration"] == 12
     rows = (config.run_folder / "metrics.jsonl").read_text().splitlines()
     assert len(rows) == 12  # of one process, not of each
+    assert ended.stderr.count("photos are decoded by") == ended.stdout.count("Weights: ") == 1
 
 
 def test_compiled_in_mixed_precision_on_two_processes_a_resumed_run_equals_an_undisturbed_one(tiny, tmp_path):
@@ -54,9 +58,11 @@ def test_compiled_in_mixed_precision_on_two_processes_a_resumed_run_equals_an_un
     assert states_equal(final_state(undisturbed), final_state(stopped))
 
 
-def test_restarts_do_not_go_on_with_a_run_that_is_there(tiny):
+def test_restarts_do_not_go_on_with_a_run_that_is_there(tiny, monkeypatch):
+    """Even if the first start is lost before it comes to refuse that."""
     config = tiny(iterations=4, max_restarts=2)
     assert run(config).iteration == 4
+    monkeypatch.setattr("engine.training.launch.start", lambda *_: pytest.fail("it was started"))
     with pytest.raises(ValueError, match="holds a run already"):
         run(replace(config, iterations=12))
     assert final_state(config)["iteration"] == 4
@@ -71,9 +77,9 @@ def test_what_the_next_start_would_end_in_as_well_is_not_tried_again(tiny, caplo
 
 
 @contextmanager
-def two_processes(config: TrainConfig) -> Iterator[subprocess.Popen]:
+def two_processes(config: TrainConfig, *more: str) -> Iterator[subprocess.Popen]:
     """The command, in a process group of its own as at a terminal, from when it trains on."""
-    words = command(config, "--processes", "2")
+    words = command(config, "--processes", "2", *more)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(words, **pipes, process_group=0) as process:
         try:
@@ -83,10 +89,15 @@ def two_processes(config: TrainConfig) -> Iterator[subprocess.Popen]:
             process.kill()
 
 
+def children_of(process: subprocess.Popen) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    return list(map(int, found.stdout.split()))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_stops_two_processes_well_and_soon(tiny, number):
-    """As Ctrl-C at a terminal and as a batch system do."""
-    config = tiny(iterations=100_000)
+    """As Ctrl-C at a terminal and as a batch system do; the loaders' workers are in it."""
+    config = tiny(iterations=100_000, workers=1)
     with two_processes(config) as process:
         begun = time.monotonic()
         os.killpg(process.pid, number)
@@ -99,14 +110,40 @@ def test_a_signal_to_the_whole_group_stops_two_processes_well_and_soon(tiny, num
     assert f"Stopped after iteration {reached} of" in out
 
 
-def test_without_their_launcher_two_processes_save_and_end(tiny):
+def test_a_stop_that_cannot_be_saved_is_no_success(tiny, monkeypatch):
+    """Although there is an older checkpoint: what was done since is lost."""
+    config = tiny(iterations=100_000)
+    Trainer(tiny(iterations=4), World(torch.device("cpu"))).run(StopRequest())
+    (config.run_folder / "metrics.jsonl").unlink()
+    with two_processes(config, "--resume") as process:
+        for pid in (process.pid, *children_of(process)):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=100)
+    assert process.returncode == 1, err
+    assert "Stopped after" not in out
+    *_, why, remedy = err.splitlines()
+    assert re.match(r"engine-train: training process 0 failed as it was to stop: OSError: .*weights.safetensors", why)
+    assert remedy == "iteration 4 of 100000 is saved; --resume goes on from it"
+
+
+def test_processes_leave_nothing_outside_the_run_folder(tiny, tmp_path, monkeypatch):
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    assert run(tiny(processes=2, iterations=2, workers=1)).iteration == 2
+    assert not list(temporary.iterdir())
+
+
+def test_without_their_launcher_two_processes_save_and_end(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # a killed launcher leaves a folder there
     config = tiny(iterations=100_000)
     with two_processes(config) as process:
-        children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+        children = children_of(process)
         assert len(children) == 2
         process.kill()
         deadline = time.monotonic() + 60
-        while any(Path("/proc", child, "exe").exists() for child in children):  # a zombie has none
+        while any(Path(f"/proc/{child}/exe").exists() for child in children):  # a zombie has none
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert final_state(config)["iteration"] > 0
@@ -117,13 +154,13 @@ def test_a_stop_before_anything_is_saved_is_no_success(tiny):
     words = command(config, "--processes", "2")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 100
-        while not subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True).stdout:
+        while not children_of(process):
             assert time.monotonic() < deadline
         process.send_signal(signal.SIGINT)  # its processes still import torch
         out, err = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "Stopped after" not in out
-    assert err.splitlines()[-1] == "engine-train: stopped before there was anything to save"
+    assert err.splitlines()[-1] == "engine-train: stopped before it could save; nothing is saved yet"
     assert not checkpoints(config.checkpoint_folder)
 
 
@@ -139,14 +176,36 @@ def test_the_time_limit_counts_what_setting_up_takes(tiny, monkeypatch):
 def test_a_restart_resumes_and_keeps_the_time_that_the_limit_counts_from(tiny, monkeypatch):
     starts = []
 
-    def lost_at_first(config: TrainConfig, processes: int, started: float) -> None:
+    def lost_at_first(config: TrainConfig, processes: int, started: float) -> Outcome:
         starts.append((config.resume, started))
         if len(starts) == 1:
             raise ChildFailedError("", {0: ProcessFailure(local_rank=0, pid=1, exitcode=-9, error_file="")})
+        return Outcome(1, 1, config.weights_file)
 
     monkeypatch.setattr("engine.training.launch.start", lost_at_first)
     run(tiny(max_restarts=1, time_limit=1.0))
     assert starts == [(False, starts[0][1]), (True, starts[0][1])]
+
+
+@pytest.fixture
+def under_torchrun(monkeypatch) -> torch.distributed.Store:
+    """torchrun's store, as if it had started this process."""
+    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    one = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "OMP_NUM_THREADS": "2"}
+    there = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    for name, value in {**one, **there}.items():
+        monkeypatch.setenv(name, value)
+    return store
+
+
+def test_under_torchrun_the_time_limit_counts_from_the_first_start(tiny, monkeypatch, under_torchrun):
+    """Which the second one learns from torchrun's store."""
+    clock = time.time
+    for start, (minutes, iterations, reached) in enumerate([(0, 2, 2), (50, 4, 4), (61, 6, 4)]):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(start))
+        monkeypatch.setattr("time.time", lambda minutes=minutes: clock() + 60 * minutes)
+        config = tiny(iterations=iterations, split=(100, 0, 0), resume=True, time_limit=60.0)
+        assert run(config).iteration == reached
 
 
 def test_one_of_several_processes_is_not_interrupted_by_a_second_signal():
@@ -159,3 +218,13 @@ def test_one_of_several_processes_is_not_interrupted_by_a_second_signal():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_process_of_a_launcher_is_one_of_several(tiny, monkeypatch, under_torchrun):
+    def interrupted_twice(trainer: Trainer, stop: StopRequest) -> Outcome:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        return Outcome(int(stop.requested), 2, trainer.config.weights_file)
+
+    monkeypatch.setattr(Trainer, "run", interrupted_twice)
+    assert run(tiny()).iteration == 1

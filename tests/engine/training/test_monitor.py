@@ -1,8 +1,11 @@
 """What a run says of itself, on a terminal and elsewhere."""
 
+import cv2
+import numpy as np
 import pytest
 
 from engine.training.monitor import Monitor
+from tests.conftest import files_of_at_most
 
 LOSSES = {"mse": 0.1, "adversarial": 0.2, "discriminator": 0.3, "iterations/s": 1, "images/s": 96, "waiting": 0.1}
 
@@ -51,3 +54,14 @@ def test_a_terminal_of_80_columns_shows_bar_count_and_time_left_and_all_losses(t
     assert "400001/500000" in first
     assert "left 11:06:40" in first  # 99,999 iterations at 0.4 s
     assert all(name in " ".join(rest) for name in LOSSES)
+
+
+def test_a_picture_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.training.monitor.open_tensorboard", lambda folder, start: None)
+    noise = np.random.default_rng(0).integers(0, 256, (32, 96, 3), np.uint8)
+    with Monitor(tmp_path, total=20, start=0) as monitor:
+        with files_of_at_most(100), pytest.raises(OSError, match=r"pictures/00000001\.png"):
+            monitor.picture(1, noise)
+        assert not list((tmp_path / "pictures").iterdir())
+        monitor.picture(1, noise)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "pictures" / "00000001.png"))[..., ::-1], noise)

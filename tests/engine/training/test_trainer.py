@@ -21,6 +21,7 @@ from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.launch import run
 from engine.training.phases import Phase
+from engine.training.pictures import picture
 from engine.training.stopping import StopRequest
 from engine.training.trainer import Trainer, train
 from engine.weights import load_weights
@@ -82,7 +83,7 @@ def test_pictures_show_completions_as_they_are_judged(tiny, tmp_path):
         trainer = Trainer(tiny(out=tmp_path / str(blended), blended_loss=blended), world)
         with trainer.open_loader() as loader, training_batches(loader, trainer.config.holes, 0, world) as batches:
             batch = next(batches)
-        rows = trainer.picture(batch, Phase.COMPLETION)
+        rows = picture(trainer.state, trainer.steps, batch, Phase.COMPLETION)
         shown = len(rows) // 32
         original, _, completed = np.split(rows.reshape(shown, 32, 96, 3), 3, axis=2)
         hole = batch.mask_N1SS[:shown, 0].numpy().astype(bool)
