@@ -204,6 +204,8 @@ def examine_shard(root: Path, shard: str, number: int, before: list[Found], sinc
     found: list[Found] = []
     modified = 0
     try:
+        if stat.S_ISFIFO(os.stat(root / shard).st_mode):
+            return [BadPhoto(shard, "a pipe and no file", 0)]
         with open(root / shard, "rb") as file:
             status = os.fstat(file.fileno())
             modified = status.st_mtime_ns

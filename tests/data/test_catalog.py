@@ -201,6 +201,7 @@ def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
     (tmp_path / "icon.png").write_bytes(encoded(scene(0, 16, 16), "PNG"))
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe.jpg")
+    os.mkfifo(tmp_path / "pipe.tar")
     (tmp_path / "list.txt").write_text("not looked at")
     (tmp_path / "._0.jpg").write_text("a resource fork")
     (tmp_path / "cut.tar").write_bytes(b"no tar file")
@@ -212,6 +213,7 @@ def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
         "icon.png": "16x16 pixels",
         "gone.jpg": "cannot be read",
         "pipe.jpg": "a pipe and no file",
+        "pipe.tar": "a pipe and no file",
         "cut.tar": "no readable tar file",
     }
 
