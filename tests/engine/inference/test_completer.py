@@ -348,6 +348,8 @@ def test_the_note_tells_the_scale_that_was_reached():
         ({"precision": "fp3"}, "choose one of: fp32, fp16, bf16"),
         ({"device": "cuda:99"}, "CUDA devices are visible"),
         ({"device": "gpu"}, "auto, cpu, cuda or cuda:N"),
+        ({"device": "mps", "runtime": "torch"}, "device is 'mps'; it must be auto, cpu, cuda or cuda:N"),
+        ({"device": "meta", "runtime": "tensorrt"}, "device is 'meta'; it must be auto, cpu, cuda or cuda:N"),
     ],
 )
 def test_what_cannot_be_had_is_refused(options, message):
