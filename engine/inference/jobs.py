@@ -18,7 +18,12 @@ COMPLETED = ".completed"
 MASK_ENDINGS = (".png", *(ending for ending in (*CONTAINERS, ".bmp", ".gif") if ending != ".png"))
 """Of mask files, in the order in which they are looked for."""
 
-OTHER_PICTURES = {".arw", ".avif", ".bmp", ".cr2", ".cr3", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef"}
+OTHER_PICTURES = {
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".jpf", ".jpx", ".jxl", ".jxr", ".mpo",
+    ".exr", ".kra", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".tga", ".xcf",
+    ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
+    ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",  # cameras' raw files
+}  # fmt: skip
 """Endings of pictures that are not completed as they are: to be counted, so that nobody takes them for done."""
 
 

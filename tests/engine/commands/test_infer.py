@@ -323,8 +323,20 @@ def test_jobs(tmp_path):
         find_jobs((tmp_path / "a", tmp_path / "b"), tmp_path / "out")
 
 
+def test_a_jpeg_by_any_of_its_endings(run, photo, tmp_path):
+    names = ["a.jfif", "b.JPE", "c.jpeg", "d.jpg"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        Image.open(photo).convert("RGB").save(tmp_path / "in" / name, "JPEG")
+    status, printed = run(tmp_path / "in", "--hole", HOLE, "--out", tmp_path / "out")
+    assert status == 0, printed
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert run(tmp_path / "in" / "a.jfif", "--hole", HOLE)[0] == 0
+    assert Image.open(tmp_path / "in" / "a.completed.jfif").format == "JPEG"
+
+
 def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
-    for name in ("1.HEIC", "sub/2.heic", "3.bmp", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
+    for name in ("1.HEIC", "sub/2.heic", "3.bmp", "5.psd", "6.orf", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     hole = Image.new("L", (150, 130))
@@ -332,7 +344,7 @@ def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
     hole.save(tmp_path / "masks" / "photo.png")
     status, printed = run(tmp_path, "--mask", tmp_path / "masks")
     assert status == 0
-    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .heic\n" in printed
+    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .heic, 1 .orf, 1 .psd\n" in printed
     assert "passed over" not in run(photo, "--hole", HOLE, "--overwrite")[1]
 
 
@@ -378,7 +390,7 @@ def test_a_folder_for_results_may_have_a_dot_in_its_name(run, photo, tmp_path):
     out = tmp_path / "results.2026"
     status, printed = run(photo, "--hole", HOLE, "--out", out)
     assert status == 1
-    assert f"--out is {out}, and a photo's name must end in one of .jpg, .jpeg, .png, .tif, .tiff, .webp" in printed
+    assert f"--out is {out}, and a photo's name must end in one of .jpg, .jpeg, .jpe, .jfif, .png," in printed
     assert "if a folder is meant, make it first" in printed
     assert not out.exists()
     assert run(tmp_path, "--hole", HOLE, "--out", out)[0] == 0, "of a folder, however many photos it holds"
