@@ -88,8 +88,8 @@ def find_mask(photo: Path, sidecar_only: bool) -> Path | None:
 
 def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> list[Job]:
     """A job for each photo of the files, folders (searched whole) and globs, but for what lies in the folders of the
-    results and of the masks. ValueError if there is none, if two would be written to one file, or if `out` is no name
-    for the results."""
+    results and of the masks. ValueError if there is none, or none where one is named, if two would be written to one
+    file, or if `out` is no name for the results."""
     others = folders_of_others(out, masks)
     found = [one for path in photos for one in expand(path, others)]
     if not found:
@@ -148,9 +148,14 @@ def folders_of_others(out: Path | None, masks: Path | None) -> list[Path]:
 
 
 def expand(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
-    """(photo, its name in the result's folder) for a file, a folder without those of `others` below it, or a glob."""
+    """(photo, its name in the result's folder) for a file, a folder without those of `others` below it, or a glob.
+
+    ValueError if there is neither file nor folder.
+    """
     if is_searched(path):
         return [(file, name) for file, name in files_of(path, others) if is_photo(file)]
+    if not path.exists():
+        raise ValueError(f"there is no photo or folder at {path}")
     return [(path, Path(path.name))]
 
 

@@ -211,7 +211,7 @@ def test_colours_under_transparency_beside_the_hole_are_not_seen(dtype, run, pho
         (["PHOTO", "--hole", HOLE, "--memory", "0.00001"], r"raise the limit \(--memory\)"),
         (["PHOTO", "--hole", HOLE, "--mask-dilate", "-1"], "0 to 1000 pixels"),
         (["PHOTO", "--hole", HOLE, "--max-pixels", "1000"], "150x130 pixels and the limit is 1000"),
-        (["missing.jpg", "--hole", HOLE], "there is no photo at missing.jpg"),
+        (["missing.jpg", "--hole", HOLE], "there is no photo or folder at missing.jpg"),
         (["EMPTY", "--hole", HOLE], "there are no photos in"),
         ([], "there are no photos in what was given"),
     ],
@@ -376,6 +376,14 @@ def test_a_mask_that_leaves_nothing_is_told_before_the_work(run, photo, monkeypa
     status, printed = run(photo, "--hole", "1,1,148,128")
     assert status == 1
     assert "the mask, widened by 4 pixels (--mask-dilate), covers the whole photo" in printed
+
+
+def test_a_mistyped_folder_is_told_before_the_work(run, photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(Completer, "load", lambda *_, **__: pytest.fail("the network was loaded"))
+    for asked in ([tmp_path / "photso"], [photo, tmp_path / "photso"]):
+        status, printed = run(*asked, "--hole", HOLE, "--out", tmp_path / "done")
+        assert status == 1
+        assert printed == f"engine-infer: there is no photo or folder at {tmp_path / 'photso'}"
 
 
 def test_a_file_is_no_folder_for_results(run, tmp_path):
