@@ -313,12 +313,12 @@ def test_jobs(tmp_path):
     make_folder(tmp_path / "b")
     (tmp_path / "a" / "0.mask.png").touch()
     (tmp_path / "a" / "0.completed.png").touch()
-    assert len(find_jobs((tmp_path / "a",), None)) == 5
+    assert len(find_jobs((tmp_path / "a",), None)[0]) == 5
     (tmp_path / "a" / "masks").mkdir()
     Image.open(tmp_path / "a" / "0.png").save(tmp_path / "a" / "masks" / "0.png")
     make_folder(tmp_path / "a" / "done")
-    names = {job.name for job in find_jobs((tmp_path / "a",), tmp_path / "a" / "done", tmp_path / "a" / "masks")}
-    assert names == {job.name for job in find_jobs((tmp_path / "b",), None)}
+    names = {job.name for job in find_jobs((tmp_path / "a",), tmp_path / "a" / "done", tmp_path / "a" / "masks")[0]}
+    assert names == {job.name for job in find_jobs((tmp_path / "b",), None)[0]}
     with pytest.raises(ValueError, match="2 of the photos would be written to"):
         find_jobs((tmp_path / "a", tmp_path / "b"), tmp_path / "out")
 
@@ -336,6 +336,7 @@ def test_a_jpeg_by_any_of_its_endings(run, photo, tmp_path):
 
 
 def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
+    (tmp_path / "folder.gif").mkdir()
     for name in ("1.HEIC", "sub/2.heic", "3.bmp", "5.psd", "6.orf", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
