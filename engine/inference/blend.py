@@ -14,13 +14,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, widen
 from engine.inference.photo import Pixels
 
 Blend = Literal["none", "feather", "poisson"]
 Floats = NDArray[Any]
 """float32, which cv2's types do not say."""
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+
+RING = 4
+"""Where all pixels within RING of a hole have one colour, so has what fills it: on a page or a screenshot the network's
+faint stripes, 2 levels on average and up to 14, show where nothing else does. No more than one: a sky at the photo's
+border gets lighter beyond the pixels around the hole, though these differ by a level only."""
 
 SWEEPS, RADIUS, CYCLES = 4, 0.9, 2
 """Relaxations in a row, the spectral radius that their weights are made for, and V-cycles on each scale. Against a
@@ -34,7 +39,7 @@ def join(
     """The photo's pixels after blending, right where `changed_HW` is True (one hole, with its feather).
 
     `hole_HW` is all that is unknown, such as other holes beside this one. `generated_HW3` is the network's output in
-    [0, 1]; it must cover one pixel around the hole for "poisson".
+    [0, 1]; it must cover one pixel around the hole for "poisson", and the photo RING pixels.
     """
     largest = np.iinfo(photo_HW3.dtype).max
     joined_HW3 = generated_HW3 * np.float32(largest)
@@ -43,6 +48,9 @@ def join(
         joined_HW3 = weight_HW1 * joined_HW3 + (1 - weight_HW1) * photo_HW3
     elif blend == "poisson":
         joined_HW3 += poisson_correction(photo_HW3 - joined_HW3, ~hole_HW, changed_HW)
+        around_P3 = photo_HW3[widen(changed_HW, RING) & ~hole_HW]
+        if around_P3.size and (around_P3 == around_P3[0]).all():
+            joined_HW3[:] = around_P3[0]
     return np.rint(joined_HW3).clip(0, largest).astype(photo_HW3.dtype)
 
 

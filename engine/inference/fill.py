@@ -14,7 +14,8 @@ from engine.inference.photo import Pixels
 from kernels import smooth_fill
 
 CONTEXT = 16
-"""Pixels around a hole that its fill looks at."""
+"""Pixels around a hole that its fill looks at. In training it looks at the whole crop, as which 64 px are as good: that
+gives 0.02 dB less in boxes of 96 to 128 px, and the same in strokes."""
 
 ONE_THREAD = 2**16
 """Pixels up to which a second thread is not asked to help: it would save 0.4 ms of 4, and where another program has
