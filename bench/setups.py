@@ -27,6 +27,9 @@ from engine.training.steps import Steps
 SMALL_WIDTH = 8
 """Base width of networks with which a core does dozens of training steps a second."""
 
+SIZE_24_MP = (4000, 6000)
+"""Height and width of a photo of 24 megapixels."""
+
 
 def untrained(base_width: int) -> CompletionNetwork:
     """A completion network; time does not depend on its weights' values."""

@@ -17,7 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench import limits
 from bench.counting import flops_of, peak_resident
 from bench.rows import OURS, measure, write_row
-from bench.setups import smooth_photo, square_holes, untrained, untrained_completer
+from bench.setups import SIZE_24_MP, smooth_photo, square_holes, untrained, untrained_completer
 from bench.timing import Timing
 from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
@@ -26,14 +26,10 @@ from engine.inference.photo import Photo, write_photo
 from engine.inference.report import Report
 from engine.inference.runtimes.torch_runtime import DTYPES, TorchRuntime
 
-SIZE_24_MP = (4000, 6000)
-
-
 PROGRAM = """
 import json, sys, time
 from bench.counting import peak_resident
-from bench.setups import smooth_photo, square_holes, untrained_completer
-from bench.test_inference import SIZE_24_MP
+from bench.setups import SIZE_24_MP, smooth_photo, square_holes, untrained_completer
 side, count, full_frame = json.loads(sys.argv[1])
 photo_HW3, mask_HW, lite = smooth_photo(*SIZE_24_MP), square_holes(SIZE_24_MP, side, count), untrained_completer(16)
 started = time.perf_counter()

@@ -8,8 +8,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import limits
+from bench.kernel_work import SIDE, WORK, make_inputs
 from bench.rows import measure
-from bench.test_kernels import SIDE, WORK, make_inputs
 
 BATCH = 8
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench import test_references
 from bench.counting import Moved
-from bench.test_kernels import WORK
+from bench.kernel_work import WORK
 
 
 def operators(name: str, monkeypatch: pytest.MonkeyPatch) -> int:

@@ -1,0 +1,108 @@
+"""What the kernels are measured at: each operation by the kernel and by plain PyTorch, on a training batch."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+import kernels
+from kernels.fill_holes import fill_holes_reference, mask_of_boxes
+from kernels.masked_mse import masked_mse_reference
+from kernels.paste_crop import paste_crop_reference
+
+SIDE, PATCH = 256, 128
+
+
+class Inputs(NamedTuple):
+    """One call's worth of a training batch."""
+
+    photo: Tensor
+    mask: Tensor
+    boxes: Tensor
+    centres: Tensor
+    generated: Tensor
+    mean_pixel: Tensor
+
+
+class Work(NamedTuple):
+    """The same work done by the kernel and by plain PyTorch, and the bytes per pixel that it must move."""
+
+    fused: Callable[[Inputs], Any]
+    plain: Callable[[Inputs], Any]
+    around: Callable[[Callable[[Inputs], Any]], Callable[[Inputs], Any]]
+    """What either is called in: without gradients, or with its backward pass."""
+    bytes_per_pixel: float
+
+
+def fill(inputs: Inputs) -> Tensor:
+    return kernels.fill_holes(inputs.photo, inputs.mask, inputs.mean_pixel, torch.bfloat16)
+
+
+def fill_plain(inputs: Inputs) -> Tensor:
+    return fill_holes_reference(inputs.photo, inputs.mask, inputs.mean_pixel, torch.bfloat16)
+
+
+def boxes(inputs: Inputs) -> Tensor:
+    return kernels.fill_boxes(inputs.photo, inputs.boxes, inputs.mean_pixel, torch.bfloat16)
+
+
+def boxes_plain(inputs: Inputs) -> Tensor:
+    mask = mask_of_boxes(inputs.boxes, SIDE, SIDE)
+    return fill_holes_reference(inputs.photo, mask, inputs.mean_pixel, torch.bfloat16)
+
+
+def loss(inputs: Inputs) -> Tensor:
+    return kernels.masked_mse(inputs.generated, inputs.photo, inputs.mask)
+
+
+def loss_plain(inputs: Inputs) -> Tensor:
+    return masked_mse_reference(inputs.generated, inputs.photo, inputs.mask, "hole_mean")
+
+
+def paste(inputs: Inputs) -> tuple[Tensor, Tensor]:
+    return kernels.paste_crop(inputs.generated, inputs.photo, inputs.mask, inputs.centres, PATCH)
+
+
+def paste_plain(inputs: Inputs) -> tuple[Tensor, Tensor]:
+    return paste_crop_reference(inputs.generated, inputs.photo, inputs.mask, inputs.centres, PATCH)
+
+
+def without_grad(function: Callable[[Inputs], Any]) -> Callable[[Inputs], Any]:
+    return torch.no_grad()(function)
+
+
+def with_backward(function: Callable[[Inputs], Any]) -> Callable[[Inputs], Any]:
+    """Forward and backward; the results stand in for their own gradients, so that none has to be made."""
+
+    def both(inputs: Inputs) -> Any:
+        results = function(inputs)
+        results = results if isinstance(results, tuple) else (results,)
+        return results, torch.autograd.grad(results, inputs.generated, [result.detach() for result in results])
+
+    return both
+
+
+WORK = {
+    "fill_holes": Work(fill, fill_plain, without_grad, 12),
+    "fill_boxes": Work(boxes, boxes_plain, without_grad, 11),
+    "masked_mse": Work(loss, loss_plain, without_grad, 10),
+    "masked_mse and backward": Work(loss, loss_plain, with_backward, 10 + 16),
+    "paste_crop": Work(paste, paste_plain, without_grad, 17.5),
+    "paste_crop and backward": Work(paste, paste_plain, with_backward, 17.5 + 14.5),
+}
+
+
+def make_inputs(batch: int, memory_format: torch.memory_format, device: str = "cuda") -> Inputs:
+    photo = torch.randint(0, 256, (batch, 3, SIDE, SIDE), dtype=torch.uint8, device=device)
+    photo = photo.contiguous(memory_format=memory_format)
+    corners, sides = torch.randint(0, 128, (batch, 1, 2)), torch.randint(96, 129, (batch, 1, 2))
+    boxes_NK4 = torch.cat((corners, corners + sides), 2).to(device)
+    return Inputs(
+        photo=photo,
+        mask=mask_of_boxes(boxes_NK4, SIDE, SIDE),
+        boxes=boxes_NK4,
+        centres=(corners + sides // 2)[:, 0].to(device),
+        generated=torch.rand_like(photo, dtype=torch.bfloat16).requires_grad_(),
+        mean_pixel=torch.rand(3, device=device),
+    )
