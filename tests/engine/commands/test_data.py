@@ -3,8 +3,9 @@
 import io
 import json
 import shutil
-import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,54 +26,55 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["engine-data", *map(str, arguments)])
-    data.main()
+@pytest.fixture
+def run(run_main: Callable[..., None]) -> Callable[..., None]:
+    """engine-data with these arguments."""
+    return partial(run_main, data.main)
 
 
 def test_index_then_open_then_index_again(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, run: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "page:cat:.jpg").write_text("<html>")
-    run(monkeypatch, "index", folder)
+    run("index", folder)
     said = capsys.readouterr()
     assert "6 photos, 1 left out" in said.out
     assert "left out: page:cat:.jpg: not an image" in said.err
     assert Catalog.open(folder).index == folder / INDEX_NAME
     shutil.copy(folder / "0.jpg", folder / "new.jpg")
-    run(monkeypatch, "index", folder)
+    run("index", folder)
     assert len(Catalog.open(folder)) == 7
 
 
-def test_index_of_a_list(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_of_a_list(folder: Path, tmp_path: Path, run: Callable[..., None]) -> None:
     (tmp_path / "list.txt").write_text("/3.jpg 0\n/1.jpg 0\n/2.jpg 1\n/gone.jpg 0\n")
     out = tmp_path / "some.index"
-    run(monkeypatch, "index", folder, "--list", tmp_path / "list.txt", "--number", 0, "--out", out)
+    run("index", folder, "--list", tmp_path / "list.txt", "--number", 0, "--out", out)
     catalog = Catalog.open(out)
     assert [catalog.name(i) for i in range(len(catalog))] == ["1.jpg", "3.jpg"]
     assert [photo.name for photo in catalog.bad] == ["gone.jpg"]
 
 
 def test_check_keeps_what_it_found_out(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, run: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = (folder / "2.jpg").read_bytes()
     (folder / "2.jpg").write_bytes(whole[: len(whole) // 2])
     time.sleep(0.05)  # what was written in the last moment before a scan is read again
-    run(monkeypatch, "index", folder)
-    run(monkeypatch, "check", folder)
+    run("index", folder)
+    run("check", folder)
     said = capsys.readouterr()
     assert "5 photos decoded, 1 could not be" in said.out
     assert "left out: 2.jpg: cut short" in said.err
-    run(monkeypatch, "index", folder)  # it is not taken back while it stays as it is
+    run("index", folder)  # it is not taken back while it stays as it is
     assert len(Catalog.open(folder)) == 5
     (folder / "2.jpg").write_bytes(whole)
-    run(monkeypatch, "index", folder)
+    run("index", folder)
     assert len(Catalog.open(folder)) == 6
 
 
-def test_mean_is_json(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    run(monkeypatch, "mean", folder, "--sample", 4)
+def test_mean_is_json(folder: Path, run: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    run("mean", folder, "--sample", 4)
     said = json.loads(capsys.readouterr().out)
     photos = [np.asarray(Image.open(io.BytesIO(path.read_bytes()))) for path in folder.glob("*.jpg")]
     expected = np.mean([photo.mean((0, 1)) for photo in photos], axis=0) / 255
@@ -81,8 +83,8 @@ def test_mean_is_json(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert len(said["standard_error"]) == 3
 
 
-def test_pack(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(monkeypatch, "pack", folder, tmp_path / "shards", "--shorter-edge", 64)
+def test_pack(folder: Path, tmp_path: Path, run: Callable[..., None]) -> None:
+    run("pack", folder, tmp_path / "shards", "--shorter-edge", 64)
     catalog = Catalog.open(tmp_path / "shards")
     assert len(catalog) == 6
     assert all(min(catalog.size(i)) == 64 for i in range(6))
@@ -99,8 +101,8 @@ def test_pack(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_errors_end_the_command_and_say_what_to_do(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], message: str, run: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=message):
-        run(monkeypatch, *arguments)
+        run(*arguments)

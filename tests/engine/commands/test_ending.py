@@ -31,7 +31,7 @@ COMMANDS = {  # with the name of the pipe
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_interrupted(command, tmp_path, monkeypatch, capsys):
+def test_interrupted(command, run_main, tmp_path, monkeypatch, capsys):
     """While it reads a file: a pipe that gives nothing."""
     name, words = COMMANDS[command]
     os.mkfifo(tmp_path / name)
@@ -40,10 +40,9 @@ def test_interrupted(command, tmp_path, monkeypatch, capsys):
     # engine-evaluate would leave the pipe out; and it reads headers by pread, which fails on a pipe at once.
     monkeypatch.setattr("data.scan.stat.S_ISFIFO", lambda mode: False)
     monkeypatch.setattr(os, "pread", lambda descriptor, *_: os.read(descriptor, 1))
-    monkeypatch.setattr(sys, "argv", [command, *words.split()])
     threading.Thread(target=interrupt_once_opened, args=(tmp_path / name,), daemon=True).start()
     with pytest.raises(SystemExit) as stopped:
-        importlib.import_module(f"engine.commands.{command}").main()
+        run_main(importlib.import_module(f"engine.commands.{command}").main, *words.split())
     assert stopped.value.code == 130
     assert capsys.readouterr().err.splitlines()[-1] == f"engine-{command.removesuffix('_weights')}: stopped"
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -1,7 +1,6 @@
 """engine-evaluate from the command line, on photographs."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -33,14 +32,13 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(run_main, monkeypatch, capsys):
     """engine-evaluate with these arguments: its exit status (or message), standard output and error."""
 
     def call(*arguments):
         monkeypatch.setenv("COLUMNS", "140")
-        monkeypatch.setattr(sys, "argv", ["engine-evaluate", *map(str, arguments)])
         with pytest.raises(SystemExit) as stopped:
-            command.main()
+            run_main(command.main, *arguments)
         printed = capsys.readouterr()
         return stopped.value.code, printed.out, printed.err
 

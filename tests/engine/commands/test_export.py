@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -35,10 +37,10 @@ def command(module: str, *words: str | Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=300)
 
 
-def export(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> None:
+@pytest.fixture
+def export(run_main: Callable[..., None]) -> Callable[..., None]:
     """engine-export in this process."""
-    monkeypatch.setattr(sys, "argv", ["engine-export", *map(str, words)])
-    main()
+    return partial(run_main, main)
 
 
 def test_openvino_then_engine_infer_uses_it(weights, shipped_photos, tmp_path):
@@ -59,46 +61,46 @@ def test_openvino_then_engine_infer_uses_it(weights, shipped_photos, tmp_path):
     assert "runtime openvino: it is installed and this network is exported for it" in inferred.stderr
 
 
-def test_a_full_disk_leaves_the_last_openvino_pair(weights, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_last_openvino_pair(weights, tmp_path, export):
     out = tmp_path / "new" / "small.xml"
-    export(monkeypatch, weights, "--to", "openvino", "--out", out)
+    export(weights, "--to", "openvino", "--out", out)
     before = {path.name: path.read_bytes() for path in out.parent.iterdir()}
     assert before.keys() == {"small.xml", "small.bin"}
     words = ("--to", "openvino", "--graph", "interior", "--out", out)
     with files_of_at_most(50_000), pytest.raises(SystemExit, match=r"small\.xml cannot be written .* is the disk full"):
-        export(monkeypatch, weights, *words)
+        export(weights, *words)
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
 
 
-def test_only_the_graphs_that_are_of_use_are_exported(weights, tmp_path, monkeypatch):
+def test_only_the_graphs_that_are_of_use_are_exported(weights, tmp_path, export):
     """engine-infer takes none in fp16."""
-    export(monkeypatch, weights, "--to", "openvino", "--precision", "fp16", "--out", tmp_path / "small.xml")
+    export(weights, "--to", "openvino", "--precision", "fp16", "--out", tmp_path / "small.xml")
     network = random_network(6, "norm_act", "residual")
     assert [is_cached(onnx_key(network, "fp16", graph)) for graph in ("padded", "interior")] == [True, False]
 
 
-def test_a_cache_that_cannot_be_written_loses_no_calibration(weights, photos, tmp_path, monkeypatch, caplog):
+def test_a_cache_that_cannot_be_written_loses_no_calibration(weights, photos, tmp_path, export, caplog):
     lock = entry_path(int8_key(random_network(6, "norm_act", "residual"), "padded")).with_suffix(".lock")
     lock.unlink(missing_ok=True)
     lock.mkdir()
     out = tmp_path / "small.xml"
     try:
         options = ("--precision", "int8", "--photos", photos, "--photo-limit", "8", "--out", out)
-        export(monkeypatch, weights, "--to", "openvino", *options)
+        export(weights, "--to", "openvino", *options)
     finally:
         lock.rmdir()
     assert "set ENGINE_CACHE to a folder that can" in caplog.text
     assert out.exists()
 
 
-def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_path, monkeypatch, capsys):
-    export(monkeypatch, weights, "--out", tmp_path / "small.onnx")
+def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_path, export, capsys):
+    export(weights, "--out", tmp_path / "small.onnx")
     onnx.checker.check_model(onnx.load(tmp_path / "small.onnx"), full_check=True)
     capsys.readouterr()
-    export(monkeypatch, "--list-cache")
+    export("--list-cache")
     assert "'kind': 'onnx'" in capsys.readouterr().out
     pytest.importorskip("tensorrt_rtx")
-    export(monkeypatch, weights, "--to", "tensorrt-rtx", "--out", tmp_path / "small.engine")
+    export(weights, "--to", "tensorrt-rtx", "--out", tmp_path / "small.engine")
     assert (tmp_path / "small.engine").stat().st_size > 100_000
     assert "input fp32 1 x 4 x 512 x 512, output" in capsys.readouterr().out
 
@@ -116,11 +118,11 @@ def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_
         (("WEIGHTS", "--precision", "int8", "--photos", "."), "int8 is for OpenVINO"),
     ],
 )
-def test_mistakes_are_named(weights, words, message, monkeypatch, capsys):
+def test_mistakes_are_named(weights, words, message, export, capsys):
     if "tensorrt-rtx" in words:
         pytest.importorskip("tensorrt_rtx")
     with pytest.raises(SystemExit) as stopped:
-        export(monkeypatch, *(weights if word == "WEIGHTS" else word for word in words))
+        export(*(weights if word == "WEIGHTS" else word for word in words))
     assert stopped.value.code not in (0, None)
     said = " ".join(f"{stopped.value.code} {capsys.readouterr().err}".replace("│", " ").split())
     assert message in said
@@ -164,12 +166,12 @@ def test_infer_with_trt_never_falls_back(weights, shipped_photos, tmp_path, opti
     assert not out.exists()
 
 
-def test_a_photo_that_cannot_be_read_is_left_out_of_the_calibration(weights, tmp_path, monkeypatch, caplog):
+def test_a_photo_that_cannot_be_read_is_left_out_of_the_calibration(weights, tmp_path, export, caplog):
     """Named, and counted as none: the others may be too few."""
     for number in range(2 * FEWEST_PHOTOS):
         Image.effect_noise((300, 300), 50).convert("RGB").save(tmp_path / f"{number}.jpg")
     whole = (tmp_path / "3.jpg").read_bytes()
     (tmp_path / "3.jpg").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SystemExit, match="has 7 photos that can be read; int8 needs at least 8"):
-        export(monkeypatch, weights, "--to", "openvino", "--precision", "int8", "--photos", tmp_path)
+        export(weights, "--to", "openvino", "--precision", "int8", "--photos", tmp_path)
     assert "3.jpg" in caplog.text

@@ -1,7 +1,6 @@
 """--help of every command."""
 
 import importlib
-import sys
 import tomllib
 from pathlib import Path
 
@@ -12,13 +11,12 @@ COMMANDS: dict[str, str] = PROJECT["scripts"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_examples_have_a_line_each(command, monkeypatch, capsys):
+def test_examples_have_a_line_each(command, run_main, monkeypatch, capsys):
     """tyro joins lines that begin with a letter; usage shows the command and not a path."""
     module = importlib.import_module(COMMANDS[command].partition(":")[0])
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(sys, "argv", ["/a/path/to/it", "--help"])
     with pytest.raises(SystemExit, match="0"):
-        module.main()
+        run_main(module.main, "--help")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"usage: {command} ")
     examples = [line for line in module.__doc__.splitlines() if line.strip().startswith(f"{command} ")]

@@ -1,7 +1,6 @@
 """engine-import as people call it: what it writes and says, and what it refuses."""
 
 import json
-import sys
 
 import pytest
 import torch
@@ -12,14 +11,13 @@ from tests.engine.test_importing import MEAN, GlcicPyTorch, agrees, randomised
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(run_main, capsys):
     """engine-import with these arguments: all that it printed, and the error that ended it."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["engine-import", *map(str, arguments)])
         error = ""
         try:
-            import_weights.main()
+            run_main(import_weights.main, *arguments)
         except SystemExit as stopped:
             error = str(stopped.code)
         printed = capsys.readouterr()

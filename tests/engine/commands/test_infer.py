@@ -37,14 +37,12 @@ def photo(tmp_path, shipped_photos):
 
 
 @pytest.fixture
-def run(weights, monkeypatch, capsys):
+def run(weights, run_main, capsys):
     """engine-infer with these arguments: its exit status, and what it printed."""
 
     def call(*arguments, weights=weights):
-        words = ["engine-infer", *map(str, arguments), *(["--weights", str(weights)] if weights else [])]
-        monkeypatch.setattr(sys, "argv", words)
         with pytest.raises(SystemExit) as stopped:
-            infer.main()
+            run_main(infer.main, *arguments, *(["--weights", weights] if weights else []))
         printed = capsys.readouterr()
         message = stopped.value.code if isinstance(stopped.value.code, str) else ""
         return (1 if message else stopped.value.code), printed.out + printed.err + message

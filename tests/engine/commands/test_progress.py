@@ -65,14 +65,18 @@ def test_no_bar_in_a_file(capsys):
     assert capsys.readouterr().err == ""
 
 
-def call(command, words, monkeypatch):
-    """Run a command in this process; its exit status."""
-    monkeypatch.setattr(sys, "argv", [command, *words.split()])
-    try:
-        importlib.import_module(f"engine.commands.{command}").main()
-    except SystemExit as end:
-        return end.code or 0
-    return 0
+@pytest.fixture
+def status_of(run_main):
+    """The exit status of a command that is called with these words."""
+
+    def call(command, words):
+        try:
+            run_main(importlib.import_module(f"engine.commands.{command}").main, *words.split())
+        except SystemExit as end:
+            return end.code or 0
+        return 0
+
+    return call
 
 
 INFER = "in --hole 20,20,20,20 --out out --weights tiny.safetensors --runtime torch"
@@ -87,16 +91,16 @@ INFER = "in --hole 20,20,20,20 --out out --weights tiny.safetensors --runtime to
         ("infer", INFER, "completing"),
     ],
 )
-def test_each_command_shows_it(command, words, what, folder, terminal_for, monkeypatch):
+def test_each_command_shows_it(command, words, what, folder, terminal_for, status_of):
     terminal = terminal_for("stdout", "stderr")
-    assert call(command, words, monkeypatch) == 0
+    assert status_of(command, words) == 0
     assert what in terminal.getvalue()
     assert "2/2" in terminal.getvalue()
 
 
-def test_outcomes_go_where_standard_output_goes(folder, terminal_for, monkeypatch, capsys):
+def test_outcomes_go_where_standard_output_goes(folder, terminal_for, status_of, capsys):
     terminal = terminal_for("stderr")
-    assert call("infer", INFER, monkeypatch) == 0
+    assert status_of("infer", INFER) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["out/0.png", "out/1.png", "2 completed"]
     assert terminal.getvalue() == ""

@@ -1,7 +1,6 @@
 """engine-train as people run it, on a folder and on shards of its photos, through both loaders."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,6 @@ from engine.commands import data, train
 from tests.engine.training.conftest import TINY
 
 
-def run(command, monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", [command.__name__, *map(str, arguments)])
-    command.main()
-
-
 def options():
     """The tiny run's, as a command line."""
     for name, value in (TINY | {"iterations": 6, "workers": 2}).items():
@@ -25,16 +19,16 @@ def options():
 
 
 @pytest.mark.parametrize("loader", ["cpu", "dali"])
-def test_a_folder_and_its_shards_train_the_same_network(loader, photos, tmp_path, monkeypatch):
+def test_a_folder_and_its_shards_train_the_same_network(loader, photos, tmp_path, run_main):
     folder = tmp_path / "photos"
     folder.mkdir()
     for path in photos.iterdir():
         Image.open(path).save(folder / f"{path.stem}.jpg")
-    run(data, monkeypatch, "pack", folder, tmp_path / "shards")
+    run_main(data.main, "pack", folder, tmp_path / "shards")
     weights, losses = {}, {}
     for kind, where in (("files", folder), ("shards", tmp_path / "shards")):
         out = tmp_path / kind
-        run(train, monkeypatch, "--photos", where, "--out", out, "--loader", loader, *options())
+        run_main(train.main, "--photos", where, "--out", out, "--loader", loader, *options())
         weights[kind] = load_file(out / "weights.safetensors")
         rows = [json.loads(line) for line in Path(out, "metrics.jsonl").read_text().splitlines()]
         assert [row["iteration"] for row in rows] == [1, 2, 3, 4, 5, 6]
