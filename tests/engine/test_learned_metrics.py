@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from engine.learned_metrics import INCEPTION_FEATURES, Fid, Lpips, frechet_distance
+from tests.engine.scripted_network import Scripted
 
 PHOTO = skimage.data.astronaut()[100:228, 150:300].copy()
 
@@ -76,19 +77,6 @@ def test_the_frechet_distance_equals_that_of_torchmetrics(counts):
     metric.update(other_ND, real=False)
     assert frechet_distance(one_ND, other_ND) == pytest.approx(float(metric.compute()), rel=1e-4)
     assert frechet_distance(one_ND, one_ND) == pytest.approx(0, abs=1e-6)
-
-
-class Scripted(nn.Module):
-    """Stands for Inception where that cannot be had: uint8 RGB of any size to vectors, if they are asked for."""
-
-    def __init__(self, length: int):
-        super().__init__()
-        self.length = length
-
-    def forward(self, photo: Tensor, return_features: bool = False) -> Tensor:
-        assert return_features
-        small = nn.functional.adaptive_avg_pool2d(photo.float(), 8).flatten(1)
-        return torch.cat([small] * (self.length // 192 + 1), 1)[:, : self.length]
 
 
 class Pair(nn.Module):

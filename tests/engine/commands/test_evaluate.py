@@ -13,7 +13,7 @@ from engine.commands import evaluate as command
 from engine.learned_metrics import INCEPTION_FEATURES, Lpips
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
-from tests.engine.test_learned_metrics import Scripted
+from tests.engine.scripted_network import Scripted
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import torch
 
 from engine.commands import import_weights
 from engine.weights import load_weights
-from tests.engine.test_importing import MEAN, GlcicPyTorch, agrees, randomised
+from tests.engine.foreign_networks import MEAN, GlcicPyTorch, agrees, randomised
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from engine.inference.jobs import Job, MaskSource, find_jobs
 from engine.inference.photo import read_photo
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
+from tests.engine.inference.made_files import mangle
 
 HOLE = "20,30,24,16"  # x, y, width, height
 
@@ -447,24 +448,6 @@ def test_torchrun_divides_the_photos_and_sums_up(weights, tmp_path):
     assert lines[-1] == {"summary": {"completed": 5, "skipped": 0, "failed": 1}}
     assert len(lines) == 7
     assert len({line["photo"] for line in lines[:-1]}) == 6
-
-
-def mangle(content: bytes, random: np.random.Generator) -> bytes:
-    """A file as it is after a bad disk, a broken transfer, or malice."""
-    broken = bytearray(content)
-    how = random.integers(4)
-    if how == 0:
-        return bytes(broken[: random.integers(len(broken))])
-    if how == 1:
-        for position in random.integers(len(broken), size=random.integers(1, 30)):
-            broken[position] = random.integers(256)
-    elif how == 2:  # where the structure is
-        for position in random.integers(min(300, len(broken)), size=random.integers(1, 6)):
-            broken[position] = random.integers(256)
-    else:
-        start = random.integers(len(broken))
-        del broken[start : start + random.integers(1, 200)]
-    return bytes(broken)
 
 
 @pytest.mark.filterwarnings("ignore")  # of Pillow, about the damage

@@ -17,8 +17,7 @@ from data.orientation import upright
 from engine.inference.formats import jpeg
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.photo import parse_photo, read_photo
-from tests.engine.commands.test_infer import mangle
-from tests.engine.inference.test_photo import PROFILE, XMP, exif_block
+from tests.engine.inference.made_files import PROFILE, XMP, exif_block, mangle
 
 CV2_SAMPLING = {
     name: getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{name}") for name in ("411", "420", "422", "440", "444")

@@ -14,7 +14,7 @@ import skimage.data
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin
 
 from data.orientation import upright
 from engine.inference.formats import jpeg, png
@@ -22,29 +22,13 @@ from engine.inference.formats.exif import make_upright
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 from engine.inference.lossless import write_losslessly
 from engine.inference.photo import MAX_SIDES, encode, read_photo, write_photo
-
-XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
-PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+from tests.engine.inference.made_files import PROFILE, XMP, exif_block
 
 
 def picture(height=37, width=53, channels=3, dtype=np.uint8):
     noise = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (height, width, 4), dtype)
     smooth = cv2.blur(noise, (5, 5))
     return smooth[..., 0] if channels == 1 else smooth[..., :channels]
-
-
-def exif_block(orientation=6, width=53, height=37, thumbnail=b"\xff\xd8the unwanted object\xff\xd9", order=">"):
-    """An EXIF block as cameras write it, with a maker note, sizes, and a thumbnail after it."""
-    first, sub, second = 8, 8 + 2 + 3 * 12 + 4, 8 + 2 + 3 * 12 + 4 + 2 + 3 * 12 + 4
-    note, picture_at = b"MAKERNOTE" * 3, second + 2 + 2 * 12 + 4 + 27
-    pack = lambda form, *values: struct.pack(order + form, *values)  # noqa: E731
-    block = (b"MM" if order == ">" else b"II") + pack("HI", 42, first)
-    block += pack("H", 3) + pack("HHI4s", 0x010F, 2, 4, b"Cam\0") + pack("HHIHH", 0x0112, 3, 1, orientation, 0)
-    block += pack("HHII", 0x8769, 4, 1, sub) + pack("I", second)
-    block += pack("H", 3) + pack("HHII", 0x927C, 7, 27, second + 2 + 2 * 12 + 4)
-    block += pack("HHII", 0xA002, 4, 1, width) + pack("HHIHH", 0xA003, 3, 1, height, 0) + pack("I", 0)
-    block += pack("H", 2) + pack("HHII", 0x0201, 4, 1, picture_at) + pack("HHII", 0x0202, 4, 1, len(thumbnail))
-    return block + pack("I", 0) + note + thumbnail
 
 
 def save(tmp_path, name, samples, **options):
