@@ -22,7 +22,7 @@ from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
-from engine.inference.jobs import Job, MaskSource, find_jobs, passed_over
+from engine.inference.jobs import Job, MaskSource, find_jobs
 from engine.inference.photo import container_of
 from engine.inference.ranks import own_device, rank_and_world, total
 
@@ -85,7 +85,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
     rank, world = rank_and_world()
-    jobs = find_jobs(config.photos, config.out, config.mask)
+    jobs, passed_over = find_jobs(config.photos, config.out, config.mask)
     if config.photos == (jobs[0].photo,) and jobs[0].out.exists() and not config.overwrite:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
     if config.side_by_side:
@@ -93,8 +93,8 @@ def main() -> None:
     counts = total(run(config, jobs[rank::world]))
     if rank == 0 and (len(jobs) > 1 or config.json):
         print_summary(counts, config.json)
-    if rank == 0 and (others := passed_over(config.photos, config.out, config.mask)):
-        named = ", ".join(f"{count} {ending}" for ending, count in sorted(others.items()))
+    if rank == 0 and passed_over:
+        named = ", ".join(f"{count} {ending}" for ending, count in sorted(passed_over.items()))
         print(f"passed over, as pictures to be converted first: {named}", file=sys.stderr)
     # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.
     raise SystemExit(1 if counts["failed"] and rank == 0 else 0)

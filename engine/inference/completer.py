@@ -103,8 +103,9 @@ class Completer:
     ) -> Pixels:
         """A copy of the photo with what the mask covers completed; everything else is the input, bit for bit.
 
-        `photo_HW3` is uint8 or uint16 RGB; `mask_HW` bool (or 0 and not 0), True to be completed. The mask is first
-        widened by `dilate` pixels; with blend "feather" the result then fades into the photo over `feather` more.
+        `photo_HW3` is uint8 or uint16 RGB; `mask_HW` bool (or 0 and not 0), True to be completed: arrays, or what numpy
+        makes such arrays of, as Pillow's images and tensors. The mask is first widened by `dilate` pixels; with blend
+        "feather" the result then fades into the photo over `feather` more.
         Holes are first completed at 1/2^octaves of the resolution (None: where they are not larger than the holes
         that the network was trained on; 0: never reduced). Where all that the network sees around a hole is grey, so
         is what fills it. `full_frame` runs the network on the whole photo at once: the reference that the windows
@@ -115,6 +116,7 @@ class Completer:
         that of the hole is empty, or nothing is left outside both.
         """
         check_options(CompletionOptions(dilate, blend, feather, octaves))
+        photo_HW3, mask_HW = np.asarray(photo_HW3), np.asarray(mask_HW)
         check_photo(photo_HW3)
         report = report or Report()
         with report.stage("mask"):

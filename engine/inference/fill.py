@@ -35,7 +35,7 @@ def fill_smoothly(photo_HW3: Pixels, hole_HW: Mask) -> None:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """PyTorch with so many threads, for this thread's work."""
+    """PyTorch with so many threads in this thread. Threads that use it for the first time meanwhile keep the number."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

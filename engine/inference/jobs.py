@@ -18,7 +18,12 @@ COMPLETED = ".completed"
 MASK_ENDINGS = (".png", *(ending for ending in (*CONTAINERS, ".bmp", ".gif") if ending != ".png"))
 """Of mask files, in the order in which they are looked for."""
 
-OTHER_PICTURES = {".arw", ".avif", ".bmp", ".cr2", ".cr3", ".dng", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".nef"}
+OTHER_PICTURES = {
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".jpf", ".jpx", ".jxl", ".jxr", ".mpo",
+    ".exr", ".kra", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".tga", ".xcf",
+    ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
+    ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",  # cameras' raw files
+}  # fmt: skip
 """Endings of pictures that are not completed as they are: to be counted, so that nobody takes them for done."""
 
 
@@ -81,12 +86,14 @@ def find_mask(photo: Path, sidecar_only: bool) -> Path | None:
     return next((file for file in found if file and file.is_file()), None)
 
 
-def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> list[Job]:
+def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> tuple[list[Job], Counter[str]]:
     """A job for each photo of the files, folders (searched whole) and globs, but for what lies in the folders of the
-    results and of the masks. ValueError if there is none, if two would be written to one file, or if `out` is no name
-    for the results."""
-    others = folders_of_others(out, masks)
-    found = [one for path in photos for one in expand(path, others)]
+    results and of the masks; and how many pictures of other kinds, by their ending, lie there and are passed over.
+
+    ValueError if there is no photo, or none where one is named, if two would be written to one file, or if `out` is no
+    name for the results.
+    """
+    found, passed_over = search(photos, folders_of_others(out, masks))
     if not found:
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
         raise ValueError(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
@@ -103,7 +110,7 @@ def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = N
     target, count = Counter(job.out for job in jobs).most_common(1)[0]
     if count > 1:
         raise ValueError(f"{count} of the photos would be written to {target}; complete them in separate calls")
-    return jobs
+    return jobs, passed_over
 
 
 def is_file_name(out: Path) -> bool:
@@ -129,24 +136,34 @@ def check_out(out: Path, one_file: bool, photos: int, searched: bool) -> None:
         )
 
 
-def passed_over(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> Counter[str]:
-    """How many pictures with each ending `find_jobs` finds and leaves alone, because their format is not written."""
-    others = folders_of_others(out, masks)
-    files = (file for path in photos if is_searched(path) for file, _ in files_of(path, others))
-    endings = (file.suffix.lower() for file in files if not is_own(file))
-    return Counter(ending for ending in endings if ending in OTHER_PICTURES)
-
-
 def folders_of_others(out: Path | None, masks: Path | None) -> list[Path]:
     """The folders of the results and of the masks, where no photos are looked for."""
     return [folder.resolve() for folder in (out, masks) if folder and folder.is_dir()]
 
 
-def expand(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
-    """(photo, its name in the result's folder) for a file, a folder without those of `others` below it, or a glob."""
-    if is_searched(path):
-        return [(file, name) for file, name in files_of(path, others) if is_photo(file)]
-    return [(path, Path(path.name))]
+def search(photos: tuple[Path, ...], others: list[Path]) -> tuple[list[tuple[Path, Path]], Counter[str]]:
+    """(photo, its name in the result's folder) for files, for folders without those of `others` below them, and for
+    globs; and how many pictures with each ending are none that can be completed.
+
+    ValueError if there is neither file nor folder.
+    """
+    found: list[tuple[Path, Path]] = []
+    passed_over: Counter[str] = Counter()
+    for path in photos:
+        if not is_searched(path):
+            if not path.exists():
+                raise ValueError(f"there is no photo or folder at {path}")
+            found.append((path, Path(path.name)))
+            continue
+        for file, name in files_of(path, others):
+            ending = file.suffix.lower()
+            if is_own(file) or not file.is_file():
+                continue
+            if ending in CONTAINERS:
+                found.append((file, name))
+            elif ending in OTHER_PICTURES:
+                passed_over[ending] += 1
+    return found, passed_over
 
 
 def is_searched(path: Path) -> bool:
@@ -163,11 +180,6 @@ def files_of(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
             (file, file.relative_to(path)) for file in files if not below or not below & set(file.resolve().parents)
         ]
     return [(file, Path(file.name)) for file in map(Path, sorted(glob.glob(str(path), recursive=True)))]
-
-
-def is_photo(file: Path) -> bool:
-    """Whether a file found in a folder is meant: not a mask, not a result of ours."""
-    return file.suffix.lower() in CONTAINERS and not is_own(file) and file.is_file()
 
 
 def is_own(file: Path) -> bool:

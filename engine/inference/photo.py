@@ -26,7 +26,16 @@ from engine.inference.formats import jpeg, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 from engine.inference.mask import Mask
 
-CONTAINERS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
+CONTAINERS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
 """What is written, by the ending of the file's name."""
 
 NEW_COMPRESSION: dict[str, dict[str, Any]] = {

@@ -7,13 +7,15 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from engine.torchrun import started_by_launcher
+
 LONG = timedelta(days=30)
 """How long the first process to finish waits for the last."""
 
 
 def rank_and_world() -> tuple[int, int]:
     """This process's number and how many there are; (0, 1) without torchrun."""
-    if all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")):
+    if started_by_launcher():
         return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     return 0, 1
 

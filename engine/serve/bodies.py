@@ -16,6 +16,9 @@ from engine.inference.photo import Photo, TooManyPixels, parse_photo
 MOST_FIELDS = 16
 """That are read from a form, only to say what is wrong with them."""
 
+OPTIONS = "how holes are completed is set when engine-serve starts (--mask-dilate, --blend, --feather, --scale)"
+"""What is to be said to requests that bring options."""
+
 CLIENT_GONE = 499
 """The status that nobody reads, for the log."""
 
@@ -70,13 +73,20 @@ class Incoming:
             return [await file_in(form, name) for name in names]
 
 
+def check_parameters(request: Request) -> None:
+    """HTTPException 422 if the address has parameters that are not its route's: else an option would do nothing."""
+    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    if unknown := ", ".join(name for name in request.query_params if name not in known):
+        raise HTTPException(422, f"{unknown}: no parameter of {request.url.path}; {OPTIONS}")
+
+
 def check_fields(form: FormData, names: tuple[str, ...]) -> None:
     """HTTPException 422 if a form has text: a file's name where the file should be, or an option."""
     for name, value in form.multi_items():
         if isinstance(value, str) and name in names:
             raise HTTPException(422, f"{name} must be a file: -F {name}=@{value[:100] or name} (with the @)")
         if isinstance(value, str):
-            raise HTTPException(422, f"{name!r} is no file; a form has files only, and options go into the address")
+            raise HTTPException(422, f"{name}: no file, and a form has files only; {OPTIONS}")
 
 
 async def file_in(form: FormData, name: str) -> tuple[str, bytes]:

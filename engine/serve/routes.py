@@ -20,7 +20,7 @@ from engine.inference.mask import Mask, Where
 from engine.inference.photo import Photo, Pixels, encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, result_name, safe_name
-from engine.serve.bodies import Incoming, mask_from, photo_from, refusing
+from engine.serve.bodies import Incoming, check_parameters, mask_from, photo_from, refusing
 from engine.serve.work import Step, Ticket, Work, changes
 
 router = APIRouter()
@@ -39,7 +39,8 @@ WithAlbum = Annotated[Album, Depends(the_album)]
 
 
 async def a_ticket(request: Request, work: WithWork) -> AsyncIterator[Ticket]:
-    """A place in the queue, until the answer is out. HTTPException 429 if there is none."""
+    """A place in the queue, until the answer is out. HTTPException 429 if there is none, 422 as `check_parameters`."""
+    check_parameters(request)
     async with work.place(request) as ticket:
         yield ticket
 
@@ -65,7 +66,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     408: {"description": "The body did not arrive within the time limit."},
     413: {"description": "Too many bytes or pixels."},
     415: {"description": "No picture, or of a kind that is not read."},
-    422: {"description": "The mask has another size, is empty, or covers the whole photo."},
+    422: {"description": "The mask has another size, is empty, or covers the whole photo; or an unknown parameter."},
     429: {"description": "Too many requests wait already."},
     500: {"description": "The server failed, which its log explains."},
     503: {"description": "Out of memory."},

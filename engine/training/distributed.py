@@ -31,6 +31,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 
+from engine.torchrun import started_by_launcher
+
 TIMEOUT = timedelta(minutes=30)
 """How long one process waits for another; the first iteration may compile for minutes."""
 
@@ -101,11 +103,6 @@ class World:
         """Wait for all processes."""
         if self.ranks > 1:
             dist.barrier()
-
-
-def started_by_launcher() -> bool:
-    """Whether torchrun, or this engine's own launcher, started this process as one of several."""
-    return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
 
 
 def speaks() -> bool:

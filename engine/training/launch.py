@@ -15,8 +15,8 @@ from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, Sign
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from engine.torchrun import started_by_launcher
 from engine.training.config import TrainConfig
-from engine.training.distributed import started_by_launcher
 from engine.training.process import OPTIONS, OUTCOME, START
 from engine.training.state import find_checkpoint
 from engine.training.trainer import Outcome, saved_so_far, train

@@ -24,10 +24,11 @@ from data.loading import Loader
 from data.mean_pixel import mean_pixel
 from data.open import open_loader
 from data.sampler import CropSampler
+from engine.torchrun import started_by_launcher
 from engine.training.batches import TrainingBatch, training_batches
 from engine.training.checkpoint import checkpoints, iteration_of, save_checkpoint
 from engine.training.config import TrainConfig
-from engine.training.distributed import World, join_world, started_by_launcher
+from engine.training.distributed import World, join_world
 from engine.training.meter import Meter
 from engine.training.monitor import Monitor
 from engine.training.phases import Phase

@@ -50,13 +50,16 @@ class TorchRuntime:
 
 
 def pick_device(device: str) -> torch.device:
-    """The torch device for "auto", "cpu", "cuda" or "cuda:N". ValueError if it is not there."""
+    """The torch device for "auto", "cpu", "cuda" or "cuda:N". ValueError if it is none of these or not there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    wrong = ValueError(f"device is {device!r}; it must be auto, cpu, cuda or cuda:N")
     try:
         picked = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(f"device is {device!r}; it must be auto, cpu, cuda or cuda:N") from error
+        raise wrong from error
+    if picked.type not in ("cpu", "cuda"):  # torch knows more, which nothing here was tried on
+        raise wrong
     if picked.type == "cuda" and (picked.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device is {device!r}, but {torch.cuda.device_count()} CUDA devices are visible; use cpu")
     return picked

@@ -211,7 +211,7 @@ def test_colours_under_transparency_beside_the_hole_are_not_seen(dtype, run, pho
         (["PHOTO", "--hole", HOLE, "--memory", "0.00001"], r"raise the limit \(--memory\)"),
         (["PHOTO", "--hole", HOLE, "--mask-dilate", "-1"], "0 to 1000 pixels"),
         (["PHOTO", "--hole", HOLE, "--max-pixels", "1000"], "150x130 pixels and the limit is 1000"),
-        (["missing.jpg", "--hole", HOLE], "there is no photo at missing.jpg"),
+        (["missing.jpg", "--hole", HOLE], "there is no photo or folder at missing.jpg"),
         (["EMPTY", "--hole", HOLE], "there are no photos in"),
         ([], "there are no photos in what was given"),
     ],
@@ -313,18 +313,31 @@ def test_jobs(tmp_path):
     make_folder(tmp_path / "b")
     (tmp_path / "a" / "0.mask.png").touch()
     (tmp_path / "a" / "0.completed.png").touch()
-    assert len(find_jobs((tmp_path / "a",), None)) == 5
+    assert len(find_jobs((tmp_path / "a",), None)[0]) == 5
     (tmp_path / "a" / "masks").mkdir()
     Image.open(tmp_path / "a" / "0.png").save(tmp_path / "a" / "masks" / "0.png")
     make_folder(tmp_path / "a" / "done")
-    names = {job.name for job in find_jobs((tmp_path / "a",), tmp_path / "a" / "done", tmp_path / "a" / "masks")}
-    assert names == {job.name for job in find_jobs((tmp_path / "b",), None)}
+    names = {job.name for job in find_jobs((tmp_path / "a",), tmp_path / "a" / "done", tmp_path / "a" / "masks")[0]}
+    assert names == {job.name for job in find_jobs((tmp_path / "b",), None)[0]}
     with pytest.raises(ValueError, match="2 of the photos would be written to"):
         find_jobs((tmp_path / "a", tmp_path / "b"), tmp_path / "out")
 
 
+def test_a_jpeg_by_any_of_its_endings(run, photo, tmp_path):
+    names = ["a.jfif", "b.JPE", "c.jpeg", "d.jpg"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        Image.open(photo).convert("RGB").save(tmp_path / "in" / name, "JPEG")
+    status, printed = run(tmp_path / "in", "--hole", HOLE, "--out", tmp_path / "out")
+    assert status == 0, printed
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert run(tmp_path / "in" / "a.jfif", "--hole", HOLE)[0] == 0
+    assert Image.open(tmp_path / "in" / "a.completed.jfif").format == "JPEG"
+
+
 def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
-    for name in ("1.HEIC", "sub/2.heic", "3.bmp", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
+    (tmp_path / "folder.gif").mkdir()
+    for name in ("1.HEIC", "sub/2.heic", "3.bmp", "5.psd", "6.orf", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     hole = Image.new("L", (150, 130))
@@ -332,7 +345,7 @@ def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
     hole.save(tmp_path / "masks" / "photo.png")
     status, printed = run(tmp_path, "--mask", tmp_path / "masks")
     assert status == 0
-    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .heic\n" in printed
+    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .heic, 1 .orf, 1 .psd\n" in printed
     assert "passed over" not in run(photo, "--hole", HOLE, "--overwrite")[1]
 
 
@@ -366,6 +379,14 @@ def test_a_mask_that_leaves_nothing_is_told_before_the_work(run, photo, monkeypa
     assert "the mask, widened by 4 pixels (--mask-dilate), covers the whole photo" in printed
 
 
+def test_a_mistyped_folder_is_told_before_the_work(run, photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(Completer, "load", lambda *_, **__: pytest.fail("the network was loaded"))
+    for asked in ([tmp_path / "photso"], [photo, tmp_path / "photso"]):
+        status, printed = run(*asked, "--hole", HOLE, "--out", tmp_path / "done")
+        assert status == 1
+        assert printed == f"engine-infer: there is no photo or folder at {tmp_path / 'photso'}"
+
+
 def test_a_file_is_no_folder_for_results(run, tmp_path):
     make_folder(tmp_path / "in")
     (tmp_path / "file").touch()
@@ -378,7 +399,7 @@ def test_a_folder_for_results_may_have_a_dot_in_its_name(run, photo, tmp_path):
     out = tmp_path / "results.2026"
     status, printed = run(photo, "--hole", HOLE, "--out", out)
     assert status == 1
-    assert f"--out is {out}, and a photo's name must end in one of .jpg, .jpeg, .png, .tif, .tiff, .webp" in printed
+    assert f"--out is {out}, and a photo's name must end in one of .jpg, .jpeg, .jpe, .jfif, .png," in printed
     assert "if a folder is meant, make it first" in printed
     assert not out.exists()
     assert run(tmp_path, "--hole", HOLE, "--out", out)[0] == 0, "of a folder, however many photos it holds"

@@ -13,6 +13,7 @@ import skimage.data
 import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from engine.inference import mask
 from engine.inference.completer import Completer, CompletionOptions
@@ -312,11 +313,23 @@ def test_half_precision_is_near(precision, astronaut_HW3):
         (noise(20, 30), np.ones((30, 20), bool), "the mask is 20x30 and the photo 30x20"),
         (noise(20, 30).astype(np.float32), np.ones((20, 30), bool), "the photo is float32"),
         (noise(20, 30)[..., 0], np.ones((20, 30), bool), "it must be uint8 or uint16"),
+        (Image.fromarray(noise(20, 30)).convert("RGBA"), np.ones((20, 30), bool), r"the photo is uint8 of .*30, 4\)"),
+        (noise(20, 30).tolist(), np.ones((20, 30), bool), r"the photo is int64 .* it must be uint8 or uint16"),
+        (None, np.ones((20, 30), bool), "the photo is object"),
+        (noise(20, 30), None, r"the mask is of shape \(\) and the photo 30x20"),
     ],
 )
 def test_wrong_arrays_are_named(photo_HW3, mask_HW, message):
     with pytest.raises(ValueError, match=message):
         completer().complete(photo_HW3, mask_HW)
+
+
+def test_what_numpy_makes_an_array_of_is_completed_as_that_array():
+    photo_HW3, mask_HW = noise(60, 70), mask_with((60, 70), (20, 20, 10, 10))
+    expected_HW3 = completer().complete(photo_HW3, mask_HW)
+    for mask_of_a_kind in (Image.fromarray(mask_HW), torch.from_numpy(mask_HW), mask_HW.tolist()):
+        completed_HW3 = completer().complete(Image.fromarray(photo_HW3), mask_of_a_kind)
+        np.testing.assert_array_equal(completed_HW3, expected_HW3)
 
 
 @pytest.mark.parametrize(
@@ -362,6 +375,8 @@ def test_the_note_tells_the_scale_that_was_reached():
         ({"precision": "fp3"}, "choose one of: fp32, fp16, bf16"),
         ({"device": "cuda:99"}, "CUDA devices are visible"),
         ({"device": "gpu"}, "auto, cpu, cuda or cuda:N"),
+        ({"device": "mps", "runtime": "torch"}, "device is 'mps'; it must be auto, cpu, cuda or cuda:N"),
+        ({"device": "meta", "runtime": "tensorrt"}, "device is 'meta'; it must be auto, cpu, cuda or cuda:N"),
     ],
 )
 def test_what_cannot_be_had_is_refused(options, message):

@@ -86,7 +86,8 @@ def command(weights: Path, tmp_path: Path) -> Callable[[Path, Image.Image], byte
         config = infer.InferConfig(
             photos=(photo,), mask=tmp_path / "mask.png", out=out, weights=weights, runtime="torch", overwrite=True
         )
-        assert infer.run(config, find_jobs(config.photos, config.out)) == {"completed": 1}
+        jobs, _ = find_jobs(config.photos, config.out)
+        assert infer.run(config, jobs) == {"completed": 1}
         return out.read_bytes()
 
     return call

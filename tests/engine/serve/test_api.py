@@ -172,8 +172,24 @@ def test_a_name_where_a_file_should_be(client):
     mask = ("mask.png", MASK)
     reply = client.post("/complete", data={"photo": "mine.jpg"}, files={"mask": mask})
     assert (reply.status_code, "-F photo=@mine.jpg" in reply.json()["detail"]) == (422, True), reply.text
-    reply = client.post("/complete", data={"dilate": "9"}, files={"photo": ("photo.png", PHOTO), "mask": mask})
-    assert (reply.status_code, "'dilate' is no file" in reply.json()["detail"]) == (422, True), reply.text
+
+
+def test_options_in_a_request_are_refused_and_not_ignored(client, photo):
+    where = "how holes are completed is set when engine-serve starts (--mask-dilate, --blend, --feather, --scale)"
+    files = {"photo": ("photo.png", PHOTO), "mask": ("mask.png", MASK)}
+    kept = keep(client, photo)
+    box = {"x": 0, "y": 0, "width": 8, "height": 8}
+    for path, asked, message in (
+        ("/complete", {"params": {"mask_dilate": 20, "blend": "nonsense"}, "files": files}, "mask_dilate, blend: no"),
+        ("/complete", {"data": {"mask_dilate": 20}, "files": files}, "mask_dilate: no file"),
+        ("/photos", {"params": {"name": "a.png", "blend": "none"}, "content": PHOTO}, "blend: no parameter"),
+        (f"/photos/{kept}/completions", {"params": box | {"blend": "none"}, "content": MASK}, "blend: no parameter"),
+    ):
+        reply = client.post(path, **asked)
+        assert reply.status_code == 422, reply.text
+        assert reply.json()["detail"].startswith(message)
+        assert where in reply.json()["detail"]
+    assert "when engine-serve starts" in client.get("/api.html").text
 
 
 @pytest.mark.parametrize("announced", [True, False])
