@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import skimage.data
@@ -71,11 +71,11 @@ def square_holes(size: tuple[int, int], side: int, count: int = 1) -> NDArray[np
     return mask_HW
 
 
-def small_training_step(phase: Phase, batch: int = 4, compile: bool = False) -> Callable[[], object]:
-    """One iteration of a phase on the CPU, of small networks on crops of 64x64."""
+def small_training_step(phase: Phase, batch: int = 4, **options: Any) -> Callable[[], object]:
+    """One iteration of a phase on the CPU, of small networks on crops of 64x64, with further `TrainConfig` options."""
     config = TrainConfig(
         crop_size=64, patch_size=32, hole_size=(16, 32), base_width=SMALL_WIDTH, discriminator_width=SMALL_WIDTH,
-        discriminator_features=64, device="cpu", compile=compile,
+        discriminator_features=64, device="cpu", **options,
     )  # fmt: skip
     return training_step(config, phase, batch, "cpu")
 
@@ -90,7 +90,7 @@ def training_step(config: TrainConfig, phase: Phase, batch: int, device: str) ->
     """One iteration of a phase, again and again on the same crops."""
     torch.manual_seed(0)
     world = World(torch.device(device))
-    completion = CompletionNetwork(CompletionSpec(base_width=config.base_width))
+    completion = CompletionNetwork(config.spec((0.5, 0.5, 0.5)))
     sizes = config.crop_size, config.patch_size, config.discriminator_width, config.discriminator_features
     learners = [Learner(network, None, config, world) for network in (completion, ContextDiscriminator(*sizes))]
     steps = Steps(learners[0], learners[1], torch.full((3,), 0.5, device=device), config, world)

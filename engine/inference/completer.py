@@ -10,7 +10,7 @@ from typing import NamedTuple, Self, get_args
 
 import numpy as np
 
-from engine.inference.blend import RING, Blend, join
+from engine.inference.blend import Blend, colour_around, join
 from engine.inference.border import cut, ends_for, mirror, own_holes
 from engine.inference.fill import fill_smoothly
 from engine.inference.mask import (
@@ -232,7 +232,11 @@ class Completion:
 
         Where all that the network sees around a hole is grey, it is made grey too.
         """
-        for where, here_HW, crop in pieces(changed_HW, RING):
+        for where, here_HW, crop in pieces(changed_HW, 0):
+            colour = colour_around(photo_HW3, hole_HW, where, here_HW) if self.blend == "poisson" else None
+            if colour is not None:
+                photo_HW3[where][here_HW] = colour
+                continue
             changed_crop_HW = here_HW if crop == where else changed_HW[crop]
             generated_HW3 = assemble(generated, crop)
             joined_HW3 = join(photo_HW3[crop], generated_HW3, hole_HW[crop], changed_crop_HW, self.blend, self.feather)

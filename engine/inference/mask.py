@@ -14,7 +14,7 @@ Where = tuple[slice, slice]
 CELL = 8
 """Side in pixels of the cells that `components` works on."""
 
-LONG, THIN, PIECE = 2**20, 96, 512
+LONG, THIN, PIECE = 2**17, 96, 512
 """A hole whose bounding box has more pixels than LONG, and that is nowhere thicker than THIN, is worked on in pieces of
 at most PIECE on a side: a wire across a photo has a bounding box like the photo's."""
 

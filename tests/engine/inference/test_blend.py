@@ -95,18 +95,3 @@ def test_feather_falls_to_the_photo():
     weight_HW = feather_weight(mask_HW, 3)
     np.testing.assert_allclose(weight_HW[10, 3:9], [0, 0, 0.25, 0.5, 0.75, 1])
     np.testing.assert_array_equal(weight_HW > 0, cv2.distanceTransform((~mask_HW).astype(np.uint8), cv2.DIST_L2, 5) < 4)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_hole_in_a_page_of_one_colour_gets_that_colour(dtype):
-    page_HW3 = np.full((90, 90, 3), np.iinfo(dtype).max - 10, dtype)
-    page_HW3[:10], page_HW3[80:] = 0, 7  # beyond what is around the hole
-    hole_HW = np.zeros((90, 90), bool)
-    hole_HW[20:60, 30:70] = True
-    stripes_HW3 = np.full((90, 90, 3), 0.8, np.float32)
-    stripes_HW3[::4] = 0.9
-    joined_HW3 = join(page_HW3, stripes_HW3, hole_HW, hole_HW, "poisson", 0)
-    assert (joined_HW3[hole_HW] == page_HW3[15, 15]).all()
-    page_HW3[63, 50] -= 1
-    joined_HW3 = join(page_HW3, stripes_HW3, hole_HW, hole_HW, "poisson", 0)
-    assert np.ptp(joined_HW3[hole_HW]) > 5, "no page of one colour"

@@ -211,6 +211,20 @@ def test_a_hole_at_the_border_costs_two_copies_of_the_photo():
     assert peak < 2.7 * photo_HW3.nbytes  # with the masks
 
 
+@pytest.mark.parametrize("octaves", [None, 1])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_hole_in_a_page_of_one_colour_gets_that_colour(dtype, octaves):
+    page_HW3 = np.full((300, 300, 3), (200, 100, 7), dtype)
+    page_HW3[:85], page_HW3[215:] = 0, 7  # beyond what is around the holes
+    mask_HW = mask_with((300, 300), (90, 110, 120, 60), (90, 200, 90, 30))
+    completed_HW3 = completer().complete(page_HW3, mask_HW, octaves=octaves)
+    assert (completed_HW3[mask_HW] == page_HW3[150, 10]).all()
+    page_HW3[212, 130] -= 1
+    completed_HW3 = completer().complete(page_HW3, mask_HW, octaves=octaves)
+    assert (completed_HW3[90:180, 200:230] == page_HW3[150, 10]).all(), "the other hole has nothing to do with it"
+    assert np.ptp(completed_HW3[90:210, 110:170], axis=(0, 1)).max() > 0, "no page of one colour"
+
+
 @pytest.mark.parametrize(("thickness", "blend", "most"), [(8, "poisson", 1), (8, "feather", 1), (60, "poisson", 2)])
 def test_a_long_thin_hole_is_completed_in_pieces_as_it_would_be_whole(monkeypatch, thickness, blend, most):
     photo_HW3 = cv2.resize(skimage.data.coffee(), (1500, 1000), interpolation=cv2.INTER_CUBIC)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.inference import mask
-from engine.inference.mask import LONG, components, cut_out, mask_of_holes, pieces, widen
+from engine.inference.mask import PIECE, components, cut_out, mask_of_holes, pieces, widen
 
 
 def test_rectangles():
@@ -90,7 +90,7 @@ def test_pieces_of_long_holes(thickness, cut):
     found_HW, whole = np.zeros(mask_HW.shape, int), 0
     for where, part_HW, crop in pieces(mask_HW, 16):
         found_HW[where] += part_HW
-        whole += part_HW.size > LONG
+        whole += part_HW.size > PIECE**2
         for inner, outer, side in zip(where, crop, mask_HW.shape, strict=True):
             assert outer.start <= max(inner.start - 16, 0)
             assert outer.stop >= min(inner.stop + 16, side)
