@@ -23,7 +23,7 @@ from engine.training.meter import Meter
 from engine.training.stopping import StopRequest
 from engine.training.sync_norm import synchronise_batch_norm
 from engine.training.trainer import Trainer
-from tests.engine.training.test_trainer import command, final_state, states_equal, wait_for
+from tests.engine.training.tiny_runs import command, final_state, states_equal, wait_for
 
 
 def in_processes(ranks: int, function, *arguments, starts: int = 1) -> None:

@@ -23,7 +23,7 @@ from engine.training.distributed import World
 from engine.training.launch import run
 from engine.training.stopping import StopRequest, stop_signals
 from engine.training.trainer import Outcome, Trainer
-from tests.engine.training.test_trainer import command, final_state, states_equal, wait_for
+from tests.engine.training.tiny_runs import command, final_state, states_equal, wait_for
 
 README = Path(__file__).parents[3] / "README.md"
 PROGRAMS = Path(sys.executable).parent

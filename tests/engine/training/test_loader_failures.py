@@ -13,7 +13,7 @@ from engine.training.checkpoint import load_newest
 from engine.training.distributed import World
 from engine.training.stopping import StopRequest
 from engine.training.trainer import Trainer, train
-from tests.engine.training.test_trainer import final_state, states_equal
+from tests.engine.training.tiny_runs import final_state, states_equal
 
 CPU = World(torch.device("cpu"))
 

@@ -11,7 +11,7 @@ from engine.training.monitor import Monitor, drop_later_rows
 from engine.training.trainer import Trainer
 from engine.weights import load_weights
 from tests.conftest import files_of_at_most
-from tests.engine.training.test_trainer import StopAt
+from tests.engine.training.tiny_runs import StopAt
 
 CPU = World(torch.device("cpu"))
 

@@ -26,34 +26,7 @@ from engine.training.stopping import StopRequest
 from engine.training.trainer import Trainer, train
 from engine.weights import load_weights
 from tests.conftest import files_of_at_most
-
-
-def states_equal(a: object, b: object) -> bool:
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and torch.equal(a, b)
-    if isinstance(a, dict):
-        return isinstance(b, dict) and a.keys() == b.keys() and all(states_equal(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(states_equal, a, b))
-    return a == b
-
-
-def final_state(config: TrainConfig) -> dict:
-    _, state = load_newest(config.checkpoint_folder)
-    del state["config"]
-    return state
-
-
-class StopAt(StopRequest):
-    """A stop request that comes when the run has done so many iterations."""
-
-    def __init__(self, iteration: int) -> None:
-        self.left = iteration
-
-    @property
-    def requested(self) -> bool:
-        self.left -= 1
-        return self.left < 0
+from tests.engine.training.tiny_runs import StopAt, command, final_state, states_equal, wait_for
 
 
 def test_a_run_leaves_all_that_it_should(tiny, tmp_path):
@@ -142,27 +115,6 @@ def test_the_same_seed_gives_the_same_run_and_another_does_not(tiny, tmp_path):
         train(config)
     assert states_equal(final_state(first), final_state(again))
     assert not states_equal(final_state(first), final_state(other))
-
-
-def command(config: TrainConfig, *more: str) -> list[str]:
-    """The tiny run as a command line."""
-    names = ("crop_size", "shorter_edge", "patch_size", "hole_size", "base_width", "discriminator_width", "batch")
-    names += ("discriminator_features", "iterations", "split", "optimizer", "learning_rate", "workers", "device")
-    names += ("photos", "out", "checkpoint_every", "log_every")
-    words = [sys.executable, "-m", "engine.commands.train"]
-    for name in names:
-        value = getattr(config, name)
-        values = value if isinstance(value, tuple) else (value,)
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
-    return [*words, *more]
-
-
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 100
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_sigterm_ends_well_and_says_how_to_go_on(tiny):
