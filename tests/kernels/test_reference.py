@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import kernels
+from tests.kernels.compiled_step import check_a_step_under_compile
 
 
 @pytest.fixture(autouse=True)
@@ -108,24 +109,7 @@ def test_gradients_in_fp64() -> None:
 
 
 def test_under_compile() -> None:
-    photo, mask, mean_pixel = (
-        torch.randint(0, 256, (2, 3, 8, 12), dtype=torch.uint8),
-        torch.rand(2, 1, 8, 12) < 0.5,
-        torch.rand(3),
-    )
-    boxes, centres = torch.tensor([[[1, 2, 5, 9]], [[0, 0, 0, 0]]]), torch.tensor([[0, 3], [8, 11]])
-
-    def step(generated: Tensor) -> Tensor:
-        holed = kernels.fill_holes(photo, mask.float(), mean_pixel) + kernels.fill_boxes(photo, boxes, mean_pixel)
-        completed, patches = kernels.paste_crop(generated * holed[:, :3], photo, mask, centres, 4)
-        real = kernels.cut_patches(photo, centres, 4)
-        return kernels.masked_mse(completed, photo, mask) + (patches - real / 255).square().mean()
-
-    generated = image(2, 3, 8, 12).requires_grad_()
-    compiled = torch.compile(step, fullgraph=True)(generated)
-    torch.testing.assert_close(compiled, step(generated))
-    (got,), (wanted,) = (torch.autograd.grad(loss, generated) for loss in (compiled, step(generated)))
-    torch.testing.assert_close(got, wanted)
+    check_a_step_under_compile("cpu", "inductor")
 
 
 def test_adadelta_is_torchs() -> None:

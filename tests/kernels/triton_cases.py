@@ -17,6 +17,7 @@ from kernels.adadelta import adadelta_op
 from kernels.fill_holes import fill_boxes_op, fill_holes_op, fill_holes_reference
 from kernels.masked_mse import REDUCTIONS, masked_mse_op, masked_mse_reference
 from kernels.paste_crop import paste_crop_op, paste_crop_reference
+from tests.kernels.compiled_step import check_a_step_under_compile
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 too_large_for_the_interpreter = pytest.mark.skipif(DEVICE == "cpu", reason="too large for the interpreter: needs CUDA")
@@ -274,19 +275,7 @@ def test_beyond_2_to_31_elements(layout: str) -> None:
 
 
 def test_under_compile() -> None:
-    photo, mask, mean_pixel = a_photo((2, 8, 12)), a_mask((2, 8, 12), "random"), torch.rand(3, device=DEVICE)
-    centres = torch.tensor([[0, 3], [8, 11]], device=DEVICE)
-
-    def step(generated: Tensor) -> Tensor:
-        holed = kernels.fill_holes(photo, mask, mean_pixel)
-        completed, patches = kernels.paste_crop(generated * holed[:, :3], photo, mask, centres, 4)
-        return kernels.masked_mse(completed, photo, mask) + patches.square().mean()
-
-    generated = torch.rand(2, 3, 8, 12, device=DEVICE).requires_grad_()
-    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")(generated)
-    torch.testing.assert_close(compiled, step(generated))
-    (got,), (wanted,) = (torch.autograd.grad(loss, generated) for loss in (compiled, step(generated)))
-    torch.testing.assert_close(got, wanted)
+    check_a_step_under_compile(DEVICE, "aot_eager")
 
 
 def test_adadelta_under_compile() -> None:
