@@ -171,7 +171,7 @@ class Trainer:
             self.world.copy_buffers_from_first(self.state.completion.network)
         losses = self.steps.run(phase, batch)
         if self.state.average and phase is not Phase.DISCRIMINATOR:
-            self.state.average.update_parameters(self.state.completion.network)
+            self.state.average.follow(self.state.completion.network)
         return losses
 
     def open_loader(self) -> Loader:
