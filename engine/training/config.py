@@ -213,6 +213,10 @@ class TrainConfig:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least {least}")
         if self.gpus is not None and self.gpus < 1:
             raise ValueError(f"--gpus is {self.gpus}; it must be at least 1 (for the CPU: --device cpu)")
+        if self.gpus is not None and self.device == "cpu":
+            raise ValueError(f"--gpus is {self.gpus} and --device cpu; for several processes on the CPU: --processes")
+        if self.gpus is not None and self.processes not in (1, self.gpus):
+            raise ValueError(f"--gpus is {self.gpus} and --processes {self.processes}; each GPU has one: give the GPUs")
         if self.crop_size % STRIDE:
             raise ValueError(f"--crop-size is {self.crop_size}; it must be a multiple of {STRIDE}")
         if self.shorter_edge[0] < self.crop_size or self.shorter_edge[1] < self.shorter_edge[0]:

@@ -123,7 +123,7 @@ def threads_are_given() -> bool:
 def join_world(device: str) -> Iterator[World]:
     """Join the processes that the launcher started, if it did; `device` is auto, cuda or cpu.
 
-    ValueError if CUDA is asked for and there is none.
+    ValueError if CUDA is asked for and there is none, or not one for each process.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device is cuda, but torch sees no CUDA GPU here; use --device cpu or install a CUDA build")
@@ -132,6 +132,11 @@ def join_world(device: str) -> Iterator[World]:
         yield World(torch.device("cuda", 0) if use_cuda else torch.device("cpu"))
         return
     local_rank, local_ranks = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    if use_cuda and local_ranks > torch.cuda.device_count():  # all say so, and none waits for the others
+        raise ValueError(
+            f"{local_ranks} processes are started here, and torch sees {torch.cuda.device_count()} GPUs: start one for "
+            "each (--gpus, torchrun's --nproc-per-node), or train on the CPU with --device cpu"
+        )
     if not threads_are_given():
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_ranks))
     chosen = torch.device("cuda", local_rank) if use_cuda else torch.device("cpu")

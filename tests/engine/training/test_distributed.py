@@ -212,6 +212,17 @@ def test_threads_are_this_process_share_of_the_cores_it_may_use_unless_given(mon
         assert set_to == ([threads] if threads else [])
 
 
+@pytest.mark.parametrize("local_rank", [0, 1])
+def test_more_processes_than_gpus_are_refused_by_all_of_them(monkeypatch, local_rank):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    world = {"RANK": local_rank, "WORLD_SIZE": 2, "LOCAL_RANK": local_rank, "LOCAL_WORLD_SIZE": 2}
+    for name, value in world.items():
+        monkeypatch.setenv(name, str(value))
+    with pytest.raises(ValueError, match=r"2 processes are started here, and torch sees 1 GPUs.*--device cpu"):
+        join_world("auto").__enter__()
+
+
 def test_a_stray_world_size_starts_no_world(monkeypatch):
     """Batch systems leave such a variable behind, without what torchrun sets beside it."""
     for name in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
