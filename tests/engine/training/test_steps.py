@@ -69,13 +69,22 @@ def test_the_divisor_is_agreed_on_where_completions_are_compared_and_not_in_phas
         assert len(agreed) == times
 
 
+def test_the_composite_is_made_once_for_both_networks(make_steps, batch, monkeypatch):
+    made, paste_crop = [], kernels.paste_crop
+    monkeypatch.setattr(kernels, "paste_crop", lambda *x: made.append(x) or paste_crop(*x))
+    for phase, times in ((Phase.COMPLETION, 0), (Phase.DISCRIMINATOR, 1), (Phase.JOINT, 1)):
+        made.clear()
+        make_steps().run(phase, batch)
+        assert len(made) == times
+
+
 def test_the_generators_step_leaves_no_gradient_and_no_statistics_in_the_discriminator(make_steps, batch):
     """D after a joint step is D after its own step alone, and so is the gradient it was left with."""
     together, alone = make_steps(), make_steps()
     together.run(Phase.JOINT, batch)
     with torch.no_grad():
-        generated = alone.generate(batch)  # C in train mode, as in the joint step
-    alone.train_discriminator([generated], [batch], weight=1.0)
+        _, composite = alone.complete(batch)  # C in train mode, as in the joint step
+    alone.train_discriminator([composite], [batch], weight=1.0)
     assert same(weights(together.discriminator.network), alone.discriminator.network)
     for a, b in zip(*(gradients(steps.discriminator.network) for steps in (together, alone)), strict=True):
         assert torch.equal(a, b)
