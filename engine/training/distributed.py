@@ -20,11 +20,11 @@ Over NVLink there is 1 ms in 20 to gain. Over Ethernet the wrapper would hide at
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -33,6 +33,8 @@ from torch.distributed.rendezvous import rendezvous
 
 TIMEOUT = timedelta(minutes=30)
 """How long one process waits for another; the first iteration may compile for minutes."""
+
+T = TypeVar("T")
 
 OWN_LAUNCHER = "ENGINE_LAUNCHED"
 """Set in the environment of a process that this engine's launcher started, and not torchrun."""
@@ -79,6 +81,15 @@ class World:
         votes = torch.tensor([flag], dtype=torch.int32)  # on the CPU, so that the GPU's queue is not waited for
         dist.all_reduce(votes)
         return bool(votes.item())
+
+    def from_first(self, find: Callable[[], T]) -> T:
+        """What `find` returns in the first process, which alone calls it."""
+        if self.ranks == 1:
+            return find()
+        found: list[Any] = [find() if self.is_first else None]
+        dist.broadcast_object_list(found, src=0)
+        value: T = found[0]
+        return value
 
     def copy_buffers_from_first(self, network: nn.Module) -> None:
         """Give every process the first one's batch norm statistics."""

@@ -93,7 +93,7 @@ class Trainer:
         if world.is_first:
             write_options(config)
         begun = network_to_begin_from(config, saved)
-        mean = begun.spec.mean_pixel if begun else self.measure_mean_pixel()
+        mean = begun.spec.mean_pixel if begun else world.from_first(self.measure_mean_pixel)
         self.state = RunState(config, world, mean, begun)
         self.steps = Steps(self.state.completion, self.state.discriminator, self.state.mean_pixel, config, world)
         if saved:
@@ -102,18 +102,23 @@ class Trainer:
 
     def check_shared(self) -> None:
         """ValueError on all processes if they do not go on with the same state and photos."""
-        names = sha256(np.ascontiguousarray(self.catalog.columns["names"]).data)
+        if self.world.ranks == 1:  # the names of Places2's photos are 195 MB on disk, read for nothing then
+            return
+        columns = self.catalog.columns
+        photos = [sha256(np.ascontiguousarray(columns[key]).data).hexdigest() for key in ("names", "length")]
         values = {
             "the iteration they begin at": self.state.iteration,
             "the number of photos": len(self.catalog),
-            "the photos' names": names.hexdigest()[:12],
+            "the photos' names": photos[0][:12],
+            "the photos' sizes in bytes": photos[1][:12],
             "the mean pixel": tuple(round(value, 3) for value in self.state.spec.mean_pixel),
         }
         self.world.check_same(values, "--out and --photos must be on a disk that all nodes share")
 
     def measure_mean_pixel(self) -> tuple[float, float, float]:
         """The mean colour of the training photos, or of a sample of them."""
-        rgb, _ = mean_pixel(self.catalog, sample=self.config.mean_pixel_photos, seed=self.config.seed)
+        sample, threads = self.config.mean_pixel_photos, max(1, self.config.workers)
+        rgb, _ = mean_pixel(self.catalog, sample=sample, seed=self.config.seed, threads=threads)
         red, green, blue = rgb.tolist()
         return red, green, blue
 

@@ -9,11 +9,13 @@ import subprocess
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.multiprocessing as mp
 from PIL import Image
 
+from data.mean_pixel import mean_pixel
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
@@ -182,12 +184,40 @@ def test_processes_that_see_different_photos_are_refused(tiny, photos, tmp_path)
     photo = min(path for path in (tmp_path / "others").rglob("*") if path.is_file())
     content = photo.read_bytes()
     Image.new("RGB", (96, 96)).save(photo)
-    in_processes(2, refuse, configs, "the mean pixel")
+    in_processes(2, refuse, configs, "the photos' sizes in bytes")
     photo.write_bytes(content)
     photo.rename(photo.with_stem("renamed"))
     in_processes(2, refuse, configs, "the photos' names")
     photo.with_stem("renamed").unlink()
     in_processes(2, refuse, configs, "the number of photos")
+
+
+def measure_once(world: World, config: TrainConfig) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if not world.is_first:
+            patch.setattr("engine.training.trainer.mean_pixel", lambda *_, **__: pytest.fail("measured again"))
+        trainer = Trainer(config, world)
+    exact, _ = mean_pixel(trainer.catalog)
+    assert trainer.state.spec.mean_pixel == tuple(exact.tolist())
+
+
+def test_the_first_process_alone_measures_the_mean_pixel(tiny):
+    in_processes(2, measure_once, tiny())
+
+
+def test_a_process_alone_reads_no_names_for_a_comparison_with_others(tiny, monkeypatch):
+    monkeypatch.setattr("engine.training.trainer.sha256", lambda *_: pytest.fail("they were read"))
+    Trainer(tiny(), World(torch.device("cpu")))
+
+
+def test_the_mean_pixel_is_measured_by_as_many_threads_as_there_are_workers(tiny, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "engine.training.trainer.mean_pixel", lambda *_, threads, **__: asked.append(threads) or (np.full(3, 0.5), None)
+    )
+    for number, workers in enumerate((0, 3)):
+        Trainer(tiny(out=tiny().run_folder / str(number), workers=workers), World(torch.device("cpu")))
+    assert asked == [1, 3]
 
 
 @pytest.mark.parametrize(
