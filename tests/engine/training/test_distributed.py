@@ -15,6 +15,7 @@ import torch
 import torch.multiprocessing as mp
 from PIL import Image
 
+from bench.counting import Moved
 from data.mean_pixel import mean_pixel
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest
@@ -99,6 +100,29 @@ def check_norm(world: World, x: torch.Tensor) -> None:
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-2, atol=1e-5)
     for (name, p), q in zip(plain.named_buffers(), synced.buffers(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def gradients_of(rank: int) -> CompletionNetwork:
+    network = CompletionNetwork(CompletionSpec(base_width=4)).to(memory_format=torch.channels_last)
+    random = torch.Generator().manual_seed(rank)
+    for parameter in network.parameters():
+        parameter.grad = torch.empty_like(parameter).copy_(torch.randn(parameter.shape, generator=random))
+    return network
+
+
+def check_average(world: World) -> None:
+    network, everyone = gradients_of(world.rank), [gradients_of(rank).parameters() for rank in range(world.ranks)]
+    with Moved() as moved:
+        world.average_gradients(network.parameters())
+    for mean, *all_ranks in zip(network.parameters(), *everyone, strict=True):
+        torch.testing.assert_close(mean.grad, torch.stack([parameter.grad for parameter in all_ranks]).mean(0))
+        assert mean.grad.stride() == mean.stride()
+    assert moved.operators == 4  # into the message, the sum, the division, and back
+    assert moved.bytes <= 8.1 * sum(parameter.nbytes for parameter in network.parameters())
+
+
+def test_gradients_are_averaged_as_they_lie_in_memory():
+    in_processes(2, check_average)
 
 
 def test_synced_batch_norm_is_that_of_the_global_batch():
