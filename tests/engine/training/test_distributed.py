@@ -22,6 +22,7 @@ from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
 from engine.training.distributed import OWN_LAUNCHER, World, join_world
 from engine.training.launch import run
+from engine.training.learner import Learner
 from engine.training.meter import Meter
 from engine.training.stopping import StopRequest
 from engine.training.sync_norm import synchronise_batch_norm
@@ -100,6 +101,11 @@ def check_norm(world: World, x: torch.Tensor) -> None:
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-2, atol=1e-5)
     for (name, p), q in zip(plain.named_buffers(), synced.buffers(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5, msg=name)
+    frozen = Learner(synced, None, TrainConfig(device="cpu"), world)
+    before = [buffer.clone() for buffer in synced.buffers()]
+    expected = plain(x).chunk(world.ranks)[world.rank]
+    torch.testing.assert_close(frozen.forward_frozen(part), expected, rtol=1e-4, atol=1e-5)
+    assert all(map(torch.equal, before, synced.buffers()))
 
 
 def gradients_of(rank: int) -> CompletionNetwork:

@@ -111,6 +111,32 @@ def test_the_discriminator_sees_composites_and_patches_around_the_holes(make_ste
     assert all((patches[n] != kernels.cut_patches(image, batch.centres_N2, 16)[n]).any() for n in range(8))
 
 
+@pytest.mark.parametrize("amp", [False, True])
+def test_the_frozen_discriminator_judges_alike_and_stays_as_it_is(make_steps, amp):
+    """The same bits, for the images and in their gradients, as in training."""
+    learner = make_steps(amp=amp).discriminator
+    trained = copy.deepcopy(learner)
+    before, judged = weights(learner.network), []
+    random = torch.Generator().manual_seed(2)
+    images = [torch.rand(8, 3, side, side, generator=random).requires_grad_() for side in (16, 32)]
+    for forward in (trained.forward, learner.forward_frozen):
+        logits = forward(*images)
+        judged.append((logits, *torch.autograd.grad(logits.sum(), images, retain_graph=True)))
+    assert all(map(torch.equal, *judged))
+    assert same(before, learner.network)
+    judged[1][0].sum().backward()
+    assert gradients(learner.network) == [None] * len(gradients(learner.network))
+    learner.forward(*images).sum().backward()  # in training again
+    assert all_finite(learner.network)
+    assert same(weights(trained.network), learner.network)
+
+
+def test_the_frozen_discriminator_copies_none_of_its_statistics(make_steps, monkeypatch):
+    learner = make_steps().discriminator
+    monkeypatch.setattr(torch.Tensor, "clone", lambda *_, **__: pytest.fail("a tensor was copied"))
+    learner.forward_frozen(torch.rand(8, 3, 16, 16), torch.rand(8, 3, 32, 32))
+
+
 def test_alpha_weighs_the_generators_term_alone(make_steps, batch):
     """A larger alpha changes C's step and leaves D's as it was, unless that is asked for."""
     small, large, both = make_steps(), make_steps(alpha=1.0), make_steps(alpha=0.5, alpha_on_discriminator=True)
