@@ -105,8 +105,10 @@ class TrainConfig:
     """Photos in a batch, over all processes together."""
 
     reduction: Literal["hole_mean", "all_mean", "sum", "log_mean"] = "hole_mean"
-    """What the squared error is divided by: the values in holes, all values, or nothing. `log_mean` is the mean over
-    photos of the logarithm of each one's error, so that the few busiest do not decide every step."""
+    """What the squared error is divided by: the values in holes, all values, or nothing. The paper writes a squared
+    norm; `hole_mean` (MMagic's) and `all_mean` (GLCIC-PyTorch's) are readings of it, and decide what alpha's 4e-4
+    means. `log_mean` is the mean over photos of the logarithm of each one's error, so that the few busiest do not
+    decide every step."""
 
     blended_loss: bool = False
     """Judge completions after Poisson blending, which is how engine-infer joins them to the photo by default."""

@@ -14,7 +14,7 @@ from engine.training.sync_norm import synchronise_batch_norm
 
 
 def precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
-    """What convolutions compute in: bfloat16 or float16 with --amp, None for plain fp32."""
+    """What convolutions compute in: bfloat16 or float16 with --amp, None for fp32, which on CUDA is TF32."""
     if not config.amp:
         return None
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):

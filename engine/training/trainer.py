@@ -297,6 +297,6 @@ def set_up_torch(config: TrainConfig) -> None:
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("high")  # TF32
     if config.compile:  # shared by all runs beside this one
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((config.run_folder.parent / ".compiled").absolute()))
