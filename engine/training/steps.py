@@ -119,7 +119,7 @@ class Steps:
 
     def patches_of(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
         """The photos' own patches around the holes, RGB in [0, 1], and the masks there."""
-        mask_N3SS = batch.mask_N1SS.expand(-1, 3, -1, -1)
+        mask_N3SS = batch.mask_N1SS.view(torch.uint8).expand(-1, 3, -1, -1)
         image, mask = (
             kernels.cut_patches(source, batch.centres_N2, self.config.patch_size)
             for source in (batch.image_N3SS, mask_N3SS)
