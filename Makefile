@@ -23,16 +23,20 @@ bench: .venv/dev.installed
 	$(BIN)/python -m bench $(ONLY)
 
 # On a machine with CUDA: the proofs and benchmarks that need a GPU. The parts cases and kernels do with torch, triton,
-# numpy and pytest-benchmark; the others need '.[dev]'. Each part has less than ten minutes (make gpu-cases, ...); a
-# part that fails does not stop the others.
+# numpy and pytest-benchmark; the others need '.[dev]', and tensorrt needs '.[tensorrt]' beside it on GPUs that
+# TensorRT-RTX lacks (an H100, say). Each part has less than ten minutes (make gpu-cases, ...); a part that fails does
+# not stop the others.
 GPU_PYTHON ?= $(PYTHON)
-GPU_PARTS := cases kernels data inference runtimes training tensorrt
+GPU_PARTS := cases kernels steps data inference runtimes training tensorrt
 gpu:
 	failed=; for part in $(GPU_PARTS); do $(MAKE) gpu-$$part || failed="$$failed $$part"; done; test -z "$$failed"
 
 # Without tests/conftest.py, which needs scikit-image.
 gpu-cases:
 	ENGINE_KERNELS=triton timeout 570 $(GPU_PYTHON) -m pytest --noconftest tests/kernels/triton_cases.py
+
+gpu-steps:
+	timeout 570 $(GPU_PYTHON) -m pytest -m gpu tests/engine/training/test_on_gpu.py tests/data/test_loaders.py
 
 gpu-tensorrt:
 	timeout 570 $(GPU_PYTHON) -m pytest -m gpu tests/engine/inference/test_tensorrt_runtime.py

@@ -51,7 +51,7 @@ class Holes(NamedTuple):
     """The holes of N samples."""
 
     mask_N1HW: Tensor
-    """uint8, 1 in the holes and 0 elsewhere."""
+    """bool, True in the holes."""
     centres_N2: Tensor
     """int64 (y, x): the local region is region//2 pixels before each centre to region//2 after, inside the image."""
 
@@ -88,7 +88,7 @@ def draw_holes(config: HoleConfig, seed: int, stream: int, ids_N: Tensor | Array
         for n in np.flatnonzero(np.broadcast_to(freeform_N, len(ids_N))):
             for stroke_D in stroke_NKD[n, : count_N[n]]:
                 _draw_stroke(region_NPP[n], stroke_D)
-    return Holes(torch.from_numpy(mask_NHW[:, None]), torch.from_numpy(corner_N2 + region // 2))
+    return Holes(torch.from_numpy(mask_NHW[:, None].view(bool)), torch.from_numpy(corner_N2 + region // 2))
 
 
 def _boxes(bits_NK4: Bits, config: HoleConfig) -> NDArray[np.int64]:

@@ -106,7 +106,7 @@ class Task:
             hole_HW[middle, middle] = True
             return hole_HW
         config = HoleConfig(kind="freeform" if self.holes == "freeform" else "box")
-        return draw_holes(config, self.seed, STREAM, [i], SIZE).mask_N1HW[0, 0].numpy().astype(bool)
+        return draw_holes(config, self.seed, STREAM, [i], SIZE).mask_N1HW[0, 0].numpy()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

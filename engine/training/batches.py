@@ -23,7 +23,7 @@ class TrainingBatch(NamedTuple):
     """uint8 RGB, channels-last."""
 
     mask_N1SS: Tensor
-    """uint8, 1 in the hole M_c."""
+    """bool, True in the hole M_c."""
 
     centres_N2: Tensor
     """int64 (y, x): centres of the local patches of the completed images."""

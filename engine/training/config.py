@@ -105,8 +105,10 @@ class TrainConfig:
     """Photos in a batch, over all processes together."""
 
     reduction: Literal["hole_mean", "all_mean", "sum", "log_mean"] = "hole_mean"
-    """What the squared error is divided by: the values in holes, all values, or nothing. `log_mean` is the mean over
-    photos of the logarithm of each one's error, so that the few busiest do not decide every step."""
+    """What the squared error is divided by: the values in holes, all values, or nothing. The paper writes a squared
+    norm; `hole_mean` (MMagic's) and `all_mean` (GLCIC-PyTorch's) are readings of it, and decide what alpha's 4e-4
+    means. `log_mean` is the mean over photos of the logarithm of each one's error, so that the few busiest do not
+    decide every step."""
 
     blended_loss: bool = False
     """Judge completions after Poisson blending, which is how engine-infer joins them to the photo by default."""
@@ -213,6 +215,10 @@ class TrainConfig:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least {least}")
         if self.gpus is not None and self.gpus < 1:
             raise ValueError(f"--gpus is {self.gpus}; it must be at least 1 (for the CPU: --device cpu)")
+        if self.gpus is not None and self.device == "cpu":
+            raise ValueError(f"--gpus is {self.gpus} and --device cpu; for several processes on the CPU: --processes")
+        if self.gpus is not None and self.processes not in (1, self.gpus):
+            raise ValueError(f"--gpus is {self.gpus} and --processes {self.processes}; each GPU has one: give the GPUs")
         if self.crop_size % STRIDE:
             raise ValueError(f"--crop-size is {self.crop_size}; it must be a multiple of {STRIDE}")
         if self.shorter_edge[0] < self.crop_size or self.shorter_edge[1] < self.shorter_edge[0]:

@@ -20,11 +20,11 @@ Over NVLink there is 1 ms in 20 to gain. Over Ethernet the wrapper would hide at
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -35,6 +35,8 @@ from engine.torchrun import started_by_launcher
 
 TIMEOUT = timedelta(minutes=30)
 """How long one process waits for another; the first iteration may compile for minutes."""
+
+T = TypeVar("T")
 
 OWN_LAUNCHER = "ENGINE_LAUNCHED"
 """Set in the environment of a process that this engine's launcher started, and not torchrun."""
@@ -56,23 +58,34 @@ class World:
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over all processes."""
+        """Replace each gradient by its mean over all processes.
+
+        In the order in which they lie in memory, which is the same everywhere since the networks are: each value is
+        then read and written four times, into the message, for the sum, for the division (which NCCL does on the way)
+        and back. Counted on gloo that is 1442 MB for the 180 MB of D's gradients, in 4 operators; in the order of
+        their indices, channels-last gradients are copied once more and back with strides: 1894 MB in 26.
+        """
         if self.ranks == 1:
             return
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        message = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(message)
-        message /= self.ranks
-        parts = message.split([gradient.numel() for gradient in gradients])
-        torch._foreach_copy_(gradients, [p.view(g.shape) for p, g in zip(parts, gradients, strict=True)])
+        gradients = [in_memory_order(parameter.grad) for parameter in parameters if parameter.grad is not None]
+        message = torch.cat(gradients)
+        self._average(message)
+        torch._foreach_copy_(gradients, list(message.split([len(gradient) for gradient in gradients])))
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of `value` over all processes."""
         if self.ranks > 1:
             value = value.clone()
-            dist.all_reduce(value)
-            value /= self.ranks
+            self._average(value)
         return value
+
+    def _average(self, message: Tensor) -> None:
+        """Replace `message` by its mean over all processes."""
+        if message.is_cuda:  # NCCL divides on the way
+            dist.all_reduce(message, dist.ReduceOp.AVG)
+        else:
+            dist.all_reduce(message)
+            message /= self.ranks
 
     def any(self, flag: bool) -> bool:
         """Whether `flag` is set on any process: all of them get the same answer."""
@@ -81,6 +94,15 @@ class World:
         votes = torch.tensor([flag], dtype=torch.int32)  # on the CPU, so that the GPU's queue is not waited for
         dist.all_reduce(votes)
         return bool(votes.item())
+
+    def from_first(self, find: Callable[[], T]) -> T:
+        """What `find` returns in the first process, which alone calls it."""
+        if self.ranks == 1:
+            return find()
+        found: list[Any] = [find() if self.is_first else None]
+        dist.broadcast_object_list(found, src=0)
+        value: T = found[0]
+        return value
 
     def copy_buffers_from_first(self, network: nn.Module) -> None:
         """Give every process the first one's batch norm statistics."""
@@ -105,6 +127,11 @@ class World:
             dist.barrier()
 
 
+def in_memory_order(tensor: Tensor) -> Tensor:
+    """A view of all values of a contiguous or channels-last tensor, as they lie in memory."""
+    return (tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1)).view(-1)
+
+
 def speaks() -> bool:
     """Whether this process speaks to the terminal: of several, the first one does, and the others of errors alone."""
     return not started_by_launcher() or os.environ["RANK"] == "0"
@@ -120,7 +147,7 @@ def threads_are_given() -> bool:
 def join_world(device: str) -> Iterator[World]:
     """Join the processes that the launcher started, if it did; `device` is auto, cuda or cpu.
 
-    ValueError if CUDA is asked for and there is none.
+    ValueError if CUDA is asked for and there is none, or not one for each process.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device is cuda, but torch sees no CUDA GPU here; use --device cpu or install a CUDA build")
@@ -129,6 +156,11 @@ def join_world(device: str) -> Iterator[World]:
         yield World(torch.device("cuda", 0) if use_cuda else torch.device("cpu"))
         return
     local_rank, local_ranks = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    if use_cuda and local_ranks > torch.cuda.device_count():  # all say so, and none waits for the others
+        raise ValueError(
+            f"{local_ranks} processes are started here, and torch sees {torch.cuda.device_count()} GPUs: start one for "
+            "each (--gpus, torchrun's --nproc-per-node), or train on the CPU with --device cpu"
+        )
     if not threads_are_given():
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local_ranks))
     chosen = torch.device("cuda", local_rank) if use_cuda else torch.device("cpu")

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 import kernels
 from engine.training.config import TrainConfig
@@ -15,7 +14,7 @@ from engine.training.sync_norm import synchronise_batch_norm
 
 
 def precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
-    """What convolutions compute in: bfloat16 or float16 with --amp, None for plain fp32."""
+    """What convolutions compute in: bfloat16 or float16 with --amp, None for fp32, which on CUDA is TF32."""
     if not config.amp:
         return None
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
@@ -40,12 +39,12 @@ class Learner:
             self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate or 2e-4)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype is torch.float16)
         self._forward: Callable[..., Tensor] = network
-        self._forward_frozen: Callable[..., Tensor] = self._with_constants
+        self._forward_frozen: Callable[..., Tensor] = self._call
         if config.compile:
             # Two functions, since one of them compiles with constant parameters: a graph never meets the other kind.
             options: dict[str, Any] = {"mode": config.compile_mode, "fullgraph": True, "dynamic": False}
             self._forward = torch.compile(network, **options)
-            self._forward_frozen = torch.compile(self._with_constants, **options)
+            self._forward_frozen = torch.compile(self._call, **options)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The network's output, in the precision of the run; gradients reach its parameters."""
@@ -54,13 +53,30 @@ class Learner:
 
     def forward_frozen(self, *inputs: Tensor) -> Tensor:
         """The same with gradients to the inputs alone; the batch norm statistics stay as they are."""
-        parameters = {name: parameter.detach() for name, parameter in self.network.named_parameters()}
-        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
-        with self._autocast():
-            return self._forward_frozen(parameters | buffers, *inputs)
+        with self._frozen(), self._autocast():
+            return self._forward_frozen(*inputs)
 
-    def _with_constants(self, state: dict[str, Tensor], *inputs: Tensor) -> Tensor:
-        return functional_call(self.network, state, inputs)
+    def _call(self, *inputs: Tensor) -> Tensor:
+        output: Tensor = self.network(*inputs)
+        return output
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """What is computed in here neither reaches the parameters nor moves the batch norm statistics.
+
+        Nothing is copied and nothing but the inputs is handed over: a CUDA graph reads the network where it lies.
+        """
+        try:
+            self._set_frozen(True)
+            yield
+        finally:
+            self._set_frozen(False)
+
+    def _set_frozen(self, frozen: bool) -> None:
+        self.network.requires_grad_(not frozen)
+        for module in self.network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.track_running_stats = not frozen
 
     def _autocast(self) -> torch.autocast:
         # One context for each forward pass: a weight cast under no_grad is then never met where gradients are wanted.

@@ -46,7 +46,8 @@ class Meter:
         for *_, losses in self.iterations:
             for name, loss in losses.items():
                 gathered.setdefault(name, []).append(loss)
-        means = {name: world.mean(torch.stack(losses).mean()).item() for name, losses in gathered.items()}
+        here = torch.stack([torch.stack(losses).mean() for losses in gathered.values()])
+        means = dict(zip(gathered, world.mean(here).tolist(), strict=True))  # one message, and one wait for the device
         seconds, count = time.monotonic() - self.since, len(self.iterations)
         means |= {
             "iterations/s": count / seconds,

@@ -6,7 +6,6 @@ from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest
@@ -14,6 +13,7 @@ from engine.training.config import TrainConfig
 from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
 from engine.training.learner import Learner
+from engine.training.moving_average import MovingAverage
 from engine.training.phases import Phase
 from engine.weights import load_weights
 
@@ -58,8 +58,7 @@ class RunState:
         self.completion = Learner(completion, config.learning_rate, config, world)
         rate = config.discriminator_learning_rate or config.learning_rate
         self.discriminator = Learner(discriminator, rate, config, world)
-        averaging = get_ema_multi_avg_fn(config.ema)
-        self.average = AveragedModel(completion, multi_avg_fn=averaging) if config.ema else None
+        self.average = MovingAverage(completion, config.ema) if config.ema else None
 
     def best_network(self) -> CompletionNetwork:
         """The moving average where there is one, else the network itself."""

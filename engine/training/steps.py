@@ -21,6 +21,9 @@ from engine.training.phases import Phase
 Losses = dict[str, Tensor]
 """Scalars of one iteration, detached, on the device and on this process."""
 
+Composite = tuple[Tensor, Tensor]
+"""Completed images as D sees them, and their patches around the holes."""
+
 
 class Steps:
     """The three steps over the two learners. Each works the batch off in chunks of equal size, usually one.
@@ -62,7 +65,7 @@ class Steps:
         totals: Losses = {}
         with self.completion.update() as descend:
             for chunk in chunks:
-                loss, terms = self.generator_loss(self.generate(chunk), chunk, divisor, len(chunks), judged=False)
+                loss, terms = self.generator_loss(self.generate(chunk), None, chunk, divisor, len(chunks))
                 descend(loss)
                 add(totals, terms)
         return totals
@@ -73,14 +76,14 @@ class Steps:
         network = self.completion.network
         network.eval()  # neither uses nor moves the statistics of this batch
         with torch.no_grad():
-            generated = [self.generate(chunk) for chunk in chunks]
+            composites = [self.complete(chunk)[1] for chunk in chunks]
         network.train()
-        return self.train_discriminator(generated, chunks, weight=1.0)
+        return self.train_discriminator(composites, chunks, weight=1.0)
 
     def joint_step(self, batch: TrainingBatch) -> Losses:
         """Phase 3: D, then C with the squared error and the adversarial loss of the D just trained.
 
-        C does not change in between, so both use one forward pass of it: that spares a fifth of the arithmetic.
+        C does not change in between, so both use what it completes at once: that spares a fifth of the arithmetic.
         """
         chunks, divisor = batch.chunks(self.config.accumulate), self.divisor(batch)
         totals: Losses = {}
@@ -88,57 +91,61 @@ class Steps:
             # Several chunks are there to spare memory: they keep no graph, and C runs on them once more below.
             keep = len(chunks) == 1
             with torch.set_grad_enabled(keep):
-                generated = [self.generate(chunk) for chunk in chunks]
+                completions = [self.complete(chunk) for chunk in chunks]
             weight = self.config.alpha if self.config.alpha_on_discriminator else 1.0
-            losses = self.train_discriminator([g.detach() for g in generated], chunks, weight)
+            losses = self.train_discriminator([composite for _, composite in completions], chunks, weight)
             for chunk in chunks:
-                output = generated[0] if keep else self.generate(chunk)
-                loss, terms = self.generator_loss(output, chunk, divisor, len(chunks), judged=True)
+                generated, composite = completions[0] if keep else self.complete(chunk)
+                loss, terms = self.generator_loss(generated, composite, chunk, divisor, len(chunks))
                 descend(loss)
                 add(totals, terms)
         return totals | losses
 
     def generator_loss(
-        self, generated_N3SS: Tensor, chunk: TrainingBatch, divisor: Tensor, parts: int, judged: bool
+        self, generated_N3SS: Tensor, composite: Composite | None, chunk: TrainingBatch, divisor: Tensor, parts: int
     ) -> tuple[Tensor, Losses]:
-        """C's loss on one of `parts` chunks, and the terms that it is made of; D is asked if `judged`."""
+        """C's loss on one of `parts` chunks, and the terms that it is made of; D is asked of the composite, if any."""
         loss = self.reconstruction(generated_N3SS, chunk, divisor)
         terms = {"log_mse" if self.config.reduction == "log_mean" else "mse": loss}
-        if judged or self.perceptual:
-            completed, patches = self.composite(generated_N3SS, chunk)
         if self.perceptual:
+            _, patches = composite or self.composite(generated_N3SS, chunk)
             terms["perceptual"] = self.perceptual(patches, *self.patches_of(chunk)) / parts
             loss = loss + self.config.perceptual_weight * terms["perceptual"]
-        if judged:
+        if composite:
+            completed, patches = composite
             terms["adversarial"] = adversarial_loss(self.discriminator.forward_frozen(patches, completed)) / parts
             loss = loss + self.config.alpha * terms["adversarial"]
         return loss, terms
 
     def patches_of(self, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
         """The photos' own patches around the holes, RGB in [0, 1], and the masks there."""
-        mask_N3SS = batch.mask_N1SS.expand(-1, 3, -1, -1)
+        mask_N3SS = batch.mask_N1SS.view(torch.uint8).expand(-1, 3, -1, -1)
         image, mask = (
             kernels.cut_patches(source, batch.centres_N2, self.config.patch_size)
             for source in (batch.image_N3SS, mask_N3SS)
         )
         return kernels.to_unit_range(image), mask[:, :1]
 
-    def train_discriminator(self, generated: list[Tensor], chunks: list[TrainingBatch], weight: float) -> Losses:
-        """One step of D to tell photos from completions; `generated` carries no graph."""
+    def train_discriminator(self, composites: list[Composite], chunks: list[TrainingBatch], weight: float) -> Losses:
+        """One step of D to tell photos from composites; no gradient reaches C."""
         totals = torch.zeros(3, device=self.world.device)
         with self.discriminator.update() as descend:
-            for output, chunk in zip(generated, chunks, strict=True):
-                completed, patches = self.composite(output, chunk)
+            for (completed, patches), chunk in zip(composites, chunks, strict=True):
                 # Rounded as the composite's outside is, so that D cannot tell the two by that.
-                real = kernels.to_unit_range(chunk.image_N3SS).to(output.dtype)
+                real = kernels.to_unit_range(chunk.image_N3SS).to(completed.dtype)
                 real_patches = kernels.cut_patches(real, chunk.real_centres_N2, self.config.patch_size)
                 real_logits = self.discriminator.forward(real_patches, real)
-                fake_logits = self.discriminator.forward(patches, completed)
+                fake_logits = self.discriminator.forward(patches.detach(), completed.detach())
                 loss = discriminator_loss(real_logits, fake_logits)
                 descend(weight * loss / len(chunks))
                 accuracies = [(real_logits > 0).float().mean(), (fake_logits < 0).float().mean()]
                 totals += torch.stack([loss.detach(), *accuracies]) / len(chunks)
         return dict(zip(("discriminator", "real_accuracy", "fake_accuracy"), totals, strict=True))
+
+    def complete(self, batch: TrainingBatch) -> tuple[Tensor, Composite]:
+        """C's output, and what D sees of it."""
+        generated = self.generate(batch)
+        return generated, self.composite(generated, batch)
 
     def generate(self, batch: TrainingBatch) -> Tensor:
         """C's output for the holed images, as all losses see it."""
@@ -156,8 +163,7 @@ class Steps:
         holed = kernels.fill_holes(batch.image_N3SS, batch.mask_N1SS, self.mean_pixel, dtype)
         return kernels.smooth_fill(holed) if self.smooth else holed
 
-    def composite(self, generated_N3SS: Tensor, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
-        """The completed images that D sees, and their patches around the holes."""
+    def composite(self, generated_N3SS: Tensor, batch: TrainingBatch) -> Composite:
         return kernels.paste_crop(
             generated_N3SS, batch.image_N3SS, batch.mask_N1SS, batch.centres_N2, self.config.patch_size
         )

@@ -42,17 +42,20 @@ class SyncedBatchNorm(nn.BatchNorm2d):
         mean = _SumOverProcesses.apply(wide.mean((0, 2, 3))) / self.ranks
         centred = wide - mean.view(1, -1, 1, 1)
         variance = _SumOverProcesses.apply(centred.square().mean((0, 2, 3))) / self.ranks
-        with torch.no_grad():
-            assert self.running_mean is not None
-            assert self.running_var is not None
-            assert self.num_batches_tracked is not None
-            assert self.momentum is not None
-            count = x.numel() // x.shape[1] * self.ranks
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
-            self.num_batches_tracked += 1
+        if self.track_running_stats:
+            self._track(mean, variance, x.numel() // x.shape[1] * self.ranks)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(x.dtype)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
+        self.num_batches_tracked += 1
 
 
 def synchronise_batch_norm(network: nn.Module, world: World) -> None:

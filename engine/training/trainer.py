@@ -94,7 +94,7 @@ class Trainer:
         if world.is_first:
             write_options(config)
         begun = network_to_begin_from(config, saved)
-        mean = begun.spec.mean_pixel if begun else self.measure_mean_pixel()
+        mean = begun.spec.mean_pixel if begun else world.from_first(self.measure_mean_pixel)
         self.state = RunState(config, world, mean, begun)
         self.steps = Steps(self.state.completion, self.state.discriminator, self.state.mean_pixel, config, world)
         if saved:
@@ -103,18 +103,23 @@ class Trainer:
 
     def check_shared(self) -> None:
         """ValueError on all processes if they do not go on with the same state and photos."""
-        names = sha256(np.ascontiguousarray(self.catalog.columns["names"]).data)
+        if self.world.ranks == 1:  # the names of Places2's photos are 195 MB on disk, read for nothing then
+            return
+        columns = self.catalog.columns
+        photos = [sha256(np.ascontiguousarray(columns[key]).data).hexdigest() for key in ("names", "length")]
         values = {
             "the iteration they begin at": self.state.iteration,
             "the number of photos": len(self.catalog),
-            "the photos' names": names.hexdigest()[:12],
+            "the photos' names": photos[0][:12],
+            "the photos' sizes in bytes": photos[1][:12],
             "the mean pixel": tuple(round(value, 3) for value in self.state.spec.mean_pixel),
         }
         self.world.check_same(values, "--out and --photos must be on a disk that all nodes share")
 
     def measure_mean_pixel(self) -> tuple[float, float, float]:
         """The mean colour of the training photos, or of a sample of them."""
-        rgb, _ = mean_pixel(self.catalog, sample=self.config.mean_pixel_photos, seed=self.config.seed)
+        sample, threads = self.config.mean_pixel_photos, max(1, self.config.workers)
+        rgb, _ = mean_pixel(self.catalog, sample=sample, seed=self.config.seed, threads=threads)
         red, green, blue = rgb.tolist()
         return red, green, blue
 
@@ -172,7 +177,7 @@ class Trainer:
             self.world.copy_buffers_from_first(self.state.completion.network)
         losses = self.steps.run(phase, batch)
         if self.state.average and phase is not Phase.DISCRIMINATOR:
-            self.state.average.update_parameters(self.state.completion.network)
+            self.state.average.follow(self.state.completion.network)
         return losses
 
     def open_loader(self) -> Loader:
@@ -293,6 +298,6 @@ def set_up_torch(config: TrainConfig) -> None:
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("high")  # TF32
     if config.compile:  # shared by all runs beside this one
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((config.run_folder.parent / ".compiled").absolute()))

@@ -67,12 +67,17 @@ def test_pixels_are_the_plain_ones(make: Callable[..., Loader], catalog: Catalog
     assert np.abs(image_NHW3 - np.roll(expected_NHW3, 1, axis=0)).mean((1, 2, 3)).min() > 9
 
 
-def test_both_loaders_agree(catalog: Catalog, sampler: CropSampler) -> None:
-    with CpuLoader(catalog, sampler, 8, workers=0) as cpu, DaliLoader(catalog, sampler, 8) as dali:
+ON_GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")]
+
+
+@pytest.mark.parametrize("gpu", [None, pytest.param(0, marks=ON_GPU)])
+def test_both_loaders_agree(gpu: int | None, catalog: Catalog, sampler: CropSampler) -> None:
+    with CpuLoader(catalog, sampler, 8, workers=0) as cpu, DaliLoader(catalog, sampler, 8, device_id=gpu) as dali:
         for _ in range(5):
             ours, theirs = next(cpu), next(dali)
             assert torch.equal(ours.ids_N, theirs.ids_N)
-            difference = (ours.image_N3HW.int() - theirs.image_N3HW.int()).abs().float()
+            assert theirs.image_N3HW.is_cuda == (gpu is not None)
+            difference = (ours.image_N3HW.int() - theirs.image_N3HW.cpu().int()).abs().float()
             assert difference.mean((1, 2, 3)).max() < 5
 
 

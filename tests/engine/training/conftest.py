@@ -73,9 +73,9 @@ def batch() -> TrainingBatch:
     """Eight images of noise with a hole of 10x8 each, the patches at different places."""
     random = torch.Generator().manual_seed(1)
     image = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8, generator=random)
-    mask = torch.zeros(8, 1, 32, 32, dtype=torch.uint8)
+    mask = torch.zeros(8, 1, 32, 32, dtype=torch.bool)
     centres = torch.randint(8, 25, (8, 2), generator=random)
     for n, (y, x) in enumerate(centres.tolist()):
-        mask[n, :, y - 5 : y + 5, x - 4 : x + 4] = 1
+        mask[n, :, y - 5 : y + 5, x - 4 : x + 4] = True
     real_centres = torch.randint(8, 25, (8, 2), generator=random)
     return TrainingBatch(image.to(memory_format=torch.channels_last), mask, centres, real_centres, list(range(8)))

@@ -95,8 +95,14 @@ def test_photos_come_from_the_environment_where_none_are_named(monkeypatch):
         ({"discriminator_width": 0}, "--discriminator-width is 0"),
         ({"gpus": 0}, "--gpus is 0"),
         ({"gpus": -1}, "--gpus is -1"),
+        ({"gpus": 2, "device": "cpu"}, "--gpus is 2 and --device cpu; .*: --processes"),
+        ({"gpus": 1, "processes": 4}, "--gpus is 1 and --processes 4"),
     ],
 )
 def test_options_that_cannot_be_are_refused_by_name_and_value(wrong, said):
     with pytest.raises(ValueError, match=said):
         TrainConfig(**wrong)
+
+
+def test_gpus_and_processes_may_agree():
+    assert TrainConfig(gpus=2, processes=2).gpus == 2

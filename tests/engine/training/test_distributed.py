@@ -9,16 +9,20 @@ import subprocess
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.multiprocessing as mp
 from PIL import Image
 
+from bench.counting import Moved
+from data.mean_pixel import mean_pixel
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
 from engine.training.distributed import OWN_LAUNCHER, World, join_world
 from engine.training.launch import run
+from engine.training.learner import Learner
 from engine.training.meter import Meter
 from engine.training.stopping import StopRequest
 from engine.training.sync_norm import synchronise_batch_norm
@@ -97,6 +101,34 @@ def check_norm(world: World, x: torch.Tensor) -> None:
         torch.testing.assert_close(p.grad, q.grad, rtol=1e-2, atol=1e-5)
     for (name, p), q in zip(plain.named_buffers(), synced.buffers(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5, msg=name)
+    frozen = Learner(synced, None, TrainConfig(device="cpu"), world)
+    before = [buffer.clone() for buffer in synced.buffers()]
+    expected = plain(x).chunk(world.ranks)[world.rank]
+    torch.testing.assert_close(frozen.forward_frozen(part), expected, rtol=1e-4, atol=1e-5)
+    assert all(map(torch.equal, before, synced.buffers()))
+
+
+def gradients_of(rank: int) -> CompletionNetwork:
+    network = CompletionNetwork(CompletionSpec(base_width=4)).to(memory_format=torch.channels_last)
+    random = torch.Generator().manual_seed(rank)
+    for parameter in network.parameters():
+        parameter.grad = torch.empty_like(parameter).copy_(torch.randn(parameter.shape, generator=random))
+    return network
+
+
+def check_average(world: World) -> None:
+    network, everyone = gradients_of(world.rank), [gradients_of(rank).parameters() for rank in range(world.ranks)]
+    with Moved() as moved:
+        world.average_gradients(network.parameters())
+    for mean, *all_ranks in zip(network.parameters(), *everyone, strict=True):
+        torch.testing.assert_close(mean.grad, torch.stack([parameter.grad for parameter in all_ranks]).mean(0))
+        assert mean.grad.stride() == mean.stride()
+    assert moved.operators == 4  # into the message, the sum, the division, and back
+    assert moved.bytes <= 8.1 * sum(parameter.nbytes for parameter in network.parameters())
+
+
+def test_gradients_are_averaged_as_they_lie_in_memory():
+    in_processes(2, check_average)
 
 
 def test_synced_batch_norm_is_that_of_the_global_batch():
@@ -182,12 +214,40 @@ def test_processes_that_see_different_photos_are_refused(tiny, photos, tmp_path)
     photo = min(path for path in (tmp_path / "others").rglob("*") if path.is_file())
     content = photo.read_bytes()
     Image.new("RGB", (96, 96)).save(photo)
-    in_processes(2, refuse, configs, "the mean pixel")
+    in_processes(2, refuse, configs, "the photos' sizes in bytes")
     photo.write_bytes(content)
     photo.rename(photo.with_stem("renamed"))
     in_processes(2, refuse, configs, "the photos' names")
     photo.with_stem("renamed").unlink()
     in_processes(2, refuse, configs, "the number of photos")
+
+
+def measure_once(world: World, config: TrainConfig) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if not world.is_first:
+            patch.setattr("engine.training.trainer.mean_pixel", lambda *_, **__: pytest.fail("measured again"))
+        trainer = Trainer(config, world)
+    exact, _ = mean_pixel(trainer.catalog)
+    assert trainer.state.spec.mean_pixel == tuple(exact.tolist())
+
+
+def test_the_first_process_alone_measures_the_mean_pixel(tiny):
+    in_processes(2, measure_once, tiny())
+
+
+def test_a_process_alone_reads_no_names_for_a_comparison_with_others(tiny, monkeypatch):
+    monkeypatch.setattr("engine.training.trainer.sha256", lambda *_: pytest.fail("they were read"))
+    Trainer(tiny(), World(torch.device("cpu")))
+
+
+def test_the_mean_pixel_is_measured_by_as_many_threads_as_there_are_workers(tiny, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "engine.training.trainer.mean_pixel", lambda *_, threads, **__: asked.append(threads) or (np.full(3, 0.5), None)
+    )
+    for number, workers in enumerate((0, 3)):
+        Trainer(tiny(out=tiny().run_folder / str(number), workers=workers), World(torch.device("cpu")))
+    assert asked == [1, 3]
 
 
 @pytest.mark.parametrize(
@@ -210,6 +270,17 @@ def test_threads_are_this_process_share_of_the_cores_it_may_use_unless_given(mon
     monkeypatch.setattr(torch, "set_num_threads", set_to.append)
     with join_world("cpu"):
         assert set_to == ([threads] if threads else [])
+
+
+@pytest.mark.parametrize("local_rank", [0, 1])
+def test_more_processes_than_gpus_are_refused_by_all_of_them(monkeypatch, local_rank):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    world = {"RANK": local_rank, "WORLD_SIZE": 2, "LOCAL_RANK": local_rank, "LOCAL_WORLD_SIZE": 2}
+    for name, value in world.items():
+        monkeypatch.setenv(name, str(value))
+    with pytest.raises(ValueError, match=r"2 processes are started here, and torch sees 1 GPUs.*--device cpu"):
+        join_world("auto").__enter__()
 
 
 def test_a_stray_world_size_starts_no_world(monkeypatch):

@@ -69,13 +69,22 @@ def test_the_divisor_is_agreed_on_where_completions_are_compared_and_not_in_phas
         assert len(agreed) == times
 
 
+def test_the_composite_is_made_once_for_both_networks(make_steps, batch, monkeypatch):
+    made, paste_crop = [], kernels.paste_crop
+    monkeypatch.setattr(kernels, "paste_crop", lambda *x: made.append(x) or paste_crop(*x))
+    for phase, times in ((Phase.COMPLETION, 0), (Phase.DISCRIMINATOR, 1), (Phase.JOINT, 1)):
+        made.clear()
+        make_steps().run(phase, batch)
+        assert len(made) == times
+
+
 def test_the_generators_step_leaves_no_gradient_and_no_statistics_in_the_discriminator(make_steps, batch):
     """D after a joint step is D after its own step alone, and so is the gradient it was left with."""
     together, alone = make_steps(), make_steps()
     together.run(Phase.JOINT, batch)
     with torch.no_grad():
-        generated = alone.generate(batch)  # C in train mode, as in the joint step
-    alone.train_discriminator([generated], [batch], weight=1.0)
+        _, composite = alone.complete(batch)  # C in train mode, as in the joint step
+    alone.train_discriminator([composite], [batch], weight=1.0)
     assert same(weights(together.discriminator.network), alone.discriminator.network)
     for a, b in zip(*(gradients(steps.discriminator.network) for steps in (together, alone)), strict=True):
         assert torch.equal(a, b)
@@ -100,6 +109,32 @@ def test_the_discriminator_sees_composites_and_patches_around_the_holes(make_ste
     assert torch.equal(real_patches, kernels.cut_patches(image, batch.real_centres_N2, 16))
     assert torch.equal(patches, kernels.cut_patches(completed, batch.centres_N2, 16))
     assert all((patches[n] != kernels.cut_patches(image, batch.centres_N2, 16)[n]).any() for n in range(8))
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_the_frozen_discriminator_judges_alike_and_stays_as_it_is(make_steps, amp):
+    """The same bits, for the images and in their gradients, as in training."""
+    learner = make_steps(amp=amp).discriminator
+    trained = copy.deepcopy(learner)
+    before, judged = weights(learner.network), []
+    random = torch.Generator().manual_seed(2)
+    images = [torch.rand(8, 3, side, side, generator=random).requires_grad_() for side in (16, 32)]
+    for forward in (trained.forward, learner.forward_frozen):
+        logits = forward(*images)
+        judged.append((logits, *torch.autograd.grad(logits.sum(), images, retain_graph=True)))
+    assert all(map(torch.equal, *judged))
+    assert same(before, learner.network)
+    judged[1][0].sum().backward()
+    assert gradients(learner.network) == [None] * len(gradients(learner.network))
+    learner.forward(*images).sum().backward()  # in training again
+    assert all_finite(learner.network)
+    assert same(weights(trained.network), learner.network)
+
+
+def test_the_frozen_discriminator_copies_none_of_its_statistics(make_steps, monkeypatch):
+    learner = make_steps().discriminator
+    monkeypatch.setattr(torch.Tensor, "clone", lambda *_, **__: pytest.fail("a tensor was copied"))
+    learner.forward_frozen(torch.rand(8, 3, 16, 16), torch.rand(8, 3, 32, 32))
 
 
 def test_alpha_weighs_the_generators_term_alone(make_steps, batch):

@@ -274,7 +274,7 @@ def test_what_cannot_run_is_refused(tiny, photos, tmp_path):
 
     refused("missing", photos=tmp_path / "missing")
     refused("multiple", batch=7, accumulate=2)
-    refused("--gpus is 64", gpus=64)
+    refused("--gpus is 64, and torch sees", gpus=64, device="auto")
     if not torch.cuda.is_available():
         refused("no CUDA GPU", device="cuda")
     config = tiny()
