@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from bench.counting import Moved
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.training.moving_average import MovingAverage
-from tests.engine.training.test_trainer import states_equal
+from tests.engine.training.tiny_runs import states_equal
 
 
 def trained(network: nn.Module) -> nn.Module:

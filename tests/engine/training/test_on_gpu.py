@@ -15,7 +15,7 @@ from engine.training.launch import run
 from engine.training.meter import Meter
 from engine.training.trainer import Trainer, train
 from tests.engine.training.test_distributed import distance, rows
-from tests.engine.training.test_trainer import StopAt, final_state, states_equal
+from tests.engine.training.tiny_runs import StopAt, final_state, states_equal
 
 pytestmark = [
     pytest.mark.gpu,
