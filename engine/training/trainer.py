@@ -94,7 +94,8 @@ class Trainer:
         if world.is_first:
             write_options(config)
         begun = network_to_begin_from(config, saved)
-        mean = begun.spec.mean_pixel if begun else world.from_first(self.measure_mean_pixel)
+        # Asked by all, also by one that has begun where another has not: check_shared will tell.
+        mean = world.from_first(lambda: begun.spec.mean_pixel if begun else self.measure_mean_pixel())
         self.state = RunState(config, world, mean, begun)
         self.steps = Steps(self.state.completion, self.state.discriminator, self.state.mean_pixel, config, world)
         if saved:
