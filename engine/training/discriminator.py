@@ -14,8 +14,8 @@ class Discriminator(nn.Module):
 
     `forward` takes RGB `image_NCSS` in [0, 1] of the side S that it was built for and returns `features_NF`.
     S = 256 gives the paper's global branch (6 convolutions), S = 128 its local branch (5); S = 160 and 96 give the
-    CelebA variant, 64 and 32 the small one. The paper's table shows no activation after the features; the ReLU there is
-    that of public implementations.
+    CelebA variant, 64 and 32 the small one. The paper names no activation after the features; the ReLU there is that of
+    public implementations.
     """
 
     def __init__(self, size: int, base_width: int = 64, features: int = 1024, leak: float = 0.0) -> None:
