@@ -5,13 +5,11 @@ import errno
 import math
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 import weakref
 from collections.abc import Iterator
 from functools import partial
-from multiprocessing.util import get_temp_dir
 
 import cv2
 import numpy as np
@@ -175,6 +173,4 @@ def _end_when_parent_says(parent: int) -> None:
         received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
         if received is not None and received.si_pid == parent:
             break
-    else:  # it is gone, and this process with its sockets is to leave nothing in the temporary folder
-        shutil.rmtree(get_temp_dir(), ignore_errors=True)
     os._exit(0)
