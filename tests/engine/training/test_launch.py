@@ -131,6 +131,7 @@ def test_processes_leave_nothing_outside_the_run_folder(tiny, tmp_path, monkeypa
     (temporary := tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))  # which torch makes for later
     assert run(tiny(processes=2, iterations=2, workers=1)).iteration == 2
     assert not list(temporary.iterdir())
 
