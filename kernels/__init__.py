@@ -4,11 +4,12 @@ What is imported from here picks the implementation by itself (see `kernels.laun
 """
 
 from kernels.adadelta import Adadelta
-from kernels.fill_holes import fill_boxes, fill_holes, mask_of_boxes, to_unit_range
+from kernels.fill_holes import fill_boxes, fill_holes, mask_of_boxes
 from kernels.launch import set_backend
 from kernels.masked_mse import masked_mse
 from kernels.paste_crop import cut_patches, paste_crop, patch_corners
 from kernels.smooth_fill import interpolate_holes, smooth_fill
+from kernels.unit_range import to_unit_range
 
 __all__ = [
     "Adadelta",

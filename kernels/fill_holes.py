@@ -15,9 +15,7 @@ from torch import Tensor
 
 from kernels.checks import check_floating_dtype, check_image, check_integers, check_mask, check_mean_pixel
 from kernels.launch import unsupported_dtype, use_triton
-
-UINT8_SCALE = 1 / 255
-"""uint8 becomes [0, 1] by this product everywhere (255 gives exactly 1), so that all back ends agree to the bit."""
+from kernels.unit_range import to_unit_range
 
 
 def fill_holes(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -60,13 +58,6 @@ def mask_of_boxes(boxes_NK4: Tensor, height: int, width: int) -> Tensor:
     rows_NKH = (y_H >= y0) & (y_H < y1)
     columns_NKW = (x_W >= x0) & (x_W < x1)
     return (rows_NKH[..., :, None] & columns_NKW[..., None, :]).any(1, keepdim=True)
-
-
-def to_unit_range(image: Tensor) -> Tensor:
-    """uint8 or floating RGB as RGB in [0, 1], at least fp32."""
-    if image.dtype == torch.uint8:
-        return image.float() * UINT8_SCALE
-    return image if image.dtype == torch.float64 else image.float()
 
 
 def fill_holes_reference(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dtype: torch.dtype) -> Tensor:

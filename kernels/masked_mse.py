@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from kernels.checks import check_floating, check_image, check_mask, check_same
-from kernels.fill_holes import to_unit_range
 from kernels.launch import unsupported_dtype, use_triton
+from kernels.unit_range import to_unit_range
 
 Reduction = Literal["hole_mean", "all_mean", "sum"]
 REDUCTIONS = ("hole_mean", "all_mean", "sum")

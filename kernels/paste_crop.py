@@ -18,8 +18,8 @@ from kernels.checks import (
     check_patch_size,
     check_same,
 )
-from kernels.fill_holes import to_unit_range
 from kernels.launch import unsupported_dtype, use_triton
+from kernels.unit_range import to_unit_range
 
 
 def paste_crop(

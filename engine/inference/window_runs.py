@@ -20,7 +20,7 @@ from engine.inference.window_network import Margins
 from engine.inference.windows import Box, NoRoom, Window, plan_windows, smallest_window, whole_photo
 from engine.networks import CompletionNetwork
 from kernels import fill_holes
-from kernels.fill_holes import UINT8_SCALE
+from kernels.unit_range import unit_scale
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class WindowRunner:
             return fill_holes(image_N3HW, mask_N1HW, self.mean_pixel, torch.float32)
         # The photo's holes are filled already: written to where they are to lie, a seventh of the time of `cat`.
         holed_N4HW = mask_N1HW.new_empty((len(windows), height, width, 4), dtype=torch.float32).permute(0, 3, 1, 2)
-        torch.mul(image_N3HW, 1.0 if image_N3HW.is_floating_point() else UINT8_SCALE, out=holed_N4HW[:, :3])
+        torch.mul(image_N3HW, unit_scale(image_N3HW), out=holed_N4HW[:, :3])
         holed_N4HW[:, 3:] = mask_N1HW
         return holed_N4HW
 

@@ -8,7 +8,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.fill_holes import UINT8_SCALE
 from kernels.gpu.tiles import (
     as_bytes,
     has_dense_rows,
@@ -19,6 +18,7 @@ from kernels.gpu.tiles import (
     tile_positions,
     tiling,
 )
+from kernels.unit_range import unit_scale
 
 # 16 pixels a thread: one 16-byte load of uint8 from each plane. From the compiled code, not timed on a GPU yet.
 TILE = 2048
@@ -151,7 +151,7 @@ def launch(
             tiles.width,
             BOXES=boxes_NK4 is not None,
             INTERLEAVED=_is_aligned_interleaved(photo_N3HW, tiles.width),
-            SCALE=UINT8_SCALE if photo_N3HW.dtype == torch.uint8 else 1.0,
+            SCALE=unit_scale(photo_N3HW),
             ROWS=tiles.rows,
             COLUMNS=tiles.columns,
             num_warps=WARPS,

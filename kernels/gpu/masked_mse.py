@@ -14,7 +14,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.fill_holes import UINT8_SCALE
 from kernels.gpu.tiles import (
     as_bytes,
     element_ptrs,
@@ -27,6 +26,7 @@ from kernels.gpu.tiles import (
     tile_origin,
     tile_positions,
 )
+from kernels.unit_range import unit_scale
 
 # 16 elements a thread: one 16-byte load of uint8. From the compiled code (sm_90, interleaved), not timed on a GPU yet:
 # 32 a thread take 78 instructions a pixel instead of 82, but 72 registers instead of 32.
@@ -162,7 +162,7 @@ def _layout(completed_N3HW: Tensor, target_N3HW: Tensor, *others: Tensor) -> tup
     constants = {
         "INTERLEAVED": interleaved,
         "TARGET_FLAT": interleaved and is_interleaved(target_N3HW),
-        "TARGET_SCALE": UINT8_SCALE if target_N3HW.dtype == torch.uint8 else 1.0,
+        "TARGET_SCALE": unit_scale(target_N3HW),
         "ROWS": tiles.rows,
         "COLUMNS": tiles.columns,
         "num_warps": WARPS,

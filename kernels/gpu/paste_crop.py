@@ -11,7 +11,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.fill_holes import UINT8_SCALE
 from kernels.gpu.tiles import (
     as_bytes,
     element_ptrs,
@@ -23,6 +22,7 @@ from kernels.gpu.tiles import (
     tile_origin,
     tile_positions,
 )
+from kernels.unit_range import unit_scale
 
 # 16 elements a thread: one 16-byte load of uint8. From the compiled code, not timed on a GPU yet.
 TILE = 2048
@@ -138,7 +138,7 @@ def forward(
             centres_N2.contiguous(), completed_N3HW, completed_N3HW.stride(), patches_NPP3, patch_size, height, width,
             INTERLEAVED=interleaved,
             IMAGE_FLAT=interleaved and is_interleaved(image_N3HW),
-            IMAGE_SCALE=UINT8_SCALE if image_N3HW.dtype == torch.uint8 else 1.0,
+            IMAGE_SCALE=unit_scale(image_N3HW),
             ROWS=tiles.rows, COLUMNS=tiles.columns, num_warps=WARPS, enable_fp_fusion=False,
         )  # fmt: skip
     return completed_N3HW, patches_NPP3.permute(0, 3, 1, 2)
