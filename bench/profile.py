@@ -14,7 +14,8 @@ from typing import Literal
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from bench.setups import paper_training_step, smooth_photo, square_holes, untrained_completer
+from bench.setups import paper_training_step, smooth_photo, square_holes, untrained
+from engine.inference.completer import Completer
 from engine.training.phases import Phase
 
 Device = Literal["cpu", "cuda"]
@@ -27,7 +28,7 @@ def training(device: Device) -> Callable[[], object]:
 
 
 def inference(device: Device) -> Callable[[], object]:
-    completer = untrained_completer(64, device)
+    completer = Completer.of(untrained(64), "torch", device=device, memory=1 << 30)
     photo_HW3, mask_HW = smooth_photo(1024, 1024), square_holes((1024, 1024), 128)
     return lambda: completer.complete(photo_HW3, mask_HW)
 

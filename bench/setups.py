@@ -37,9 +37,9 @@ def untrained(base_width: int) -> CompletionNetwork:
     return CompletionNetwork(CompletionSpec(base_width=base_width)).eval().requires_grad_(False)
 
 
-def untrained_completer(base_width: int, device: str = "cpu") -> Completer:
-    """On PyTorch, with at most 1 GB for a run of the network."""
-    return Completer.of(untrained(base_width), "torch", device=device, memory=1 << 30)
+def untrained_completer(base_width: int) -> Completer:
+    """On PyTorch on the CPU, in fp32 whatever the CPU has, with at most 1 GB for a run of the network."""
+    return Completer.of(untrained(base_width), "torch", "fp32", "cpu", 1 << 30)
 
 
 def smooth_photo(height: int, width: int) -> NDArray[np.uint8]:

@@ -1,8 +1,9 @@
 """The engine beside what else completes a photo, each as its users would run it: python -m bench bench/test_peers.py
 
 One photo (scikit-image's astronaut, as it is and enlarged) with four holes of 48 to 64 pixels, the weights that come
-with the engine, fp32 on the CPU. Everybody starts from the photo with black holes and gives back the completed photo.
-PSNR is of the holes' pixels: one photo says little of quality, only that speed was not bought with it.
+with the engine, on the CPU. Everybody starts from the photo with black holes and gives back the completed photo. The
+engine computes in fp32, and in what it chooses by itself; the others in fp32 but where a name says bf16. PSNR is of the
+holes' pixels: one photo says little of quality, only that speed was not bought with it.
 """
 
 from collections.abc import Callable
@@ -81,24 +82,32 @@ def other_methods(holed_HW3: Photo, mask_HW: NDArray[np.bool_]) -> dict[str, Met
     def in_onnx_runtime(holed_N4HW: Tensor) -> Tensor:
         return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: holed_N4HW.numpy()})[0])
 
+    @torch.inference_mode()
+    def in_bf16(holed_N4HW: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return compiled(holed_N4HW).float()
+
     return {
         "Telea": lambda: telea(holed_HW3, mask_HW),
         "Navier-Stokes": lambda: navier_stokes(holed_HW3, mask_HW),
         "plain PyTorch": lambda: whole_photo(torch.inference_mode()(network)),
         "torch.compile": lambda: whole_photo(torch.inference_mode()(compiled)),
+        "torch.compile in bf16": lambda: whole_photo(in_bf16),
         "ONNX Runtime": lambda: whole_photo(in_onnx_runtime),
     }
 
 
 @pytest.mark.parametrize("side", [512, 1024])
-@pytest.mark.parametrize("runtime", ["torch", "openvino"])
-def test_engine_against_peers(benchmark: BenchmarkFixture, side: int, runtime: str) -> None:
-    photo, completer = scene(side), Completer.load(runtime=runtime, device="cpu")
+@pytest.mark.parametrize(("runtime", "precision"), [("torch", "fp32"), ("torch", "auto"), ("openvino", "auto")])
+def test_engine_against_peers(benchmark: BenchmarkFixture, side: int, runtime: str, precision: str) -> None:
+    photo, completer = scene(side), Completer.load(runtime=runtime, precision=precision, device="cpu")
+    if (runtime, precision, completer.runtime.precision) == ("torch", "auto", "fp32"):
+        pytest.skip("this CPU has no bf16: it is the same as the row above")
 
     def engine() -> Photo:
         return completer.complete(photo.holed_HW3, photo.mask_HW)
 
-    what = f"photo of {side}x{side}, four holes of 48 to 64 px, {runtime}"
+    what = f"photo of {side}x{side}, four holes of 48 to 64 px, {runtime} {completer.runtime.precision}"
     measure(
         benchmark,
         "Peers",
@@ -108,5 +117,5 @@ def test_engine_against_peers(benchmark: BenchmarkFixture, side: int, runtime: s
         rounds=3,
         images=1,
         quality={"engine, dB": measure_quality(engine(), photo.original_HW3, photo.mask_HW).psnr_hole} | photo.quality,
-        headline=what,
+        **({"headline": what} if precision == "auto" else {}),
     )

@@ -121,7 +121,7 @@ def test_cpu_runtimes(
     margins = MARGINS[kind]
     holed_N4HW = photo_input(samples, side + margins.top + margins.bottom)
     eager = network.to(memory_format=torch.channels_last)
-    own = TorchRuntime(network, device="cpu", memory=MEMORY)
+    own = TorchRuntime(network, precision="fp32", device="cpu", memory=MEMORY)
     runtime = open_runtime(name, network, precision=precision, memory=MEMORY)
 
     @torch.inference_mode()

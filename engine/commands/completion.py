@@ -25,7 +25,8 @@ class NetworkConfig:
     """The same as --runtime tensorrt."""
 
     precision: str = "auto"
-    """fp32, fp16, bf16, int8 (OpenVINO, once exported), or auto: on a GPU fp16, on a CPU int8 if exported or fp32."""
+    """fp32, fp16, bf16, int8 (OpenVINO, once exported), or auto: on a GPU fp16; on a CPU int8 if exported, else bf16 if
+    it has instructions for that, else fp32."""
 
     device: str = "auto"
     """cpu, cuda, cuda:N, or auto."""

@@ -57,7 +57,7 @@ def quantised(network: CompletionNetwork, graph: Graph, ranges: Sequence[Range],
 
 def network_inputs(network: CompletionNetwork, samples: Sequence[Sample]) -> Iterator[Tensor]:
     """`holed_14HW` of each sample as the completer gives them to the network, the whole photo being one window."""
-    runner = WindowRunner(TorchRuntime(network, device="cpu"), network)
+    runner = WindowRunner(TorchRuntime(network, precision="fp32", device="cpu"), network)
     for photo_HW3, hole_HW in samples:
         holed_HW3 = photo_HW3.copy()
         holed_HW3[hole_HW] = 0

@@ -8,9 +8,9 @@ For a hole of 64 / 128 / 256 / 512 px that is 2.4 / 2.1 / 1.8 / 1.5 times fewer 
 A second use of the explicit zeros: oneDNN computes an output beside its own padding in another order of summation than
 one further in, so that a padded window and the full frame differ in the last bit. Unpadded convolutions (and the
 transposed ones as 2x2 convolutions with a pixel shuffle) have one order, whatever the window's place, size and batch:
-measured bit-identical on AVX-512 with oneDNN 3.12 in fp32, channels-last, for base widths of 16 and more and regions of
-at least MIN_REGION on each side. With fewer channels (the `demo` preset has 8), oneDNN's choice of kernel depends on
-the size now and then, and the last bit with it.
+measured bit-identical on AVX-512 with oneDNN 3.12 in fp32 and bf16, channels-last, for base widths of 16 and more and
+regions of at least MIN_REGION on each side. With fewer channels (the `demo` preset has 8), oneDNN's choice of kernel
+depends on the size now and then, and the last bit with it.
 """
 
 import math
@@ -122,8 +122,9 @@ class WindowNetwork(nn.Module):
     """A completion network whose batch norms are folded (`folding.fold_batch_norm`), run without padding.
 
     `forward(holed_N4HW, margins)` returns `margins.cut(network(holed_N4HW))`, to rounding, for H and W that are
-    multiples of 4. With margins of `spec.halo` on every side no zeros are added anywhere. The module takes over
-    `network` and changes it.
+    multiples of 4. With margins of `spec.halo` on every side no zeros are added anywhere. The layers compute in the
+    type of their weights, and all else in that of `holed_N4HW`: in bf16, to add to the fill would round it to 8 bits.
+    The module takes over `network` and changes it.
     """
 
     def __init__(self, network: CompletionNetwork) -> None:
@@ -174,7 +175,9 @@ class InteriorNetwork(WindowNetwork):
 def run_layers(
     network: CompletionNetwork | FillNetwork, x: Tensor, layers: tuple[Layer, ...], rows: AxisPlan, columns: AxisPlan
 ) -> Tensor:
-    """The blocks and the output convolution of `network`, unpadded."""
+    """The blocks and the output convolution of `network`, unpadded, in the type of their weights; returns that of x."""
+    dtype = x.dtype
+    x = x.to(network.to_rgb.weight.dtype)
     # In place, but not in an exported graph, where that would scatter into what a pixel shuffle's cut looks at.
     relu = torch.relu if torch.compiler.is_exporting() else torch.relu_
     for block, layer, row, column in zip(network.blocks, layers[:-1], rows.steps[:-1], columns.steps[:-1], strict=True):
@@ -182,7 +185,7 @@ def run_layers(
         assert isinstance(block.conv, nn.Conv2d)
         x = unpadded(block.conv, layer, x, row, column)
         x = relu(block.norm(x)) if block.norm_first else block.norm(relu(x))
-    return unpadded(network.to_rgb, layers[-1], x, rows.steps[-1], columns.steps[-1])
+    return unpadded(network.to_rgb, layers[-1], x, rows.steps[-1], columns.steps[-1]).to(dtype)
 
 
 def sigmoid(x: Tensor) -> Tensor:

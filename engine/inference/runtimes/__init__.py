@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from engine.inference.runtimes.torch_runtime import TorchRuntime, fast_precision
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import CompletionNetwork
 
@@ -45,10 +46,10 @@ def open_runtime(
     """
     if name == "auto":
         name, reason = pick_runtime(network, precision, device)
-        log.warning("runtime %s: %s", name, reason)
+        runtime = open_runtime(name, network, precision=precision, device=device, memory=memory)
+        log.warning("runtime %s, %s: %s", name, runtime.precision, reason)
+        return runtime
     if name == "torch":
-        from engine.inference.runtimes.torch_runtime import TorchRuntime
-
         return TorchRuntime(network, precision=precision, device=device, memory=memory)
     if name == "tensorrt":
         from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
@@ -71,16 +72,18 @@ def pick_runtime(network: CompletionNetwork, precision: str, device: str) -> tup
     """The runtime for "auto", and why.
 
     Without a GPU it is OpenVINO or ONNX Runtime where that is installed and the network has been exported: the export
-    takes longer than completing a photo, so that it is not begun unasked.
+    takes longer than completing a photo, so that it is not begun unasked. ONNX Runtime computes in fp32 alone.
     """
     if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
         return "torch", "the GPU is used through PyTorch unless TensorRT is asked for"
     if precision == "fp16":
         return "torch", "only PyTorch computes in fp16 on the CPU"
-    names = ("openvino",) if precision in ("bf16", "int8") else ("openvino", "onnx")
+    fast = fast_precision(torch.device("cpu")) if precision == "auto" else precision
+    names = ("openvino", "onnx") if fast == "fp32" else ("openvino",)
     installed = [name for name in names if find_spec({"onnx": "onnxruntime"}.get(name, name))]
     if not installed:
-        return "torch", f"{' and '.join(names)} are not installed: pip install 'glcic-engine[cpu]'"
+        verb = "is" if len(names) == 1 else "are"
+        return "torch", f"{' and '.join(names)} {verb} not installed: pip install 'glcic-engine[cpu]'"
     from engine.inference.export import is_exported
     from engine.inference.graph_runners import openvino_has_bf16
     from engine.inference.int8 import is_calibrated

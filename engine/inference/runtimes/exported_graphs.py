@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.inference.export import Graph
 from engine.inference.graph_runners import GraphRunner
-from engine.inference.runtimes.torch_runtime import TorchRuntime
+from engine.inference.runtimes.torch_runtime import BF16_SPEED, TorchRuntime
 from engine.inference.window_network import NO_MARGINS, Margins, multiply_adds
 from engine.networks import CompletionNetwork
 
@@ -21,16 +21,20 @@ from engine.networks import CompletionNetwork
 class ExportedGraphs:
     """The two graphs of a network on the CPU, opened by `open_graph` when first needed, and PyTorch beside them.
 
-    `speed` is how many times as fast as PyTorch in fp32 they do the same arithmetic.
+    `speed` is how many times as fast as PyTorch in fp32 they do the same arithmetic; `exact` if PyTorch is to compute
+    in fp32, too.
     """
 
-    def __init__(self, network: CompletionNetwork, speed: float, open_graph: Callable[[Graph], GraphRunner]) -> None:
+    def __init__(
+        self, network: CompletionNetwork, speed: float, open_graph: Callable[[Graph], GraphRunner], exact: bool
+    ) -> None:
         halo, self.base_width = network.spec.halo, network.spec.base_width
         self.interior = Margins(halo, halo, halo, halo)
-        self.speed = speed
         self.open_graph = open_graph
         self.runners: dict[Graph, GraphRunner] = {}
-        self.torch = TorchRuntime(network, precision="fp32", device="cpu")
+        self.torch = TorchRuntime(network, precision="fp32" if exact else "auto", device="cpu")
+        self.speed = speed / (BF16_SPEED if self.torch.precision == "bf16" else 1)
+        """How many times as fast as PyTorch beside them."""
 
     def run(self, holed_N4HW: Tensor, margins: Margins) -> Tensor:
         """As `Runtime.run`."""

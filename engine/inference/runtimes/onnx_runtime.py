@@ -34,7 +34,7 @@ class OnnxRuntime:
                 f"the onnx runtime computes in fp32, not in {precision}: --precision fp32, or another --runtime"
             )
         self.graphs = ExportedGraphs(
-            network, SPEED, lambda graph: open_in_onnxruntime(cached_onnx(network, self.precision, graph))
+            network, SPEED, lambda graph: open_in_onnxruntime(cached_onnx(network, self.precision, graph)), exact=True
         )
         bytes_per_pixel = 4 * VALUES_PER_PIXEL * network.spec.base_width
         self.max_batch_pixels = memory_limit(memory, self.device) // bytes_per_pixel

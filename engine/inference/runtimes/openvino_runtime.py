@@ -11,6 +11,7 @@ from engine.inference.int8 import Loss, check_loss, is_calibrated, load_int8
 from engine.inference.memory import memory_limit
 from engine.inference.packages import import_optional
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
+from engine.inference.runtimes.torch_runtime import fast_precision
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import CompletionNetwork
 
@@ -28,8 +29,8 @@ with AVX-512: fp32 1.0 to 1.5 and bf16 1.8 to 2.2 (windows of 368x368, one and f
 class OpenvinoRuntime:
     """A `Runtime`: the exported graphs in OpenVINO, compiled for each size of window.
 
-    `precision` int8 takes the files that engine-export has calibrated, and "auto" does where there are such; bf16 is
-    the fp32 graph with arithmetic in bf16.
+    `precision` int8 takes the files that engine-export has calibrated, and "auto" does where there are such, else bf16
+    where the CPU has instructions for it; bf16 is the fp32 graph with arithmetic in bf16.
     """
 
     name = "openvino"
@@ -45,7 +46,7 @@ class OpenvinoRuntime:
             raise ValueError("this CPU does not compute in bf16: use --precision fp32 or int8")
         self.network = network
         self.precision = precision
-        self.graphs = ExportedGraphs(network, SPEEDS[precision], self.open_graph)
+        self.graphs = ExportedGraphs(network, SPEEDS[precision], self.open_graph, exact=precision == "fp32")
         if precision == "int8":
             loss = measured_loss(network)
             log.warning(
@@ -66,14 +67,15 @@ class OpenvinoRuntime:
 
 
 def best_precision(network: CompletionNetwork) -> str:
-    """int8 where it has been calibrated and may be used, else fp32."""
+    """int8 where it has been calibrated and may be used, else what PyTorch would compute in."""
+    otherwise = fast_precision(torch.device("cpu"))
     if not is_calibrated(network):
-        return "fp32"
+        return otherwise
     try:
         measured_loss(network)
     except ValueError as error:
-        log.warning("int8 is not used, but fp32: %s", error)
-        return "fp32"
+        log.warning("int8 is not used, but %s: %s", otherwise, error)
+        return otherwise
     return "int8"
 
 

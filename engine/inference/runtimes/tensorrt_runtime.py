@@ -39,7 +39,7 @@ known to fail on bright and on flat photos (https://github.com/Carve-Photos/lama
 
 SATURATED = (1, 16)
 """Sides of the fields of black, white and pure colours that it is checked on too. Fields of 16 are what the shipped
-network is least exact on, PyTorch in fp16 by 0.0021 and in bf16 by 0.021 (1: 0.0012 and 0.009; 64: 0.0012, 0.012)."""
+network is least exact on: wholly in fp16 by 0.0021 and in bf16 by 0.021 (1: 0.0012 and 0.009; 64: 0.0012, 0.012)."""
 
 
 class TensorrtRuntime:

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from engine.inference import calibration, int8
 from engine.inference.calibration import Sample, calibrate, network_inputs, quantised
@@ -14,6 +15,7 @@ from engine.inference.export import GRAPHS, cached_onnx
 from engine.inference.graph_runners import open_in_onnxruntime, open_in_openvino
 from engine.inference.int8 import check_loss, insert_rounding, int8_key, load_int8, read_loss
 from engine.inference.runtimes import open_runtime, pick_runtime
+from engine.inference.runtimes.torch_runtime import fast_precision
 from tests.engine.inference.conftest import random_network
 
 SIDE = 256
@@ -117,9 +119,10 @@ def test_a_file_that_lost_too_much_is_neither_made_nor_loaded(contents, net, sam
     store(int8_key(net, "padded"), lossy)
     with pytest.raises(ValueError, match="has not been calibrated for int8"):
         open_runtime("openvino", net, precision="int8")
+    otherwise = fast_precision(torch.device("cpu"))
     with caplog.at_level(logging.WARNING):
-        assert open_runtime("openvino", net, memory=1 << 28).precision == "fp32"
-    assert "int8 is not used, but fp32" in caplog.text
+        assert open_runtime("openvino", net, memory=1 << 28).precision == otherwise
+    assert f"int8 is not used, but {otherwise}" in caplog.text
     store(int8_key(net, "padded"), contents["padded"])
     monkeypatch.setattr(int8, "LIMIT_DB", -100.0)
     with pytest.raises(ValueError, match=r"more than -100\.0"):
@@ -140,11 +143,11 @@ def test_a_photo_through_openvino_in_int8_and_bf16(contents, net, astronaut_HW3,
     mask_HW = np.zeros(astronaut_HW3.shape[:2], bool)
     mask_HW[230:280, 240:300] = True  # an interior window
     mask_HW[:30, 5:40] = True  # a window at the photo's corner
-    expected_HW3 = Completer.of(net, "torch", device="cpu", memory=1 << 28).complete(astronaut_HW3, mask_HW)
+    expected_HW3 = Completer.of(net, "torch", "fp32", "cpu", 1 << 28).complete(astronaut_HW3, mask_HW)
     with caplog.at_level(logging.WARNING):
         chosen = Completer.of(net, "auto", device="cpu", memory=1 << 28)
     assert (chosen.runtime.name, chosen.runtime.precision) == ("openvino", "int8")
-    assert "runtime openvino: this network is calibrated for int8" in caplog.text
+    assert "runtime openvino, int8: this network is calibrated for int8" in caplog.text
     assert "measured on 2 photos" in caplog.text
     for completer in (chosen, Completer.of(net, "openvino", "bf16", memory=1 << 28)):
         completed_HW3 = completer.complete(astronaut_HW3, mask_HW)

@@ -1,5 +1,6 @@
 """The runtimes that are not PyTorch's, through the same completer on the same photograph."""
 
+import importlib.util
 import logging
 import sys
 
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from engine.inference import runtimes
 from engine.inference.completer import Completer
 from engine.inference.export import GRAPHS, cached_onnx
 from engine.inference.packages import import_optional
 from engine.inference.runtimes import open_runtime, pick_runtime
+from engine.inference.runtimes.torch_runtime import fast_precision
 from engine.inference.window_network import NO_MARGINS, Margins
 from tests.engine.inference.conftest import random_network
 
@@ -42,7 +45,7 @@ def test_windows_agree_with_pytorch(net, name, size, margins, graphs):
     batch, height, width = size
     holed_N4HW = torch.rand(batch, 4, height, width, generator=torch.Generator().manual_seed(1))
     holed_N4HW = holed_N4HW.contiguous(memory_format=torch.channels_last)  # as the completer gives them
-    runtime = open_runtime(name, net, memory=1 << 28)
+    runtime = open_runtime(name, net, precision="fp32", memory=1 << 28)
     first_N3HW = runtime.run(holed_N4HW, margins)
     kept_N3HW = first_N3HW.clone()
     runtime.run(1 - holed_N4HW, margins)
@@ -56,7 +59,7 @@ def test_a_photo_completed_by_each_runtime(net, astronaut_HW3, name):
     mask_HW = np.zeros(astronaut_HW3.shape[:2], bool)
     mask_HW[230:280, 240:300] = True  # an interior window
     mask_HW[:30, 5:40] = True  # a window at the photo's corner
-    expected_HW3 = Completer.of(net, "torch", device="cpu", memory=1 << 28).complete(astronaut_HW3, mask_HW)
+    expected_HW3 = Completer.of(net, "torch", "fp32", "cpu", 1 << 28).complete(astronaut_HW3, mask_HW)
     completed_HW3 = Completer.of(net, name, memory=1 << 28).complete(astronaut_HW3, mask_HW)
     assert np.array_equal(completed_HW3[~mask_HW], astronaut_HW3[~mask_HW])
     assert (completed_HW3[mask_HW] != astronaut_HW3[mask_HW]).mean() > 0.5
@@ -66,7 +69,8 @@ def test_a_photo_completed_by_each_runtime(net, astronaut_HW3, name):
 def test_auto_says_what_it_takes_and_why(net, caplog):
     with caplog.at_level(logging.WARNING):
         assert open_runtime("auto", net, device="cpu").name == "openvino"
-    assert "runtime openvino: it is installed and this network is exported for it" in caplog.text
+    fast = fast_precision(torch.device("cpu"))
+    assert f"runtime openvino, {fast}: it is installed and this network is exported for it" in caplog.text
     never_exported = random_network(2)
     assert pick_runtime(never_exported, "auto", "cpu") == (
         "torch",
@@ -74,6 +78,15 @@ def test_auto_says_what_it_takes_and_why(net, caplog):
     )
     assert pick_runtime(net, "fp16", "cpu")[0] == "torch"
     assert pick_runtime(net, "auto", "cuda:0")[0] == "torch"
+
+
+def test_auto_leaves_onnx_runtime_where_pytorch_computes_in_bf16(net, monkeypatch):
+    there = importlib.util.find_spec("onnxruntime")
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: there if name == "onnxruntime" else None)
+    for fast, expected in (("fp32", "onnx"), ("bf16", "torch")):
+        monkeypatch.setattr(runtimes, "fast_precision", lambda device, fast=fast: fast)
+        assert pick_runtime(net, "auto", "cpu")[0] == expected
+        assert pick_runtime(net, "fp32", "cpu")[0] == "onnx"
 
 
 @pytest.mark.parametrize(
