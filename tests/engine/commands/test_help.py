@@ -1,19 +1,33 @@
-"""--help of every command."""
+"""--help of every command, and what each says that cannot even be loaded."""
 
-import importlib
+import os
+import subprocess
+import sys
 import tomllib
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from engine.commands import start
 
 PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
 COMMANDS: dict[str, str] = PROJECT["scripts"]
 
 
+def loaded_by(command: str) -> partial[None]:
+    """The function of the installed command."""
+    module, _, name = COMMANDS[command].partition(":")
+    assert module == start.__name__
+    function: partial[None] = getattr(start, name)
+    return function
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_examples_have_a_line_each(command, run_main, monkeypatch, capsys):
     """tyro joins lines that begin with a letter; usage shows the command and not a path."""
-    module = importlib.import_module(COMMANDS[command].partition(":")[0])
+    module = import_module(f"engine.commands.{loaded_by(command).args[1]}")
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit, match="0"):
         run_main(module.main, "--help")
@@ -23,3 +37,22 @@ def test_examples_have_a_line_each(command, run_main, monkeypatch, capsys):
     assert examples or command == "engine-data"
     assert set(examples) <= set(lines)
     assert all(len(line) <= 80 for line in examples)
+
+
+@pytest.mark.parametrize("command", ["engine-infer", "engine-train"])
+def test_what_cannot_be_loaded_is_told_in_a_line(command):
+    program = f"from engine.commands.start import {COMMANDS[command].partition(':')[2]} as run; run()"
+    environment = os.environ | {"ENGINE_KERNELS": "cuda"}
+    words = [sys.executable, "-c", program, "--help"]
+    ended = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"{command}: ENGINE_KERNELS is 'cuda'; it must be one of auto, triton, reference\n"
+
+
+def test_the_garbage_collector_looks_at_what_comes_after_the_modules_alone():
+    program = (
+        "import gc; from engine.commands.start import data\n"
+        "try: data()\nexcept SystemExit: print(gc.isenabled(), gc.get_freeze_count() > 1000)"
+    )
+    words = [sys.executable, "-c", program, "--help"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.endswith("True True\n")

@@ -1,0 +1,30 @@
+"""How every command starts: quickly, and with an error in one line even where its modules cannot be loaded."""
+
+import gc
+from functools import partial
+from importlib import import_module
+
+from engine.commands.ending import ends_in_a_line
+
+
+def start(command: str, module: str) -> None:
+    """Load the command's module and run its `main`.
+
+    What the modules leave behind, most of it torch's, lasts to the end. Python's garbage collector would look through
+    it again and again while they load, and once more at the end: 0.6 of the 1.6 s that importing torch takes in all.
+    """
+    with ends_in_a_line(command):
+        gc.disable()
+        loaded = import_module(f"engine.commands.{module}")
+        gc.freeze()
+        gc.enable()
+    loaded.main()
+
+
+data = partial(start, "engine-data", "data")
+train = partial(start, "engine-train", "train")
+infer = partial(start, "engine-infer", "infer")
+export = partial(start, "engine-export", "export")
+evaluate = partial(start, "engine-evaluate", "evaluate")
+import_weights = partial(start, "engine-import", "import_weights")
+serve = partial(start, "engine-serve", "serve")
