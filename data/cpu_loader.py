@@ -5,11 +5,13 @@ import errno
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import weakref
 from collections.abc import Iterator
 from functools import partial
+from multiprocessing.util import get_temp_dir
 
 import cv2
 import numpy as np
@@ -56,7 +58,7 @@ class CpuLoader(Loader):
             batch_size=None,  # the data set makes whole batches, in one piece of shared memory each
             num_workers=self.workers,
             multiprocessing_context=_start_method() if several else None,
-            worker_init_fn=partial(_prepare_worker, os.getpid()),
+            worker_init_fn=partial(_prepare_worker, os.getpid(), _folder_for_sockets()) if several else None,
             prefetch_factor=_AHEAD if several else None,
         )
         iterator = iter(batches)
@@ -154,16 +156,25 @@ def _close(loader: "weakref.ref[CpuLoader]") -> None:
         still_there.close()
 
 
-def _prepare_worker(parent: int, worker: int) -> None:
+def _folder_for_sockets() -> str | None:
+    """Make the folder that multiprocessing has for a process's sockets, so that workers find it and make none.
+
+    This process removes it at its end; if it is killed, its workers do. Not one (None) that it has from its own parent.
+    """
+    folder = get_temp_dir()
+    return folder if multiprocessing.parent_process() is None else None
+
+
+def _prepare_worker(parent: int, sockets: str | None, worker: int) -> None:
     """One thread, since every core has a process; and signals to the whole run are the main process's to handle."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A scheduler ends a run by SIGTERM to all its processes, and the main one needs its workers to finish the step.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_end_when_parent_says, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_when_parent_says, args=(parent, sockets), daemon=True).start()
 
 
-def _end_when_parent_says(parent: int) -> None:
+def _end_when_parent_says(parent: int, sockets: str | None) -> None:
     """Wait for a SIGTERM that comes from the main process, or for that to be gone without a word.
 
     torch looks for the latter too, but asks the worker who its parent is, which is too late where that was killed
@@ -173,4 +184,7 @@ def _end_when_parent_says(parent: int) -> None:
         received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
         if received is not None and received.si_pid == parent:
             break
+    else:
+        if sockets:
+            shutil.rmtree(sockets, ignore_errors=True)
     os._exit(0)

@@ -13,6 +13,7 @@ import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -362,10 +363,12 @@ if sys.argv[2] == "go on":
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("end", ["exit", "SIGINT", "SIGTERM", "SIGKILL"])
-def test_no_process_and_no_complaint_is_left(end: str, photo_folder: Path) -> None:
+def test_no_process_no_file_and_no_complaint_is_left(end: str, photo_folder: Path, tmp_path: Path) -> None:
     last = "stop" if end == "exit" else "go on"
     command = [sys.executable, "-c", RUN, str(photo_folder), last]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    run = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
     assert run.stdout is not None
     assert run.stdout.readline() == "running\n"
     if end == "SIGINT":
@@ -379,6 +382,7 @@ def test_no_process_and_no_complaint_is_left(end: str, photo_folder: Path) -> No
     while (left := _processes_of_session(run.pid)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not left
+    assert not list(tmp_path.iterdir())
 
 
 def _processes_of_session(session: int) -> list[str]:
