@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from PIL import Image
 
 from data.files import write_atomically
@@ -17,11 +16,21 @@ from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, prepare_mask
-from engine.inference.photo import MAX_PIXELS, Photo, Pixels, check_can_hold, container_of, read_photo, write_photo
+from engine.inference.photo import (
+    DECODE_ERRORS,
+    MAX_PIXELS,
+    Photo,
+    Pixels,
+    check_can_hold,
+    check_sides,
+    container_of,
+    read_photo,
+    write_photo,
+)
 from engine.inference.report import Report
 
-PHOTO_ERRORS = (ValueError, OSError, MemoryError, torch.OutOfMemoryError)
-"""What a photo may fail with without stopping the others."""
+PHOTO_ERRORS = (*DECODE_ERRORS, RuntimeError)
+"""What a photo may fail with without stopping the others; RuntimeErrors are torch's, where memory is short."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +130,9 @@ def load(job: Job, options: Options) -> Loaded:
         with outcome.report.stage("read"):
             loaded.photo = read_photo(job.photo, options.max_pixels)
             check_can_hold(container, loaded.photo)
+            if options.side_by_side:
+                height, width = loaded.photo.pixels_HW3.shape[:2]
+                check_sides(container_of(options.side_by_side), "--side-by-side", height, 3 * width)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
             mask_HW, was_erased = options.masks.mask_for(job, loaded.photo)
@@ -182,9 +194,11 @@ def write_side_by_side(
     path: Path, photo_HW3: Pixels, hole_HW: Mask, completed_HW3: Pixels, mean_pixel: tuple[float, float, float]
 ) -> None:
     """The picture input | holed | completed, in 8 bits, whole or not at all. ValueError as `container_of`."""
-    largest = np.iinfo(photo_HW3.dtype).max
-    holed_HW3 = np.where(hole_HW[..., None], np.array(mean_pixel) * largest, photo_HW3)
-    row = np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1) * (255 / largest)
+    holed_HW3 = photo_HW3.copy()
+    holed_HW3[hole_HW] = np.rint(np.array(mean_pixel) * np.iinfo(photo_HW3.dtype).max)
+    row = np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1)
+    if row.dtype == np.uint16:
+        row = ((row.astype(np.uint32) + 128) // 257).astype(np.uint8)
     encoded = BytesIO()
-    Image.fromarray(np.rint(row).astype(np.uint8)).save(encoded, container_of(path))
+    Image.fromarray(row).save(encoded, container_of(path))
     write_atomically(path, encoded.getvalue())

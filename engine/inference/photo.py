@@ -47,6 +47,9 @@ NEW_COMPRESSION: dict[str, dict[str, Any]] = {
 MAX_SIDES = {"JPEG": 65_500, "WEBP": 16_383}
 """The longest side that files of a format hold, or of a JPEG, which could hold 35 more, that libjpeg writes."""
 
+MAX_METADATA = 65_000
+"""Bytes of EXIF, and of XMP, that a JPEG holds in one segment; a few more go in, less the segment's own head."""
+
 MAX_PIXELS = 500_000_000
 """Photos above this are refused by default: a small file can claim to hold any number of pixels."""
 
@@ -55,6 +58,7 @@ DECODE_ERRORS = (
     SyntaxError,
     ValueError,
     TypeError,
+    AttributeError,
     LookupError,
     EOFError,
     OverflowError,
@@ -171,10 +175,10 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         exif=exif or None,
         icc=image.info.get("icc_profile") or None,
         xmp=make_xmp_upright(xmp) if isinstance(xmp, bytes) else None,
-        dpi=image.info.get("dpi"),
+        dpi=resolution_of(image),
     )
     if container == "JPEG":
-        photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content)
+        photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, orientation)
         photo.file, photo.orientation = content, orientation
     elif container == "PNG":
         photo.carried = png.metadata(content, swapped)
@@ -190,9 +194,18 @@ def decode(image: Image.Image, content: bytes) -> Photo:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """By EXIF, 1 to 8; 1 where the file says none of these."""
-    orientation = image.getexif().get(ExifTags.Base.Orientation)
+    """By EXIF, 1 to 8; 1 where the file says none of these, or its EXIF is broken."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except (SyntaxError, struct.error):
+        return 1
     return int(orientation) if orientation in TURNS else 1
+
+
+def resolution_of(image: Image.Image) -> tuple[float, float] | None:
+    """Dots per inch across and down, if the file says what can be: a JPEG holds no more than 65535."""
+    dpi = image.info.get("dpi")
+    return dpi if dpi and all(0 < one < 65536 for one in dpi) else None
 
 
 def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tuple[Pixels, int]:
@@ -260,18 +273,27 @@ def container_of(path: Path) -> str:
 
 
 def check_can_hold(container: str, photo: Photo) -> None:
-    """ValueError if files of this format cannot hold the photo's sides or samples."""
+    """ValueError if files of this format cannot hold the photo's sides, samples or metadata."""
     height, width = photo.pixels_HW3.shape[:2]
-    limit = MAX_SIDES.get(container)
-    if limit is not None and max(height, width) > limit:
-        raise ValueError(
-            f"the photo has {width}x{height} pixels and a side of a {container} has at most {limit}; write a .png or "
-            ".tif"
-        )
+    check_sides(container, "the photo", height, width)
     if photo.pixels_HW3.itemsize == 2 and container in ("JPEG", "WEBP"):
         raise ValueError(f"the photo has 16 bits per sample and {container} holds 8; write a .png or .tif")
     if photo.alpha_HW is not None and container == "JPEG":
         raise ValueError("the photo has an alpha channel and JPEG holds none; write a .png, .tif or .webp")
+    longest = max(len(photo.exif or b""), len(photo.xmp or b""))
+    if container == "JPEG" != photo.container and longest > MAX_METADATA:
+        raise ValueError(
+            f"the photo has {longest} bytes of EXIF or XMP and a JPEG holds {MAX_METADATA}; write a .png or .tif"
+        )
+
+
+def check_sides(container: str, what: str, height: int, width: int) -> None:
+    """ValueError if files of this format cannot hold a picture of this size."""
+    limit = MAX_SIDES.get(container)
+    if limit is not None and max(height, width) > limit:
+        raise ValueError(
+            f"{what} has {width}x{height} pixels and a side of a {container} has at most {limit}; write a .png or .tif"
+        )
 
 
 def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:

@@ -43,11 +43,16 @@ def without_thumbnail(exif: bytes) -> bytes | None:
     return edited(exif, False, False)
 
 
+def only_orientation(orientation: int) -> bytes:
+    """A block that says this and nothing else."""
+    return b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, ORIENTATION, SHORT, 1, orientation, 0, 0)
+
+
 def edited(exif: bytes, upright: bool, swapped: bool) -> bytes | None:
     """See `make_upright` and `without_thumbnail`."""
     block = bytearray(exif)
     try:
-        order = {b"II": "<", b"MM": ">"}[bytes(block[:2])]
+        order = {b"II*\0": "<", b"MM\0*": ">"}[bytes(block[:4])]
         first = struct.unpack_from(order + "I", block, 4)[0]
         entries, link = directory(block, order, first)
     except BROKEN:

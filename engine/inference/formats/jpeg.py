@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
-from engine.inference.formats.exif import without_thumbnail
+from engine.inference.formats.exif import only_orientation, without_thumbnail
 from engine.inference.formats.thumbnails import (
     EXTENDED_HEAD,
     PHOTOSHOP_HEAD,
@@ -43,18 +43,16 @@ def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     return ((marker, content[where]) for marker, where in places(content))
 
 
-def metadata(content: bytes) -> list[tuple[int, bytes]]:
+def metadata(content: bytes, orientation: int = 1) -> list[tuple[int, bytes]]:
     """The segments to carry over, as the picture stays turned as it is: all that applications add, and comments.
 
-    Not those that point beyond the picture (`BEHIND`), nor thumbnails (EXIF's, JFIF's, Photoshop's, XMP's).
+    Not those that point beyond the picture (`BEHIND`), nor thumbnails (EXIF's, JFIF's, Photoshop's, XMP's). Of a broken
+    EXIF block the orientation that it was read with is kept.
     """
     kept = []
     for marker, payload in segments(content):
         if marker == APP1 and payload.startswith(EXIF_HEAD):
-            exif = without_thumbnail(payload[len(EXIF_HEAD) :])
-            if exif is None:
-                continue
-            payload = EXIF_HEAD + exif
+            payload = EXIF_HEAD + (without_thumbnail(payload[len(EXIF_HEAD) :]) or only_orientation(orientation))
         elif marker == APP1 and not payload.startswith(EXTENDED_HEAD):  # that may end within an element
             payload = without_xmp_pictures(payload)
         elif marker == APP0 and payload.startswith(b"JFIF\0"):
@@ -117,7 +115,9 @@ def compression(image: Image.Image) -> dict[str, Any]:
     # -1: not one of the three that Pillow can write (or grey); keeping every chroma sample loses nothing.
     sampling = max(JpegImagePlugin.get_sampling(image), 0)
     progressive = "progression" in image.info or "progressive" in image.info
-    options = {"qtables": image.quantization, "subsampling": sampling, "progressive": progressive}
+    # By component, since Pillow's encoder takes luma's first and chroma's second, whatever their numbers in the file.
+    tables = [image.quantization[number] for number in dict.fromkeys(component[3] for component in image.layer)]
+    options = {"qtables": tables, "subsampling": sampling, "progressive": progressive}
     return options | ({"keep_rgb": True} if stores_rgb(image) else {})
 
 

@@ -100,7 +100,7 @@ def metadata(image: Image.Image) -> dict[int, Any]:
     for tag in DIRECTORIES:
         if directory := exif.get_ifd(tag):
             kept[tag] = dict(directory)
-    return {tag: value for tag, value in kept.items() if value != b""}
+    return {tag: value for tag, value in kept.items() if value != b"" and is_writable(tag, value)}
 
 
 def unwrapped(value: Any) -> Any:
@@ -119,7 +119,7 @@ def tags(exif: bytes | None, icc: bytes | None, xmp: bytes | None, dpi: tuple[fl
         parsed.load(exif)
         made |= {tag: value for tag, value in parsed.items() if tag in DESCRIPTIVE}
         made |= {tag: dict(parsed.get_ifd(tag)) for tag in DIRECTORIES}
-    return {tag: value for tag, value in made.items() if value}
+    return {tag: value for tag, value in made.items() if value and is_writable(tag, value)}
 
 
 def exif_block(kept: dict[int, Any]) -> bytes | None:
@@ -144,11 +144,7 @@ def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any]) -> byte
 
     directory = ImageFileDirectory_v2(prefix=b"II")
     for tag, value in kept.items():
-        if isinstance(value, dict):
-            directory.tagtype[tag] = LONG
-        elif isinstance(value, bytes):
-            directory.tagtype[tag] = UNDEFINED
-        directory[tag] = value
+        put(directory, tag, value)
     directory[Tag.ImageWidth], directory[Tag.ImageLength] = width, height
     directory[Tag.BitsPerSample] = (8 * samples_HWC.itemsize,) * channels
     directory[Tag.Compression], directory[Tag.Predictor] = ADOBE_DEFLATE, HORIZONTAL_PREDICTION
@@ -161,3 +157,23 @@ def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any]) -> byte
     if alpha:
         directory[Tag.ExtraSamples] = UNASSOCIATED_ALPHA
     return b"".join([b"II*\0", struct.pack("<I", 8), directory.tobytes(8), *strips])
+
+
+def put(directory: ImageFileDirectory_v2, tag: int, value: Any) -> None:
+    """Set a tag, with the type of another directory for a dictionary, and without one for bytes."""
+    if isinstance(value, dict):
+        directory.tagtype[tag] = LONG
+    elif isinstance(value, bytes):
+        directory.tagtype[tag] = UNDEFINED
+    directory[tag] = value
+
+
+def is_writable(tag: int, value: Any) -> bool:
+    """Whether Pillow can write a tag as it has read it; not where a damaged file has a number for a text."""
+    directory = ImageFileDirectory_v2(prefix=b"II")
+    try:
+        put(directory, tag, value)
+        directory.tobytes(8)
+    except (ValueError, TypeError, AttributeError, SyntaxError, LookupError, struct.error):
+        return False
+    return True

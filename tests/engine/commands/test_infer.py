@@ -101,6 +101,50 @@ def test_the_photo_is_written_even_where_the_picture_beside_it_cannot_be(run, ph
     check_only_the_hole_changed(photo, tmp_path / "photo.completed.png")
 
 
+def test_a_picture_beside_it_that_is_too_wide_for_its_format_is_refused_before_anything_is_done(run, tmp_path):
+    Image.new("RGB", (5_462, 20)).save(tmp_path / "photo.png")
+    options = ("--hole", "20,5,4,4", "--side-by-side", tmp_path / "three.webp")
+    status, printed = run(tmp_path / "photo.png", *options)
+    assert status == 1
+    assert "--side-by-side has 16386x20 pixels and a side of a WEBP has at most 16383; write a .png or .tif" in printed
+    assert {path.name for path in tmp_path.iterdir()} == {"photo.png"}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_picture_beside_it_in_8_bits(run, tmp_path, dtype):
+    grey_HW = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60) * 27
+    cv2.imwrite(str(tmp_path / "photo.png"), grey_HW if dtype == np.uint16 else (grey_HW // 257).astype(np.uint8))
+    options = ("--hole", "20,10,16,16", "--mask-dilate", 0, "--side-by-side", tmp_path / "three.png")
+    assert run(tmp_path / "photo.png", *options)[0] == 0
+    before_HW3, holed_HW3, after_HW3 = np.split(pixels(tmp_path / "three.png"), 3, axis=1)
+    levels_HW = grey_HW / 257 if dtype == np.uint16 else grey_HW // 257
+    np.testing.assert_array_equal(before_HW3, np.rint(levels_HW).astype(np.uint8)[..., None].repeat(3, axis=2))
+    hole_HW = np.zeros((40, 60), bool)
+    hole_HW[10:26, 20:36] = True
+    assert (holed_HW3[hole_HW] == np.rint(np.array([0.4, 0.5, 0.6]) * 255)).all(), "the mean pixel"
+    for other_HW3 in (holed_HW3, after_HW3):
+        np.testing.assert_array_equal(other_HW3[~hole_HW], before_HW3[~hole_HW])
+
+
+@pytest.mark.parametrize("error", [RuntimeError("[enforce fail] can't allocate memory"), MemoryError(), TypeError("?")])
+def test_whatever_a_photo_fails_with_does_not_stop_the_others(run, tmp_path, monkeypatch, error):
+    for name, side in (("a", 50), ("b", 60)):
+        Image.new("RGB", (side, side)).save(tmp_path / f"{name}.png")
+    complete = Completer.complete
+
+    def fails_on_the_first(self, photo_HW3, *arguments, **options):
+        if len(photo_HW3) == 50:
+            raise error
+        return complete(self, photo_HW3, *arguments, **options)
+
+    monkeypatch.setattr(Completer, "complete", fails_on_the_first)
+    status, printed = run(tmp_path, "--hole", HOLE)
+    assert status == 1
+    assert f"{tmp_path / 'a.png'}: {error or type(error).__name__}" in printed
+    assert (tmp_path / "b.completed.png").exists()
+    assert not (tmp_path / "a.completed.png").exists()
+
+
 def test_what_is_done_is_skipped_in_a_folder_of_one_photo_too(run, photo, tmp_path):
     arguments = [tmp_path, "--hole", HOLE, "--json"]
     assert run(*arguments)[0] == 0
