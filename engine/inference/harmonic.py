@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.inference.mask import Mask
-from engine.inference.scales import halve_mask
+from engine.inference.scales import half_sum, halve_mask
 
 Floats = NDArray[Any]
 """float32, which cv2's types do not say."""
@@ -133,16 +133,6 @@ def inverse(wanted_HW: Mask, neighbours_HW: Floats) -> Floats:
     # A little more than the neighbours: where nothing is known, no value is better than another, and 0 will do.
     matrix_KK = np.diag(neighbours_HW[wanted_HW] + 1e-5) - (distance_KK == 1)
     return np.linalg.inv(matrix_KK).astype(np.float32)
-
-
-def half_sum(values: Floats) -> Floats:
-    """The sum of each 2x2 pixels; a last odd row or column counts alone."""
-    bottom, right = values.shape[0] % 2, values.shape[1] % 2
-    if bottom or right:
-        values = cv2.copyMakeBorder(values, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=0)
-    total = cv2.resize(values, (values.shape[1] // 2, values.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    total *= 4
-    return total
 
 
 def neighbour_sum(values: Floats) -> Floats:

@@ -45,24 +45,24 @@ def octaves_for(thick: float, largest: int) -> int:
 
 def halve(photo_HW3: NDArray[Any], hole_HW: Mask) -> NDArray[Any]:
     """The photo at half its size (rounded up), each pixel the mean of the known ones of its four; 0 where none is."""
-    known_HW = pad_to_even(~hole_HW, False).astype(np.float32)
-    even_HW3 = pad_to_even(photo_HW3, 0).astype(np.float32) * known_HW[..., None]
-    size = (even_HW3.shape[1] // 2, even_HW3.shape[0] // 2)
-    sums_HW3 = cv2.resize(even_HW3, size, interpolation=cv2.INTER_AREA)
-    weight_HW = cv2.resize(known_HW, size, interpolation=cv2.INTER_AREA)
-    return np.rint(sums_HW3 / np.maximum(weight_HW, 0.25)[..., None]).astype(photo_HW3.dtype)
+    known_HW = (~hole_HW).astype(np.float32)
+    sums_HW3, counts_HW = half_sum(photo_HW3 * known_HW[..., None]), half_sum(known_HW)
+    return np.rint(sums_HW3 / np.maximum(counts_HW, 1)[..., None]).astype(photo_HW3.dtype)
 
 
 def halve_mask(mask_HW: Mask) -> Mask:
     """The mask at half its size (rounded up): what has any of it."""
-    even_HW = pad_to_even(mask_HW, False)
-    return even_HW[::2, ::2] | even_HW[1::2, ::2] | even_HW[::2, 1::2] | even_HW[1::2, 1::2]
+    return half_sum(mask_HW.astype(np.float32)) > 0
 
 
-def pad_to_even(array: NDArray[Any], value: float) -> NDArray[Any]:
-    """With one more row or column of `value` where the height or width is odd."""
-    ends = [(0, side % 2) for side in array.shape[:2]] + [(0, 0)] * (array.ndim - 2)
-    return np.pad(array, ends, constant_values=value) if any(end for _, end in ends) else array
+def half_sum(values: NDArray[Any]) -> NDArray[Any]:
+    """The sum of each 2x2 pixels, fp32; a last odd row or column counts alone."""
+    bottom, right = values.shape[0] % 2, values.shape[1] % 2
+    if bottom or right:
+        values = cv2.copyMakeBorder(values, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=0)
+    total = cv2.resize(values, (values.shape[1] // 2, values.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    total *= 4
+    return total
 
 
 def double(half_HW3: NDArray[Any], height: int, width: int) -> NDArray[Any]:
