@@ -37,7 +37,7 @@ from engine.inference.scales import (
     octaves_for,
     thickness,
 )
-from engine.inference.window_runs import Piece, WindowRunner, assemble
+from engine.inference.window_runs import Generated, WindowRunner, assemble
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import DEFAULT, load_weights
 
@@ -227,7 +227,7 @@ class Completion:
         hole_HW[crop][inside_HW] = False
         wanted_HW[crop][inside_HW] = False
 
-    def join_holes(self, photo_HW3: Pixels, generated: list[Piece], hole_HW: Mask, changed_HW: Mask) -> None:
+    def join_holes(self, photo_HW3: Pixels, generated: list[Generated], hole_HW: Mask, changed_HW: Mask) -> None:
         """Put the network's output into the photo where `changed_HW` is True, in place, hole by hole.
 
         Where all that the network sees around a hole is grey, it is made grey too.
