@@ -112,8 +112,8 @@ class Completer:
         equal. `hidden_HW` is True where the photo's colours mean nothing, as those of transparent pixels: outside the
         hole they are neither read nor changed. `report` is filled with what was done.
 
-        ValueError if an option is not one of these, the photo is not such an array, or a mask has another size, or
-        that of the hole is empty, or nothing is left outside both.
+        ValueError if an option is not one of these, the photo is not such an array, a mask has another size, `mask_HW`
+        is empty, or it and `hidden_HW` leave nothing.
         """
         check_options(CompletionOptions(dilate, blend, feather, octaves))
         photo_HW3, mask_HW = np.asarray(photo_HW3), np.asarray(mask_HW)
