@@ -4,7 +4,6 @@ A catalog comes from a folder of images, from a folder of WebDataset tar shards,
 `engine-data index` makes of either (which is what to use beyond some ten thousand photos: it opens at once).
 """
 
-import bisect
 import logging
 import os
 import time
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from data import index_file
 from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, entry_of, without
 from data.headers import Unusable
-from data.scan import Found, scan, sort_key, walk
+from data.scan import Known, scan, walk
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +117,7 @@ class Catalog:
 
         What `known`, an earlier catalog of the same root, says of files that did not change since is taken from it.
         """
-        before = _Known(known) if known is not None else None
+        before = Known(known.columns, known.shards, known.bad, known.scanned_at) if known is not None else None
         begun = time.time_ns() - _CLOCK_STEP
         return cls(root, *scan(root, walk(root) if names is None else names, before, progress), scanned_at=begun)
 
@@ -220,35 +219,6 @@ class Catalog:
         self.__dict__.update(state)
         if self.index is not None:
             self.columns = index_file.read(self.index)[0]
-
-
-class _Known:
-    """See scan.Known."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog, self.since = catalog, catalog.scanned_at
-        self.own_files = np.flatnonzero(catalog.columns["shard"] == OWN_FILE)
-        self.bad = {photo.name: photo for photo in catalog.bad if photo.modified}
-        self.unread = {photo.name for photo in catalog.bad if not photo.modified}
-
-    def files(self, names: list[str]) -> dict[str, Found]:
-        first, last = (
-            side(self.own_files, sort_key(name), key=lambda i: sort_key(self.catalog.name(i)))
-            for side, name in ((bisect.bisect_left, names[0]), (bisect.bisect_right, names[-1]))
-        )
-        found: dict[str, Found] = {name: self.bad[name] for name in names if name in self.bad}
-        for i in self.own_files[first:last].tolist():
-            entry = entry_of(self.catalog.columns, i)
-            found[entry.name] = entry
-        return found
-
-    def shard(self, name: str) -> list[Found]:
-        if name not in self.catalog.shards or name in self.unread:
-            return []
-        members = np.flatnonzero(self.catalog.columns["shard"] == self.catalog.shards.index(name))
-        found: list[Found] = [entry_of(self.catalog.columns, i) for i in members.tolist()]
-        # One that was cut short is itself among the bad, after the photos that it still holds.
-        return found + [photo for photo in self.bad.values() if f"{photo.name}/".startswith(f"{name}/")]
 
 
 def summary(bad: Sequence[BadPhoto]) -> str:

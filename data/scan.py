@@ -1,18 +1,21 @@
 """Finding the photographs under a folder and reading their headers."""
 
+import bisect
 import logging
 import os
 import stat
 import tarfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, Entry, columns_of, joined
+import numpy as np
+
+from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, Entry, columns_of, entry_of, joined
 from data.headers import SUFFIXES, Unusable, parse_header
 
 Found = Entry | BadPhoto
@@ -36,17 +39,37 @@ _CHUNK = 1000
 log = logging.getLogger(__name__)
 
 
-class Known(Protocol):
+class Known:
     """What an earlier scan of the same folder found, so that unchanged photos need not be read again."""
 
-    since: int
-    """When that scan began, in nanoseconds: what was changed since is read again, whatever time of change was set."""
+    def __init__(self, columns: Columns, shards: Sequence[str], bad: Sequence[BadPhoto], since: int) -> None:
+        self.columns, self.shards = columns, shards
+        self.since = since
+        """When that scan began, in nanoseconds: what changed since is read again, whatever time of change was set."""
+        self.own_files = np.flatnonzero(columns["shard"] == OWN_FILE)
+        self.bad = {photo.name: photo for photo in bad if photo.modified}
+        self.unread = {photo.name for photo in bad if not photo.modified}
 
     def files(self, names: list[str]) -> dict[str, Found]:
         """Of these files, sorted as `walk` sorts, those that were known."""
+        first, last = (
+            side(self.own_files, sort_key(name), key=lambda i: sort_key(entry_of(self.columns, i).name))
+            for side, name in ((bisect.bisect_left, names[0]), (bisect.bisect_right, names[-1]))
+        )
+        found: dict[str, Found] = {name: self.bad[name] for name in names if name in self.bad}
+        for i in self.own_files[first:last].tolist():
+            entry = entry_of(self.columns, i)
+            found[entry.name] = entry
+        return found
 
     def shard(self, name: str) -> list[Found]:
         """What was in that shard."""
+        if name not in self.shards or name in self.unread:
+            return []
+        members = np.flatnonzero(self.columns["shard"] == self.shards.index(name))
+        found: list[Found] = [entry_of(self.columns, i) for i in members.tolist()]
+        # One that was cut short is itself among the bad, after the photos that it still holds.
+        return found + [photo for photo in self.bad.values() if f"{photo.name}/".startswith(f"{name}/")]
 
 
 def scan(

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -48,7 +47,8 @@ class Index:
 
     def run(self) -> None:
         """Write the index and tell what is in it."""
-        _require_folder(self.folder)
+        if not self.folder.is_dir():
+            raise ValueError(f"{self.folder} is no folder: give the folder that holds the photographs")
         if self.number is not None and self.list is None:
             raise ValueError("--number chooses lines of a list: give the list with --list FILE")
         out = self.out or self.folder / INDEX_NAME
@@ -57,7 +57,11 @@ class Index:
             raise ValueError(f"{out} is the index of {known.root}: give another file with --out")
         with progress("counting photos", None) as step:
             names = read_list(self.list, self.number) if self.list else None
-            count = len(names) if names is not None else sum(1 for _ in _told(walk(self.folder, tell=False), step))
+            count = len(names) if names is not None else 0
+            if names is None:
+                for _ in walk(self.folder, tell=False):
+                    count += 1
+                    step(1)
         with progress("reading headers", count) as step:
             catalog = Catalog.scanned(self.folder, names, known, step)
         if not len(catalog):
@@ -145,17 +149,6 @@ class Pack:
         packed.save(self.out / INDEX_NAME)
         _tell_bad([*catalog.bad, *bad, *packed.bad])
         print(f"{self.out}: {len(packed)} photos in {len(packed.shards)} shards, {len(bad)} left out")
-
-
-def _require_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder: give the folder that holds the photographs")
-
-
-def _told(names: Iterator[str], step: Callable[[int], None]) -> Iterator[str]:
-    for name in names:
-        step(1)
-        yield name
 
 
 def _tell_bad(bad: list[BadPhoto]) -> None:

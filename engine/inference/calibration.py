@@ -44,7 +44,7 @@ def quantised(network: CompletionNetwork, graph: Graph, ranges: Sequence[Range],
     ValueError if it loses more than LIMIT_DB on the held-out photos, which should be none of the calibration's.
     """
     reference = cached_onnx(network, "fp32", graph)
-    model = onnx.load_from_string(insert_rounding(reference, ranges))
+    model = insert_rounding(reference, ranges)
     loss = measure_loss(network, graph, reference, model.SerializeToString(), held_out)
     del model.metadata_props[:]
     for name, value in (describe(network, "int8", graph) | loss._asdict()).items():

@@ -37,7 +37,7 @@ from engine.inference.scales import (
     octaves_for,
     thickness,
 )
-from engine.inference.window_runs import Piece, WindowRunner, assemble
+from engine.inference.window_runs import Generated, WindowRunner, assemble
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import DEFAULT, load_weights
 
@@ -112,8 +112,8 @@ class Completer:
         equal. `hidden_HW` is True where the photo's colours mean nothing, as those of transparent pixels: outside the
         hole they are neither read nor changed. `report` is filled with what was done.
 
-        ValueError if an option is not one of these, the photo is not such an array, or a mask has another size, or
-        that of the hole is empty, or nothing is left outside both.
+        ValueError if an option is not one of these, the photo is not such an array, a mask has another size, `mask_HW`
+        is empty, or it and `hidden_HW` leave nothing.
         """
         check_options(CompletionOptions(dilate, blend, feather, octaves))
         photo_HW3, mask_HW = np.asarray(photo_HW3), np.asarray(mask_HW)
@@ -227,7 +227,7 @@ class Completion:
         hole_HW[crop][inside_HW] = False
         wanted_HW[crop][inside_HW] = False
 
-    def join_holes(self, photo_HW3: Pixels, generated: list[Piece], hole_HW: Mask, changed_HW: Mask) -> None:
+    def join_holes(self, photo_HW3: Pixels, generated: list[Generated], hole_HW: Mask, changed_HW: Mask) -> None:
         """Put the network's output into the photo where `changed_HW` is True, in place, hole by hole.
 
         Where all that the network sees around a hole is grey, it is made grey too.

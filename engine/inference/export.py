@@ -136,9 +136,9 @@ def cached_onnx(network: CompletionNetwork, precision: str, graph: Graph) -> byt
     return engine_cache.fetch(onnx_key(network, precision, graph), lambda: export_onnx(network, precision, graph))
 
 
-def is_exported(network: CompletionNetwork, precision: str = "fp32") -> bool:
-    """Whether both graphs are in the cache."""
-    return all(engine_cache.is_cached(onnx_key(network, precision, graph)) for graph in GRAPHS)
+def is_exported(network: CompletionNetwork) -> bool:
+    """Whether both graphs are in the cache in fp32."""
+    return all(engine_cache.is_cached(onnx_key(network, "fp32", graph)) for graph in GRAPHS)
 
 
 def onnx_key(network: CompletionNetwork, precision: str, graph: Graph) -> engine_cache.Key:

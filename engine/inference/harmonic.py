@@ -16,7 +16,7 @@ from engine.inference.scales import half_sum, halve_mask
 Floats = NDArray[Any]
 """float32, which cv2's types do not say."""
 
-RING = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
+NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
 
 FEW = 100
 """Pixels whose equations are solved directly: on so small grids multigrid is all calls and no arithmetic. Holes of 32
@@ -137,4 +137,4 @@ def inverse(wanted_HW: Mask, neighbours_HW: Floats) -> Floats:
 
 def neighbour_sum(values: Floats) -> Floats:
     """The sum of the four neighbours, those outside the array counted as 0."""
-    return cv2.filter2D(values, -1, RING, borderType=cv2.BORDER_CONSTANT)
+    return cv2.filter2D(values, -1, NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)

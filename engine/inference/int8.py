@@ -99,9 +99,9 @@ def check_loss(content: bytes) -> Loss:
     return loss
 
 
-def insert_rounding(content: bytes, ranges: Sequence[Range]) -> bytes:
-    """The ONNX file with all convolutions in int8 but the first of the network, whose `ranges` are those of its last
-    convolutions: those of a learned fill come before them and stay as they are."""
+def insert_rounding(content: bytes, ranges: Sequence[Range]) -> onnx.ModelProto:
+    """The model of an ONNX file with all convolutions in int8 but the first of the network, whose `ranges` are those of
+    its last convolutions: those of a learned fill come before them and stay as they are."""
     model = onnx.load_from_string(content)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     first = sum(node.op_type in CONVOLUTIONS for node in model.graph.node) - len(ranges)
@@ -120,7 +120,7 @@ def insert_rounding(content: bytes, ranges: Sequence[Range]) -> bytes:
     kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
-    return model.SerializeToString()
+    return model
 
 
 def add_constant(graph: onnx.GraphProto, name: str, value: NDArray[np.generic]) -> str:

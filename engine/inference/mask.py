@@ -21,7 +21,7 @@ at most PIECE on a side: a wire across a photo has a bounding box like the photo
 LARGEST_KERNEL = 16
 """Radius in pixels up to which masks are widened by a disc as kernel, whose time grows with the radius's square."""
 
-BAND = 1024
+ROWS_AT_A_TIME = 1024
 """Least rows that are widened at a time."""
 
 
@@ -115,7 +115,7 @@ def widen(mask_HW: Mask, pixels: int) -> Mask:
 def widen_by_distance(mask_HW: Mask, pixels: int, wide_HW: Mask) -> None:
     """Write the mask grown by a disc into `wide_HW`, in bands of rows: distances take four times a mask's memory."""
     height = mask_HW.shape[0]
-    step = max(BAND, 2 * pixels)
+    step = max(ROWS_AT_A_TIME, 2 * pixels)
     for top in range(0, height, step):
         bottom, above = min(top + step, height), max(top - pixels, 0)
         near_HW = mask_HW[above : bottom + pixels]

@@ -28,11 +28,11 @@ Kind = tuple[tuple[int, int], tuple[int, ...]]
 """What windows in one batch have in common: their size and their margins."""
 
 
-class Piece(NamedTuple):
+class Generated(NamedTuple):
     """The network's output for a region of the photo, RGB in [0, 1]."""
 
     region: Box
-    generated_HW3: NDArray[np.float32]
+    rgb_HW3: NDArray[np.float32]
 
 
 class WindowRunner:
@@ -48,8 +48,8 @@ class WindowRunner:
 
     def run(
         self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, full_frame: bool, report: Report, scale: int
-    ) -> list[Piece]:
-        """The network's output for pieces of the photo, which is at 1/scale, that cover `wanted_HW`.
+    ) -> list[Generated]:
+        """The network's output for regions of the photo, which is at 1/scale, that cover `wanted_HW`.
 
         If the device has less memory than it seemed, tries again with windows of half the size, down to the smallest.
         NoRoom if it has no room for those either.
@@ -59,7 +59,7 @@ class WindowRunner:
                 [whole_photo(*hole_HW.shape)] if full_frame else plan_windows(wanted_HW, self.spec.halo, self.limit)
             )
             try:
-                pieces = self.run_windows(photo_HW3, hole_HW, windows, partial(report.watch, scale))
+                generated = self.run_windows(photo_HW3, hole_HW, windows, partial(report.watch, scale))
             except (MemoryError, RuntimeError) as error:
                 if full_frame or not is_out_of_memory(error):
                     raise
@@ -67,7 +67,7 @@ class WindowRunner:
             else:
                 report.windows += len(windows)
                 report.window_pixels += sum(window.size[0] * window.size[1] for window in windows)
-                return pieces
+                return generated
             # Only here: while the error was held, so was what the failed run had allocated.
             if self.runtime.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -85,7 +85,7 @@ class WindowRunner:
 
     def run_windows(
         self, photo_HW3: Pixels, hole_HW: Mask, windows: list[Window], watch: Callable[[int, int], None]
-    ) -> list[Piece]:
+    ) -> list[Generated]:
         """The network's output for each window's region, those of one kind in batches of at most `limit` pixels.
 
         Before each batch, `watch` is called with how many windows are done, and how many there are.
@@ -94,17 +94,18 @@ class WindowRunner:
         def kind(window: Window) -> Kind:
             return window.size, window.margins
 
-        pieces: list[Piece] = []
+        generated: list[Generated] = []
         for ((height, width), _), alike in groupby(sorted(windows, key=kind), kind):
             group = list(alike)
             per_batch = max(1, self.limit // (height * width))
             for start in range(0, len(group), per_batch):
                 batch = group[start : start + per_batch]
-                watch(len(pieces), len(windows))
+                watch(len(generated), len(windows))
                 generated_N3HW = self.finite(self.holed(photo_HW3, hole_HW, batch), batch[0].margins)
-                generated_NHW3 = generated_N3HW.cpu().permute(0, 2, 3, 1).numpy()
-                pieces += [Piece(window.region, one_HW3) for window, one_HW3 in zip(batch, generated_NHW3, strict=True)]
-        return pieces
+                rgb_NHW3 = generated_N3HW.cpu().permute(0, 2, 3, 1).numpy()
+                for window, rgb_HW3 in zip(batch, rgb_NHW3, strict=True):
+                    generated.append(Generated(window.region, rgb_HW3))
+        return generated
 
     def holed(self, photo_HW3: Pixels, hole_HW: Mask, windows: list[Window]) -> Tensor:
         """The network's input for windows of one size; where sides are no multiples of 4, the photo is mirrored."""
@@ -154,14 +155,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def assemble(pieces: list[Piece], where: Where) -> NDArray[np.float32]:
+def assemble(generated: list[Generated], where: Where) -> NDArray[np.float32]:
     """The network's output at `where`; zeros where no window reached."""
     rows, columns = where
     assembled_HW3 = np.zeros((rows.stop - rows.start, columns.stop - columns.start, 3), np.float32)
-    for (top, left, bottom, right), generated_HW3 in pieces:
+    for (top, left, bottom, right), rgb_HW3 in generated:
         y0, y1 = max(top, rows.start), min(bottom, rows.stop)
         x0, x1 = max(left, columns.start), min(right, columns.stop)
         if y0 < y1 and x0 < x1:
-            here = generated_HW3[y0 - top : y1 - top, x0 - left : x1 - left]
+            here = rgb_HW3[y0 - top : y1 - top, x0 - left : x1 - left]
             assembled_HW3[y0 - rows.start : y1 - rows.start, x0 - columns.start : x1 - columns.start] = here
     return assembled_HW3

@@ -130,13 +130,13 @@ def merge_boxes(tiles: list[Box], halo: int, max_pixels: int) -> list[Box]:
         a, b = divmod(int(saving_KK.argmax()), len(boxes_K4))
         if saving_KK[a, b] <= 0:
             return [tuple(box) for box in boxes_K4[cost_K > 0].tolist()]
-        boxes_K4[a] = join(boxes_K4[a], boxes_K4[b])
+        boxes_K4[a] = around_both(boxes_K4[a], boxes_K4[b])
         cost_K[a], cost_K[b] = costs(boxes_K4[a : a + 1], halo)[0], 0
         saving_KK[b] = saving_KK[:, b] = 0
         saving_KK[a] = saving_KK[:, a] = savings(boxes_K4, cost_K, a, halo, max_pixels)
 
 
-def join(one_K4: NDArray[np.int_], other_K4: NDArray[np.int_]) -> NDArray[np.int_]:
+def around_both(one_K4: NDArray[np.int_], other_K4: NDArray[np.int_]) -> NDArray[np.int_]:
     """The smallest boxes around both."""
     return np.concatenate(
         (np.minimum(one_K4[..., :2], other_K4[..., :2]), np.maximum(one_K4[..., 2:], other_K4[..., 2:])), axis=-1
@@ -147,7 +147,7 @@ def savings(
     boxes_K4: NDArray[np.int_], cost_K: NDArray[np.float64], k: int, halo: int, max_pixels: int
 ) -> NDArray[np.float64]:
     """What joining box `k` with each other one would save; 0 where it may not be."""
-    joined_K4 = join(boxes_K4, boxes_K4[k])
+    joined_K4 = around_both(boxes_K4, boxes_K4[k])
     saving_K = cost_K + cost_K[k] - costs(joined_K4, halo)
     sides_K2 = joined_K4[:, 2:] - joined_K4[:, :2]
     sides_K2 = np.maximum(-(-sides_K2 // REGION_STEP) * REGION_STEP, MIN_REGION) + 2 * halo

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from engine.inference.completer import CompletionOptions
 from engine.inference.jobs import COMPLETED
-from engine.inference.mask import Where
+from engine.inference.mask import Mask, Where, bounding_box
 from engine.inference.photo import CONTAINERS, Photo, Pixels, encode
 
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp"}
@@ -27,6 +28,14 @@ class Completed:
     pixels_HW3: Pixels
     """All of the box afterwards."""
     changed_HW: NDArray[np.bool_]
+
+
+def changes(before_HW3: Pixels, after_HW3: Pixels, mask_HW: Mask, options: CompletionOptions, onto: int) -> Completed:
+    """What a completion has changed, and where it may have."""
+    reach = options.dilate + (options.feather if options.blend == "feather" else 0)
+    where = bounding_box(mask_HW, reach)
+    changed_HW = (before_HW3[where] != after_HW3[where]).any(2)
+    return Completed(onto, where, after_HW3[where].copy(), changed_HW)
 
 
 @dataclass(slots=True)

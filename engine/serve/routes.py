@@ -19,9 +19,9 @@ from fastapi.responses import StreamingResponse
 from engine.inference.mask import Mask, Where
 from engine.inference.photo import Photo, Pixels, encode
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, result_name, safe_name
+from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, result_name, safe_name
 from engine.serve.bodies import Incoming, check_parameters, mask_from, photo_from, refusing
-from engine.serve.work import Step, Ticket, Work, changes
+from engine.serve.work import Step, Ticket, Work
 
 router = APIRouter()
 

@@ -18,12 +18,11 @@ import torch
 from fastapi import HTTPException, Request
 
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.mask import Mask, bounding_box
+from engine.inference.mask import Mask
 from engine.inference.memory import give_freed_memory_back
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
 from engine.inference.windows import NoRoom
-from engine.serve.album import Completed
 from engine.serve.bodies import CLIENT_GONE
 
 log = logging.getLogger(__name__)
@@ -189,11 +188,3 @@ async def disconnected(request: Request) -> None:
     """Returns when the client has gone. To be awaited once the body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def changes(before_HW3: Pixels, after_HW3: Pixels, mask_HW: Mask, options: CompletionOptions, onto: int) -> Completed:
-    """What a completion has changed, and where it may have."""
-    reach = options.dilate + (options.feather if options.blend == "feather" else 0)
-    where = bounding_box(mask_HW, reach)
-    changed_HW = (before_HW3[where] != after_HW3[where]).any(2)
-    return Completed(onto, where, after_HW3[where].copy(), changed_HW)

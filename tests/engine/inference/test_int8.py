@@ -72,7 +72,7 @@ def test_close_to_pytorch_in_both_runtimes(samples):
     network = random_network(6, "act_norm", "sigmoid", "learned")
     ranges = calibrate(network, samples[:1])
     assert len(ranges) == 17
-    content = insert_rounding(cached_onnx(network, "fp32", "padded"), ranges)
+    content = insert_rounding(cached_onnx(network, "fp32", "padded"), ranges).SerializeToString()
     holed_N4HW = next(network_inputs(network, samples[:1]))
     expected_N3HW = network(holed_N4HW).numpy()
     for run in (open_in_onnxruntime(content), open_in_openvino(content)):
@@ -84,7 +84,8 @@ def test_close_to_pytorch_in_both_runtimes(samples):
 def test_wrong_ranges_cost_what_is_measured(contents, net, samples):
     narrow = [(low / 50, high / 50) for low, high in calibrate(net, samples[:2])]
     reference = cached_onnx(net, "fp32", "padded")
-    lossy = calibration.measure_loss(net, "padded", reference, insert_rounding(reference, narrow), samples)
+    rounded = insert_rounding(reference, narrow).SerializeToString()
+    lossy = calibration.measure_loss(net, "padded", reference, rounded, samples)
     good = read_loss(contents["padded"])
     assert lossy.int8_psnr_to_fp32_db < good.int8_psnr_to_fp32_db - 10
     same = calibration.measure_loss(net, "padded", reference, reference, samples)

@@ -49,7 +49,7 @@ def test_widening_is_by_a_disc():
 @pytest.mark.parametrize("radius", [16, 17, 40, 600])
 def test_widening_by_much_is_the_same_disc_in_less_time(radius, monkeypatch):
     """It took seconds: the kernel's time grows with the radius's square."""
-    monkeypatch.setattr(mask, "BAND", 32)
+    monkeypatch.setattr(mask, "ROWS_AT_A_TIME", 32)
     random = np.random.default_rng(radius)
     mask_HW = np.zeros((2500, 900), bool)
     mask_HW[random.integers(0, 2500, 9), random.integers(0, 900, 9)] = True
