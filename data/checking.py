@@ -7,7 +7,7 @@ from functools import partial
 from data.catalog import Catalog
 from data.decode import check, decode
 from data.headers import Unusable
-from data.scan import in_order
+from data.in_order import in_order
 
 _CHUNK = 100
 _REDUCED = 8  # a JPEG is decompressed whole at any size: what is spared is the transform to pixels

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from data.catalog import Catalog
 from data.decode import check, decode
 from data.headers import Unusable
+from data.in_order import in_order
 from data.randomness import key_of, permute
-from data.scan import in_order
 
 _REDUCED = 8  # each 8x8 block of a JPEG gives one pixel, its mean: a fraction of the time of a full decode
 

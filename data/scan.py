@@ -5,21 +5,19 @@ import logging
 import os
 import stat
 import tarfile
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, Entry, columns_of, entry_of, joined
 from data.headers import SUFFIXES, Unusable, parse_header
+from data.in_order import in_order
 
 Found = Entry | BadPhoto
-T = TypeVar("T")
 
 HEAD = 16384
 """Bytes read of each photo at first: the header of all but those that carry a preview or a large profile."""
@@ -84,7 +82,7 @@ def scan(
     parts: list[Columns] = []
     bad: list[BadPhoto] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        for done, found in in_order(pool, _jobs(root, iter(names), shards, known)):
+        for done, found in in_order(pool, _jobs(root, iter(names), shards, known), ahead=4 * THREADS):
             parts.append(columns_of([photo for photo in found if isinstance(photo, Entry)]))
             bad += [photo for photo in found if isinstance(photo, BadPhoto)]
             progress(done)
@@ -111,17 +109,6 @@ def _jobs(
         for name in filter(is_shard, chunk):
             shards.append(name)
             yield partial(shard_job, name, len(shards) - 1)
-
-
-def in_order(pool: ThreadPoolExecutor, jobs: Iterable[Callable[[], T]], ahead: int = 4 * THREADS) -> Iterator[T]:
-    """Results of the jobs in their order; unlike `map`, only `ahead` of them are taken from `jobs` in advance."""
-    waiting: deque[Future[T]] = deque()
-    for job in jobs:
-        waiting.append(pool.submit(job))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def is_shard(name: str) -> bool:

@@ -24,9 +24,10 @@ from data.decode import check, decode
 from data.entries import BadPhoto
 from data.files import atomic_writer, write_atomically
 from data.headers import Unusable
+from data.in_order import in_order
 from data.orientation import upright
 from data.sampler import reduction
-from data.scan import PACKING, in_order
+from data.scan import PACKING
 
 _SUFFIX = {"jpeg": "jpg", "tiff": "tif"}  # others are called by their format's name
 

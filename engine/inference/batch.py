@@ -1,9 +1,9 @@
 """Completing many photo files: reading, completing and writing overlapped, errors kept to the photo that has them."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from data.files import write_atomically
+from data.in_order import in_order
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.lossless import check_lossless, write_losslessly
@@ -98,22 +99,16 @@ def complete_files(
     `in_flight` photos are read ahead and as many written behind while one is completed.
     """
     with ThreadPoolExecutor(in_flight) as readers, ThreadPoolExecutor(in_flight) as writers:
-        waiting = iter(jobs)
-        reading: deque[Future[Loaded]] = deque()
-        writing: deque[Future[Outcome]] = deque()
-        while True:
-            while len(reading) < in_flight and (job := next(waiting, None)):
-                reading.append(readers.submit(load, job, options))
-            if not reading:
-                break
-            loaded = reading.popleft().result()
-            complete_one(completer, loaded, options)
-            writing.append(writers.submit(save, loaded, options, completer.spec.mean_pixel))
-            del loaded  # its large arrays are the writer's alone
-            if len(writing) > in_flight:
-                yield writing.popleft().result()
-        for future in writing:
-            yield future.result()
+        reads = in_order(readers, (partial(load, job, options) for job in jobs), ahead=in_flight - 1)
+        yield from in_order(writers, completed(completer, reads, options), ahead=in_flight)
+
+
+def completed(completer: Completer, reads: Iterator[Loaded], options: Options) -> Iterator[Callable[[], Outcome]]:
+    """Complete one photo after the other; what is left is to write it."""
+    for loaded in reads:
+        complete_one(completer, loaded, options)
+        yield partial(save, loaded, options, completer.spec.mean_pixel)
+        del loaded  # its large arrays are the writer's alone
 
 
 def load(job: Job, options: Options) -> Loaded:

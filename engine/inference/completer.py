@@ -21,6 +21,7 @@ from engine.inference.mask import (
     pieces,
     prepare_mask,
     relative,
+    thickness,
     widen,
     with_context,
     with_hidden,
@@ -28,15 +29,7 @@ from engine.inference.mask import (
 from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
-from engine.inference.scales import (
-    BAND,
-    beyond,
-    double,
-    halve,
-    halve_mask,
-    octaves_for,
-    thickness,
-)
+from engine.inference.scales import BAND, beyond, double, halve, halve_mask, octaves_for
 from engine.inference.window_runs import Generated, WindowRunner, assemble
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import DEFAULT, load_weights

@@ -172,11 +172,11 @@ def pieces(mask_HW: Mask, context: int) -> Iterator[tuple[Where, Mask, Where]]:
     levels at most, mostly by less than 0.9.
     """
     for where, part_HW in components(mask_HW):
-        thickness = thickness_if_long(part_HW)
-        if thickness > THIN:
+        thick = thickness_if_long(part_HW)
+        if thick > THIN:
             yield where, part_HW, with_context(where, mask_HW.shape, context)
             continue
-        seen = max(context, round(2 * thickness))
+        seen = max(context, round(2 * thick))
         height, width = part_HW.shape
         for top in range(0, height, PIECE):
             for left in range(0, width, PIECE):
@@ -191,7 +191,17 @@ def thickness_if_long(part_HW: Mask) -> float:
     """Pixels across a hole where it is thickest; infinite for one that is not long: it fills much of its box."""
     if part_HW.size <= LONG or np.count_nonzero(part_HW) > part_HW.size / 4:
         return np.inf
-    return 2 * float(cv2.distanceTransform(part_HW.view(np.uint8), cv2.DIST_L2, 3).max())
+    return thickness(part_HW)
+
+
+def thickness(hole_HW: Mask) -> float:
+    """Twice the largest distance in pixels from inside the hole to a pixel outside it; of a rectangle, its short side.
+
+    A hole at the photo's border, with nothing known beyond it, is twice as thick as it looks: see `border.py`.
+    """
+    if hole_HW.all():
+        return 2.0 * max(hole_HW.shape)
+    return 2 * float(cv2.distanceTransform(hole_HW.view(np.uint8), cv2.DIST_L2, 3).max())
 
 
 def shift(one: slice, by: int) -> slice:

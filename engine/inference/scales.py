@@ -28,16 +28,6 @@ gradients in holes of 80 to 128 px are half as strong (0.24 to 0.13 of the true 
 PSNR is 0.3 dB less."""
 
 
-def thickness(hole_HW: Mask) -> float:
-    """Twice the largest distance in pixels from inside the hole to a pixel outside it; of a rectangle, its short side.
-
-    A hole at the photo's border, with nothing known beyond it, is twice as thick as it looks: see `border.py`.
-    """
-    if hole_HW.all():
-        return 2.0 * max(hole_HW.shape)
-    return 2 * float(cv2.distanceTransform(hole_HW.view(np.uint8), cv2.DIST_L2, 3).max())
-
-
 def octaves_for(thick: float, largest: int) -> int:
     """How many times to halve the resolution for a hole of this thickness to fit."""
     return max(0, math.ceil(math.log2(thick / (FITS * largest))))

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-import torch
 from fastapi import HTTPException, Request
 
 from engine.inference.completer import Completer, CompletionOptions
@@ -22,6 +21,7 @@ from engine.inference.mask import Mask
 from engine.inference.memory import give_freed_memory_back
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
+from engine.inference.window_runs import is_out_of_memory
 from engine.inference.windows import NoRoom
 from engine.serve.bodies import CLIENT_GONE
 
@@ -160,11 +160,11 @@ class Work:
             raise HTTPException(503, str(error)) from error
         except ValueError as error:
             raise HTTPException(422, str(error)) from error
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            raise HTTPException(503, f"out of memory: {error}; try a smaller hole, or --memory") from error
         except (HTTPException, Abandoned):
             raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise HTTPException(503, f"out of memory: {error}; try a smaller hole, or --memory") from error
             log.exception("a request could not be answered")
             message = f"the server failed ({type(error).__name__}: {error}); its log says where"
             raise HTTPException(500, message) from error

@@ -10,6 +10,8 @@ from PIL import ExifTags, Image
 from engine.inference.photo import CONTAINERS, encode, parse_photo, read_photo, write_photo
 from tests.engine.inference.made_files import exif_block
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about what it cannot read
+
 FORMATS = sorted(set(CONTAINERS.values()))
 PIXELS_HW3 = np.random.default_rng(0).integers(0, 256, (24, 20, 3), np.uint8)
 
@@ -31,7 +33,6 @@ def check_all_formats(content, shape=PIXELS_HW3.shape):
             np.testing.assert_array_equal(written.pixels_HW3, photo.pixels_HW3)
 
 
-@pytest.mark.filterwarnings("ignore")  # Pillow's, about what it cannot read
 @pytest.mark.parametrize("container", ["JPEG", "WEBP", "TIFF"])  # in a PNG, a checksum tells
 @pytest.mark.parametrize("seed", range(100))
 def test_exif_with_other_bytes(container, seed):

@@ -163,6 +163,22 @@ def test_without_room_for_the_smallest_window_the_server_is_to_blame():
     assert run(Completer.of(random_network(4), runtime="torch", memory=1000), LIMITS, step)[0] == 503
 
 
+@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("[enforce fail] can't allocate memory")])
+def test_without_memory_the_server_is_to_blame(error, monkeypatch):
+    def fail(*arguments, **options):
+        raise error
+
+    full = Completer.of(random_network(4), runtime="torch")
+    monkeypatch.setattr(full, "complete", fail)
+
+    async def step(work, ticket):
+        with pytest.raises(HTTPException, match=r"out of memory.*try a smaller hole, or --memory") as refused:
+            await work.complete(ticket, PIXELS_HW3, mask(), Report())
+        return refused.value.status_code
+
+    assert run(full, LIMITS, step)[0] == 503
+
+
 def test_no_place_in_a_full_queue(completer):
     async def step(work, ticket):
         with pytest.raises(HTTPException, match="1 requests are being worked on or waiting"):
