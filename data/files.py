@@ -28,8 +28,8 @@ def replacing(path: Path) -> Iterator[Path]:
             os.chmod(temporary, S_IMODE(os.stat(target).st_mode))
         os.replace(temporary, target)
     except OSError as error:
-        if error.errno is not None:  # a failed write does not say of what; an error in words would lose them
-            error.filename = error.filename or str(path)
+        if error.errno is not None:  # of the temporary file, or of nothing; an error in words would lose them
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """What engine-infer, engine-serve and engine-evaluate are all told: the network, what runs it, how it is used."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,9 @@ from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.memory import keep_freed_memory
 from engine.inference.photo import MAX_PIXELS
 from engine.weights import DEFAULT
+
+MOST_MEMORY = 2**20
+"""GiB: more is a slip of the hand."""
 
 
 @dataclass(kw_only=True)
@@ -41,8 +43,8 @@ class NetworkConfig:
     """How the completed hole joins the photo."""
 
     def __post_init__(self) -> None:
-        if self.memory is not None and not 0 < self.memory < math.inf:  # nan is not, either
-            raise ValueError(f"--memory is {self.memory}; it must be above 0 GiB and finite")
+        if self.memory is not None and not 0 < self.memory < MOST_MEMORY:  # nan is not, either
+            raise ValueError(f"--memory is {self.memory}; it must be above 0 and below {MOST_MEMORY} GiB")
         if self.trt and self.runtime not in ("auto", "tensorrt"):
             raise ValueError(f"--trt and --runtime {self.runtime} are both given; give one of them")
         if self.trt:

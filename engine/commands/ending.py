@@ -15,6 +15,9 @@ def ends_in_a_line(command: str, errors: tuple[type[Exception], ...] = (ValueErr
     Nothing is said to who stops reading, as in `engine-... | head`; the status is 1 then, too. What the output's
     encoding does not have, such as the bytes of a file's name that is no text, is printed with backslashes.
     """
+    # None where who started this had them closed.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

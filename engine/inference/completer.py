@@ -110,6 +110,7 @@ class Completer:
         """
         check_options(CompletionOptions(dilate, blend, feather, octaves))
         photo_HW3, mask_HW = np.asarray(photo_HW3), np.asarray(mask_HW)
+        hidden_HW = None if hidden_HW is None else np.asarray(hidden_HW)
         check_photo(photo_HW3)
         report = report or Report()
         with report.stage("mask"):

@@ -42,7 +42,10 @@ def cache_folder() -> Path:
     """`$ENGINE_CACHE`, else glcic-engine in the user's folder of caches."""
     if chosen := os.environ.get("ENGINE_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glcic-engine"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glcic-engine"
+    except RuntimeError as error:
+        raise OSError("there is no home folder for the cache: set ENGINE_CACHE to a folder") from error
 
 
 def fetch(key: Key, build: Callable[[], bytes], check: Callable[[bytes], object] = lambda content: None) -> bytes:
@@ -98,7 +101,10 @@ def peek(key: Key, check: Callable[[bytes], object] = lambda content: None) -> b
 
 def is_cached(key: Key) -> bool:
     """Whether there is an entry for `key`; it may turn out to be damaged."""
-    return os.path.exists(entry_path(key))  # Path.exists raises PermissionError where the folder is another user's
+    try:
+        return os.path.exists(entry_path(key))  # Path.exists raises PermissionError where the folder is another user's
+    except OSError:
+        return False
 
 
 def entry_path(key: Key) -> Path:

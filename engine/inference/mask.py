@@ -46,9 +46,9 @@ def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> M
 
 
 def with_hidden(hole_HW: Mask, hidden_HW: Mask) -> Mask:
-    """The hole and all that is hidden. ValueError if they are not of one size, or nothing is left."""
+    """The hole and all that is hidden (not 0). ValueError if they are not of one size, or nothing is left."""
     check_size(hidden_HW.shape, hole_HW.shape)
-    unknown_HW = hole_HW | hidden_HW
+    unknown_HW = hole_HW | (hidden_HW != 0)
     if unknown_HW.all():
         raise ValueError(
             "the mask covers all of the photo that is not fully transparent, so that nothing is left to complete it "

@@ -6,10 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from data.orientation import upright
 from engine.inference.mask import Mask, OtherSize, check_size
-from engine.inference.photo import DECODE_ERRORS, open_image, read_content
+from engine.inference.photo import DECODE_ERRORS, open_image, orientation_of, read_content
 
 EDGE = 1 / 16
 """A mask's values are near 0, or near its largest one, within this share of the largest."""
@@ -25,11 +26,12 @@ SMALL = 64
 def read_mask(path: Path, threshold: float = 0.5, invert: bool = False, size: tuple[int, ...] | None = None) -> Mask:
     """The mask in an image file, upright (its EXIF orientation applied).
 
-    Of a picture with an alpha channel that varies, the alpha if the colours do not vary, else the colours; of a colour
-    picture, the brightest channel. Values are relative to the largest value that the picture could hold, unless all are
-    0 and 1, and at least `threshold` means hole (`invert`: below it). ValueError if the file cannot be read, has values
-    of which none reaches `threshold`, is a photo by the look of it (see `MOST_BETWEEN`), or has not the photo's `size`
-    (height, width), which is mostly seen before it is decoded.
+    Of a picture with an alpha channel that varies, the alpha if the colours that are seen do not vary, else the
+    colours, those that are not seen as black; of a colour picture, the brightest channel. Values are relative to the
+    largest value that the picture could hold, unless all are 0 and 1, and at least `threshold` means hole (`invert`:
+    below it). ValueError if the file cannot be read, has values of which none reaches `threshold`, is a photo by the
+    look of it (see `MOST_BETWEEN`), or has not the photo's `size` (height, width), which is mostly seen before it is
+    decoded.
     """
     return parse_mask(read_content(path, "mask"), str(path), threshold, invert, size)
 
@@ -62,7 +64,9 @@ def parse_mask(
 
 def mask_in(image: Image.Image, threshold: float = 0.5, invert: bool = False) -> Mask:
     """The mask in an opened image; see `read_mask`."""
-    values_HW, scale = mask_values(ImageOps.exif_transpose(image))
+    image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
+    values_HW, scale = mask_values(image)
+    values_HW = np.ascontiguousarray(upright(values_HW, orientation_of(image)))
     largest = values_HW.max()
     if 0 < largest < threshold:
         raise ValueError(
@@ -88,8 +92,10 @@ def mask_values(image: Image.Image) -> tuple[NDArray[np.float32], int]:
     values = np.asarray(image)
     if values.ndim == 3 and image.mode in ("LA", "RGBA", "La", "RGBa"):
         colours, alpha = values[..., :-1], values[..., -1]
-        one_colour = np.array_equal(colours.min((0, 1)), colours.max((0, 1)))
-        values = alpha if one_colour and alpha.min() < alpha.max() else colours
+        seen_HW = alpha > 0
+        seen_P = colours[seen_HW]
+        one_colour = not len(seen_P) or np.array_equal(seen_P.min(0), seen_P.max(0))
+        values = alpha if one_colour and alpha.min() < alpha.max() else colours * seen_HW[..., None]
     if values.ndim == 3:
         values = values.max(2)
     largest = 65535 if image.mode.startswith("I") else 255

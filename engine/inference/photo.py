@@ -9,6 +9,7 @@ what announces it.
 
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -205,7 +206,9 @@ def orientation_of(image: Image.Image) -> int:
 def resolution_of(image: Image.Image) -> tuple[float, float] | None:
     """Dots per inch across and down, if the file says what can be: a JPEG holds no more than 65535."""
     dpi = image.info.get("dpi")
-    return dpi if dpi and all(0 < one < 65536 for one in dpi) else None
+    with suppress(TypeError):  # they may be texts
+        return dpi if dpi and all(0 < one < 65536 for one in dpi) else None
+    return None
 
 
 def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tuple[Pixels, int]:

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -65,8 +66,9 @@ class Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.stop()
-        if self.board is not None:
-            self.board.close()
+        with self.reporting():
+            if self.board is not None:
+                self.board.close()
 
     def finished(self, iteration: int) -> None:
         """Count the time from the first iteration that is finished on: what goes before it comes once."""
@@ -82,11 +84,12 @@ class Monitor:
 
     def metrics(self, iteration: int, phase: str, values: dict[str, float]) -> None:
         """Report the values of the last iterations; `iteration` counts those done."""
-        with open(self.metrics_file, "a") as file:
-            file.write(json.dumps({"iteration": iteration, "phase": phase, **values}) + "\n")
-        if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(name, value, iteration)
+        with self.reporting():
+            with open(self.metrics_file, "a") as file:
+                file.write(json.dumps({"iteration": iteration, "phase": phase, **values}) + "\n")
+            if self.board is not None:
+                for name, value in values.items():
+                    self.board.add_scalar(name, value, iteration)
         report = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         left = self.left(iteration)
         self.progress.update(self.task, completed=iteration, description=phase, report=report, left=left)
@@ -99,11 +102,21 @@ class Monitor:
         self.console.print(message, highlight=False, soft_wrap=True)
 
     def picture(self, iteration: int, rows: np.ndarray) -> None:
-        """Write `rows` (H x W x 3 uint8 RGB) as pictures/ITERATION.png. OSError if it cannot be written."""
+        """Write `rows` (H x W x 3 uint8 RGB) as pictures/ITERATION.png."""
         path = self.folder / "pictures" / f"{iteration:08d}.png"
-        write_atomically(path, cv2.imencode(".png", rows[..., ::-1])[1].tobytes())
-        if self.board is not None:
-            self.board.add_image("completions", rows, iteration, dataformats="HWC")
+        with self.reporting():
+            write_atomically(path, cv2.imencode(".png", rows[..., ::-1])[1].tobytes())
+            if self.board is not None:
+                self.board.add_image("completions", rows, iteration, dataformats="HWC")
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """What cannot be written, as on a full disk, is missing in the reports and does not end the run."""
+        try:
+            yield
+        except OSError as error:
+            log.warning("a report is left out: %s", error)
+            self.board = None  # its thread has ended with the error
 
 
 def open_tensorboard(folder: Path, start: int) -> Any:

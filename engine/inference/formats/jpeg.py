@@ -26,10 +26,12 @@ APP0, APP1, APP13, APP14, APP15 = 0xE0, 0xE1, 0xED, 0xEE, 0xEF
 def places(content: bytes) -> Iterator[tuple[int, slice]]:
     """(marker, where its payload is) of each segment before the picture's data."""
     position = 2
-    while position + 4 <= len(content) and content[position] == 0xFF:
+    while position + 4 <= len(content):
         marker = content[position + 1]
-        if marker == 0xFF:  # a fill byte
-            position += 1
+        if content[position] != 0xFF or marker in (0, 0xFF):  # a fill byte, or what decoders pass over
+            position = content.find(b"\xff", position + 1)
+            if position < 0:
+                return
             continue
         if marker == START_OF_SCAN:
             return
@@ -52,7 +54,8 @@ def metadata(content: bytes, orientation: int = 1) -> list[tuple[int, bytes]]:
     kept = []
     for marker, payload in segments(content):
         if marker == APP1 and payload.startswith(EXIF_HEAD):
-            payload = EXIF_HEAD + (without_thumbnail(payload[len(EXIF_HEAD) :]) or only_orientation(orientation))
+            block = payload.removeprefix(EXIF_HEAD).removeprefix(EXIF_HEAD)  # some writers say it twice
+            payload = EXIF_HEAD + (without_thumbnail(block) or only_orientation(orientation))
         elif marker == APP1 and not payload.startswith(EXTENDED_HEAD):  # that may end within an element
             payload = without_xmp_pictures(payload)
         elif marker == APP0 and payload.startswith(b"JFIF\0"):

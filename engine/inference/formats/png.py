@@ -50,7 +50,7 @@ def metadata(content: bytes, swapped: bool) -> list[tuple[bytes, bytes]]:
         if not has_exif and kind in TEXTS and data.partition(b"\0")[0] in EXIF_TEXTS:
             kind, data = b"eXIf", exif_in_text(kind, data)
         if kind == b"eXIf":
-            exif = make_upright(data, swapped)
+            exif = make_upright(data.removeprefix(EXIF_HEAD), swapped)  # which some writers leave there
             if exif is None:
                 continue
             data, has_exif = exif, True

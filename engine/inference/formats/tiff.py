@@ -11,6 +11,7 @@ from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from engine.inference.formats.exif import make_xmp_upright
+from engine.inference.formats.jpeg import EXIF_HEAD
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 
 DESCRIPTIVE = (
@@ -128,7 +129,7 @@ def exif_block(kept: dict[int, Any]) -> bytes | None:
     for tag in (*DESCRIPTIVE, *DIRECTORIES):
         if tag in kept:
             exif[tag] = kept[tag]
-    return exif.tobytes() if len(exif) else None
+    return exif.tobytes().removeprefix(EXIF_HEAD) if len(exif) else None
 
 
 def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from engine.commands import demo
 
@@ -90,3 +92,13 @@ def test_nothing_is_said_to_who_stops_reading(body, said, unbuffered, monkeypatc
 def test_the_broken_pipe_of_a_worker_is_told():
     done = in_a_process("raise BrokenPipeError(32, 'Broken pipe')", stdout=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (1, b"it: [Errno 32] Broken pipe\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_command_runs_where_who_starts_it_has_its_output_closed(closed, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "photos" / "a.png")
+    program = "from engine.commands.start import data; data()"
+    words = shlex.join([sys.executable, "-c", program, "index", str(tmp_path / "photos")])
+    assert subprocess.run(f"{words} {closed}", shell=True, check=False).returncode == 0
+    assert (tmp_path / "photos" / "photos.index").exists()

@@ -132,7 +132,8 @@ def test_what_is_hidden_is_neither_read_nor_changed(octaves, blend, fill):
     assert (other[outside_HW] == (1, 200, 90)).all()
     shown_HW3 = other[:450][~outside_HW[:450]]
     assert (shown_HW3 == shown_HW3[:, :1]).all(), "as grey as all that is seen"
-    windowed_HW3 = model.complete(photo_HW3, mask_HW, octaves=0, blend=blend, hidden_HW=hidden_HW)
+    as_bytes_HW = hidden_HW.astype(np.uint8) * 255
+    windowed_HW3 = model.complete(photo_HW3, mask_HW, octaves=0, blend=blend, hidden_HW=as_bytes_HW)
     whole_HW3 = model.complete(photo_HW3, mask_HW, octaves=0, blend=blend, hidden_HW=hidden_HW, full_frame=True)
     assert abs(windowed_HW3.astype(int) - whole_HW3).max() <= 1  # so narrow a network differs in the last bit
 

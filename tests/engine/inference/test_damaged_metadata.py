@@ -79,6 +79,14 @@ def test_a_resolution_that_cannot_be_is_dropped(resolution):
     check_all_formats(content)
 
 
+def test_a_resolution_that_is_a_text_does_not_cost_a_tiff():
+    content = bytearray(file_of("TIFF", dpi=(72, 72)))
+    for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution):
+        entry = content.find(struct.pack("<HHI", tag, 5, 1))
+        struct.pack_into("<HI4s", content, entry + 2, 2, 4, b"300\0")
+    check_all_formats(bytes(content))
+
+
 @pytest.mark.parametrize("container", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("head", [b"garbage!", b"II\x2b\0\x08\0\0\0\0\0\0\0\0\0", b"MM\0"])
 def test_exif_with_a_broken_head(container, head):
@@ -93,6 +101,35 @@ def test_a_jpeg_stays_turned_by_exif_that_is_dropped():
     shown = parse_photo(content, "photo").orientation
     assert shown == 6, "Pillow reads it"
     check_all_formats(content, (20, 24, 3))
+
+
+@pytest.mark.parametrize("stray", [b"\0", b"\0\1\xff", b"\xff\xff"])
+@pytest.mark.parametrize("before", [0xE1, 0xE2])
+def test_a_jpeg_with_bytes_between_its_segments(stray, before):
+    """Decoders pass over them, and so does what carries the metadata over."""
+    content = file_of("JPEG", exif=b"Exif\0\0" + exif_block(orientation=6), icc_profile=b"a profile")
+    place = content.index(struct.pack(">BB", 0xFF, before))
+    content = content[:place] + stray + content[place:]
+    check_all_formats(content, (20, 24, 3))
+    photo = parse_photo(content, "photo")
+    with Image.open(io.BytesIO(encode(photo, photo.pixels_HW3, "JPEG"))) as written:
+        assert written.info["icc_profile"] == b"a profile"
+        assert written.getexif()[ExifTags.Base.Make] == "Cam"
+
+
+@pytest.mark.parametrize("container", ["JPEG", "PNG", "WEBP"])
+def test_a_tiffs_exif_goes_through_any_number_of_files(container):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model] = "a camera"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    content = file_of("WEBP", exif=exif)  # Pillow writes no such directories into a TIFF
+    for to in ("TIFF", container, container, container):
+        photo = parse_photo(content, "photo")
+        content = encode(photo, photo.pixels_HW3, to)
+        assert content.count(b"Exif\0\0Exif\0\0") == 0
+        with Image.open(io.BytesIO(content)) as written:
+            assert written.getexif()[ExifTags.Base.Model] == "a camera"
+            assert written.getexif().get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
 
 
 @pytest.mark.parametrize("number", [2, 3])

@@ -223,3 +223,18 @@ def test_where_it_is(monkeypatch):
     monkeypatch.delenv("ENGINE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert engine_cache.cache_folder() == Path("/somewhere/glcic-engine")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/somebody"))
+    assert engine_cache.cache_folder() == Path("/home/somebody/.cache/glcic-engine")
+
+
+def test_without_a_home_folder_nothing_is_cached_and_the_remedy_is_named(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("ENGINE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert not engine_cache.is_cached({"kind": "onnx"})
+    with pytest.raises(OSError, match="set ENGINE_CACHE to a folder"):
+        engine_cache.fetch({"kind": "onnx"}, lambda: b"")

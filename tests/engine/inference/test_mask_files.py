@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.orientation import turned_back
 from engine.inference.formats import png
 from engine.inference.mask import OtherSize
 from engine.inference.mask_files import parse_mask, read_mask
@@ -31,6 +32,16 @@ def forms(disc_HW):
     yield "only alpha", Image.fromarray(np.dstack((nothing, nothing, nothing, white)))
     yield "white with alpha", Image.fromarray(np.dstack((everything, everything, everything, white)))
     yield "red with alpha", Image.fromarray(np.dstack((everything, nothing, nothing, white)))
+    for hidden in (255, 0):
+        for paint in ((0, 0, 0), (255, 0, 0), (30, 30, 90), (255, 255, 255)):
+            painted_HW3 = np.where(disc_HW[..., None], np.array(paint, np.uint8), np.uint8(hidden))
+            yield f"{paint} on hidden {hidden}", Image.fromarray(np.dstack((painted_HW3, white)))
+    noise_HW3 = np.random.default_rng(0).integers(0, 256, (*white.shape, 3), np.uint8)
+    noise_HW3[disc_HW] = 0
+    yield "black on hidden noise", Image.fromarray(np.dstack((noise_HW3, white)))
+    both_HW3 = np.where((noise_HW3[..., :1] > 128) & ~disc_HW[..., None], noise_HW3, white[..., None])
+    shown_HW = np.where((both_HW3 == white[..., None]).all(2), everything, nothing)
+    yield "black and white, beside hidden noise", Image.fromarray(np.dstack((both_HW3, shown_HW)))
     yield "rgb with opaque alpha", Image.fromarray(np.dstack((white, white, white, everything)))
     yield "grey with alpha", Image.fromarray(np.dstack((white, everything)))
     yield "palette", Image.fromarray(np.dstack((white, white, white))).quantize(2)
@@ -89,6 +100,24 @@ def test_a_mask_is_turned_upright_by_its_own_orientation(disc_HW, tmp_path):
     exif[0x0112] = 6
     Image.fromarray(np.rot90(disc_HW).astype(np.uint8) * 255).save(tmp_path / "mask.png", exif=exif)
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), disc_HW)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's, about what it cannot read
+@pytest.mark.parametrize("name", ["mask.png", "mask.webp"])
+@pytest.mark.parametrize("exif", [b"MM", b"II*\0\x08\0\0\0\1\0\0\1\2\0\2\0\0\0a\0\0\0\0\0\0\0"], ids=["cut", "odd"])
+def test_broken_exif_costs_no_mask(name, exif, disc_HW, tmp_path):
+    Image.fromarray(disc_HW.astype(np.uint8) * 255).convert("RGB").save(tmp_path / name, exif=exif, lossless=True)
+    np.testing.assert_array_equal(read_mask(tmp_path / name), disc_HW)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["mask.png", "mask.tif"])
+def test_all_orientations_of_a_mask(name, orientation, disc_HW, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored_HW = turned_back(disc_HW, orientation).astype(np.uint8) * 255
+    Image.fromarray(np.ascontiguousarray(stored_HW)).save(tmp_path / name, exif=exif)
+    np.testing.assert_array_equal(read_mask(tmp_path / name), disc_HW)
 
 
 def test_unreadable_masks_are_named(tmp_path):

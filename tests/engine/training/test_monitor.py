@@ -56,12 +56,17 @@ def test_a_terminal_of_80_columns_shows_bar_count_and_time_left_and_all_losses(t
     assert all(name in " ".join(rest) for name in LOSSES)
 
 
-def test_a_picture_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+def test_reports_that_cannot_be_written_are_told_and_do_not_end_the_run(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("engine.training.monitor.open_tensorboard", lambda folder, start: None)
     noise = np.random.default_rng(0).integers(0, 256, (32, 96, 3), np.uint8)
     with Monitor(tmp_path, total=20, start=0) as monitor:
-        with files_of_at_most(100), pytest.raises(OSError, match=r"pictures/00000001\.png"):
+        monitor.last_line = np.inf  # standard output is a file here, too
+        with files_of_at_most(100):
             monitor.picture(1, noise)
+            monitor.metrics(1, "completion", dict.fromkeys(map(str, range(30)), 1.0))
         assert not list((tmp_path / "pictures").iterdir())
+        told = [record.getMessage() for record in caplog.records]
+        assert [line.startswith("a report is left out: ") for line in told] == [True, True]
+        assert "pictures/00000001.png" in told[0]
         monitor.picture(1, noise)
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "pictures" / "00000001.png"))[..., ::-1], noise)
