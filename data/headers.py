@@ -35,6 +35,10 @@ class Unusable(ValueError):
     """A photograph that cannot be used; the message is the reason, for people."""
 
 
+class Unreadable(Unusable):
+    """A photograph that could not be read, which says nothing of the next time: disks and rights are mended."""
+
+
 def parse_header(data: bytes) -> Header:
     """The header of an image file, of which `data` is the beginning or the whole.
 

@@ -61,8 +61,8 @@ class Known:
         return found
 
     def shard(self, name: str) -> list[Found]:
-        """What was in that shard."""
-        if name not in self.shards or name in self.unread:
+        """What was in that shard; nothing if any of it could not be read, so that it is read again."""
+        if name not in self.shards or any(f"{photo}/".startswith(f"{name}/") for photo in self.unread):
             return []
         members = np.flatnonzero(self.columns["shard"] == self.shards.index(name))
         found: list[Found] = [entry_of(self.columns, i) for i in members.tolist()]

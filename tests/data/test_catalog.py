@@ -20,6 +20,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from data.catalog import INDEX_NAME, Catalog
+from data.checking import undecodable
 from data.entries import OWN_FILE, Entry, columns_of, joined, without
 from data.headers import Unusable
 from data.lists import read_list
@@ -179,6 +180,36 @@ def test_a_second_scan_reads_again_what_could_not_be_read(tmp_path: Path, monkey
     assert sorted(photo.name for photo in first.bad) == ["0/00000.jpg", "1/00001.jpg", "m.tar"]
     assert {photo.reason for photo in first.bad} == {"cannot be read: Permission denied"}
     assert same(Catalog.scanned(tmp_path, known=first), Catalog.scanned(tmp_path))
+
+
+@pytest.mark.parametrize("in_shards", [False, True])
+def test_an_index_takes_back_what_a_check_could_not_read(
+    tmp_path: Path, in_shards: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that was away for a moment is no damage; a photo that cannot be decoded is, and stays out."""
+    for number in range(4):
+        photo = tmp_path / f"{number}.png"
+        photo.write_bytes(encoded(scene(number, 40, 40), "PNG"))
+        if in_shards:
+            with tarfile.open(tmp_path / f"{number // 2}.tar", "a") as archive:
+                archive.add(photo, photo.name)
+            photo.unlink()
+    time.sleep(0.05)  # what was written in the last moment before a scan is read again
+    before = Catalog.scanned(tmp_path)
+
+    read = Catalog.read
+
+    def failing(catalog: Catalog, i: int) -> bytes:
+        catalog.root = tmp_path / "away" if i == 2 else tmp_path
+        return read(catalog, i)[: -50 if i == 1 else None]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Catalog, "read", failing)
+        checked = before.without(undecodable(Catalog.scanned(tmp_path), threads=1))
+    assert [photo.reason.split(":")[0] for photo in checked.bad] == ["cut short", "cannot be read"]
+    again = Catalog.scanned(tmp_path, known=checked)
+    assert [again.name(i) for i in range(len(again))] == [before.name(i) for i in (0, 2, 3)]
+    assert [photo.name for photo in again.bad] == [before.name(1)]
 
 
 def test_tar_files_joined_by_cat_are_told(tmp_path: Path) -> None:
