@@ -135,7 +135,7 @@ def _ask_pillow(data: bytes) -> Header:
         raise Unusable("not an image" if data else "an empty file") from None
     except Image.DecompressionBombError as error:
         raise Unusable(str(error)) from None
-    except (OSError, SyntaxError, ValueError, IndexError, TypeError, struct.error) as error:
+    except (OSError, SyntaxError, ValueError, IndexError, TypeError, RuntimeError, struct.error) as error:
         raise Unusable(f"damaged: {error}") from None
 
 

@@ -74,6 +74,7 @@ def animation() -> bytes:
 
 JPEG = encoded(scene(0, 120, 90))
 FRAME = JPEG.index(b"\xff\xc0")
+AVIF = encoded(scene(0, 120, 90), "AVIF")
 DAMAGED = {
     "empty": (b"", "empty"),
     "text": (b"<html>not found</html>", "not an image"),
@@ -86,6 +87,7 @@ DAMAGED = {
     "cmyk tiff": (encoded(scene(0, 50, 40), "TIFF", mode="CMYK"), "CMYK"),
     "animated png": (animation(), "animation"),
     "gif extension cut": (encoded(scene(0, 50, 40), "GIF")[:-1] + b"!", "damaged"),
+    "avif without its picture": (AVIF.replace(b"pitm", b"none"), "damaged"),
     "bad marker": (JPEG[:2] + b"\0\0" + JPEG[4:], "damaged"),
 }
 
