@@ -4,8 +4,13 @@ JPEG and PNG are parsed here, since an index of millions of photos needs nothing
 """
 
 import io
+import os
 import struct
-from typing import NamedTuple
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 """Files with these suffixes (in any case) are taken for photographs; their content decides what they are."""
@@ -117,11 +122,29 @@ def _parse_png(data: bytes) -> Header:
     raise Unusable("its PNG header is cut short")
 
 
+_limit_lock = Lock()
+# Nobody holds it at a fork: the loader's worker would wait for it without end, or be left without the limit.
+os.register_at_fork(before=_limit_lock.acquire, after_in_parent=_limit_lock.release, after_in_child=_limit_lock.release)
+
+
+def _opened(data: bytes) -> "Image.Image":
+    """Pillow's image, not decoded; without Pillow's own limit on pixels, which holds for the whole process and is below
+    MAX_PIXELS."""
+    from PIL import Image
+
+    with _limit_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(data))
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
 def _ask_pillow(data: bytes) -> Header:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _opened(data) as image:
             if image.mode == "CMYK":
                 raise Unusable(_CMYK)
             if getattr(image, "is_animated", False):

@@ -25,7 +25,7 @@ from data.entries import OWN_FILE, Entry, columns_of, joined, without
 from data.headers import Unusable
 from data.lists import read_list
 from data.scan import walk
-from tests.data.made_photos import encoded, scene, write_photos
+from tests.data.made_photos import encoded, scene, with_orientation, write_photos
 
 
 def same(first: Catalog, second: Catalog) -> bool:
@@ -247,6 +247,17 @@ def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
         "pipe.tar": "a pipe and no file",
         "cut.tar": "no readable tar file",
     }
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+@pytest.mark.filterwarnings("error")
+def test_tiffs_with_their_header_at_their_end_are_read_quietly(tmp_path: Path, compression: str | None) -> None:
+    data = encoded(scene(0, 300, 200), "TIFF", compression=compression, exif=with_orientation(6))
+    (tmp_path / "a.tif").write_bytes(data)
+    with tarfile.open(tmp_path / "b.tar", "w") as archive:
+        archive.add(tmp_path / "a.tif", "a.tif")
+    catalog = Catalog.open(tmp_path)
+    assert [catalog.size(i) for i in range(len(catalog))] == [(200, 300)] * 2
 
 
 def test_linked_folders_are_followed_and_circles_end(tmp_path: Path) -> None:

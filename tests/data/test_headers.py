@@ -65,6 +65,17 @@ def test_a_cut_file_is_told_from_a_whole_one_despite_its_preview() -> None:
     assert not is_complete(data[: len(data) * 3 // 4], header)
 
 
+@pytest.mark.filterwarnings("error")
+def test_large_photos_are_no_bombs_up_to_our_own_limit() -> None:
+    """Pillow warns above 89 million pixels and gives up above 179 million."""
+    limit = Image.MAX_IMAGE_PIXELS
+    assert parse_header(b"P6 12000 10000 255\n")[1:3] == (12000, 10000)
+    assert parse_header(b"P6 16000 16000 255\n")[1:3] == (16000, 16000)
+    with pytest.raises(Unusable, match="17000x17000 pixels, more than the limit"):
+        parse_header(b"P6 17000 17000 255\n")
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
 def animation() -> bytes:
     file = io.BytesIO()
     frames = [Image.fromarray(scene(number, 50, 40)) for number in range(2)]
