@@ -1,6 +1,8 @@
 """What the first kilobytes of a file say."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -54,6 +56,40 @@ def test_nonsense_instead_of_exif_means_upright(content: bytes) -> None:
     segment = b"Exif\0\0" + content
     data = jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
     assert parse_header(data)[1:4] == (40, 30, 1)
+
+
+def exif_segment(exif: bytes) -> bytes:
+    return b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+
+
+def test_the_first_exif_of_a_jpeg_counts() -> None:
+    jpeg = encoded(scene(0, 40, 30))
+    first, second, none = (
+        exif_segment(exif.tobytes()) for exif in (with_orientation(6), with_orientation(3), Image.Exif())
+    )
+    assert parse_header(jpeg[:2] + first + second + jpeg[2:]).orientation == 6
+    assert parse_header(jpeg[:2] + first + exif_segment(b"Exif\0\0 and more") + jpeg[2:]).orientation == 6
+    assert parse_header(jpeg[:2] + none + second + jpeg[2:]).orientation == 1
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["H", "I"])
+@pytest.mark.parametrize(("file", "mark"), [("JPEG", b"Exif\0\0"), ("PNG", b""), ("PNG", b"Exif\0\0")])
+def test_exif_as_some_write_it(order: str, kind: str, file: str, mark: bytes) -> None:
+    """The orientation as a LONG in place of a SHORT, and with JPEG's mark in a PNG."""
+    number = {"H": 3, "I": 4}[kind]
+    value = struct.pack(order + kind, 6).ljust(4, b"\0")
+    start = {"<": b"II", ">": b"MM"}[order] + struct.pack(order + "HIH", 42, 8, 1)
+    exif = start + struct.pack(order + "HHI", 0x0112, number, 1) + value + bytes(4)
+    data = encoded(scene(0, 40, 30), file)
+    if file == "JPEG":
+        data = data[:2] + exif_segment(mark + exif) + data[2:]
+    else:
+        content = b"eXIf" + mark + exif
+        chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+        data = data[:33] + chunk + data[33:]  # behind IHDR
+    assert parse_header(data).orientation == 6
+    assert Image.open(io.BytesIO(data)).getexif()[0x0112] == 6
 
 
 def test_a_cut_file_is_told_from_a_whole_one_despite_its_preview() -> None:
