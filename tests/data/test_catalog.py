@@ -413,11 +413,12 @@ def test_columns_join_and_lose_rows() -> None:
         ("/b/2.jpg 1\n/a/1.jpg 0\n", None, ["a/1.jpg", "b/2.jpg"]),  # Places365
         ("1.jpg 0\n2.jpg 1\n3.jpg 10\n", 1, ["2.jpg"]),  # CelebA
         ("only names.jpg 3\nb.jpg\n\n", None, ["b.jpg", "only names.jpg"]),
+        ("\ufeffb.jpg\nä.jpg\n", None, ["b.jpg", "ä.jpg"]),  # saved by Windows' Notepad
         ("no number.jpg\na tab.jpg\t3\n", None, ["a tab.jpg", "no number.jpg"]),
     ],
 )
 def test_lists(tmp_path: Path, lines: str, number: int | None, names: list[str]) -> None:
-    (tmp_path / "list.txt").write_text(lines)
+    (tmp_path / "list.txt").write_text(lines, encoding="utf-8")
     assert read_list(tmp_path / "list.txt", number) == names
     with pytest.raises(ValueError, match="lists no photo with the number 99"):
         read_list(tmp_path / "list.txt", 99)
