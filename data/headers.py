@@ -131,6 +131,18 @@ def _parse_png(data: bytes) -> Header:
     raise Unusable("its PNG header is cut short")
 
 
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+)
+"""What Pillow raises for damage, besides its own errors."""
+
 _limit_lock = Lock()
 # Nobody holds it at a fork: the loader's worker would wait for it without end, or be left without the limit.
 os.register_at_fork(before=_limit_lock.acquire, after_in_parent=_limit_lock.release, after_in_child=_limit_lock.release)
@@ -167,7 +179,7 @@ def _ask_pillow(data: bytes) -> Header:
         raise Unusable("not an image" if data else "an empty file") from None
     except Image.DecompressionBombError as error:
         raise Unusable(str(error)) from None
-    except (OSError, SyntaxError, ValueError, IndexError, TypeError, RuntimeError, struct.error) as error:
+    except _PILLOW_ERRORS as error:
         raise Unusable(f"damaged: {error}") from None
 
 

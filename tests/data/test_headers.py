@@ -121,6 +121,7 @@ def animation() -> bytes:
 
 JPEG = encoded(scene(0, 120, 90))
 FRAME = JPEG.index(b"\xff\xc0")
+SPIDER = encoded(scene(0, 120, 90), "SPIDER", "F")  # of electron microscopes; any file may look like one by accident
 AVIF = encoded(scene(0, 120, 90), "AVIF")
 DAMAGED = {
     "empty": (b"", "empty"),
@@ -135,6 +136,7 @@ DAMAGED = {
     "animated png": (animation(), "animation"),
     "gif extension cut": (encoded(scene(0, 50, 40), "GIF")[:-1] + b"!", "damaged"),
     "avif without its picture": (AVIF.replace(b"pitm", b"none"), "damaged"),
+    "spider in no stack": (SPIDER[:104] + struct.pack("=f", 1) + SPIDER[108:], "damaged"),
     "bad marker": (JPEG[:2] + b"\0\0" + JPEG[4:], "damaged"),
 }
 
