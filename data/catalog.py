@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data import index_file
 from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, entry_of, without
-from data.headers import Unusable
+from data.headers import Unreadable, Unusable
 from data.scan import Known, scan, walk
 
 log = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ class Catalog:
         return int(self.columns["orientation"][i])
 
     def read(self, i: int) -> bytes:
-        """The encoded photo `i`. Unusable (a ValueError) if its file is gone or cut short.
+        """The encoded photo `i`. Unusable (a ValueError) if its shard is cut short, Unreadable if it cannot be read.
 
         OSError if no more files can be opened, which says nothing of the photo.
         """
@@ -186,7 +186,7 @@ class Catalog:
         except OSError as error:
             if error.errno in OUT_OF_FILES:
                 raise
-            raise Unusable(f"cannot be read: {error.strerror}") from None
+            raise Unreadable(f"cannot be read: {error.strerror}") from None
         if len(data) < length:
             raise Unusable("its shard was cut short or replaced since it was indexed")
         return data
@@ -203,9 +203,12 @@ class Catalog:
             self._open_shards.pop(oldest, None)
         return opened
 
-    def without(self, unwanted: dict[int, str]) -> "Catalog":
+    def without(self, unwanted: dict[int, Unusable]) -> "Catalog":
         """A catalog in memory that leaves out some more photos, given with the reason for each."""
-        bad = [BadPhoto(self.name(i), reason, entry_of(self.columns, i).modified) for i, reason in unwanted.items()]
+        bad = []
+        for i, reason in unwanted.items():
+            modified = 0 if isinstance(reason, Unreadable) else entry_of(self.columns, i).modified
+            bad.append(BadPhoto(self.name(i), str(reason), modified))
         columns = without(self.columns, [*unwanted])
         return Catalog(self.root, columns, self.shards, [*self.bad, *bad], scanned_at=self.scanned_at)
 

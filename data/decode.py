@@ -1,5 +1,6 @@
 """From an encoded photograph to the pixels of one crop, with OpenCV (libjpeg-turbo)."""
 
+import struct
 from typing import cast
 
 import cv2
@@ -20,6 +21,10 @@ _REDUCED = {
 }
 
 
+_EXTRA_SAMPLES = 338
+"""TIFF's tag for what samples beyond the colours are: 1 is alpha that the colours were multiplied by, 2 other alpha."""
+
+
 def check(data: bytes, size: tuple[int, int] | None = None) -> Header:
     """The header of an encoded photo that has its end. Unusable if it is no photo, was cut short, or has another
     `size` (width, height of the stored pixels) than the catalog says."""
@@ -38,6 +43,8 @@ def decode(data: bytes, reduced: int = 1) -> Pixels:
     """
     if reduced != 1 and not data.startswith(b"\xff\xd8"):  # only JPEG decodes faster for being reduced
         raise ValueError("only a JPEG can be decoded at a reduced size")
+    if data.startswith((b"II*\0", b"MM\0*")):
+        data = _with_alpha_ignored(data)
     try:
         photo_HW3 = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[reduced] | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
@@ -45,6 +52,24 @@ def decode(data: bytes, reduced: int = 1) -> Pixels:
     if photo_HW3 is None:
         raise Unusable("cannot be decoded")
     return cast(Pixels, photo_HW3)
+
+
+def _with_alpha_ignored(tiff: bytes) -> bytes:
+    """The same TIFF, but with its colours said to be multiplied by its alpha already.
+
+    Else OpenCV's reader multiplies them, so that what is transparent gets dark, which it leaves alone in PNG and WebP.
+    Nothing else in the file depends on it. What makes no sense is left to the reader to refuse.
+    """
+    order = "<" if tiff.startswith(b"II") else ">"
+    try:
+        (directory,) = struct.unpack_from(order + "I", tiff, 4)
+        (entries,) = struct.unpack_from(order + "H", tiff, directory)
+        for at in range(directory + 2, directory + 2 + 12 * entries, 12):
+            if struct.unpack_from(order + "HHIH", tiff, at) == (_EXTRA_SAMPLES, 3, 1, 2):  # one SHORT, which is 2
+                return tiff[: at + 8] + struct.pack(order + "H", 1) + tiff[at + 10 :]
+    except struct.error:
+        pass
+    return tiff
 
 
 def decode_crop(data: bytes, crop: Crop, size: tuple[int, int], orientation: int, out_HW3: Pixels) -> None:

@@ -4,8 +4,13 @@ JPEG and PNG are parsed here, since an index of millions of photos needs nothing
 """
 
 import io
+import os
 import struct
-from typing import NamedTuple
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 """Files with these suffixes (in any case) are taken for photographs; their content decides what they are."""
@@ -15,7 +20,9 @@ MAX_PIXELS = 2**28
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
+_EXIF = b"Exif\0\0"
 _ORIENTATION_TAG = 0x0112
+_LONG = 4
 _CMYK = "CMYK, whose colours depend on a profile: convert it to RGB"
 
 
@@ -33,6 +40,10 @@ class Header(NamedTuple):
 
 class Unusable(ValueError):
     """A photograph that cannot be used; the message is the reason, for people."""
+
+
+class Unreadable(Unusable):
+    """A photograph that could not be read, which says nothing of the next time: disks and rights are mended."""
 
 
 def parse_header(data: bytes) -> Header:
@@ -55,7 +66,7 @@ def parse_header(data: bytes) -> Header:
 
 def _parse_jpeg(data: bytes) -> Header:
     frame: tuple[int, int] | None = None
-    orientation = 1
+    orientation: int | None = None
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:
@@ -70,25 +81,32 @@ def _parse_jpeg(data: bytes) -> Header:
             frame = struct.unpack_from(">HH", segment, 1)
             if segment[5] == 4:
                 raise Unusable(_CMYK)
-        elif marker == 0xE1 and segment.startswith(b"Exif\0\0"):
-            orientation = _exif_orientation(segment[6:])
+        elif marker == 0xE1 and segment.startswith(_EXIF) and orientation is None:  # later ones continue the first
+            orientation = _exif_orientation(segment)
         elif marker == 0xDA:
             if frame is None:
                 break
-            return Header("jpeg", frame[1], frame[0], orientation, at)
+            return Header("jpeg", frame[1], frame[0], orientation or 1, at)
         at += 2 + length
     raise Unusable("its JPEG header is cut short")
 
 
-def _exif_orientation(tiff: bytes) -> int:
-    """The orientation tag of the first directory; 1 (upright) where there is none or it makes no sense."""
+def _exif_orientation(exif: bytes) -> int:
+    """The orientation tag of the first directory; 1 (upright) where there is none or it makes no sense.
+
+    `exif` is a TIFF, perhaps behind the mark that JPEG puts before it, which some writers put into PNG and WebP, too.
+    """
+    tiff = exif.removeprefix(_EXIF)
     try:
         order = {b"II": "<", b"MM": ">"}[tiff[:2]]
         (directory,) = struct.unpack_from(order + "I", tiff, 4)
         (entries,) = struct.unpack_from(order + "H", tiff, directory)
         for entry in range(entries):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + 12 * entry)
+            at = directory + 2 + 12 * entry
+            tag, kind = struct.unpack_from(order + "HH", tiff, at)
             if tag == _ORIENTATION_TAG:
+                # A SHORT by the standard, but some write a LONG, whose value a SHORT's bytes would miss in "MM".
+                (value,) = struct.unpack_from(order + ("I" if kind == _LONG else "H"), tiff, at + 8)
                 return value if 1 <= value <= 8 else 1
     except (KeyError, struct.error):
         pass
@@ -113,17 +131,47 @@ def _parse_png(data: bytes) -> Header:
     raise Unusable("its PNG header is cut short")
 
 
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+)
+"""What Pillow raises for damage, besides its own errors."""
+
+_limit_lock = Lock()
+# Nobody holds it at a fork: the loader's worker would wait for it without end, or be left without the limit.
+os.register_at_fork(before=_limit_lock.acquire, after_in_parent=_limit_lock.release, after_in_child=_limit_lock.release)
+
+
+def _opened(data: bytes) -> "Image.Image":
+    """Pillow's image, not decoded; without Pillow's own limit on pixels, which holds for the whole process and is below
+    MAX_PIXELS."""
+    from PIL import Image
+
+    with _limit_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(data))
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
 def _ask_pillow(data: bytes) -> Header:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _opened(data) as image:
             if image.mode == "CMYK":
                 raise Unusable(_CMYK)
             if getattr(image, "is_animated", False):
                 raise Unusable("an animation")
             # Not a TIFF's: OpenCV turns those upright whatever it is told, and `size` is that of the turned photo.
-            orientation = _exif_orientation(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+            orientation = _exif_orientation(image.info.get("exif", b""))
             return Header((image.format or "").lower(), *image.size, orientation)
     except Unusable:
         raise
@@ -131,7 +179,7 @@ def _ask_pillow(data: bytes) -> Header:
         raise Unusable("not an image" if data else "an empty file") from None
     except Image.DecompressionBombError as error:
         raise Unusable(str(error)) from None
-    except (OSError, SyntaxError, ValueError, IndexError, TypeError, struct.error) as error:
+    except _PILLOW_ERRORS as error:
         raise Unusable(f"damaged: {error}") from None
 
 

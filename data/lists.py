@@ -16,7 +16,8 @@ def read_list(path: Path, number: int | None = None) -> list[str]:
     ValueError if there are none.
     """
     names = []
-    for line in path.read_text().splitlines():
+    # Windows' editors begin a file with a mark (BOM) that would be part of the first name.
+    for line in path.read_text(encoding="utf-8-sig").splitlines():
         name, value = line.strip(), ""
         if numbered := re.fullmatch(r"(.+?)\s+(-?\d+)", name):
             name, value = numbered.groups()

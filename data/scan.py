@@ -32,6 +32,10 @@ disks and network file systems answer many requests at a time."""
 PACKING = "packing.json"
 """What `data.shards` notes in the folder of its shards."""
 
+_TOLD_BY_THE_WHOLE = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How files begin of which HEAD bytes do not do: whether a GIF is an animation shows only behind its first picture, and
+most TIFFs have their header at their end, without which Pillow warns of damage."""
+
 _CHUNK = 1000
 
 log = logging.getLogger(__name__)
@@ -61,8 +65,8 @@ class Known:
         return found
 
     def shard(self, name: str) -> list[Found]:
-        """What was in that shard."""
-        if name not in self.shards or name in self.unread:
+        """What was in that shard; nothing if any of it could not be read, so that it is read again."""
+        if name not in self.shards or any(f"{photo}/".startswith(f"{name}/") for photo in self.unread):
             return []
         members = np.flatnonzero(self.columns["shard"] == self.shards.index(name))
         found: list[Found] = [entry_of(self.columns, i) for i in members.tolist()]
@@ -253,7 +257,7 @@ def _examine(descriptor: int, place: Entry) -> Found:
     """`place` with the size and orientation that its header tells."""
     try:
         head = os.pread(descriptor, min(HEAD, place.length), place.offset)
-        if head.startswith(b"GIF8"):  # whether it is an animation shows only behind its first picture
+        if head.startswith(_TOLD_BY_THE_WHOLE):
             head = os.pread(descriptor, place.length, place.offset)
         try:
             header = parse_header(head)

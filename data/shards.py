@@ -23,13 +23,13 @@ from data.catalog import Catalog
 from data.decode import check, decode
 from data.entries import BadPhoto
 from data.files import atomic_writer, write_atomically
-from data.headers import Unusable
+from data.headers import SUFFIXES, Unusable
 from data.in_order import in_order
 from data.orientation import upright
 from data.sampler import reduction
 from data.scan import PACKING
 
-_SUFFIX = {"jpeg": "jpg", "tiff": "tif"}  # others are called by their format's name
+_SUFFIX = {"jpeg": "jpg", "tiff": "tif"}  # others are called by their format's name, if that is among SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +150,11 @@ def _content(catalog: Catalog, i: int, packing: Packing) -> tuple[bytes, str]:
     header = check(data, catalog.stored_size(i))
     shorter = min(header.width, header.height)
     if packing.shorter_edge is None or shorter <= packing.shorter_edge:
-        return data, _SUFFIX.get(header.format, header.format)
+        suffix = _SUFFIX.get(header.format, header.format)
+        if f".{suffix}" not in SUFFIXES:  # an AVIF called .jpg, as the web has them: by another name it is not found
+            own = os.path.splitext(catalog.name(i))[1].lower()
+            suffix = own[1:] if own in SUFFIXES else "jpg"  # a list may name files of any suffix
+        return data, suffix
     reduced = reduction(shorter, packing.shorter_edge) if header.format == "jpeg" else 1
     photo_HW3 = upright(decode(data, reduced), catalog.orientation(i))
     scale = packing.shorter_edge / shorter

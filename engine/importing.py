@@ -7,6 +7,7 @@ output. Nothing in a file is executed: PyTorch files are read with `weights_only
 
 import hashlib
 import pickle
+import struct
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -34,6 +35,19 @@ PUBLISHED_UNDER: dict[Layout, str] = {
     "Torch7": "CC BY-NC-SA 4.0",
 }
 """The licence of the repository that publishes weights of each layout; weights that others trained have their own."""
+
+LOAD_ERRORS = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
+"""What torch.load raises for damaged files: it checks little in those of before PyTorch 1.6, which are no zip files."""
 
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
 NORM = ("norm", "ReLU")
@@ -121,8 +135,8 @@ def read_pytorch(path: Path) -> Tensors:
             "If you trust it, save its tensors alone with the PyTorch that wrote it: "
             "torch.save(torch.load(FILE)['state_dict'], NEW_FILE)"
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not a whole PyTorch file: {error}") from error
+    except LOAD_ERRORS as error:
+        raise ValueError(f"{path} is not a whole PyTorch file: {str(error) or type(error).__name__}") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):

@@ -20,11 +20,12 @@ import pytest
 from PIL import Image, ImageOps
 
 from data.catalog import INDEX_NAME, Catalog
+from data.checking import undecodable
 from data.entries import OWN_FILE, Entry, columns_of, joined, without
 from data.headers import Unusable
 from data.lists import read_list
 from data.scan import walk
-from tests.data.made_photos import encoded, scene, write_photos
+from tests.data.made_photos import encoded, scene, with_orientation, write_photos
 
 
 def same(first: Catalog, second: Catalog) -> bool:
@@ -181,6 +182,36 @@ def test_a_second_scan_reads_again_what_could_not_be_read(tmp_path: Path, monkey
     assert same(Catalog.scanned(tmp_path, known=first), Catalog.scanned(tmp_path))
 
 
+@pytest.mark.parametrize("in_shards", [False, True])
+def test_an_index_takes_back_what_a_check_could_not_read(
+    tmp_path: Path, in_shards: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that was away for a moment is no damage; a photo that cannot be decoded is, and stays out."""
+    for number in range(4):
+        photo = tmp_path / f"{number}.png"
+        photo.write_bytes(encoded(scene(number, 40, 40), "PNG"))
+        if in_shards:
+            with tarfile.open(tmp_path / f"{number // 2}.tar", "a") as archive:
+                archive.add(photo, photo.name)
+            photo.unlink()
+    time.sleep(0.05)  # what was written in the last moment before a scan is read again
+    before = Catalog.scanned(tmp_path)
+
+    read = Catalog.read
+
+    def failing(catalog: Catalog, i: int) -> bytes:
+        catalog.root = tmp_path / "away" if i == 2 else tmp_path
+        return read(catalog, i)[: -50 if i == 1 else None]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Catalog, "read", failing)
+        checked = before.without(undecodable(Catalog.scanned(tmp_path), threads=1))
+    assert [photo.reason.split(":")[0] for photo in checked.bad] == ["cut short", "cannot be read"]
+    again = Catalog.scanned(tmp_path, known=checked)
+    assert [again.name(i) for i in range(len(again))] == [before.name(i) for i in (0, 2, 3)]
+    assert [photo.name for photo in again.bad] == [before.name(1)]
+
+
 def test_tar_files_joined_by_cat_are_told(tmp_path: Path) -> None:
     write_shards(tmp_path, 3)
     one, two, three = sorted(tmp_path.glob("*.tar"))
@@ -216,6 +247,17 @@ def test_what_is_no_photo_is_left_out_and_named(tmp_path: Path) -> None:
         "pipe.tar": "a pipe and no file",
         "cut.tar": "no readable tar file",
     }
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+@pytest.mark.filterwarnings("error")
+def test_tiffs_with_their_header_at_their_end_are_read_quietly(tmp_path: Path, compression: str | None) -> None:
+    data = encoded(scene(0, 300, 200), "TIFF", compression=compression, exif=with_orientation(6))
+    (tmp_path / "a.tif").write_bytes(data)
+    with tarfile.open(tmp_path / "b.tar", "w") as archive:
+        archive.add(tmp_path / "a.tif", "a.tif")
+    catalog = Catalog.open(tmp_path)
+    assert [catalog.size(i) for i in range(len(catalog))] == [(200, 300)] * 2
 
 
 def test_linked_folders_are_followed_and_circles_end(tmp_path: Path) -> None:
@@ -371,11 +413,12 @@ def test_columns_join_and_lose_rows() -> None:
         ("/b/2.jpg 1\n/a/1.jpg 0\n", None, ["a/1.jpg", "b/2.jpg"]),  # Places365
         ("1.jpg 0\n2.jpg 1\n3.jpg 10\n", 1, ["2.jpg"]),  # CelebA
         ("only names.jpg 3\nb.jpg\n\n", None, ["b.jpg", "only names.jpg"]),
+        ("\ufeffb.jpg\nä.jpg\n", None, ["b.jpg", "ä.jpg"]),  # saved by Windows' Notepad
         ("no number.jpg\na tab.jpg\t3\n", None, ["a tab.jpg", "no number.jpg"]),
     ],
 )
 def test_lists(tmp_path: Path, lines: str, number: int | None, names: list[str]) -> None:
-    (tmp_path / "list.txt").write_text(lines)
+    (tmp_path / "list.txt").write_text(lines, encoding="utf-8")
     assert read_list(tmp_path / "list.txt", number) == names
     with pytest.raises(ValueError, match="lists no photo with the number 99"):
         read_list(tmp_path / "list.txt", 99)

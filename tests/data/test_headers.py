@@ -1,6 +1,8 @@
 """What the first kilobytes of a file say."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -56,6 +58,40 @@ def test_nonsense_instead_of_exif_means_upright(content: bytes) -> None:
     assert parse_header(data)[1:4] == (40, 30, 1)
 
 
+def exif_segment(exif: bytes) -> bytes:
+    return b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+
+
+def test_the_first_exif_of_a_jpeg_counts() -> None:
+    jpeg = encoded(scene(0, 40, 30))
+    first, second, none = (
+        exif_segment(exif.tobytes()) for exif in (with_orientation(6), with_orientation(3), Image.Exif())
+    )
+    assert parse_header(jpeg[:2] + first + second + jpeg[2:]).orientation == 6
+    assert parse_header(jpeg[:2] + first + exif_segment(b"Exif\0\0 and more") + jpeg[2:]).orientation == 6
+    assert parse_header(jpeg[:2] + none + second + jpeg[2:]).orientation == 1
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["H", "I"])
+@pytest.mark.parametrize(("file", "mark"), [("JPEG", b"Exif\0\0"), ("PNG", b""), ("PNG", b"Exif\0\0")])
+def test_exif_as_some_write_it(order: str, kind: str, file: str, mark: bytes) -> None:
+    """The orientation as a LONG in place of a SHORT, and with JPEG's mark in a PNG."""
+    number = {"H": 3, "I": 4}[kind]
+    value = struct.pack(order + kind, 6).ljust(4, b"\0")
+    start = {"<": b"II", ">": b"MM"}[order] + struct.pack(order + "HIH", 42, 8, 1)
+    exif = start + struct.pack(order + "HHI", 0x0112, number, 1) + value + bytes(4)
+    data = encoded(scene(0, 40, 30), file)
+    if file == "JPEG":
+        data = data[:2] + exif_segment(mark + exif) + data[2:]
+    else:
+        content = b"eXIf" + mark + exif
+        chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+        data = data[:33] + chunk + data[33:]  # behind IHDR
+    assert parse_header(data).orientation == 6
+    assert Image.open(io.BytesIO(data)).getexif()[0x0112] == 6
+
+
 def test_a_cut_file_is_told_from_a_whole_one_despite_its_preview() -> None:
     preview = encoded(scene(1, 64, 48))  # its end is not the end of the photo
     exif = with_orientation(1).tobytes() + preview
@@ -63,6 +99,17 @@ def test_a_cut_file_is_told_from_a_whole_one_despite_its_preview() -> None:
     header = parse_header(data)
     assert is_complete(data, header)
     assert not is_complete(data[: len(data) * 3 // 4], header)
+
+
+@pytest.mark.filterwarnings("error")
+def test_large_photos_are_no_bombs_up_to_our_own_limit() -> None:
+    """Pillow warns above 89 million pixels and gives up above 179 million."""
+    limit = Image.MAX_IMAGE_PIXELS
+    assert parse_header(b"P6 12000 10000 255\n")[1:3] == (12000, 10000)
+    assert parse_header(b"P6 16000 16000 255\n")[1:3] == (16000, 16000)
+    with pytest.raises(Unusable, match="17000x17000 pixels, more than the limit"):
+        parse_header(b"P6 17000 17000 255\n")
+    assert limit == Image.MAX_IMAGE_PIXELS
 
 
 def animation() -> bytes:
@@ -74,6 +121,8 @@ def animation() -> bytes:
 
 JPEG = encoded(scene(0, 120, 90))
 FRAME = JPEG.index(b"\xff\xc0")
+SPIDER = encoded(scene(0, 120, 90), "SPIDER", "F")  # of electron microscopes; any file may look like one by accident
+AVIF = encoded(scene(0, 120, 90), "AVIF")
 DAMAGED = {
     "empty": (b"", "empty"),
     "text": (b"<html>not found</html>", "not an image"),
@@ -86,6 +135,8 @@ DAMAGED = {
     "cmyk tiff": (encoded(scene(0, 50, 40), "TIFF", mode="CMYK"), "CMYK"),
     "animated png": (animation(), "animation"),
     "gif extension cut": (encoded(scene(0, 50, 40), "GIF")[:-1] + b"!", "damaged"),
+    "avif without its picture": (AVIF.replace(b"pitm", b"none"), "damaged"),
+    "spider in no stack": (SPIDER[:104] + struct.pack("=f", 1) + SPIDER[108:], "damaged"),
     "bad marker": (JPEG[:2] + b"\0\0" + JPEG[4:], "damaged"),
 }
 

@@ -108,6 +108,17 @@ def test_large_photos_are_shrunk_upright(tmp_path: Path, orientation: int) -> No
     assert np.abs(small_HW3.astype(int) - expected_HW3).mean() < 4
 
 
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "PPM"])
+def test_formats_that_go_by_another_name_come_out_again(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "in").mkdir()
+    for number, name in enumerate(("a.jpg", "b.PNG", "c.webp", "d.avif", "e")):
+        (tmp_path / "in" / name).write_bytes(encoded(scene(number, 90, 80), kind))
+    catalog = Catalog.scanned(tmp_path / "in", sorted(os.listdir(tmp_path / "in")))  # as of a list
+    assert pack(catalog, tmp_path / "out", Packing()) == []
+    packed = Catalog.open(tmp_path / "out")
+    assert [packed.read(i) for i in range(len(packed))] == [catalog.read(i) for i in range(5)]
+
+
 def test_damaged_photos_are_left_out_and_named(folder: Path, tmp_path: Path) -> None:
     data = encoded(scene(0, 200, 150))
     (folder / "cut.jpg").write_bytes(data[: len(data) // 2])

@@ -117,6 +117,30 @@ def test_refused_for_what_it_is(tmp_path):
     refused(path, "model and mean", "encoder")
 
 
+def test_a_cut_file_of_the_old_format_is_refused(tmp_path):
+    path = tmp_path / "old.pth"
+    torch.save({"state_dict": {"a": torch.zeros(3)}}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for length in range(2, len(whole)):
+        path.write_bytes(whole[:length])
+        refused(path, str(path))
+    path.write_bytes(whole[:4])
+    refused(path, "not a whole PyTorch file: EOFError")
+
+
+def test_any_damage_is_refused(tmp_path, monkeypatch):
+    """Which of these torch raises depends on where the damage is, and on the version."""
+    path = tmp_path / "old.pth"
+    torch.save([], path)
+    for kind in (TypeError, AttributeError, AssertionError, IndexError, KeyError):
+
+        def failing(*args, kind=kind, **options):
+            raise kind("damage")
+
+        monkeypatch.setattr(torch, "load", failing)
+        refused(path, "not a whole PyTorch file", "damage")
+
+
 class Harmful:
     """Would make a file if it were unpickled."""
 
