@@ -3,14 +3,8 @@
 JPEG and PNG are parsed here, since an index of millions of photos needs nothing else; other formats ask Pillow.
 """
 
-import io
-import os
 import struct
-from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from PIL import Image
+from typing import NamedTuple
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 """Files with these suffixes (in any case) are taken for photographs; their content decides what they are."""
@@ -143,29 +137,14 @@ _PILLOW_ERRORS = (
 )
 """What Pillow raises for damage, besides its own errors."""
 
-_limit_lock = Lock()
-# Nobody holds it at a fork: the loader's worker would wait for it without end, or be left without the limit.
-os.register_at_fork(before=_limit_lock.acquire, after_in_parent=_limit_lock.release, after_in_child=_limit_lock.release)
-
-
-def _opened(data: bytes) -> "Image.Image":
-    """Pillow's image, not decoded; without Pillow's own limit on pixels, which holds for the whole process and is below
-    MAX_PIXELS."""
-    from PIL import Image
-
-    with _limit_lock:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(io.BytesIO(data))
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-
 
 def _ask_pillow(data: bytes) -> Header:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
+
+    from data.pillow import open_image
 
     try:
-        with _opened(data) as image:
+        with open_image(data) as image:
             if image.mode == "CMYK":
                 raise Unusable(_CMYK)
             if getattr(image, "is_animated", False):
@@ -177,8 +156,6 @@ def _ask_pillow(data: bytes) -> Header:
         raise
     except UnidentifiedImageError:
         raise Unusable("not an image" if data else "an empty file") from None
-    except Image.DecompressionBombError as error:
-        raise Unusable(str(error)) from None
     except _PILLOW_ERRORS as error:
         raise Unusable(f"damaged: {error}") from None
 

@@ -1,6 +1,5 @@
 """Masks in files: reading them in the forms that people have them."""
 
-from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -9,8 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from data.orientation import upright
+from data.pillow import open_image
 from engine.inference.mask import Mask, OtherSize, check_size
-from engine.inference.photo import DECODE_ERRORS, open_image, orientation_of, read_content
+from engine.inference.photo import DECODE_ERRORS, orientation_of, read_content
 
 EDGE = 1 / 16
 """A mask's values are near 0, or near its largest one, within this share of the largest."""
@@ -46,7 +46,7 @@ def parse_mask(
     """The mask in a file's bytes; `name` is for errors. ValueError as `read_mask`, of another size OtherSize."""
     called = f"mask {name}" if name else "mask"
     try:
-        with open_image(BytesIO(content)) as image:
+        with open_image(content) as image:
             stated = (image.height, image.width)
             if size is not None and sorted(stated) != sorted(size):
                 check_size(stated, size)  # not even on its side, by its orientation: not worth decoding

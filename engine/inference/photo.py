@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import cv2
@@ -23,6 +22,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from data.files import write_atomically
 from data.orientation import TURNS, turned_back, upright
+from data.pillow import open_image
 from engine.inference.formats import jpeg, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 from engine.inference.mask import Mask
@@ -125,7 +125,7 @@ def read_content(path: Path, what: str) -> bytes:
 def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
     """The photo in a file's bytes; `name` is for errors. ValueError as `read_photo`."""
     try:
-        with open_image(BytesIO(content)) as image:
+        with open_image(content) as image:
             if image.width * image.height > max_pixels:
                 raise TooManyPixels(
                     f"cannot read the photo {name}: it has {image.width}x{image.height} pixels and the limit is "
@@ -141,19 +141,6 @@ def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
         ) from error
     except DECODE_ERRORS as error:
         raise ValueError(f"cannot read the photo {name}: {error or type(error).__name__}") from error
-
-
-_limit_lock = Lock()
-
-
-def open_image(file: BytesIO) -> Image.Image:
-    """Pillow's image, not decoded yet; without Pillow's own limit on pixels, which holds for the whole process."""
-    with _limit_lock:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(file)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
 
 
 def decode(image: Image.Image, content: bytes) -> Photo:

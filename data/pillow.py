@@ -1,0 +1,22 @@
+"""Opening pictures with Pillow without its own limit on pixels, which is below this engine's."""
+
+import os
+from io import BytesIO
+from threading import Lock
+
+from PIL import Image
+
+_limit_lock = Lock()
+"""Pillow's limit is one for the whole process."""
+# Nobody holds it at a fork: the loader's worker would wait for it without end, or be left without the limit.
+os.register_at_fork(before=_limit_lock.acquire, after_in_parent=_limit_lock.release, after_in_child=_limit_lock.release)
+
+
+def open_image(content: bytes) -> Image.Image:
+    """Pillow's image of a file's bytes, not decoded yet."""
+    with _limit_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(BytesIO(content))
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
