@@ -187,7 +187,7 @@ def test_a_hole_at_the_border_is_warned_about_and_met_without_a_slope():
 
 
 @pytest.mark.parametrize(("box", "most"), [
-    ((0, 0, 1, 300), 0.01), ((0, 0, 12, 300), 0.011), ((188, 0, 12, 300), 0.02), ((0, 0, 200, 5), 0.01),
+    ((0, 0, 1, 300), 0.01), ((0, 0, 12, 300), 0.01), ((188, 0, 12, 300), 0.02), ((0, 0, 200, 5), 0.01),
     ((0, 268, 32, 32), 0.02),
 ])  # fmt: skip
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -197,7 +197,7 @@ def test_holes_at_the_border_go_on_smoothly(box, most, dtype):
     levels_HW = np.linspace(0.9, 0.7, 200)[:, None] * largest + np.zeros((200, 300))
     sky_HW3 = np.repeat(levels_HW[..., None], 3, axis=2).astype(dtype)
     mask_HW = mask_with((200, 300), box)
-    completed_HW3 = Completer.load(runtime="torch", device="cpu").complete(sky_HW3, mask_HW)
+    completed_HW3 = Completer.load(runtime="torch", precision="fp32", device="cpu").complete(sky_HW3, mask_HW)
     assert completed_HW3.shape == sky_HW3.shape
     assert np.array_equal(completed_HW3[~mask_HW], sky_HW3[~mask_HW])
     assert abs(completed_HW3.astype(float) - sky_HW3)[mask_HW].max() < most * largest
