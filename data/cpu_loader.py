@@ -184,7 +184,7 @@ def _end_when_parent_says(parent: int, sockets: str | None) -> None:
         received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
         if received is not None and received.si_pid == parent:
             break
-    else:
+    else:  # it is gone, and has left its folder behind
         if sockets:
             shutil.rmtree(sockets, ignore_errors=True)
     os._exit(0)

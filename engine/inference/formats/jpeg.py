@@ -45,7 +45,7 @@ def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     return ((marker, content[where]) for marker, where in places(content))
 
 
-def metadata(content: bytes, orientation: int = 1) -> list[tuple[int, bytes]]:
+def metadata(content: bytes, orientation: int) -> list[tuple[int, bytes]]:
     """The segments to carry over, as the picture stays turned as it is: all that applications add, and comments.
 
     Not those that point beyond the picture (`BEHIND`), nor thumbnails (EXIF's, JFIF's, Photoshop's, XMP's). Of a broken
