@@ -14,7 +14,7 @@ from torch import Tensor
 
 from data.decode import Pixels
 from engine.efficientnet import LiteFeatures
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, bounding_box
 
 CONTEXT = 64
 """Pixels around the hole that features may see: most of what decides them lies nearer."""
@@ -74,7 +74,10 @@ class FeatureDistance:
 
     @torch.inference_mode()
     def __call__(self, completed_HW3: Pixels, original_HW3: Pixels, mask_HW: Mask) -> float:
-        """The distance in the hole (True) of two uint8 RGB photos, as seen in a window of CONTEXT around it."""
+        """The distance in the hole (True) of two uint8 RGB photos, as seen in a window of CONTEXT around it.
+
+        The photos have at least LARGEST_STRIDE pixels on each side.
+        """
         window = window_around(mask_HW)
         one, other = (
             self.features(torch.from_numpy(photo_HW3[window].copy()).permute(2, 0, 1)[None] / 255)
@@ -98,11 +101,14 @@ def texture_distance(completed_HW3: Pixels, original_HW3: Pixels, mask_HW: Mask,
     """Sliced Wasserstein distance of the patches in the hole's box, less their means; 0 is the same texture.
 
     In units of the deviation of the original's patches, the mean of three scales, each half the one before. Both photos
-    are uint8 RGB. It is about texture alone: where what lies does not count.
+    are uint8 RGB. It is about texture alone: where what lies does not count. Scales at which the box is no larger than
+    a patch are left out; NaN if that is all.
     """
     random = np.random.default_rng(seed)
     distances = []
     for _ in range(3):
+        if not mask_HW.any() or min(mask_HW[bounding_box(mask_HW)].shape) <= PATCH:
+            break
         one_P, other_P = (patches(photo_HW3, mask_HW) for photo_HW3 in (completed_HW3, original_HW3))
         deviation = other_P.std() + 0.5
         directions = random.normal(size=(one_P.shape[1], DIRECTIONS)).astype(np.float32)
@@ -112,7 +118,7 @@ def texture_distance(completed_HW3: Pixels, original_HW3: Pixels, mask_HW: Mask,
         completed_HW3, original_HW3 = halved(completed_HW3), halved(original_HW3)
         size = (original_HW3.shape[1], original_HW3.shape[0])
         mask_HW = cv2.resize(mask_HW.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    return sum(distances) / 3
+    return sum(distances) / len(distances) if distances else float("nan")
 
 
 def halved(photo_HW3: Pixels) -> Pixels:
@@ -122,8 +128,7 @@ def halved(photo_HW3: Pixels) -> Pixels:
 
 def patches(photo_HW3: Pixels, mask_HW: Mask) -> NDArray[np.float32]:
     """All patches of PATCH pixels a side in the hole's bounding box, a row each, each channel less its mean."""
-    ys, xs = np.nonzero(mask_HW)
-    box_HW3 = photo_HW3[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1].astype(np.float32)
+    box_HW3 = photo_HW3[bounding_box(mask_HW)].astype(np.float32)
     patches_hw3kk = np.lib.stride_tricks.sliding_window_view(box_HW3, (PATCH, PATCH), (0, 1))
     patches_P3K = patches_hw3kk.reshape(-1, 3, PATCH * PATCH)
     return (patches_P3K - patches_P3K.mean(2, keepdims=True)).reshape(-1, 3 * PATCH * PATCH)

@@ -148,6 +148,15 @@ def test_feature_distance_prefers_the_sharp_to_the_blurred(case, distance):
     assert distance(nearly, original, hole) < distance(blurred, original, hole) < distance(noisy, original, hole)
 
 
+def test_small_holes_have_the_textures_that_fit_them(case):
+    original, _, noisy, _ = case
+    for side, is_measured in ((7, False), (12, True), (20, True)):
+        hole = np.zeros((190, 210), bool)
+        hole[80 : 80 + side, 90 : 90 + side] = True
+        distance = texture_distance(noisy, original, hole)
+        assert distance > 0 if is_measured else np.isnan(distance)
+
+
 @pytest.mark.parametrize("hole_at", [np.s_[0:40, 0:50], np.s_[155:190, 150:210], np.s_[0:190, 0:210]])
 def test_features_are_compared_at_the_photos_border_as_well(case, distance, hole_at):
     original, hole = case[0], np.zeros((190, 210), bool)
