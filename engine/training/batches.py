@@ -8,8 +8,12 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from data.catalog import Catalog
+from data.cpu_loader import CpuLoader
 from data.loading import Batch
 from data.masks import HoleConfig, draw_holes
+from data.sampler import CropSampler
+from engine.training.config import TrainConfig
 from engine.training.distributed import World
 
 COMPLETION_HOLES, DISCRIMINATOR_HOLES = 0, 1
@@ -67,6 +71,17 @@ def make_batch(batch: Batch, holes: HoleConfig, seed: int, device: torch.device)
         real_centres_N2=send(real.centres_N2),
         ids=batch.ids_N.tolist(),
     )
+
+
+def fixed_batch(catalog: Catalog, config: TrainConfig, count: int, device: torch.device) -> TrainingBatch:
+    """The first crops of the catalog with their holes: the same for all runs with the same sizes, whatever the seed.
+
+    One of each photo if there are fewer photos.
+    """
+    count = min(count, len(catalog))
+    sampler = CropSampler(catalog, 0, config.crop_size, config.shorter_edge)
+    with CpuLoader(catalog, sampler, count, workers=0) as loader:
+        return make_batch(next(iter(loader)), config.holes, 0, device)
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """What a training run is told: the options, their meaning and their limits."""
 
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from data.masks import HoleConfig
-from engine.networks import STRIDE, CompletionSpec
+from engine.networks import CompletionSpec
+from engine.training.limits import check_limits
 from engine.training.phases import Schedule
 
 
@@ -31,6 +31,9 @@ class TrainConfig:
     init: Path | None = None
     """Weights to begin from in place of random ones: a file, or `default` for those that come with the engine. The
     completion network, its fill and its mean pixel are then theirs, whatever the options below."""
+
+    fixed_batch_norm: bool = False
+    """Keep the completion network's batch norm statistics as --init has them, and train with them."""
 
     # --- photographs
     crop_size: int = 256
@@ -119,12 +122,22 @@ class TrainConfig:
     alpha_on_discriminator: bool = False
     """Weigh the discriminator's loss in the joint phase with alpha as well, as some implementations do."""
 
-    perceptual_weights: Path | None = None
-    """VGG-16's weights in torchvision's layout (.pth or .safetensors), for a perceptual loss on the hole; none if not
-    given. Nothing is downloaded."""
+    perceptual: Literal["none", "efficientnet-lite0", "vgg16"] = "none"
+    """The network whose features a perceptual loss on the hole compares: EfficientNet-Lite0 comes with the extra
+    `train`, VGG-16 needs a file of weights. Nothing is downloaded."""
 
-    perceptual_weight: float = 1e-3
-    """Weight of the perceptual loss in the generator's."""
+    perceptual_weights: Path | None = None
+    """VGG-16's weights in torchvision's layout (.pth or .safetensors); given alone, they mean --perceptual vgg16."""
+
+    perceptual_weight: float | None = None
+    """Weight of the perceptual loss in the generator's. Default: 1 with EfficientNet-Lite0, 1e-3 with VGG-16."""
+
+    perceptual_scale: tuple[float, float] = (1.0, 1.0)
+    """Patches are enlarged by a random factor in this range before the perceptual network sees them, another for each
+    batch: large holes are completed at a lower resolution, and what is made there is seen enlarged."""
+
+    pattern_weight: float = 0.0
+    """Weight in the generator's loss of regular patterns at the network's stride, which a perceptual loss brings."""
 
     optimizer: Literal["adadelta", "adam"] = "adadelta"
     """The paper's, or Adam."""
@@ -176,6 +189,13 @@ class TrainConfig:
     """Decides the first weights, the order of the photos, the crops and the holes."""
 
     # --- reports
+    validate: Path | None = None
+    """Photos, not of the training's, on which a run is judged by what people see: PSNR in the hole, sharpness, feature
+    distance and texture distance join the metrics, and its pictures show these photos. None: not judged."""
+
+    validate_every: int = 500
+    """Iterations between two such judgements."""
+
     mean_pixel_photos: int = 2000
     """Photos that the mean pixel is computed from, at most."""
 
@@ -192,56 +212,9 @@ class TrainConfig:
     """Checkpoints kept."""
 
     def __post_init__(self) -> None:
-        at_least = {
-            "crop_size": 16,
-            "workers": 0,
-            "iterations": 1,
-            "completion_iterations": 0,
-            "discriminator_iterations": 0,
-            "batch": 2,
-            "log_every": 1,
-            "picture_every": 1,
-            "checkpoint_every": 1,
-            "keep": 1,
-            "processes": 1,
-            "accumulate": 1,
-            "max_restarts": 0,
-            "mean_pixel_photos": 1,
-            "discriminator_width": 1,
-            "discriminator_features": 1,
-        }
-        for name, least in at_least.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least {least}")
-        if self.gpus is not None and self.gpus < 1:
-            raise ValueError(f"--gpus is {self.gpus}; it must be at least 1 (for the CPU: --device cpu)")
-        if self.gpus is not None and self.device == "cpu":
-            raise ValueError(f"--gpus is {self.gpus} and --device cpu; for several processes on the CPU: --processes")
-        if self.gpus is not None and self.processes not in (1, self.gpus):
-            raise ValueError(f"--gpus is {self.gpus} and --processes {self.processes}; each GPU has one: give the GPUs")
-        if self.crop_size % STRIDE:
-            raise ValueError(f"--crop-size is {self.crop_size}; it must be a multiple of {STRIDE}")
-        if self.shorter_edge[0] < self.crop_size or self.shorter_edge[1] < self.shorter_edge[0]:
-            raise ValueError(
-                f"--shorter-edge is {self.shorter_edge}; it must rise, from at least the crop's {self.crop_size}"
-            )
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"--ema is {self.ema}; it must be at least 0 and below 1")
-        if not 8 <= self.patch_size <= self.crop_size:
-            raise ValueError(f"--patch-size is {self.patch_size}; it must be within 8 and the crop's {self.crop_size}")
-        for name in ("learning_rate", "discriminator_learning_rate", "perceptual_weight", "time_limit"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"--{name.replace('_', '-')} is {value}; it must be above 0")
-        if not 0 <= self.alpha < math.inf:
-            raise ValueError(f"--alpha is {self.alpha}; it must be at least 0")
-        if self.split is not None and (sum(self.split) != 100 or min(self.split) < 0):
-            raise ValueError(f"--split is {self.split}; its three parts must be at least 0 and add up to 100")
-        if not 0 <= self.discriminator_leak < 1:
-            raise ValueError(f"--discriminator-leak is {self.discriminator_leak}; it must be at least 0 and below 1")
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"--seed is {self.seed}; it must be at least 0 and below 2^63")
-        _ = self.holes, self.schedule  # they check their own values
+        if self.perceptual_weights and self.perceptual == "none":
+            self.perceptual = "vgg16"
+        check_limits(self)
 
     @property
     def schedule(self) -> Schedule:
@@ -255,6 +228,11 @@ class TrainConfig:
     def holes(self) -> HoleConfig:
         """How holes are drawn."""
         return HoleConfig(kind=self.hole_kind, size=self.hole_size, count=self.hole_count, region=self.patch_size)
+
+    @property
+    def weight_of_perceptual(self) -> float:
+        """The weight of the perceptual loss, or the default of its network."""
+        return self.perceptual_weight or (1e-3 if self.perceptual == "vgg16" else 1.0)
 
     @property
     def run_folder(self) -> Path:

@@ -84,18 +84,27 @@ class Monitor:
 
     def metrics(self, iteration: int, phase: str, values: dict[str, float]) -> None:
         """Report the values of the last iterations; `iteration` counts those done."""
-        with self.reporting():
-            with open(self.metrics_file, "a") as file:
-                file.write(json.dumps({"iteration": iteration, "phase": phase, **values}) + "\n")
-            if self.board is not None:
-                for name, value in values.items():
-                    self.board.add_scalar(name, value, iteration)
+        self.record(iteration, phase, values)
         report = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         left = self.left(iteration)
         self.progress.update(self.task, completed=iteration, description=phase, report=report, left=left)
         if not self.console.is_terminal and time.monotonic() - self.last_line >= PLAIN_LINE_SECONDS:
             self.last_line = time.monotonic()
             print(f"{phase:>13} {iteration}/{self.total}  {report}  {left}".rstrip(), flush=True)
+
+    def validation(self, iteration: int, phase: str, values: dict[str, float]) -> None:
+        """Report what was measured on photos that the run does not learn from: a row, and a line, of its own."""
+        self.record(iteration, phase, values)
+        self.say(f"{iteration}/{self.total}  " + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+
+    def record(self, iteration: int, phase: str, values: dict[str, float]) -> None:
+        """A row of metrics.jsonl, and TensorBoard's scalars."""
+        with self.reporting():
+            with open(self.metrics_file, "a") as file:
+                file.write(json.dumps({"iteration": iteration, "phase": phase, **values}) + "\n")
+            if self.board is not None:
+                for name, value in values.items():
+                    self.board.add_scalar(name, value, iteration)
 
     def say(self, message: str) -> None:
         """A line of its own, above the progress line."""

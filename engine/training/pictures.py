@@ -1,4 +1,6 @@
-"""Pictures of what the networks do in training: input | holed | completed, with the discriminator's opinion on each."""
+"""What the networks do in training, to look at: input | holed | completed, with the discriminator's opinion on each."""
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,26 +13,40 @@ from engine.training.phases import Phase
 from engine.training.state import RunState
 from engine.training.steps import Steps
 
-ROWS = 4
+
+class Completed(NamedTuple):
+    """Photos as they go into the completion network and as they come out, joined to what was given; fp32, RGB."""
+
+    holed_N4SS: Tensor
+    completed_N3SS: Tensor
+    patches_N3PP: Tensor
+    """Of the completed ones, around their holes."""
+
+
+@torch.no_grad()
+def complete(state: RunState, steps: Steps, batch: TrainingBatch) -> Completed:
+    """The batch completed by the run's best network, in the way that its losses judge."""
+    network = state.best_network()
+    was_training = network.training
+    network.eval()
+    holed_N4SS = steps.fill(batch).float()
+    composite = steps.composite(steps.blend(network(holed_N4SS), batch), batch)
+    network.train(was_training)
+    return Completed(holed_N4SS, *composite)
 
 
 @torch.no_grad()
 def picture(state: RunState, steps: Steps, batch: TrainingBatch, phase: Phase) -> np.ndarray:
-    """Input | holed | completed for the first photos of `batch`, with D's opinion once D is trained."""
-    few = batch.chunks(max(1, len(batch.ids) // ROWS))[0]
-    network, judge = state.best_network(), state.discriminator.network
-    was_training = network.training
-    network.eval()
-    judge.eval()
-    holed = steps.fill(few).float()
-    completed, patches = steps.composite(steps.blend(network(holed), few), few)
-    image = kernels.to_unit_range(few.image_N3SS)
+    """Input | holed | completed for each photo of `batch`, with D's opinion once D is trained."""
+    holed, completed, patches = complete(state, steps, batch)
+    image = kernels.to_unit_range(batch.image_N3SS)
     judged: tuple[Tensor, Tensor] | None = None
     if phase is not Phase.COMPLETION:
-        real_patches = kernels.cut_patches(image, few.centres_N2, state.config.patch_size)
+        judge = state.discriminator.network
+        judge.eval()
+        real_patches = kernels.cut_patches(image, batch.centres_N2, state.config.patch_size)
         judged = judge(real_patches, image).sigmoid()[:, 0], judge(patches, completed).sigmoid()[:, 0]
-    network.train(was_training)
-    judge.train()
+        judge.train()
     return comparison(image, holed[:, :3], completed, judged)
 
 

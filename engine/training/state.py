@@ -12,6 +12,7 @@ from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
 from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
+from engine.training.fixed_norm import fix_batch_norm
 from engine.training.learner import Learner
 from engine.training.moving_average import MovingAverage
 from engine.training.phases import Phase
@@ -55,6 +56,8 @@ class RunState:
             config.discriminator_features,
             config.discriminator_leak,
         )
+        if config.fixed_batch_norm:
+            fix_batch_norm(completion)
         self.completion = Learner(completion, config.learning_rate, config, world)
         rate = config.discriminator_learning_rate or config.learning_rate
         self.discriminator = Learner(discriminator, rate, config, world)

@@ -9,14 +9,19 @@ import torch
 from torch import Tensor
 
 import kernels
+from data.randomness import integers, key_of, random_bits
 from engine.networks import CompletionNetwork
+from engine.quality import LARGEST_STRIDE
 from engine.training.batches import TrainingBatch
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.learner import Learner
-from engine.training.losses import adversarial_loss, blended, discriminator_loss, log_error
-from engine.training.perceptual import PerceptualLoss, VggFeatures
+from engine.training.losses import adversarial_loss, blended, discriminator_loss, log_error, pattern_loss
+from engine.training.perceptual import PerceptualLoss, load_features
 from engine.training.phases import Phase
+
+PERCEPTUAL_SCALES = 3
+"""Random stream of the scales that patches are seen at; 0 to 2 are those of holes."""
 
 Losses = dict[str, Tensor]
 """Scalars of one iteration, detached, on the device and on this process."""
@@ -44,10 +49,10 @@ class Steps:
         assert isinstance(network, CompletionNetwork)
         self.smooth = network.spec.fill == "smooth"
         self.perceptual: PerceptualLoss | None = None
-        if config.perceptual_weights:
-            mode = config.compile_mode if config.compile else None
-            vgg = VggFeatures.load(config.perceptual_weights)
-            self.perceptual = PerceptualLoss(vgg, world.device, completion.dtype, mode)
+        if config.perceptual != "none":
+            one_size = config.perceptual_scale == (1, 1)  # each size would be compiled by itself
+            mode = config.compile_mode if config.compile and one_size else None
+            self.perceptual = PerceptualLoss(load_features(config), world.device, completion.dtype, mode)
         self.by_phase = {
             Phase.COMPLETION: self.completion_step,
             Phase.DISCRIMINATOR: self.discriminator_step,
@@ -107,10 +112,14 @@ class Steps:
         """C's loss on one of `parts` chunks, and the terms that it is made of; D is asked of the composite, if any."""
         loss = self.reconstruction(generated_N3SS, chunk, divisor)
         terms = {"log_mse" if self.config.reduction == "log_mean" else "mse": loss}
+        if self.perceptual or self.config.pattern_weight:
+            completed, patches = composite or self.composite(generated_N3SS, chunk)
         if self.perceptual:
-            _, patches = composite or self.composite(generated_N3SS, chunk)
-            terms["perceptual"] = self.perceptual(patches, *self.patches_of(chunk)) / parts
-            loss = loss + self.config.perceptual_weight * terms["perceptual"]
+            terms["perceptual"] = self.perceptual(patches, *self.patches_of(chunk), self.seen_side(chunk)) / parts
+            loss = loss + self.config.weight_of_perceptual * terms["perceptual"]
+        if self.config.pattern_weight:
+            terms["pattern"] = pattern_loss(completed, chunk.image_N3SS, chunk.mask_N1SS) / parts
+            loss = loss + self.config.pattern_weight * terms["pattern"]
         if composite:
             completed, patches = composite
             terms["adversarial"] = adversarial_loss(self.discriminator.forward_frozen(patches, completed)) / parts
@@ -125,6 +134,17 @@ class Steps:
             for source in (batch.image_N3SS, mask_N3SS)
         )
         return kernels.to_unit_range(image), mask[:, :1]
+
+    def seen_side(self, batch: TrainingBatch) -> int | None:
+        """The side in pixels of what the perceptual network sees, a function of the seed and the batch's samples.
+
+        None if it is that of the patches.
+        """
+        if self.config.perceptual_scale == (1, 1):
+            return None
+        least, most = (round(self.config.patch_size * scale / LARGEST_STRIDE) for scale in self.config.perceptual_scale)
+        bits = random_bits(key_of(self.config.seed, PERCEPTUAL_SCALES), batch.ids[:1], 1)
+        return LARGEST_STRIDE * int(integers(bits[0, 0], max(least, 1), max(most, 1)))
 
     def train_discriminator(self, composites: list[Composite], chunks: list[TrainingBatch], weight: float) -> Losses:
         """One step of D to tell photos from composites; no gradient reaches C."""

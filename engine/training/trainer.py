@@ -4,20 +4,17 @@ import copy
 import itertools
 import json
 import logging
-import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-import kernels
 from data.catalog import Catalog
 from data.files import write_atomically
 from data.loading import Loader
@@ -25,7 +22,7 @@ from data.mean_pixel import mean_pixel
 from data.open import open_loader
 from data.sampler import CropSampler
 from engine.torchrun import started_by_launcher
-from engine.training.batches import TrainingBatch, training_batches
+from engine.training.batches import TrainingBatch, fixed_batch, training_batches
 from engine.training.checkpoint import checkpoints, iteration_of, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world
@@ -34,12 +31,17 @@ from engine.training.monitor import Monitor
 from engine.training.phases import Phase
 from engine.training.pictures import picture
 from engine.training.run_lock import only_run_in
+from engine.training.setup import set_up_torch, write_options
 from engine.training.state import RunState, find_checkpoint, network_to_begin_from
 from engine.training.steps import Losses, Steps
 from engine.training.stopping import StopRequest, stop_signals
+from engine.training.validation import Validation
 from engine.weights import save_weights
 
 log = logging.getLogger(__name__)
+
+SHOWN = 4
+"""Photos in a picture."""
 
 
 class Outcome(NamedTuple):
@@ -101,6 +103,10 @@ class Trainer:
         if saved:
             self.state.load_state_dict(saved)
         self.check_shared()
+        self.validation: Validation | None = None
+        if config.validate and world.is_first:
+            self.validation = Validation(config.validate, config, world.device)
+        self.shown: TrainingBatch | None = None
 
     def check_shared(self) -> None:
         """ValueError on all processes if they do not go on with the same state and photos."""
@@ -154,8 +160,8 @@ class Trainer:
                     monitor.finished(state.iteration)
                 if self.is_due(config.log_every):
                     self.report(monitor, phase, meter)
-                if monitor and self.is_due(config.picture_every):
-                    monitor.picture(state.iteration, picture(state, self.steps, batch, phase))
+                if monitor:
+                    self.show(monitor, phase)
                 if self.is_due(config.checkpoint_every):
                     self.save(meter)
             self.save(meter)
@@ -214,6 +220,17 @@ class Trainer:
         if monitor:
             monitor.say(f"compiled in {time.monotonic() - started:.0f} s")
         return itertools.chain([first], batches)
+
+    def show(self, monitor: Monitor, phase: Phase) -> None:
+        """Once in a while: pictures, and what is measured on other photos. The photos are the same each time."""
+        state, config = self.state, self.config
+        if self.validation and self.is_due(config.validate_every):
+            monitor.validation(state.iteration, phase, self.validation.measure(state, self.steps))
+        if self.is_due(config.picture_every):
+            if self.shown is None:
+                catalog = Catalog.open(config.validate) if config.validate else self.catalog
+                self.shown = fixed_batch(catalog, config, SHOWN, self.world.device)
+            monitor.picture(state.iteration, picture(state, self.steps, self.shown, phase))
 
     def is_due(self, every: int) -> bool:
         return self.state.iteration % every == 0 or self.state.iteration == self.schedule.total
@@ -281,24 +298,3 @@ class Trainer:
             save_weights(config.weights_file, state.best_network(), replace(state.spec, provenance=provenance))
         if is_new:  # last: with it, this iteration counts as saved
             save_checkpoint(config.checkpoint_folder, state.iteration, state.state_dict(), config.keep)
-
-
-def write_options(config: TrainConfig) -> None:
-    """Note the options in the run folder. ValueError if it cannot be written: now, and not at the first checkpoint."""
-    try:
-        write_atomically(config.run_folder / "options.json", json.dumps(asdict(config), indent=2, default=str).encode())
-    except OSError as error:
-        raise ValueError(f"cannot write into the run folder: {error}; give another with --out") from error
-
-
-def set_up_torch(config: TrainConfig) -> None:
-    """What the options say of torch as a whole."""
-    if config.kernels != "auto":
-        kernels.set_backend(config.kernels)
-    torch.backends.cudnn.benchmark = not config.deterministic
-    if config.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-    torch.set_float32_matmul_precision("high")  # TF32
-    if config.compile:  # shared by all runs beside this one
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((config.run_folder.parent / ".compiled").absolute()))

@@ -1,11 +1,13 @@
-"""The adversarial losses against torch's binary cross entropy, and where that would fail; blending as in inference."""
+"""The adversarial losses against torch's binary cross entropy, and where that would fail; blending as in inference;
+patterns counted pixel by pixel."""
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
 from engine.inference.blend import join
-from engine.training.losses import adversarial_loss, blended, discriminator_loss
+from engine.training.losses import adversarial_loss, blended, discriminator_loss, pattern_loss, stride_pattern
 
 REAL, FAKE = torch.tensor([[0.3], [2.0], [-1.0]]), torch.tensor([[1.0], [-0.5], [0.2]])
 
@@ -60,3 +62,65 @@ def test_blended_forgives_the_same_shift_everywhere():
     blended(leaf_13SS, image_13SS, mask_11SS).square().sum().backward()
     assert leaf_13SS.grad[0, 0, 20, 30] != 0  # in the hole
     assert leaf_13SS.grad[0, 0, 15, 30] != 0  # beside it
+
+
+def plain_pattern(image_3SS, mask_SS):
+    """Pixel by pixel, as the docstring says: 3x3 cells of 4x4 pixels at a time, those that lie in the hole."""
+    image_3SS, side = image_3SS.double().numpy(), mask_SS.shape[-1]
+    wide_3SS = np.pad(image_3SS, ((0, 0), (2, 2), (2, 2)), mode="edge")
+    weights = np.array([1, 2, 2, 2, 1]) / 8
+    fine_3SS = image_3SS - sum(
+        weights[y] * weights[x] * wide_3SS[:, y : y + side, x : x + side] for y in range(5) for x in range(5)
+    )
+    cells = side // 4
+    inside = np.array(
+        [[mask_SS[4 * i : 4 * i + 4, 4 * j : 4 * j + 4].all() for j in range(cells)] for i in range(cells)]
+    )
+    total = weight = 0.0
+    for i in range(cells - 2):
+        for j in range(cells - 2):
+            found = [
+                fine_3SS[:, 4 * (i + k) : 4 * (i + k) + 4, 4 * (j + m) : 4 * (j + m) + 4]
+                for k in range(3)
+                for m in range(3)
+                if inside[i + k, j + m]
+            ]
+            if found:
+                total += len(found) * np.square(np.mean(found, axis=0)).mean()
+                weight += len(found)
+    return total / weight
+
+
+def with_pattern(image_N3SS, mask_N1SS, strength):
+    """The image with a pattern of period 4 in the hole."""
+    places = torch.arange(image_N3SS.shape[-1])
+    wave = torch.cos(places * torch.pi / 2)[:, None] * torch.ones(len(places))
+    return image_N3SS + strength * wave * mask_N1SS
+
+
+def test_the_pattern_is_what_repeats_from_cell_to_cell():
+    image_13SS, _, mask_11SS = a_hole()
+    noisy_13SS = image_13SS + 0.1 * torch.randn(image_13SS.shape, generator=torch.Generator().manual_seed(0))
+    for one_13SS in (noisy_13SS, with_pattern(noisy_13SS, mask_11SS, 0.05)):
+        expected = plain_pattern(one_13SS[0], mask_11SS[0, 0] > 0)
+        torch.testing.assert_close(stride_pattern(one_13SS, mask_11SS).double(), torch.tensor([expected]).double())
+
+
+def test_a_pattern_is_found_by_its_energy_and_ramps_are_none():
+    image_13SS, _, mask_11SS = a_hole()
+    assert stride_pattern(image_13SS, mask_11SS) < 1e-6  # slopes alone
+    found = stride_pattern(with_pattern(image_13SS, mask_11SS, 0.05), mask_11SS)
+    assert found.item() == pytest.approx(0.05**2 / 2, rel=0.35)  # but for the hole's border, half of a cosine's square
+    noise_13SS = image_13SS + 0.05 * torch.randn(image_13SS.shape, generator=torch.Generator().manual_seed(0))
+    assert stride_pattern(noise_13SS, mask_11SS) < 0.5 * found  # twice as much energy, of all periods
+
+
+def test_the_pattern_loss_compares_with_the_photos_own():
+    image_13SS, _, mask_11SS = a_hole()
+    photo_13SS = (image_13SS * 255).round().byte()
+    losses = [pattern_loss(with_pattern(image_13SS, mask_11SS, s), photo_13SS, mask_11SS) for s in (0, 0.02, 0.1)]
+    assert losses[0] < 0.1 < losses[1] < losses[2]
+    own_13SS = (with_pattern(image_13SS, mask_11SS, 0.1) * 255).round().byte()
+    torch.testing.assert_close(
+        pattern_loss(own_13SS / 255, own_13SS, mask_11SS), torch.tensor(2.0).log(), rtol=0.02, atol=0
+    )

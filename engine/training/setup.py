@@ -1,0 +1,32 @@
+"""What a run does before anything else: its options are noted in its folder, and torch is told of them."""
+
+import json
+import os
+from dataclasses import asdict
+
+import torch
+
+import kernels
+from data.files import write_atomically
+from engine.training.config import TrainConfig
+
+
+def write_options(config: TrainConfig) -> None:
+    """Note the options in the run folder. ValueError if it cannot be written: now, and not at the first checkpoint."""
+    try:
+        write_atomically(config.run_folder / "options.json", json.dumps(asdict(config), indent=2, default=str).encode())
+    except OSError as error:
+        raise ValueError(f"cannot write into the run folder: {error}; give another with --out") from error
+
+
+def set_up_torch(config: TrainConfig) -> None:
+    """What the options say of torch as a whole."""
+    if config.kernels != "auto":
+        kernels.set_backend(config.kernels)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    torch.set_float32_matmul_precision("high")  # TF32
+    if config.compile:  # shared by all runs beside this one
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((config.run_folder.parent / ".compiled").absolute()))
