@@ -11,6 +11,7 @@ from torch import multiprocessing
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from data.files import write_atomically
+from engine.output import outlive_readers
 from engine.training.distributed import OWN_LAUNCHER, speaks
 from engine.training.trainer import train
 
@@ -24,6 +25,7 @@ OPTIONS, OUTCOME = "options", "outcome"
 
 def main(folder: str) -> None:
     """Train; status 1 after an error, of which the launcher will speak."""
+    outlive_readers()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the training handles it, it ends this without a traceback
     # Without the launcher, save and end.
     multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
