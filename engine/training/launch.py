@@ -75,7 +75,8 @@ def start(config: TrainConfig, processes: int, started: float) -> Outcome:
             nproc_per_node=processes,
             run_id=uuid.uuid4().hex,
             rdzv_backend="c10d",
-            rdzv_endpoint="localhost:0",
+            rdzv_endpoint="127.0.0.1:0",
+            local_addr="127.0.0.1",  # and not this machine's name, which may lead nowhere
             max_restarts=0,  # elastic's restarts ask neither what failed nor whether there is anything to resume
             monitor_interval=0.5,
             signals_to_handle="SIGTERM,SIGINT,SIGQUIT" + ("" if hangups_are_ignored() else ",SIGHUP"),

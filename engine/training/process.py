@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def main(folder: str) -> None:
     multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
     logging.basicConfig(level=logging.INFO if speaks() else logging.ERROR, format="%(message)s")
     os.environ[OWN_LAUNCHER] = "1"
+    for _, interface in socket.if_nameindex():
+        if interface in ("lo", "lo0"):  # all are on this machine, whose name may lead nowhere
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
     try:
         outcome = record(train)(*pickle.loads(Path(folder, OPTIONS).read_bytes()))
     except Exception:
