@@ -66,7 +66,7 @@ def test_a_port_that_is_taken_is_told_in_a_line(store, monkeypatch):
 
 
 def test_who_does_not_come_is_named(store, monkeypatch, capfd):
-    with pytest.raises(ConnectionError, match="process 1 of 2 waited 1 s at 127.0.0.1:.* did not come: 0;"):
+    with pytest.raises(ConnectionError, match=r"process 1 of 2 waited 1 s at 127.0.0.1:.* did not come: 0;"):
         meet()
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")  # the one that was there before it does not count
     monkeypatch.setenv("RANK", "0")
@@ -77,7 +77,7 @@ def test_who_does_not_come_is_named(store, monkeypatch, capfd):
 
 def test_who_comes_and_cannot_be_connected_to_is_told_in_a_line(store, monkeypatch):
     of_this_start(store).set("met 0", "")
-    with pytest.raises(ConnectionError, match="process 1 of 2 cannot connect to the others.*GLOO_SOCKET_IFN") as told:
+    with pytest.raises(ConnectionError, match=r"process 1 of 2 cannot connect to the others.*GLOO_SOCKET_IFN") as told:
         connect("gloo", of_this_start(meet()), 1, 2)
     assert "\n" not in str(told.value)
 
