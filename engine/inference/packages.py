@@ -15,8 +15,8 @@ EXTRAS = {
 }
 """Which extra installs each."""
 
-# Unless the user has decided otherwise, runtimes send nothing and leave no identifier behind. Said here, before anything
-# that may load them: ONNX Runtime reads the first, and OpenVINO goes without a package that cannot be imported.
+# Unless the user has decided otherwise, runtimes send nothing and leave no identifier behind. Said here, before
+# anything may load them: ONNX Runtime reads the first, and OpenVINO goes without a package that cannot be imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
