@@ -169,8 +169,9 @@ def _prepare_worker(parent: int, sockets: str | None, worker: int) -> None:
     """One thread, since every core has a process; and signals to the whole run are the main process's to handle."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A scheduler ends a run by SIGTERM to all its processes, and the main one needs its workers to finish the step.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # A scheduler ends a run by SIGTERM to all its processes, a closed terminal by SIGHUP, and the main one needs its
+    # workers to finish the step.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
     threading.Thread(target=_end_when_parent_says, args=(parent, sockets), daemon=True).start()
 
 

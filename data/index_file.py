@@ -13,7 +13,10 @@ from safetensors.numpy import save_file
 from data.files import replacing
 
 _VERSION = "1"
-_NO_INDEX = "is no index of photographs: make one with engine-data index FOLDER, after removing what is damaged"
+_NO_INDEX = (
+    "is no index of photographs. Make one with engine-data index FOLDER, after removing what is damaged; if it is a "
+    "list of photographs, with engine-data index FOLDER --list {path} --out FILE"
+)
 _KINDS = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
 
 
@@ -33,14 +36,14 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         start, there = file.read(8), os.fstat(file.fileno()).st_size
         size = int.from_bytes(start, "little")
         if len(start) < 8 or size > there:
-            raise ValueError(f"{path} {_NO_INDEX}")
+            raise ValueError(f"{path} {_NO_INDEX.format(path=path)}")
         try:
             header = json.loads(file.read(size))
         except ValueError:
             header = {}
     about = header.pop("__metadata__", {}) if isinstance(header, dict) else {}
     if about.get("glcic_catalog") != _VERSION:
-        raise ValueError(f"{path} {_NO_INDEX}")
+        raise ValueError(f"{path} {_NO_INDEX.format(path=path)}")
     whole = 8 + size + max(tensor["data_offsets"][1] for tensor in header.values())
     if there != whole:
         raise ValueError(

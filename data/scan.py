@@ -16,6 +16,7 @@ import numpy as np
 from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, Entry, columns_of, entry_of, joined
 from data.headers import SUFFIXES, Unusable, parse_header
 from data.in_order import in_order
+from data.sidecars import MASK_BESIDE, is_mask_beside, masks_among
 
 Found = Entry | BadPhoto
 
@@ -35,6 +36,10 @@ PACKING = "packing.json"
 _TOLD_BY_THE_WHOLE = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How files begin of which HEAD bytes do not do: whether a GIF is an animation shows only behind its first picture, and
 most TIFFs have their header at their end, without which Pillow warns of damage."""
+
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4")
+
+_TWICE = "each photo counts twice: move one of the two away"
 
 _CHUNK = 1000
 
@@ -120,6 +125,11 @@ def is_shard(name: str) -> bool:
     return name.lower().endswith(".tar")
 
 
+def is_compressed_shard(name: str) -> bool:
+    """Whether a file is a tar file by its name in which no photo can be reached without unpacking all before it."""
+    return name.lower().endswith(COMPRESSED)
+
+
 def sort_key(name: str) -> list[str]:
     """Names sort folder by folder."""
     return name.split("/")
@@ -163,7 +173,11 @@ def walk(root: Path, tell: bool = True) -> Iterator[str]:
                 continue
             if inside is not None:
                 yield from inside
-            elif os.path.splitext(item.name)[1].lower() in SUFFIXES or is_shard(item.name):
+            elif is_shard(item.name):
+                if tell and os.path.isdir(os.path.splitext(item.path)[0]):
+                    log.warning("%s: the folder of its name lies beside it; if it is unpacked, %s", item.path, _TWICE)
+                yield prefix + item.name
+            elif os.path.splitext(item.name)[1].lower() in SUFFIXES or is_compressed_shard(item.name):
                 yield prefix + item.name
 
     yield from visit(os.fspath(root), "")
@@ -196,6 +210,10 @@ def examine_file(root: Path, name: str, before: Found | None = None, since: int 
     the scan that began at `since`."""
     path = os.path.join(root, name)
     try:
+        if is_compressed_shard(name):
+            return BadPhoto(name, "a compressed tar file: unpack it, into a .tar or into a folder")
+        if is_mask_beside(root, name):
+            return BadPhoto(name, MASK_BESIDE)
         status = os.stat(path)
         if before is not None and _unchanged(status, before, since):
             return before
@@ -215,6 +233,16 @@ def examine_file(root: Path, name: str, before: Found | None = None, since: int 
 def examine_shard(root: Path, shard: str, number: int, before: list[Found], since: int = 0) -> list[Found]:
     """The photos in a tar file and those in it that are left out; those `before` if it has not changed since the scan
     that began at `since`."""
+    found = _read_shard(root, shard, number, before, since)
+    masks = masks_among([photo.name for photo in found if isinstance(photo, Entry)])
+    return [
+        BadPhoto(f"{shard}/{photo.name}", MASK_BESIDE, photo.modified) if photo.name in masks else photo
+        for photo in found
+    ]
+
+
+def _read_shard(root: Path, shard: str, number: int, before: list[Found], since: int) -> list[Found]:
+    """What `examine_shard` returns, with masks among the photos."""
     found: list[Found] = []
     modified = 0
     try:

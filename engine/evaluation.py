@@ -21,7 +21,9 @@ from data.masks import HoleConfig, draw_holes
 from data.sampler import Crop, reduction
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.fill import fill_smoothly
+from engine.inference.jobs import find_mask
 from engine.inference.mask import Mask
+from engine.inference.mask_files import read_mask
 from engine.learned_metrics import Fid, Lpips
 from engine.metrics import Scores, measure
 
@@ -39,7 +41,7 @@ INPAINT_RADIUS = 3
 STREAM = 2
 """Keeps the holes apart from those of training (0 and 1), which photos with the same numbers have there."""
 
-HoleKind = Literal["centre", "random", "freeform"]
+HoleKind = Literal["centre", "random", "freeform", "beside"]
 Method = Callable[[Pixels, Mask], Pixels]
 """Takes a photo whose hole is black and the hole; returns the photo completed."""
 
@@ -89,17 +91,24 @@ class Task:
 
     def photo(self, i: int) -> Pixels:
         """The largest square in the middle of photo `i`, resized to SIZE. Unusable if it cannot be decoded."""
+        photo_HW3 = np.empty((SIZE, SIZE, 3), np.uint8)
+        size, orientation = self.catalog.size(i), self.catalog.orientation(i)
+        decode_crop(self.catalog.read(i), self.square(i), size, orientation, photo_HW3)
+        return photo_HW3
+
+    def square(self, i: int) -> Crop:
+        """The largest square in the middle of photo `i`."""
         width, height = self.catalog.size(i)
         side = min(width, height)
         grid = reduction(side, SIZE)
         x, y, side = ((width - side) // 2 // grid * grid, (height - side) // 2 // grid * grid, side // grid * grid)
-        photo_HW3 = np.empty((SIZE, SIZE, 3), np.uint8)
-        crop = Crop(i, x, y, side, False)
-        decode_crop(self.catalog.read(i), crop, (width, height), self.catalog.orientation(i), photo_HW3)
-        return photo_HW3
+        return Crop(i, x, y, side, False)
 
     def hole(self, i: int) -> Mask:
-        """The hole in photo `i`: in the middle, a rectangle with sides of 96 to 128 somewhere, or a brush's stroke."""
+        """The hole in photo `i`: in the middle, a rectangle with sides of 96 to 128 somewhere, a brush's stroke, or
+        the mask beside the photo. Unusable if that is missing, or has no hole in the square, or nothing else."""
+        if self.holes == "beside":
+            return self.mask_beside(i)
         if self.holes == "centre":
             hole_HW = np.zeros((SIZE, SIZE), bool)
             middle = slice((SIZE - CENTRE_HOLE) // 2, (SIZE + CENTRE_HOLE) // 2)
@@ -107,6 +116,23 @@ class Task:
             return hole_HW
         config = HoleConfig(kind="freeform" if self.holes == "freeform" else "box")
         return draw_holes(config, self.seed, STREAM, [i], SIZE).mask_N1HW[0, 0].numpy()
+
+    def mask_beside(self, i: int) -> Mask:
+        """What the mask beside photo `i` has in the square: each pixel that it covers a part of."""
+        width, height = self.catalog.size(i)
+        file = find_mask(self.catalog.root / self.catalog.name(i), sidecar_only=True)
+        if file is None:
+            raise Unusable("there is no mask beside it")
+        try:
+            mask_HW = read_mask(file, size=(height, width))
+        except ValueError as error:
+            raise Unusable(str(error)) from error
+        _, x, y, side, _ = self.square(i)
+        square_HW = mask_HW[y : y + side, x : x + side].astype(np.float32)
+        hole_HW: Mask = cv2.resize(square_HW, (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
+        if hole_HW.all() or not hole_HW.any():
+            raise Unusable(f"{file} covers {'all' if hole_HW.any() else 'nothing'} of the square that is evaluated")
+        return hole_HW
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,11 +159,10 @@ def evaluate(
     """
     for i in task.photos:
         try:
-            photo_HW3 = task.photo(i)
+            photo_HW3, hole_HW = task.photo(i), task.hole(i)
         except Unusable as reason:
             log.warning("%s: %s; left out", task.catalog.name(i), reason)
             continue
-        hole_HW = task.hole(i)
         scores, seconds, distances = {}, {}, {}
         if fid:
             fid.add(ORIGINALS, photo_HW3)

@@ -1,6 +1,15 @@
-"""Whether this process is one of several, which training and inference must decide alike."""
+"""Being one of several processes, which training and inference must decide alike, and finding the others."""
 
 import os
+import socket
+import time
+from datetime import timedelta
+
+import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+MEETING = timedelta(seconds=50)
+"""How long processes that were started together wait for each other at first: they say why not within a minute."""
 
 
 def started_by_launcher() -> bool:
@@ -9,3 +18,65 @@ def started_by_launcher() -> bool:
     Both set all of these. One alone is no sign of it: batch systems leave such variables behind.
     """
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+
+
+def meet() -> dist.Store:
+    """The store that all processes of the launcher have in common, once every one of them is there.
+
+    ConnectionError, in a line, if that is not so within MEETING.
+    """
+    deadline = time.monotonic() + MEETING.total_seconds()
+    rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+    try:
+        wait_for_address(deadline)
+        left = timedelta(seconds=max(1.0, deadline - time.monotonic()))
+        store, *_ = next(iter(rendezvous("env://", timeout=left)))
+    except (OSError, ValueError, dist.DistError) as error:
+        raise ConnectionError(
+            f"process {rank} of {ranks} cannot meet the others at {where} ({one_line(error)}): is that an address of "
+            "the first node which all reach? (torchrun --local-addr and --rdzv-endpoint, or MASTER_ADDR and "
+            "MASTER_PORT, say it)"
+        ) from error
+    here = of_this_start(store)
+    here.set(f"met {rank}", "")
+    while missing := [other for other in range(ranks) if not here.check([f"met {other}"])]:
+        if time.monotonic() > deadline:
+            raise ConnectionError(
+                f"process {rank} of {ranks} waited {MEETING.seconds} s at {where}, and these did not come: "
+                f"{', '.join(map(str, missing))}; see what they say, or start them at the same time"
+            )
+        time.sleep(0.1)
+    return store
+
+
+def wait_for_address(deadline: float) -> None:
+    """OSError unless, by the time `deadline`, the store's address leads somewhere. It may take its time to.
+
+    torch's own waiting writes a page for every attempt.
+    """
+    if "MASTER_ADDR" not in os.environ or "MASTER_PORT" not in os.environ:  # which torch says
+        return
+    address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    is_its_home = os.environ["RANK"] == "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    while True:
+        try:
+            if is_its_home:  # this process is to open it
+                socket.getaddrinfo(*address)
+            else:
+                socket.create_connection(address, timeout=5).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
+def of_this_start(store: dist.Store) -> dist.Store:
+    """The store without what is left in it of the processes that torchrun has started again since."""
+    return dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+
+
+def one_line(error: Exception) -> str:
+    """What torch says of an error, without the C++ stack below."""
+    return str(error).partition("\n")[0]

@@ -40,7 +40,8 @@ class Index:
     """The index file; by default photos.index in the folder, which training then uses when it is given the folder."""
 
     list: Path | None = None
-    """Take only the photos that this file lists, such as places365_train_standard.txt or list_eval_partition.txt."""
+    """Take only the photos that this file lists, such as places365_train_standard.txt, list_eval_partition.csv or an
+    .flist."""
 
     number: int | None = None
     """Of the list, take only the lines that end in this number (CelebA: 0 train, 1 validation, 2 test)."""
@@ -56,7 +57,7 @@ class Index:
         if known and known.root != self.folder.resolve():
             raise ValueError(f"{out} is the index of {known.root}: give another file with --out")
         with progress("counting photos", None) as step:
-            names = read_list(self.list, self.number) if self.list else None
+            names = read_list(self.list, self.number, self.folder) if self.list else None
             count = len(names) if names is not None else 0
             if names is None:
                 for _ in walk(self.folder, tell=False):

@@ -1,31 +1,25 @@
 """How every command ends that cannot go on, or shall not."""
 
-import os
-import select
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+
+from engine.output import outlive_readers
 
 
 @contextmanager
 def ends_in_a_line(command: str, errors: tuple[type[Exception], ...] = (ValueError, OSError)) -> Iterator[None]:
     """Decorates `main`: one line instead of a traceback, with exit status 1 for `errors` and 130 for Ctrl-C.
 
-    Nothing is said to who stops reading, as in `engine-... | head`; the status is 1 then, too. What the output's
-    encoding does not have, such as the bytes of a file's name that is no text, is printed with backslashes.
+    SIGTERM and SIGHUP end it as Ctrl-C does, with status 143 and 129, so that nothing half done is left behind. Who
+    stops reading, as in `engine-... | head`, ends nothing: see `outlive_readers`.
     """
-    # None where who started this had them closed.
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    outlive_readers()
     try:
-        with _written_at_its_end():
+        with _raised_signals(), _written_at_its_end():
             yield
-    except BrokenPipeError as error:
-        raise SystemExit(f"{command}: {error}" if _is_read() else 1) from error
     except errors as error:
         raise SystemExit(f"{command}: {error}") from error
     except KeyboardInterrupt:
@@ -44,12 +38,22 @@ def _written_at_its_end() -> Iterator[None]:
     sys.stdout.flush()
 
 
-def _is_read() -> bool:
-    """Whether anyone reads standard output. If not, what is still to be printed goes nowhere."""
-    if hasattr(select, "poll"):  # else (on Windows) a broken pipe is taken for that of standard output
-        output = select.poll()
-        output.register(sys.stdout.fileno(), 0)
-        if not output.poll(0):
-            return True
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return False
+@contextmanager
+def _raised_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP leave the block as exceptions, unless they are ignored (`nohup`) or handled already."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may say so
+        yield
+        return
+    there = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has one
+    caught = [number for number in there if signal.getsignal(number) == signal.SIG_DFL]
+    for number in caught:
+        signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _raise(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)

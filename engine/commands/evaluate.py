@@ -25,6 +25,7 @@ from rich.table import Table
 
 from data.catalog import Catalog
 from data.files import write_atomically
+from data.sidecars import MASK_BESIDE
 from engine.commands.completion import NetworkConfig
 from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
@@ -43,6 +44,8 @@ from engine.evaluation import (
 )
 from engine.inference.completer import Completer
 from engine.learned_metrics import Fid, Lpips
+
+log = logging.getLogger(__name__)
 
 COLUMNS = {
     "l1_hole": ("L1 %\nin hole", ".2f"),
@@ -72,7 +75,8 @@ class EvaluateConfig(NetworkConfig):
     """Ways without a network to compare with, separated by commas: telea, ns, smooth."""
 
     masks: HoleKind = "random"
-    """A 128x128 box in the middle, boxes with sides of 96 to 128 px at random places, or strokes of a brush."""
+    """A 128x128 box in the middle, boxes with sides of 96 to 128 px at random places, strokes of a brush, or the masks
+    beside the photos (photo.mask.png)."""
 
     seed: int = 0
     """Which random holes."""
@@ -119,6 +123,8 @@ def main() -> None:
     if config.grid:
         check_writable(config.grid)
     task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)
+    if (masks := masks_beside(task)) and config.masks != "beside":
+        log.warning("%d masks lie beside photos and are no photos: --masks beside evaluates in them", masks)
     completers = {name: config.completer(Path(name)) for name in config.weights}
     methods = methods_of(config, completers)
     lpips = Lpips.load(config.lpips) if config.lpips else None
@@ -184,7 +190,13 @@ def leads(cases: list[Case]) -> dict[str, tuple[float, float]]:
 
 def left_out(config: EvaluateConfig, task: Task, cases: list[Case]) -> int:
     """How many photos could not be evaluated. Where all were asked for, those count that are not in the catalog."""
-    return len(task.photos) - len(cases) + (len(task.catalog.bad) if config.limit is None else 0)
+    bad = len(task.catalog.bad) - masks_beside(task) if config.limit is None else 0
+    return len(task.photos) - len(cases) + bad
+
+
+def masks_beside(task: Task) -> int:
+    """How many files in the folder are masks of its photos."""
+    return sum(photo.reason == MASK_BESIDE for photo in task.catalog.bad)
 
 
 def document(
@@ -198,6 +210,7 @@ def document(
     return {
         "photos": len(cases),
         "left_out": left_out(config, task, cases),
+        "masks_beside": masks_beside(task),
         "size": SIZE,
         **{name: getattr(config, name) for name in ("masks", "seed", "blend", "scale")},
         # What "auto" became, for each weights by itself; known only after they have run.

@@ -24,7 +24,7 @@ from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, MaskSource, find_jobs
 from engine.inference.photo import container_of
-from engine.inference.ranks import own_device, rank_and_world, total
+from engine.inference.ranks import meet_others, own_device, rank_and_world, total
 
 
 @dataclass(kw_only=True)
@@ -90,7 +90,8 @@ def main() -> None:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
     if config.side_by_side:
         check_side_by_side(config.side_by_side, jobs, config.overwrite)
-    counts = total(run(config, jobs[rank::world]))
+    others = meet_others()
+    counts = total(run(config, jobs[rank::world]), others)
     if rank == 0 and (len(jobs) > 1 or config.json):
         print_summary(counts, config.json)
     if rank == 0 and passed_over:

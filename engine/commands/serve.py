@@ -8,6 +8,7 @@ Only this machine can open the page, unless --host says otherwise.
 
 import logging
 import math
+import signal
 import socket
 import webbrowser
 from contextlib import suppress
@@ -106,6 +107,8 @@ def serve(config: ServeConfig) -> None:
         if config.open:
             webbrowser.open(address)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # of `nohup`
+            signal.signal(signal.SIGHUP, server.handle_exit)  # as uvicorn does for SIGTERM and SIGINT
         with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has shut down
             server.run(sockets=[listening])
 

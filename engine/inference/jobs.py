@@ -5,12 +5,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.sidecars import SIDECAR
 from engine.inference.mask import Mask, cut_out, mask_of_holes
 from engine.inference.mask_files import read_mask
 from engine.inference.photo import CONTAINERS, Photo
-
-SIDECAR = ".mask"
-"""photo.mask.png is the mask of photo.jpg."""
 
 COMPLETED = ".completed"
 """photo.completed.jpg is what photo.jpg becomes if no other name is given."""

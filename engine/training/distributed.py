@@ -29,9 +29,9 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed.distributed_c10d import _set_pg_timeout
 
-from engine.torchrun import started_by_launcher
+from engine.torchrun import MEETING, meet, of_this_start, one_line, started_by_launcher
 
 TIMEOUT = timedelta(minutes=30)
 """How long one process waits for another; the first iteration may compile for minutes."""
@@ -147,7 +147,7 @@ def threads_are_given() -> bool:
 def join_world(device: str) -> Iterator[World]:
     """Join the processes that the launcher started, if it did; `device` is auto, cuda or cpu.
 
-    ValueError if CUDA is asked for and there is none, or not one for each process.
+    ValueError if CUDA is asked for and there is none, or not one for each process; ConnectionError as `meet`.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device is cuda, but torch sees no CUDA GPU here; use --device cpu or install a CUDA build")
@@ -166,13 +166,24 @@ def join_world(device: str) -> Iterator[World]:
     chosen = torch.device("cuda", local_rank) if use_cuda else torch.device("cpu")
     if use_cuda:
         torch.cuda.set_device(chosen)
-    store, rank, ranks = next(iter(rendezvous("env://", timeout=TIMEOUT)))
-    # Processes that were started again meet in the same store. When the first ones were started, it alone tells ...
+    store, rank, ranks = meet(), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    # Processes that were started again meet in the same store. When the first ones were started, it alone tells.
     now = time.time()
     earlier = now - float(store.compare_set("first start", "", str(now)))
-    # ... and the addresses of the lost ones still stand there.
-    fresh = dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-    backend = "cpu:gloo,cuda:nccl" if use_cuda else "gloo"
-    dist.init_process_group(backend, store=fresh, rank=rank, world_size=ranks, timeout=TIMEOUT)
+    connect("cpu:gloo,cuda:nccl" if use_cuda else "gloo", of_this_start(store), rank, ranks)
     yield World(chosen, rank, ranks, earlier)
     dist.destroy_process_group()  # not after an error, when NCCL's would wait for processes that do not come
+
+
+def connect(backend: str, store: dist.Store, rank: int, ranks: int) -> None:
+    """Connect this process to the others; ConnectionError, in a line, if that takes longer than MEETING."""
+    store.set_timeout(TIMEOUT)
+    try:
+        dist.init_process_group(backend, store=store, rank=rank, world_size=ranks, timeout=MEETING)
+    except (RuntimeError, OSError) as error:
+        raise ConnectionError(
+            f"process {rank} of {ranks} cannot connect to the others ({one_line(error)}): does each machine's name "
+            "lead to an address that the others reach? GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME name the network "
+            "interface to use instead"
+        ) from error
+    _set_pg_timeout(TIMEOUT)  # the only way to have two: torch's connecting takes that of all that follows

@@ -19,6 +19,7 @@ from engine.torchrun import started_by_launcher
 from engine.training.config import TrainConfig
 from engine.training.process import OPTIONS, OUTCOME, START
 from engine.training.state import find_checkpoint
+from engine.training.stopping import hangups_are_ignored
 from engine.training.trainer import Outcome, saved_so_far, train
 
 log = logging.getLogger(__name__)
@@ -74,9 +75,11 @@ def start(config: TrainConfig, processes: int, started: float) -> Outcome:
             nproc_per_node=processes,
             run_id=uuid.uuid4().hex,
             rdzv_backend="c10d",
-            rdzv_endpoint="localhost:0",
+            rdzv_endpoint="127.0.0.1:0",
+            local_addr="127.0.0.1",  # and not this machine's name, which may lead nowhere
             max_restarts=0,  # elastic's restarts ask neither what failed nor whether there is anything to resume
             monitor_interval=0.5,
+            signals_to_handle="SIGTERM,SIGINT,SIGQUIT" + ("" if hangups_are_ignored() else ",SIGHUP"),
             logs_specs=DefaultLogsSpecs(folder),  # else it leaves a folder in /tmp behind
         )
         Path(folder, OPTIONS).write_bytes(pickle.dumps((config, started)))

@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import multiprocessing
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from data.files import write_atomically
+from engine.output import outlive_readers
 from engine.training.distributed import OWN_LAUNCHER, speaks
 from engine.training.trainer import train
 
@@ -24,11 +26,15 @@ OPTIONS, OUTCOME = "options", "outcome"
 
 def main(folder: str) -> None:
     """Train; status 1 after an error, of which the launcher will speak."""
+    outlive_readers()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the training handles it, it ends this without a traceback
     # Without the launcher, save and end.
     multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
     logging.basicConfig(level=logging.INFO if speaks() else logging.ERROR, format="%(message)s")
     os.environ[OWN_LAUNCHER] = "1"
+    for _, interface in socket.if_nameindex():
+        if interface in ("lo", "lo0"):  # all are on this machine, whose name may lead nowhere
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
     try:
         outcome = record(train)(*pickle.loads(Path(folder, OPTIONS).read_bytes()))
     except Exception:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class StopRequest:
-    """Set by SIGTERM or SIGINT; the run finishes its step, saves and ends well.
+    """Set by SIGTERM, SIGINT or SIGHUP; the run finishes its step, saves and ends well.
 
     A second SIGINT interrupts at once, but not one of several processes: those get the same Ctrl-C from the terminal
     and from their launcher.
@@ -24,11 +24,19 @@ class StopRequest:
 
 @contextmanager
 def stop_signals(one_of_several: bool = False) -> Iterator[StopRequest]:
-    """Catch SIGTERM and SIGINT while the block runs."""
+    """Catch SIGTERM, SIGINT and a closed terminal's SIGHUP, unless `nohup` has that ignored, while the block runs."""
     request = StopRequest(one_of_several)
-    before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
+    caught = [signal.SIGTERM, signal.SIGINT]
+    if not hangups_are_ignored():
+        caught.append(signal.SIGHUP)
+    before = {number: signal.signal(number, request) for number in caught}
     try:
         yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def hangups_are_ignored() -> bool:
+    """Whether this process was started to outlive its terminal, as `nohup` does."""
+    return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
 
 
 def train(config: TrainConfig, started: float | None = None) -> Outcome:
-    """Run `config` to its end, or to a stop by SIGTERM, SIGINT or its time limit, with a checkpoint to resume from.
+    """Run `config` to its end, or to a stop by a signal or its time limit, with a checkpoint to resume from.
 
     The time limit counts from `started`, a time of this machine's monotonic clock, or from now; of processes that
     torchrun has started again, from their first start.

@@ -415,6 +415,12 @@ def test_columns_join_and_lose_rows() -> None:
         ("only names.jpg 3\nb.jpg\n\n", None, ["b.jpg", "only names.jpg"]),
         ("\ufeffb.jpg\nä.jpg\n", None, ["b.jpg", "ä.jpg"]),  # saved by Windows' Notepad
         ("no number.jpg\na tab.jpg\t3\n", None, ["a tab.jpg", "no number.jpg"]),
+        ("image_id,partition\n1.jpg,0\n2.jpg,1\n", 1, ["2.jpg"]),  # Kaggle's CelebA
+        ("image_id;a\r\n'1, 2'.JPG;-1\r\n", -1, ["'1, 2'.JPG"]),
+        ("2\nfive_o_clock bald\n1.jpg  1 -1\n2.jpg -1  1\n", 1, ["2.jpg"]),  # CelebA's attributes
+        ('"path","label"\n"a, b.jpg",7\n', None, ["a, b.jpg"]),
+        ("./b.jpg\nc/../a.jpg\n", None, ["a.jpg", "b.jpg"]),  # find's
+        ("photo.raw 3\nother.raw 4\n", 3, ["photo.raw"]),
     ],
 )
 def test_lists(tmp_path: Path, lines: str, number: int | None, names: list[str]) -> None:
@@ -422,6 +428,59 @@ def test_lists(tmp_path: Path, lines: str, number: int | None, names: list[str])
     assert read_list(tmp_path / "list.txt", number) == names
     with pytest.raises(ValueError, match="lists no photo with the number 99"):
         read_list(tmp_path / "list.txt", 99)
+
+
+def test_headings_of_a_list_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "list.csv").write_text("image_id,partition\n1.jpg,0\n")
+    assert read_list(tmp_path / "list.csv") == ["1.jpg"]
+    assert "taken for headings, and left out: 'image_id,partition'" in caplog.text
+
+
+def test_paths_of_a_list_are_taken_relative_to_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is called, as it is, and as it is named from the current folder; others have their slash dropped."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "photos"
+    (folder / "photos").mkdir(parents=True)
+    (folder / "photos" / "e.jpg").touch()
+    (tmp_path / "link").symlink_to(folder)
+    lines = [f"{tmp_path}/link/a.jpg", f"{folder}/x/../b.jpg 3", "link/c.jpg", "/d.jpg", "photos/e.jpg", "photos/f.jpg"]
+    (tmp_path / "train.flist").write_text("\n".join(lines))
+    assert read_list(tmp_path / "train.flist", None, Path("link")) == [
+        "a.jpg",
+        "b.jpg",
+        "c.jpg",
+        "d.jpg",
+        "photos/e.jpg",
+        "photos/f.jpg",
+    ]
+    assert "photos/e.jpg" in read_list(tmp_path / "train.flist", None, Path("photos"))
+    assert "f.jpg" in read_list(tmp_path / "train.flist", None, Path("photos"))
+
+
+def test_a_list_that_is_given_for_an_index_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "train.flist").write_text("/photos/a.jpg\n" * 100)
+    with pytest.raises(ValueError, match=r"if it is a list of photographs, with .* --list .*train.flist"):
+        Catalog.open(tmp_path / "train.flist")
+
+
+def test_compressed_shards_are_named(photo_folder: Path, tmp_path: Path) -> None:
+    for name in ("a.tar.gz", "b.TGZ", "c.tar.zst"):
+        (tmp_path / name).write_bytes(b"\x1f\x8b")
+    with pytest.raises(ValueError, match=r"no usable photograph \(a.tar.gz: a compressed tar file: unpack it"):
+        Catalog.open(tmp_path)
+    (tmp_path / "a.png").write_bytes(encoded(scene(1, 40, 40), "PNG"))
+    assert [photo.name for photo in Catalog.open(tmp_path).bad] == ["a.tar.gz", "b.TGZ", "c.tar.zst"]
+
+
+def test_a_tar_file_beside_its_folder_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.png").write_bytes(encoded(scene(1, 40, 40), "PNG"))
+    for name in ("train.tar", "other.tar"):
+        with tarfile.open(tmp_path / name, "w") as archive:
+            archive.add(tmp_path / "train")
+    assert len(Catalog.open(tmp_path)) == 3
+    assert caplog.text.count("each photo counts twice") == 1
+    assert "train.tar: the folder of its name lies beside it" in caplog.text
 
 
 def test_engine_data_does_without_torch() -> None:

@@ -338,7 +338,7 @@ def test_signals_to_all_processes_are_the_main_ones_to_handle(catalog: Catalog, 
     with CpuLoader(catalog, sampler, 4, workers=1) as loader:
         next(loader)
         (worker,) = multiprocessing.active_children()
-        for name in ("-TERM", "-INT"):
+        for name in ("-TERM", "-INT", "-HUP"):
             subprocess.run(["kill", name, str(worker.pid)], check=True)  # not from this process, which ends it so
         for _ in range(10):
             next(loader)
@@ -362,7 +362,7 @@ if sys.argv[2] == "go on":
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("end", ["exit", "SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("end", ["exit", "SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_no_process_no_file_and_no_complaint_is_left(end: str, photo_folder: Path, tmp_path: Path) -> None:
     last = "stop" if end == "exit" else "go on"
     command = [sys.executable, "-c", RUN, str(photo_folder), last]

@@ -57,9 +57,10 @@ def test_the_demo_ends_in_a_line_too(tmp_path, monkeypatch):
         demo.main()
 
 
-def in_a_process(body: str, **kwargs) -> subprocess.CompletedProcess:
+def in_a_process(body: str, before: str = "", **kwargs) -> subprocess.CompletedProcess:
     """`body` as a command's main, with the encoding that most people's terminals have."""
-    program = f"from engine.commands.ending import ends_in_a_line\n@ends_in_a_line('it')\ndef main(): {body}\nmain()"
+    imported = "from engine.commands.ending import ends_in_a_line"
+    program = f"{before}\n{imported}\n@ends_in_a_line('it')\ndef main(): {body}\nmain()"
     environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
     return subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, env=environment, **kwargs)
 
@@ -69,24 +70,81 @@ def test_a_name_that_is_no_text_is_printed():
     assert (done.stdout, done.stderr) == (b"caf\\udce9.png\n", b"it: caf\\udce9.png\n")
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    {
-        "little": ("print('a')", b""),
-        "much": ("print('a' * 1_000_000)", b""),
-        "exit": ("print('a'); raise SystemExit(0)", b""),
-        "error": ("print('a', flush=True); raise ValueError('wrong')", b""),
-    }.values(),
-)
+BODIES = {
+    "little": ("print('a')", 0, b""),
+    "much": ("print('a' * 1_000_000)", 0, b""),
+    "more": ("[print('a', flush=True) for _ in range(9)]; open('done', 'x')", 0, b""),
+    "exit": ("print('a'); raise SystemExit(3)", 3, b""),
+    "error": ("print('a', flush=True); raise ValueError('wrong')", 1, b"it: wrong\n"),
+    "child": ("print('a', flush=True); import os; os.system('echo b')", 0, b""),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "said"), BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_nothing_is_said_to_who_stops_reading(body, said, unbuffered, monkeypatch):
+def test_who_stops_reading_ends_no_work_and_is_told_nothing(body, status, said, unbuffered, monkeypatch, tmp_path):
     """As `engine-train --help | head -3` does."""
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    monkeypatch.chdir(tmp_path)
     reader, writer = os.pipe()
     os.close(reader)
     done = in_a_process(body, stdout=writer)
     os.close(writer)
-    assert (done.returncode, done.stderr) == (1, said)
+    assert (done.returncode, done.stderr) == (status, said)
+    assert [path.name for path in tmp_path.iterdir()] == (["done"] if "done" in body else [])
+
+
+def test_a_terminal_that_closes_ends_no_work(tmp_path):
+    """Nor does it where a bar is drawn, or an error is told, on it."""
+    body = (
+        "import sys, time\n"
+        "from engine.commands.ending import ends_in_a_line\n"
+        "from engine.commands.progress import progress\n"
+        "@ends_in_a_line('it')\n"
+        "def main():\n"
+        "    with progress('working', 3) as advance:\n"
+        "        sys.stdin.readline()\n"
+        "        for _ in range(3): print('a', flush=True); print('b', file=sys.stderr); advance(1); time.sleep(0.2)\n"
+        "    open(sys.argv[1], 'x')\n"
+        "    raise ValueError('wrong')\n"
+        "main()"
+    )
+    terminal, its_end = os.openpty()
+    words = [sys.executable, "-c", body, str(tmp_path / "done")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": its_end, "stderr": its_end, "text": True}
+    with subprocess.Popen(words, **pipes, env=os.environ | {"TERM": "xterm"}) as process:
+        os.close(its_end)
+        assert os.read(terminal, 1000)  # it draws
+        os.close(terminal)
+        process.communicate("go on\n", timeout=60)
+    assert process.returncode == 1
+    assert (tmp_path / "done").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full without filling one: Linux has it")
+def test_a_full_disk_is_told_and_no_success():
+    with open("/dev/full", "w") as full:
+        done = in_a_process("print('a')", stdout=full)
+    assert (done.returncode, done.stderr) == (1, b"it: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_half_done(number, tmp_path):
+    body = f"""
+        import os, tempfile
+        with tempfile.TemporaryDirectory(dir={str(tmp_path)!r}): os.kill(os.getpid(), {int(number)})
+    """
+    done = in_a_process(body, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (128 + number, b"")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    """As `nohup` has it."""
+    program = "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    done = in_a_process("import os; os.kill(os.getpid(), 1); print('a')", stdout=subprocess.PIPE, before=program)
+    assert (done.returncode, done.stdout) == (0, b"a\n")
 
 
 def test_the_broken_pipe_of_a_worker_is_told():

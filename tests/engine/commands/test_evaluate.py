@@ -8,8 +8,10 @@ import skimage.data
 import torch
 from PIL import Image
 
+from data.catalog import Catalog
 from engine.commands import completion
 from engine.commands import evaluate as command
+from engine.evaluation import Task
 from engine.inference.runtimes.torch_runtime import fast_precision
 from engine.learned_metrics import INCEPTION_FEATURES, Lpips
 from engine.weights import save_weights
@@ -172,3 +174,39 @@ def test_a_grid_that_cannot_be_written_is_told_before_the_work(run, photos, weig
 
 def test_no_photos(run, tmp_path):
     assert "no usable photograph" in str(run(tmp_path)[0])
+
+
+def test_masks_beside_photos_are_no_photos_and_may_be_the_holes(run, weights, tmp_path, caplog):
+    for i in range(3):
+        photo_HW3 = skimage.data.astronaut()[60 * i : 60 * i + 300, :280]
+        Image.fromarray(photo_HW3).save(tmp_path / f"{i}.png")
+    mask_HW = np.zeros((300, 280), np.uint8)
+    mask_HW[100:160, 90:190] = 255
+    Image.fromarray(mask_HW).save(tmp_path / "0.mask.png")
+    Image.fromarray(mask_HW.T).save(tmp_path / "1.mask.png")  # of another size
+    options = (tmp_path, "--weights", weights, "--json")
+    status, out, _ = run(*options)
+    assert status == 0
+    said = json.loads(out)
+    assert (said["photos"], said["left_out"], said["masks_beside"]) == (3, 0, 2)
+    assert "2 masks lie beside photos and are no photos: --masks beside evaluates in them" in caplog.text
+    status, out, _ = run(*options, "--masks", "beside", "--against", "smooth")
+    said = json.loads(out)
+    assert status == 1
+    assert [case["photo"] for case in said["cases"]] == ["0.png"]
+    assert said["left_out"] == 2
+    assert "2.png: there is no mask beside it; left out" in caplog.text
+    assert "1.png: the mask is 300x280 and the photo 280x300" in caplog.text
+
+
+def test_a_mask_beside_lies_where_the_photo_shows_it(tmp_path):
+    """In the square of the middle, at the size that is evaluated."""
+    photo_HW3 = np.full((512, 700, 3), 90, np.uint8)
+    mask_HW = np.zeros((512, 700), np.uint8)
+    mask_HW[100:200, 300:400] = 255
+    Image.fromarray(photo_HW3).save(tmp_path / "a.jpg")
+    Image.fromarray(mask_HW).save(tmp_path / "a.mask.png")
+    task = Task.of(Catalog.open(tmp_path), "beside", 0, None)
+    expected_HW = np.zeros((256, 256), bool)
+    expected_HW[50:100, (300 - 94) // 2 : (400 - 94) // 2] = True
+    assert np.array_equal(task.hole(0), expected_HW)

@@ -470,14 +470,15 @@ def test_a_photo_of_a_kind_that_is_not_written_is_to_be_converted(run, photo):
     assert "others are to be converted first" in run(photo.with_suffix(".bmp"), "--hole", HOLE)[1]
 
 
-def test_nothing_is_said_to_who_stops_reading(weights, tmp_path):
+def test_who_stops_reading_ends_no_folder(weights, tmp_path):
     make_folder(tmp_path / "in")
     words = [sys.executable, "-m", "engine.commands.infer", tmp_path / "in", "--hole", "20,20,20,20", "--json"]
     words += ["--out", tmp_path / "out", "--weights", weights, "--runtime", "torch"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
         command.stdout.close()
         assert command.stderr.read() == b""
-    assert command.returncode == 1
+    assert command.returncode == 0
+    assert len(list((tmp_path / "out").iterdir())) == len(list((tmp_path / "in").iterdir()))
 
 
 def test_torchrun_divides_the_photos_and_sums_up(weights, tmp_path):

@@ -94,9 +94,9 @@ def children_of(process: subprocess.Popen) -> list[int]:
     return list(map(int, found.stdout.split()))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_the_whole_group_stops_two_processes_well_and_soon(tiny, number):
-    """As Ctrl-C at a terminal and as a batch system do; the loaders' workers are in it."""
+    """As Ctrl-C at a terminal and a terminal that closes do; the loaders' workers are in it."""
     config = tiny(iterations=100_000, workers=1)
     with two_processes(config) as process:
         begun = time.monotonic()
@@ -219,6 +219,21 @@ def test_one_of_several_processes_is_not_interrupted_by_a_second_signal():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_hang_up_that_is_ignored_stays_so():
+    """As `nohup` has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.requested
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with stop_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_process_of_a_launcher_is_one_of_several(tiny, monkeypatch, under_torchrun):

@@ -1,0 +1,86 @@
+"""No command resolves a name, opens a connection or leaves in the home folder what is not our cache."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_readme import COMMANDS, desk
+
+__all__ = ["desk"]
+
+STRACE = ["strace", "-f", "--seccomp-bpf", "-e", "trace=network", "-o"]
+
+
+def traced(words: list[str], trace: Path) -> list[str]:
+    """The command with its sockets noted in `trace`; as it is where there is no strace, or it may not trace."""
+    tried = [*STRACE, str(trace), "true"]
+    may = shutil.which("strace") and subprocess.run(tried, capture_output=True, check=False).returncode == 0
+    return [*STRACE, str(trace), *words] if may else words
+
+
+def connections(trace: Path) -> list[str]:
+    """What a process asked of other machines, or of this one by its network."""
+    if not trace.exists():
+        pytest.skip("strace is not installed, or may not trace: connections are not counted")
+    calls = re.findall(r"(?:connect|sendto|sendmsg|sendmmsg)\(.*", trace.read_text())
+    return [call for call in calls if "AF_INET" in call or "AF_" not in call]
+
+
+def home_of(folder: Path) -> dict[str, str]:
+    """The environment of a user who has an empty home folder and decides nothing."""
+    (folder / "home").mkdir()
+    decided = ("ENGINE_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "ORT_DISABLE_TELEMETRY", "CI")
+    return {name: value for name, value in os.environ.items() if name not in decided} | {"HOME": str(folder / "home")}
+
+
+def in_home(folder: Path) -> set[str]:
+    files = {path.relative_to(folder / "home") for path in (folder / "home").rglob("*") if path.is_file()}
+    return {"/".join(path.parts[:2]) for path in files}
+
+
+def test_the_commands_of_the_readme(desk):
+    words = traced([sys.executable, "-m", "tests.every_command"], desk / "trace")
+    environment = home_of(desk) | {"PYTHONPATH": str(Path(__file__).parents[1]), "ENGINE_PHOTOS": "photos"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ended = re.findall(r"^ended: (.*)", done.stdout, re.MULTILINE)
+    assert len(ended) == len(COMMANDS) + 2 + 4 + 1
+    well = [line for line in ended if line.startswith("0 ")]
+    assert len(well) >= len(ended) - 2, ended  # but for --trt without a GPU, and the import of what is ours already
+    assert in_home(desk) == {".cache/glcic-engine"}
+    assert connections(desk / "trace") == []
+
+
+def test_the_server(desk):
+    httpx = pytest.importorskip("httpx")
+    words = [sys.executable, "-m", "engine.commands.serve", "--port", "0"]
+    with subprocess.Popen(
+        traced(words, desk / "trace"), env=home_of(desk), stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            address = server.stdout.readline().split()[1]
+            files = {"photo": Path("photo.jpg").read_bytes(), "mask": Path("mask.png").read_bytes()}
+            answer = httpx.post(f"{address}complete", files=files, timeout=60)
+            children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+            os.kill(int(children[0]) if children else server.pid, signal.SIGINT)  # strace's child, if it is traced
+            assert server.wait(60) == 0
+        finally:
+            server.kill()
+    assert answer.status_code == 200
+    assert in_home(desk) <= {".cache/glcic-engine"}
+    sent = connections(desk / "trace")
+    assert not [call for call in sent if call.startswith("connect") or "sin_port" in call], sent
+
+
+def test_what_the_user_decides_of_telemetry_stays(tmp_path):
+    program = "import os, sys; sys.modules['openvino_telemetry'] = os; import engine.inference.packages; "
+    program += "print(os.environ['ORT_DISABLE_TELEMETRY'], sys.modules['openvino_telemetry'] is os)"
+    environment = os.environ | {"ORT_DISABLE_TELEMETRY": "0"}
+    said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == "0 True\n"
