@@ -10,8 +10,8 @@ from typing import NamedTuple, Self, get_args
 
 import numpy as np
 
-from engine.inference.blend import Blend, colour_around, join
-from engine.inference.border import cut, ends_for, mirror, own_holes
+from engine.inference.blend import Blend, join
+from engine.inference.border import cut, ends_for, mirror, own_holes, own_part
 from engine.inference.fill import fill_smoothly
 from engine.inference.mask import (
     Mask,
@@ -27,9 +27,10 @@ from engine.inference.mask import (
     with_hidden,
 )
 from engine.inference.photo import Pixels, as_grey
+from engine.inference.plain import fill_plain_holes
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
-from engine.inference.scales import BAND, beyond, double, halve, halve_mask, octaves_for
+from engine.inference.scales import BAND, beyond, double, halve, halve_mask, halve_where, octaves_for, put_ring_beside
 from engine.inference.window_runs import Generated, WindowRunner, assemble
 from engine.networks import CompletionNetwork, CompletionSpec
 from engine.weights import DEFAULT, load_weights
@@ -125,7 +126,9 @@ class Completer:
         if hidden_HW is not None:
             wide_HW3[wide_unknown_HW] = np.rint(np.array(self.spec.mean_pixel) * np.iinfo(photo_HW3.dtype).max)
         completion = Completion(self.runner, self.spec, blend, feather, full_frame, report)
-        completion.complete(wide_HW3, wide_unknown_HW, own_holes(wide_hole_HW, ends), octaves, 1)
+        completion.complete(
+            wide_HW3, wide_unknown_HW, own_holes(wide_hole_HW, ends), octaves, 1, own_part(hole_HW.shape, ends)
+        )
         if np.count_nonzero(hole_HW) > hole_HW.size / 2:
             report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
@@ -153,17 +156,24 @@ class Completion:
     full_frame: bool
     report: Report
 
-    def complete(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int) -> None:
+    def complete(
+        self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int, own: Where
+    ) -> None:
         """Complete the wanted part of the holes of `photo_HW3`, which is at 1/scale of the resolution, in place.
 
-        What else of the holes the network sees is filled, and of no use afterwards.
+        What else of the holes the network sees is filled, and of no use afterwards. `own` is where the photo's own
+        pixels are, beyond which it is mirrored.
         """
         self.report.scales.add(scale)
+        if self.blend == "poisson":
+            hole_HW, wanted_HW = fill_plain_holes(photo_HW3, hole_HW, wanted_HW, own)
+            if not wanted_HW.any():
+                return
         asked_HW, large = wanted_HW, list(self.large_holes(wanted_HW, octaves))
         if large:
             hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
         for hole in large:
-            self.fill_inside(photo_HW3, hole_HW, wanted_HW, hole, scale)
+            self.fill_inside(photo_HW3, hole_HW, wanted_HW, hole, scale, own)
         if scale == 1:
             self.warn(asked_HW, large, octaves)
         changed_HW = wanted_HW
@@ -207,7 +217,9 @@ class Completion:
             if count > 0 and min(part_HW.shape) > 1:
                 yield LargeHole(where, part_HW, count)
 
-    def fill_inside(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, hole: LargeHole, scale: int) -> None:
+    def fill_inside(
+        self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, hole: LargeHole, scale: int, own: Where
+    ) -> None:
         """Complete a large hole at half the scale and make its inside, beyond a band at its border, known in place."""
         crop = with_context(hole.where, photo_HW3.shape, self.spec.halo << hole.octaves)
         part_HW = np.zeros_like(hole_HW[crop])
@@ -215,7 +227,9 @@ class Completion:
         half_HW3, half_hole_HW = halve(photo_HW3[crop], hole_HW[crop]), halve_mask(hole_HW[crop])
         if half_hole_HW.all():
             return
-        self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale)
+        put_ring_beside(half_HW3, half_hole_HW, photo_HW3[crop], hole_HW[crop])
+        half_own = halve_where(relative(own, crop))
+        self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale, half_own)
         inside_HW = beyond(part_HW, round(BAND * self.spec.hole_size[1]))
         photo_HW3[crop][inside_HW] = double(half_HW3, *part_HW.shape)[inside_HW]
         hole_HW[crop][inside_HW] = False
@@ -227,10 +241,6 @@ class Completion:
         Where all that the network sees around a hole is grey, it is made grey too.
         """
         for where, here_HW, crop in pieces(changed_HW, 0):
-            colour = colour_around(photo_HW3, hole_HW, where, here_HW) if self.blend == "poisson" else None
-            if colour is not None:
-                photo_HW3[where][here_HW] = colour
-                continue
             changed_crop_HW = here_HW if crop == where else changed_HW[crop]
             generated_HW3 = assemble(generated, crop)
             joined_HW3 = join(photo_HW3[crop], generated_HW3, hole_HW[crop], changed_crop_HW, self.blend, self.feather)

@@ -73,6 +73,30 @@ def test_a_hole_given_as_a_rectangle(run, photo, tmp_path):
     assert Image.open(tmp_path / "pictures" / "three.png").size == (450, 130)
 
 
+@pytest.mark.parametrize("shade", ["flat", "slope", "curved"])
+@pytest.mark.parametrize(("away", "side"), [(3, 160), (6, 160), (12, 480), (24, 480)])
+def test_a_line_near_a_large_hole_does_not_flood_it(shade, away, side, run, tmp_path):
+    """A page with a thin black frame around the hole, completed as without the frame."""
+    first, stop = 200, 200 + side
+    y_HW, x_HW = np.mgrid[: side + 400, : side + 400]
+    paper_HW = {
+        "flat": 255 + 0 * x_HW,
+        "slope": 90 + 0.2 * x_HW,
+        "curved": 250 - 7e-4 * (x_HW - 300) ** 2 - 0.05 * y_HW,
+    }
+    page_HW = np.rint(paper_HW[shade]).astype(np.uint8)
+    outer, inner = first - away - 4, first - away
+    framed_HW = page_HW.copy()
+    framed_HW[outer : stop + away + 4, outer : stop + away + 4] = 0
+    framed_HW[inner : stop + away, inner : stop + away] = page_HW[inner : stop + away, inner : stop + away]
+    framed_HW[first:stop, first:stop] = 7
+    Image.fromarray(framed_HW).save(tmp_path / "page.png")
+    hole = ("--hole", f"{first},{first},{side},{side}", "--mask-dilate", 0)
+    assert run(tmp_path / "page.png", *hole, weights=None)[0] == 0
+    completed_HW = np.asarray(Image.open(tmp_path / "page.completed.png")).astype(int)
+    assert np.abs(completed_HW - page_HW)[first:stop, first:stop].max() <= (0 if shade == "flat" else 1)
+
+
 def test_the_picture_beside_it_replaces_nothing_unasked(run, photo, tmp_path):
     before, completed, other = photo.read_bytes(), tmp_path / "photo.completed.png", tmp_path / "three.png"
     other.write_bytes(b"mine")
