@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from engine.inference.blend import join
+from engine.inference.contrast import NEAR, Contrast
 from engine.inference.harmonic import Floats
 from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, widen, with_context
 from engine.inference.photo import Pixels
@@ -16,9 +17,9 @@ from engine.inference.photo import Pixels
 RING = 3
 """Pixels around a hole that must be plain."""
 
-SMOOTH = 2 / 255
-"""Share of the whole range by which pixels around a hole may differ from a smooth shade: rounding, and a bit of noise.
-A sky's own noise in a photo that no camera has smoothed is more."""
+SMOOTH, STEPS = 2 / 255, 2
+"""Share of the contrast around a hole by which the pixels there may differ from a smooth shade, or the steps of their
+numbers, if that is more: rounding, and a bit of noise. A sky's noise in a photo that no camera has smoothed is more."""
 
 NEIGHBOURS = 7
 """Side in pixels of the squares whose means a shade of any form must follow."""
@@ -32,7 +33,7 @@ def fill_plain_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, own: Whe
     """
     left_HW, left_wanted_HW = hole_HW, wanted_HW
     for where, part_HW, _ in pieces(wanted_HW, 0):
-        crop = with_context(where, hole_HW.shape, RING)
+        crop = with_context(where, hole_HW.shape, NEAR)
         here_HW = np.zeros_like(hole_HW[crop])
         here_HW[relative(where, crop)] = part_HW
         filled_HW3 = plain_fill(photo_HW3[crop], hole_HW[crop], here_HW, is_within(here_HW, relative(own, crop)))
@@ -62,12 +63,13 @@ def plain_fill(photo_HW3: Pixels, hole_HW: Mask, part_HW: Mask, enclosed: bool) 
         return np.broadcast_to(around_P3[0], photo_HW3.shape)
     if not enclosed or not np.array_equal(ring_HW, known_HW):
         return None
-    white = np.iinfo(photo_HW3.dtype).max
+    most = max(SMOOTH * Contrast.around(photo_HW3, ~hole_HW, part_HW).span, STEPS)
     surface_HW3 = quadratic_through(photo_HW3, ring_HW)
-    if np.abs(surface_HW3[ring_HW] - around_P3).max() > SMOOTH * white:
-        if roughness(photo_HW3, ring_HW) > SMOOTH * white:
+    if np.abs(surface_HW3[ring_HW] - around_P3).max() > most:
+        if roughness(photo_HW3, ring_HW) > most:
             return None
         surface_HW3 = np.zeros_like(surface_HW3)
+    white = np.iinfo(photo_HW3.dtype).max
     return join(photo_HW3, surface_HW3 / np.float32(white), hole_HW, part_HW, "poisson", 0)
 
 

@@ -97,6 +97,19 @@ def test_a_line_near_a_large_hole_does_not_flood_it(shade, away, side, run, tmp_
     assert np.abs(completed_HW - page_HW)[first:stop, first:stop].max() <= (0 if shade == "flat" else 1)
 
 
+def test_a_star_is_removed_from_a_sky_that_uses_little_of_16_bits(run, tmp_path):
+    """As public astronomy pictures are: 300 to 420 of 65535, where errors of a few levels of 255 are all there is."""
+    sky_HW = 300 + 120 * np.linspace(0, 1, 256) + np.random.default_rng(0).normal(0, 3, (256, 256))
+    y_HW, x_HW = np.mgrid[:256, :256]
+    sky_HW += 40000 * np.exp(-((y_HW - 128) ** 2 + (x_HW - 128) ** 2) / 60)
+    cv2.imwrite(str(tmp_path / "sky.tif"), sky_HW.clip(0, 65535).astype(np.uint16))
+    assert run(tmp_path / "sky.tif", "--hole", "100,100,56,56", weights=None)[0] == 0
+    completed_HW = cv2.imread(str(tmp_path / "sky.completed.tif"), cv2.IMREAD_UNCHANGED)
+    error_HW = abs(completed_HW - (300 + 120 * np.linspace(0, 1, 256)))[100:156, 100:156]
+    assert error_HW.mean() < 4
+    assert error_HW.max() < 12
+
+
 def test_the_picture_beside_it_replaces_nothing_unasked(run, photo, tmp_path):
     before, completed, other = photo.read_bytes(), tmp_path / "photo.completed.png", tmp_path / "three.png"
     other.write_bytes(b"mine")
