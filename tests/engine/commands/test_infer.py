@@ -253,7 +253,54 @@ def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
     transparent.save(photo)
     assert run(photo, "--hole", "10,20,30,20")[0] == 0
     after = np.asarray(Image.open(tmp_path / "photo.completed.png"))
-    np.testing.assert_array_equal(after[..., 3], np.asarray(transparent)[..., 3])
+    outside_HW = np.ones((130, 150), bool)
+    outside_HW[16:44, 6:44] = False
+    np.testing.assert_array_equal(after[outside_HW][:, 3], np.asarray(transparent)[outside_HW][:, 3])
+
+
+@pytest.mark.parametrize(("name", "dtype"), [
+    ("sprite.png", np.uint8), ("sprite.png", np.uint16), ("sprite.tif", np.uint8), ("sprite.tif", np.uint16),
+    ("sprite.webp", np.uint8),
+])  # fmt: skip
+def test_alpha_is_completed_where_it_varies(name, dtype, run, tmp_path):
+    """Of a caption, half on a button and half over nothing, neither the colour nor the silhouette is left."""
+    largest = np.iinfo(dtype).max
+    truth_HW4 = np.zeros((200, 300, 4), dtype)
+    truth_HW4[..., :3] = (largest, 0, largest)  # under what is transparent
+    truth_HW4[60:, 40:260] = np.rint(np.array([60, 120, 200, 255]) * (largest / 255))
+    sprite_HW4, mask_HW = truth_HW4.copy(), np.zeros((200, 300), np.uint8)
+    cv2.putText(mask_HW, "START", (50, 90), cv2.FONT_HERSHEY_SIMPLEX, 2, 255, 8)
+    sprite_HW4[mask_HW > 0] = (largest, largest, 0, largest // 2)
+    Image.fromarray(mask_HW).save(tmp_path / "sprite.mask.png")
+    if dtype == np.uint16:
+        cv2.imwrite(str(tmp_path / "sprite.png"), sprite_HW4[..., [2, 1, 0, 3]])
+    else:
+        Image.fromarray(sprite_HW4).save(tmp_path / "sprite.png", lossless=True)
+    (tmp_path / "sprite.png").rename(tmp_path / "from.png")
+    assert (
+        run(tmp_path / "from.png", "--mask", tmp_path / "sprite.mask.png", "--out", tmp_path / name, weights=None)[0]
+        == 0
+    )
+    after = read_photo(tmp_path / name)
+    error_HW = abs(after.alpha_HW.astype(float) - truth_HW4[..., 3]) / largest * 255
+    assert error_HW[mask_HW > 0].mean() < 12
+    assert not error_HW[cv2.dilate(mask_HW, np.ones((13, 13))) == 0].any()
+    seen_HW = (mask_HW > 0) & (truth_HW4[..., 3] > 0)
+    assert abs(after.pixels_HW3.astype(float) - truth_HW4[..., :3])[seen_HW].mean() < 0.02 * largest
+
+
+@pytest.mark.parametrize(("around", "inside"), [(255, 128), (90, 255), (0, 255), (255, 0)])
+def test_a_hole_is_as_opaque_as_what_is_around_it(around, inside, run, photo, tmp_path):
+    image = Image.open(photo).convert("RGB")
+    alpha_HW = np.full((130, 150), around, np.uint8)
+    alpha_HW[:, 120:] = 200
+    cv2.circle(alpha_HW, (40, 50), 12, inside, -1)
+    image.putalpha(Image.fromarray(alpha_HW))
+    image.save(photo)
+    assert run(photo, "--hole", "25,35,31,31", weights=None)[0] == 0
+    after_HW = np.asarray(Image.open(tmp_path / "photo.completed.png"))[..., 3]
+    assert (after_HW[:, :100] == around).all()
+    assert (after_HW[:, 120:] == 200).all()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
