@@ -133,7 +133,7 @@ def load(job: Job, options: Options) -> Loaded:
                 check_sides(container_of(options.side_by_side), "--side-by-side", height, 3 * width)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
-            mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo)
+            mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)

@@ -20,7 +20,7 @@ from engine.inference.mask import Mask, Where
 from engine.inference.photo import Photo, encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, Layers, changes, result_name, safe_name
-from engine.serve.bodies import Incoming, check_parameters, mask_from, photo_from, refusing
+from engine.serve.bodies import Incoming, check_parameters, mask_from, painted_from, photo_from, refusing
 from engine.serve.work import Step, Ticket, Work
 
 router = APIRouter()
@@ -55,6 +55,8 @@ async def a_photo(photo: str, album: WithAlbum) -> KeptPhoto:
 
 WithTicket = Annotated[Ticket, Depends(a_ticket)]
 WithPhoto = Annotated[KeptPhoto, Depends(a_photo)]
+
+NOTES_HEADER = "X-Notes"
 
 FILE = {"type": "string", "format": "binary"}
 FORM = {"schema": {"type": "object", "required": ["photo", "mask"], "properties": {"photo": FILE, "mask": FILE}}}
@@ -103,16 +105,21 @@ async def model(work: WithWork) -> dict[str, Any]:
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )
 async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Response:
-    """The photo, completed where the mask is white: the file that engine-infer writes for the two."""
+    """The photo, completed where the mask is white: the file that engine-infer writes for the two.
+
+    What engine-infer says in notes is in the header X-Notes, as a list in JSON.
+    """
     incoming = Incoming(request, work.limits.max_bytes, ticket.seconds_left)
     (name, photo_file), (_, mask_file) = await incoming.files("photo", "mask")
     photo = await work.on_files(ticket, photo_from, photo_file, safe_name(name), work.limits.max_pixels)
-    mask_HW = await work.on_files(ticket, mask_from, mask_file, photo.pixels_HW3.shape[:2])
-    pixels_HW3, photo.alpha_HW = await work.complete(
-        ticket, photo.pixels_HW3, mask_HW, Report(), alpha_HW=photo.alpha_HW
-    )
+    report = Report()
+    mask_HW = await work.on_files(ticket, mask_from, mask_file, photo.pixels_HW3.shape[:2], report.warnings)
+    pixels_HW3, photo.alpha_HW = await work.complete(ticket, photo.pixels_HW3, mask_HW, report, alpha_HW=photo.alpha_HW)
     content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
-    return file_response(content, photo, name)
+    response = file_response(content, photo, name)
+    if report.warnings:
+        response.headers[NOTES_HEADER] = json.dumps(report.warnings)
+    return response
 
 
 @router.post("/photos", status_code=201, responses=REFUSALS, openapi_extra=PHOTO_BODY)
@@ -223,7 +230,7 @@ def hole_in(kept: KeptPhoto, onto: int, box: Where, mask_file: bytes) -> tuple[L
     if rows.stop > height or columns.stop > width:
         raise HTTPException(422, f"the mask reaches {columns.stop}, {rows.stop}, and the photo is {width}x{height}")
     mask_HW = np.zeros(kept.size, np.bool_)
-    mask_HW[box] = mask_from(mask_file, (rows.stop - rows.start, columns.stop - columns.start))
+    mask_HW[box] = painted_from(mask_file, (rows.stop - rows.start, columns.stop - columns.start))
     with refusing(404):
         return kept.after(onto), mask_HW
 

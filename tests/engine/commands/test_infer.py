@@ -247,6 +247,44 @@ def test_the_ring_that_a_soft_eraser_leaves_is_completed_and_opaque(dtype, run, 
     assert (after[glass_HW > 0][:, 3] == largest // 2).all()
 
 
+def test_what_is_taken_of_a_mask_is_told(run, photo, tmp_path):
+    """An object that is cut out, a map of three labels, a mask out of video; in --json, too, and as --label says."""
+    boxes = ((20, 30, 24, 16), (70, 20, 20, 30), (100, 90, 30, 20))
+    cut_HW4, labels_HW, video_HW = (
+        np.zeros((130, 150, 4), np.uint8),
+        np.zeros((130, 150), np.uint8),
+        np.full((130, 150), 16, np.uint8),
+    )
+    for number, (x, y, width, height) in enumerate(boxes, 1):
+        box = slice(y, y + height), slice(x, x + width)
+        labels_HW[box], video_HW[box] = number, 235
+        cut_HW4[box] = (20 * number, 30, 10, 255)
+    for name, samples, note in (
+        ("cut.png", cut_HW4, "what is opaque in it was taken"),
+        ("labels.png", labels_HW, "3 object(s) of 3 label(s) are taken, 1, 2, 3 (--label chooses"),
+        ("video.png", video_HW, "16 to 235 of 255"),
+    ):
+        Image.fromarray(samples).save(tmp_path / name)
+        out = tmp_path / f"done-{name}"
+        status, printed = run(photo, "--mask", tmp_path / name, "--out", out, "--mask-dilate", 0, "--json")
+        assert status == 0, printed
+        outcome = json.loads(printed.splitlines()[0])
+        assert outcome["hole_pixels"] == np.count_nonzero(labels_HW), printed
+        assert note in " ".join(outcome["warnings"])
+    mask = ("--mask", tmp_path / "labels.png", "--mask-dilate", 0, "--overwrite", "--json")
+    for more, chosen in ((["--label", "1,3"], (1, 3)), (["--label", "2", "--label", "3"], (2, 3))):
+        status, printed = run(photo, *mask, *more)
+        assert json.loads(printed.splitlines()[0])["hole_pixels"] == np.isin(labels_HW, chosen).sum(), printed
+    status, printed = run(photo, *mask, "--label", "9")
+    assert status == 1
+    assert "it has no label 9; its labels are 0, 1, 2, 3 (--label)" in printed
+    for more, message in (
+        (["--label", "1", "--hole", HOLE], "--hole and --label are both given"),
+        (["--label", "1", "--mask-threshold", "0.5", "--mask", tmp_path / "labels.png"], "labels have no brightness"),
+    ):
+        assert message in run(photo, *more)[1]
+
+
 def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
     transparent = Image.open(photo).convert("RGB")
     transparent.putalpha(mask_image().point(lambda value: 255 - value // 2))

@@ -92,6 +92,19 @@ def test_a_photo_and_its_mask_give_the_commands_file(client, command, photo, tmp
     assert shown.size == (200, 160)
 
 
+def test_what_is_taken_of_a_mask_is_told_in_a_header(client, photo):
+    labels_HW = np.zeros((160, 200), np.uint8)
+    labels_HW[40:70, 60:90], labels_HW[100:120, 100:120] = 1, 2
+    reply = client.post("/complete", files={"photo": photo.read_bytes(), "mask": png(Image.fromarray(labels_HW))})
+    assert reply.status_code == 200, reply.text
+    (note,) = json.loads(reply.headers["x-notes"])
+    assert "2 object(s) of 2 label(s) are taken, 1, 2" in note
+    before, after = (np.asarray(Image.open(BytesIO(file))) for file in (photo.read_bytes(), reply.content))
+    changed_HW = (before != after).any(2)
+    assert changed_HW[40:70, 60:90].any()
+    assert changed_HW[100:120, 100:120].any()
+
+
 def test_alpha_is_completed_and_shown(client, command, photo, tmp_path):
     """What is removed from over nothing is transparent: in the answer, in the kept photo, on what is made on top."""
     image = Image.open(photo).convert("RGBA")
