@@ -23,6 +23,7 @@ from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, MaskSource, find_jobs
+from engine.inference.mask_files import MaskOptions
 from engine.inference.photo import container_of
 from engine.inference.ranks import meet_others, own_device, rank_and_world, total
 
@@ -54,8 +55,12 @@ class InferConfig(CompletionConfig):
     """In a JPEG, keep the coefficients of all blocks (8x8 to 16x16 pixels) outside the hole; else a JPEG is encoded
     again whole, with its own tables. A progressive file becomes a sequential one. Needs '.[jpeg]'."""
 
-    mask_threshold: float = 0.5
-    """Share of a mask's largest value from which on it means a hole."""
+    mask_threshold: float | None = None
+    """Share of the largest value that a mask could hold from which on it means a hole, whatever the mask looks like.
+    Default: 0.5, or halfway between its own dark and bright; of a label map, all but the ground is a hole."""
+
+    label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="N,M")] = ()
+    """Of a label map (a palette or a few flat colours), complete these: numbers, or colours as RRGGBB."""
 
     mask_invert: bool = False
     """Complete what masks leave black instead."""
@@ -68,8 +73,12 @@ class InferConfig(CompletionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.mask_threshold <= 1:
+        if self.mask_threshold is not None and not 0 < self.mask_threshold <= 1:
             raise ValueError(f"--mask-threshold is {self.mask_threshold}; it must be above 0 and at most 1")
+        if self.mask_threshold is not None and self.label:
+            raise ValueError("--mask-threshold and --label are both given, and labels have no brightness; give one")
+        if self.hole and self.label:
+            raise ValueError("--hole and --label are both given, and only masks have labels; leave one out")
         if self.in_flight < 1:
             raise ValueError(f"--in-flight is {self.in_flight}; it must be at least 1")
         if self.hole and self.mask:
@@ -119,8 +128,7 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         masks=MaskSource(
             holes=tuple(parse_hole(hole) for hole in config.hole),
             path=config.mask,
-            threshold=config.mask_threshold,
-            invert=config.mask_invert,
+            options=MaskOptions(config.mask_threshold, config.mask_invert, split_labels(config.label)),
         ),
         completion=config.options,
         overwrite=config.overwrite,
@@ -170,6 +178,11 @@ def print_summary(counts: Counter[str], as_json: bool) -> None:
         print(json.dumps({"summary": photos}), flush=True)
     else:
         print(", ".join(f"{count} {status}" for status, count in photos.items() if count), flush=True)
+
+
+def split_labels(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels of N,M and again N."""
+    return tuple(label.strip() for text in texts for label in text.split(",") if label.strip())
 
 
 def parse_hole(text: str) -> tuple[int, int, int, int]:

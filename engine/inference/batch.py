@@ -13,6 +13,7 @@ from PIL import Image
 
 from data.files import write_atomically
 from data.in_order import in_order
+from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.lossless import check_lossless, write_losslessly
@@ -88,6 +89,8 @@ class Loaded:
     photo: Photo | None = None
     hole_HW: Mask | None = None
     """The mask, widened."""
+    erased: bool = False
+    """Whether the mask is what was erased from the photo, which is opaque once it is completed."""
     completed_HW3: Pixels | None = None
 
 
@@ -130,12 +133,12 @@ def load(job: Job, options: Options) -> Loaded:
                 check_sides(container_of(options.side_by_side), "--side-by-side", height, 3 * width)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
-            mask_HW, was_erased = options.masks.mask_for(job, loaded.photo)
+            mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
-        if was_erased and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
+        if loaded.erased and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
             loaded.photo.alpha_HW[loaded.hole_HW] = np.iinfo(loaded.photo.alpha_HW.dtype).max
     except PHOTO_ERRORS as error:
         fail(outcome, error)
@@ -156,6 +159,9 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
             hidden_HW=loaded.photo.hidden_HW,
             report=outcome.report,
         )
+        if loaded.photo.alpha_HW is not None and not loaded.erased:
+            alpha_HW, hole_HW = loaded.photo.alpha_HW, loaded.hole_HW
+            loaded.photo.alpha_HW = complete_alpha(completer, alpha_HW, hole_HW, completion, outcome.report)
     except PHOTO_ERRORS as error:
         fail(outcome, error)
         return

@@ -14,25 +14,11 @@ import cv2
 import numpy as np
 
 from engine.inference.harmonic import Floats, harmonic
-from engine.inference.mask import Mask, Where, relative, widen, with_context
+from engine.inference.mask import Mask
 from engine.inference.photo import Pixels
 
 Blend = Literal["none", "feather", "poisson"]
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
-
-RING = 4
-"""Where all pixels within RING of a hole have one colour, so has what fills it: on a page or a screenshot the network's
-faint stripes, 2 levels on average and up to 14, show where nothing else does. No more than one: a sky at the photo's
-border gets lighter beyond the pixels around the hole, though these differ by a level only."""
-
-
-def colour_around(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> Pixels | None:
-    """The colour of all known pixels within RING of the hole that is `part_HW` at `where`, if they have only one."""
-    crop = with_context(where, hole_HW.shape, RING)
-    near_HW = np.zeros_like(hole_HW[crop])
-    near_HW[relative(where, crop)] = part_HW
-    around_P3 = photo_HW3[crop][widen(near_HW, RING) & ~hole_HW[crop]]
-    return around_P3[0] if around_P3.size and (around_P3 == around_P3[0]).all() else None
 
 
 def join(
@@ -63,3 +49,9 @@ def poisson_correction(difference_HW3: Floats, known_HW: Mask, hole_HW: Mask) ->
     """What to add to the completion in the hole, given photo minus completion at the known pixels beside it."""
     beside_HW = cv2.dilate(hole_HW.astype(np.uint8), CROSS) > 0
     return harmonic(difference_HW3, beside_HW & known_HW & ~hole_HW, hole_HW)
+
+
+def is_grey(photo_HW3: Pixels, known_HW: Mask) -> bool:
+    """Whether no known pixel has a colour."""
+    red_HW, green_HW, blue_HW = np.moveaxis(photo_HW3, 2, 0)
+    return not (known_HW & ((red_HW != green_HW) | (green_HW != blue_HW))).any()

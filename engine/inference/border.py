@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.mask import Mask, components
+from engine.inference.mask import Mask, Where, components
 
 MIRRORED = 160
 """Pixels that are mirrored: more than the 153 that a pixel of the network's output sees, and a multiple of its stride
@@ -48,6 +48,12 @@ def mirror(array: NDArray[Any], ends: Ends) -> NDArray[Any]:
     if not np.any(ends):
         return array
     return np.pad(array, (*ends, (0, 0))[: array.ndim], mode="symmetric")
+
+
+def own_part(shape: tuple[int, ...], ends: Ends) -> Where:
+    """Where a photo of (height, width) is within what `mirror` made of it."""
+    (above, _), (left, _) = ends
+    return slice(above, above + shape[0]), slice(left, left + shape[1])
 
 
 def cut(array: NDArray[Any], ends: Ends) -> NDArray[Any]:

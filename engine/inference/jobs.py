@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.sidecars import SIDECAR
 from engine.inference.mask import Mask, cut_out, mask_of_holes
-from engine.inference.mask_files import read_mask
+from engine.inference.mask_files import AS_IT_LOOKS, MaskOptions, read_mask
 from engine.inference.photo import CONTAINERS, Photo
 
 COMPLETED = ".completed"
@@ -41,11 +41,10 @@ class MaskSource:
 
     holes: tuple[tuple[int, int, int, int], ...] = ()
     path: Path | None = None
-    threshold: float = 0.5
-    invert: bool = False
+    options: MaskOptions = AS_IT_LOOKS
 
-    def mask_for(self, job: Job, photo: Photo) -> tuple[Mask, bool]:
-        """The mask of a photo, and whether it is the photo's own transparency.
+    def mask_for(self, job: Job, photo: Photo, notes: list[str]) -> tuple[Mask, bool]:
+        """The mask of a photo, and whether it is the photo's own transparency; what was guessed goes to `notes`.
 
         ValueError if there is none, or it cannot be read.
         """
@@ -53,10 +52,10 @@ class MaskSource:
         if self.holes:
             return mask_of_holes(self.holes, size), False
         if self.path and not self.path.is_dir():
-            return read_mask(self.path, self.threshold, self.invert, size), False
+            return read_mask(self.path, self.options, size, notes), False
         file = find_mask(self.path / job.name if self.path else job.photo, sidecar_only=self.path is None)
         if file:
-            return read_mask(file, self.threshold, self.invert, size), False
+            return read_mask(file, self.options, size, notes), False
         if self.path:
             raise ValueError(f"no mask for {job.photo} in the folder {self.path}: it needs {job.name.stem}.png there")
         if photo.alpha_HW is not None and photo.alpha_HW.min() == 0:

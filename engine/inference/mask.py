@@ -216,10 +216,10 @@ def block_any(mask_HW: Mask) -> Mask:
     return np.logical_or.reduceat(rows, np.arange(0, width, CELL), axis=1)
 
 
-def with_context(where: Where, shape: tuple[int, ...], context: int) -> Where:
-    """`where` with `context` more pixels on each side, from an even row and column on, within the photo."""
+def with_context(where: Where, shape: tuple[int, ...], context: int, multiple: int = 2) -> Where:
+    """`where` with `context` more pixels on each side, from multiples of `multiple` on, within the photo."""
     rows, columns = (
-        slice(max(one.start - context, 0) // 2 * 2, min(one.stop + context, side))
+        slice(max(one.start - context, 0) // multiple * multiple, min(one.stop + context, side))
         for one, side in zip(where, shape[:2], strict=True)
     )
     return rows, columns

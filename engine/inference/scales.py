@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, Where, bounding_box, widen
 
 FITS = 1.25
 """A hole up to this many times as thick as the largest that the network was trained on is left at its scale.
@@ -40,9 +40,39 @@ def halve(photo_HW3: NDArray[Any], hole_HW: Mask) -> NDArray[Any]:
     return np.rint(sums_HW3 / np.maximum(counts_HW, 1)[..., None]).astype(photo_HW3.dtype)
 
 
+def put_ring_beside(half_HW3: NDArray[Any], half_hole_HW: Mask, photo_HW3: NDArray[Any], hole_HW: Mask) -> None:
+    """Give the pixels of the halved photo beside the halved hole, in place, the colours right beside the hole itself.
+
+    Their own are means over pixels that may be two further away, after some octaves over dozens: a line near a hole
+    would be on its border there, and flood it.
+    """
+    where = bounding_box(half_hole_HW, margin=1)
+    beside_HW = widen(half_hole_HW[where], 1) & ~half_hole_HW[where]
+    rows, columns = (slice(2 * one.start, 2 * one.stop) for one in where)
+    photo_HW3, hole_HW = photo_HW3[rows, columns], hole_HW[rows, columns]
+    ring_HW = widen(hole_HW, 1) & ~hole_HW
+    if not ring_HW.any():
+        return
+    _, nearest_HW = cv2.distanceTransformWithLabels(
+        (~ring_HW).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours_L3 = np.empty((nearest_HW.max() + 1, 3), np.float32)
+    colours_L3[nearest_HW[ring_HW]] = photo_HW3[ring_HW]
+    ys, xs = (2 * one for one in np.nonzero(beside_HW))
+    bottom, right = (np.minimum(a + 1, side - 1) for a, side in zip((ys, xs), hole_HW.shape, strict=True))
+    mean_P3 = sum(colours_L3[nearest_HW[y, x]] for y in (ys, bottom) for x in (xs, right)) / 4
+    half_HW3[where][beside_HW] = np.rint(mean_P3).astype(photo_HW3.dtype)
+
+
 def halve_mask(mask_HW: Mask) -> Mask:
     """The mask at half its size (rounded up): what has any of it."""
     return half_sum(mask_HW.astype(np.float32)) > 0
+
+
+def halve_where(where: Where) -> Where:
+    """Rows and columns at half the size: those that lie in these whole."""
+    rows, columns = (slice(-(-one.start // 2), one.stop // 2) for one in where)
+    return rows, columns
 
 
 def half_sum(values: NDArray[Any]) -> NDArray[Any]:

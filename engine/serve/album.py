@@ -2,9 +2,10 @@
 
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,13 @@ from engine.inference.photo import CONTAINERS, Photo, Pixels, encode
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp"}
 
 
+class Layers(NamedTuple):
+    """A photo's colours, and its alpha if it has any."""
+
+    pixels_HW3: Pixels
+    alpha_HW: Pixels | None
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """One completion: the box of the photo that it may have changed."""
@@ -28,14 +36,25 @@ class Completed:
     pixels_HW3: Pixels
     """All of the box afterwards."""
     changed_HW: NDArray[np.bool_]
+    alpha_HW: Pixels | None = None
+    """All of the box's alpha afterwards, where that was completed, too."""
+
+    @property
+    def nbytes(self) -> int:
+        """Of memory that it takes."""
+        alpha = 0 if self.alpha_HW is None else self.alpha_HW.nbytes
+        return self.pixels_HW3.nbytes + self.changed_HW.nbytes + alpha
 
 
-def changes(before_HW3: Pixels, after_HW3: Pixels, mask_HW: Mask, options: CompletionOptions, onto: int) -> Completed:
+def changes(before: Layers, after: Layers, mask_HW: Mask, options: CompletionOptions, onto: int) -> Completed:
     """What a completion has changed, and where it may have."""
     reach = options.dilate + (options.feather if options.blend == "feather" else 0)
     where = bounding_box(mask_HW, reach)
-    changed_HW = (before_HW3[where] != after_HW3[where]).any(2)
-    return Completed(onto, where, after_HW3[where].copy(), changed_HW)
+    changed_HW = (before.pixels_HW3[where] != after.pixels_HW3[where]).any(2)
+    alpha_HW = None
+    if before.alpha_HW is not None and after.alpha_HW is not None and after.alpha_HW is not before.alpha_HW:
+        alpha_HW = after.alpha_HW[where].copy()
+    return Completed(onto, where, after.pixels_HW3[where].copy(), changed_HW, alpha_HW)
 
 
 @dataclass(slots=True)
@@ -57,7 +76,7 @@ class KeptPhoto:
     def nbytes(self) -> int:
         """Of memory that it takes."""
         alpha = 0 if self.photo.alpha_HW is None else self.photo.alpha_HW.nbytes
-        boxes = sum(completed.pixels_HW3.nbytes + completed.changed_HW.nbytes for completed in self.completions)
+        boxes = sum(completed.nbytes for completed in self.completions)
         return self.photo.pixels_HW3.nbytes + alpha + len(self.photo.file) + boxes
 
     def completed(self, number: int) -> Completed:
@@ -66,29 +85,38 @@ class KeptPhoto:
             raise ValueError(f"there is no completion {number} of this photo; it has {len(self.completions)}")
         return self.completions[number - 1]
 
-    def pixels_after(self, number: int) -> Pixels:
-        """The photo's pixels after this completion and those that it was made on. Of 0 its own: not to be changed."""
+    def after(self, number: int) -> Layers:
+        """The photo after this completion and those that it was made on. Of 0 its own pixels: not to be changed."""
+        photo = self.photo
         if number == 0:
-            return self.photo.pixels_HW3  # no copy: of 24 megapixels, one takes 40 ms
+            return Layers(photo.pixels_HW3, photo.alpha_HW)  # no copy: of 24 megapixels, one takes 40 ms
         chain = []
         while number:
             chain.append(self.completed(number))
             number = chain[-1].onto
-        pixels_HW3 = self.photo.pixels_HW3.copy()
+        pixels_HW3, alpha_HW = photo.pixels_HW3.copy(), None if photo.alpha_HW is None else photo.alpha_HW.copy()
         for completed in reversed(chain):
             pixels_HW3[completed.where] = completed.pixels_HW3
-        return pixels_HW3
+            if alpha_HW is not None and completed.alpha_HW is not None:
+                alpha_HW[completed.where] = completed.alpha_HW
+        return Layers(pixels_HW3, alpha_HW)
 
     def file_after(self, number: int) -> bytes:
         """The photo's file after this completion: what engine-infer writes."""
-        return encode(self.photo, self.pixels_after(number), self.photo.container)
+        pixels_HW3, alpha_HW = self.after(number)
+        return encode(replace(self.photo, alpha_HW=alpha_HW), pixels_HW3, self.photo.container)
 
     def picture_of(self, number: int) -> bytes:
-        """What this completion changed, as a PNG of its box in 8 bits, transparent elsewhere."""
+        """What this completion changed, as a PNG of its box in 8 bits, transparent elsewhere; where it completed alpha,
+        too, all of the box."""
         completed = self.completed(number)
+        if completed.alpha_HW is not None:
+            samples_HW4 = np.dstack((in_8_bits(completed.pixels_HW3), in_8_bits(completed.alpha_HW)))
+            return png(samples_HW4, self.photo.icc)
         alpha_HW = completed.changed_HW * np.uint8(255)
-        if self.photo.alpha_HW is not None:
-            alpha_HW = np.where(completed.changed_HW, in_8_bits(self.photo.alpha_HW[completed.where]), np.uint8(0))
+        photo_alpha_HW = self.after(number).alpha_HW
+        if photo_alpha_HW is not None:
+            alpha_HW = np.where(completed.changed_HW, in_8_bits(photo_alpha_HW[completed.where]), np.uint8(0))
         return png(np.dstack((in_8_bits(completed.pixels_HW3), alpha_HW)), self.photo.icc)
 
     def preview(self) -> bytes:

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from engine.inference.mask import Mask, OtherSize
-from engine.inference.mask_files import parse_mask
+from engine.inference.mask_files import MaskOptions, parse_mask
 from engine.inference.photo import Photo, TooManyPixels, parse_photo
 
 MOST_FIELDS = 16
@@ -116,7 +116,16 @@ def photo_from(content: bytes, name: str, max_pixels: int) -> Photo:
         return parse_photo(content, name, max_pixels)
 
 
-def mask_from(content: bytes, size: tuple[int, ...]) -> Mask:
-    """The mask of (height, width) in a file's bytes. HTTPException 415 if it is no mask, 422 if of another size."""
+def mask_from(content: bytes, size: tuple[int, ...], notes: list[str]) -> Mask:
+    """The mask of (height, width) in a file's bytes; what was guessed is appended to `notes`.
+
+    HTTPException 415 if it is no mask, 422 if of another size.
+    """
     with refusing(415):
-        return parse_mask(content, size=size)
+        return parse_mask(content, size=size, notes=notes)
+
+
+def painted_from(content: bytes, size: tuple[int, ...]) -> Mask:
+    """The same for the box of what was painted on the page, where nothing is to be guessed."""
+    with refusing(415):
+        return parse_mask(content, size=size, options=MaskOptions(threshold=0.5))

@@ -17,10 +17,10 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from engine.inference.mask import Mask, Where
-from engine.inference.photo import Photo, Pixels, encode
+from engine.inference.photo import Photo, encode
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, result_name, safe_name
-from engine.serve.bodies import Incoming, check_parameters, mask_from, photo_from, refusing
+from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, Layers, changes, result_name, safe_name
+from engine.serve.bodies import Incoming, check_parameters, mask_from, painted_from, photo_from, refusing
 from engine.serve.work import Step, Ticket, Work
 
 router = APIRouter()
@@ -55,6 +55,8 @@ async def a_photo(photo: str, album: WithAlbum) -> KeptPhoto:
 
 WithTicket = Annotated[Ticket, Depends(a_ticket)]
 WithPhoto = Annotated[KeptPhoto, Depends(a_photo)]
+
+NOTES_HEADER = "X-Notes"
 
 FILE = {"type": "string", "format": "binary"}
 FORM = {"schema": {"type": "object", "required": ["photo", "mask"], "properties": {"photo": FILE, "mask": FILE}}}
@@ -103,14 +105,21 @@ async def model(work: WithWork) -> dict[str, Any]:
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )
 async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Response:
-    """The photo, completed where the mask is white: the file that engine-infer writes for the two."""
+    """The photo, completed where the mask is white: the file that engine-infer writes for the two.
+
+    What engine-infer says in notes is in the header X-Notes, as a list in JSON.
+    """
     incoming = Incoming(request, work.limits.max_bytes, ticket.seconds_left)
     (name, photo_file), (_, mask_file) = await incoming.files("photo", "mask")
     photo = await work.on_files(ticket, photo_from, photo_file, safe_name(name), work.limits.max_pixels)
-    mask_HW = await work.on_files(ticket, mask_from, mask_file, photo.pixels_HW3.shape[:2])
-    pixels_HW3 = await work.complete(ticket, photo.pixels_HW3, mask_HW, Report(), hidden_HW=photo.hidden_HW)
+    report = Report()
+    mask_HW = await work.on_files(ticket, mask_from, mask_file, photo.pixels_HW3.shape[:2], report.warnings)
+    pixels_HW3, photo.alpha_HW = await work.complete(ticket, photo.pixels_HW3, mask_HW, report, alpha_HW=photo.alpha_HW)
     content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
-    return file_response(content, photo, name)
+    response = file_response(content, photo, name)
+    if report.warnings:
+        response.headers[NOTES_HEADER] = json.dumps(report.warnings)
+    return response
 
 
 @router.post("/photos", status_code=201, responses=REFUSALS, openapi_extra=PHOTO_BODY)
@@ -159,11 +168,12 @@ async def add_completion(
 
     The body is the mask's box at x, y, of width x height. The answer is a stream of server-sent events: `progress` with
     the scale 1/n at which the network runs now, the windows that are done there and how many there are; at the end
-    `completed`, with the completion's number and box, or `error`.
+    `completed`, with the completion's number and box, or `error`. The picture of a completion lies over the photo; if
+    it `replaces`, since transparency was completed too, the photo's box is to be cleared before.
     """
     mask_file = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
     box = (slice(y, y + height), slice(x, x + width))
-    pixels_HW3, mask_HW = await work.on_files(ticket, hole_in, kept, onto, box, mask_file)
+    before, mask_HW = await work.on_files(ticket, hole_in, kept, onto, box, mask_file)
     steps: asyncio.Queue[Step | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
@@ -172,13 +182,14 @@ async def add_completion(
 
     async def finish() -> dict[str, Any]:
         report = Report()
-        completed_HW3 = await work.complete(ticket, pixels_HW3, mask_HW, report, tell, kept.photo.hidden_HW)
-        completed = await work.on_files(ticket, changes, pixels_HW3, completed_HW3, mask_HW, work.options, onto)
+        after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, before.alpha_HW))
+        completed = await work.on_files(ticket, changes, before, after, mask_HW, work.options, onto)
         kept.completions.append(completed)
         album.make_room()
         rows, columns = completed.where
         return {
             "completion": len(kept.completions),
+            "replaces": completed.alpha_HW is not None,
             "box": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
             "seconds": report.seconds,
             "warnings": report.warnings,
@@ -212,16 +223,16 @@ def event(kind: str, data: dict[str, Any]) -> str:
     return f"event: {kind}\ndata: {json.dumps(data)}\n\n"
 
 
-def hole_in(kept: KeptPhoto, onto: int, box: Where, mask_file: bytes) -> tuple[Pixels, Mask]:
-    """The photo's pixels after a completion, and the mask of which a box is given. HTTPException 404, 415 or 422."""
+def hole_in(kept: KeptPhoto, onto: int, box: Where, mask_file: bytes) -> tuple[Layers, Mask]:
+    """The photo after a completion, and the mask of which a box is given. HTTPException 404, 415 or 422."""
     rows, columns = box
     height, width = kept.size
     if rows.stop > height or columns.stop > width:
         raise HTTPException(422, f"the mask reaches {columns.stop}, {rows.stop}, and the photo is {width}x{height}")
     mask_HW = np.zeros(kept.size, np.bool_)
-    mask_HW[box] = mask_from(mask_file, (rows.stop - rows.start, columns.stop - columns.start))
+    mask_HW[box] = painted_from(mask_file, (rows.stop - rows.start, columns.stop - columns.start))
     with refusing(404):
-        return kept.pixels_after(onto), mask_HW
+        return kept.after(onto), mask_HW
 
 
 @router.get(

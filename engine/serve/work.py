@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from fastapi import HTTPException, Request
 
+from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.mask import Mask
 from engine.inference.memory import give_freed_memory_back
@@ -113,9 +114,9 @@ class Work:
         mask_HW: Mask,
         report: Report,
         progress: Callable[[Step], None] = lambda step: None,
-        hidden_HW: Mask | None = None,
-    ) -> Pixels:
-        """The completed photo; `hidden_HW` as `Completer.complete` takes it.
+        alpha_HW: Pixels | None = None,
+    ) -> tuple[Pixels, Pixels | None]:
+        """The completed photo and its completed alpha, if it has any.
 
         `progress` is called on the network's thread before each run of it. HTTPException 422 if the mask cannot
         be completed, 503 without memory, 504 after the time limit.
@@ -126,10 +127,16 @@ class Work:
                 raise Abandoned
             progress(Step(scale, done, windows))
 
-        def step() -> Pixels:
+        def step() -> tuple[Pixels, Pixels | None]:
+            hidden_HW = None if alpha_HW is None else alpha_HW == 0
             try:
                 options = self.options._asdict()
-                return self.completer.complete(pixels_HW3, mask_HW, **options, hidden_HW=hidden_HW, report=report)
+                completed_HW3 = self.completer.complete(
+                    pixels_HW3, mask_HW, **options, hidden_HW=hidden_HW, report=report
+                )
+                if alpha_HW is None:
+                    return completed_HW3, None
+                return completed_HW3, complete_alpha(self.completer, alpha_HW, mask_HW, self.options, report)
             finally:
                 give_freed_memory_back()
 

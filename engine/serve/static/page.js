@@ -146,7 +146,7 @@ async function complete() {
     }, signal);
     const [x, y] = done.box;
     const picture = await createImageBitmap(region);
-    history.push({ completion: { number: done.completion, x, y, picture, mask } });
+    history.push({ completion: { number: done.completion, x, y, picture, replaces: done.replaces, mask } });
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     say([`Completed in ${seconds} s.`, ...done.warnings.map((warning) => `Note: ${warning}.`)].join(" "));
   });

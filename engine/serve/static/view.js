@@ -98,7 +98,10 @@ export class View {
   draw({ completions, strokes, split }) {
     const photo = this.start(this.photoCanvas);
     this.drawPhoto(photo);
-    for (const { x, y, picture } of completions) photo.drawImage(picture, x, y);
+    for (const { x, y, picture, replaces } of completions) {
+      if (replaces) photo.clearRect(x, y, picture.width, picture.height); // it may be more transparent than the photo
+      photo.drawImage(picture, x, y);
+    }
     const mask = this.start(this.maskCanvas);
     if (split === null) {
       this.clipToPhoto(mask);

@@ -73,6 +73,43 @@ def test_a_hole_given_as_a_rectangle(run, photo, tmp_path):
     assert Image.open(tmp_path / "pictures" / "three.png").size == (450, 130)
 
 
+@pytest.mark.parametrize("shade", ["flat", "slope", "curved"])
+@pytest.mark.parametrize(("away", "side"), [(3, 160), (6, 160), (12, 480), (24, 480)])
+def test_a_line_near_a_large_hole_does_not_flood_it(shade, away, side, run, tmp_path):
+    """A page with a thin black frame around the hole, completed as without the frame."""
+    first, stop = 200, 200 + side
+    y_HW, x_HW = np.mgrid[: side + 400, : side + 400]
+    paper_HW = {
+        "flat": 255 + 0 * x_HW,
+        "slope": 90 + 0.2 * x_HW,
+        "curved": 250 - 7e-4 * (x_HW - 300) ** 2 - 0.05 * y_HW,
+    }
+    page_HW = np.rint(paper_HW[shade]).astype(np.uint8)
+    outer, inner = first - away - 4, first - away
+    framed_HW = page_HW.copy()
+    framed_HW[outer : stop + away + 4, outer : stop + away + 4] = 0
+    framed_HW[inner : stop + away, inner : stop + away] = page_HW[inner : stop + away, inner : stop + away]
+    framed_HW[first:stop, first:stop] = 7
+    Image.fromarray(framed_HW).save(tmp_path / "page.png")
+    hole = ("--hole", f"{first},{first},{side},{side}", "--mask-dilate", 0)
+    assert run(tmp_path / "page.png", *hole, weights=None)[0] == 0
+    completed_HW = np.asarray(Image.open(tmp_path / "page.completed.png")).astype(int)
+    assert np.abs(completed_HW - page_HW)[first:stop, first:stop].max() <= (0 if shade == "flat" else 1)
+
+
+def test_a_star_is_removed_from_a_sky_that_uses_little_of_16_bits(run, tmp_path):
+    """As public astronomy pictures are: 300 to 420 of 65535, where errors of a few levels of 255 are all there is."""
+    sky_HW = 300 + 120 * np.linspace(0, 1, 256) + np.random.default_rng(0).normal(0, 3, (256, 256))
+    y_HW, x_HW = np.mgrid[:256, :256]
+    sky_HW += 40000 * np.exp(-((y_HW - 128) ** 2 + (x_HW - 128) ** 2) / 60)
+    cv2.imwrite(str(tmp_path / "sky.tif"), sky_HW.clip(0, 65535).astype(np.uint16))
+    assert run(tmp_path / "sky.tif", "--hole", "100,100,56,56", weights=None)[0] == 0
+    completed_HW = cv2.imread(str(tmp_path / "sky.completed.tif"), cv2.IMREAD_UNCHANGED)
+    error_HW = abs(completed_HW - (300 + 120 * np.linspace(0, 1, 256)))[100:156, 100:156]
+    assert error_HW.mean() < 4
+    assert error_HW.max() < 12
+
+
 def test_the_picture_beside_it_replaces_nothing_unasked(run, photo, tmp_path):
     before, completed, other = photo.read_bytes(), tmp_path / "photo.completed.png", tmp_path / "three.png"
     other.write_bytes(b"mine")
@@ -210,13 +247,98 @@ def test_the_ring_that_a_soft_eraser_leaves_is_completed_and_opaque(dtype, run, 
     assert (after[glass_HW > 0][:, 3] == largest // 2).all()
 
 
+def test_what_is_taken_of_a_mask_is_told(run, photo, tmp_path):
+    """An object that is cut out, a map of three labels, a mask out of video; in --json, too, and as --label says."""
+    boxes = ((20, 30, 24, 16), (70, 20, 20, 30), (100, 90, 30, 20))
+    cut_HW4, labels_HW, video_HW = (
+        np.zeros((130, 150, 4), np.uint8),
+        np.zeros((130, 150), np.uint8),
+        np.full((130, 150), 16, np.uint8),
+    )
+    for number, (x, y, width, height) in enumerate(boxes, 1):
+        box = slice(y, y + height), slice(x, x + width)
+        labels_HW[box], video_HW[box] = number, 235
+        cut_HW4[box] = (20 * number, 30, 10, 255)
+    for name, samples, note in (
+        ("cut.png", cut_HW4, "what is opaque in it was taken"),
+        ("labels.png", labels_HW, "3 object(s) of 3 label(s) are taken, 1, 2, 3 (--label chooses"),
+        ("video.png", video_HW, "16 to 235 of 255"),
+    ):
+        Image.fromarray(samples).save(tmp_path / name)
+        out = tmp_path / f"done-{name}"
+        status, printed = run(photo, "--mask", tmp_path / name, "--out", out, "--mask-dilate", 0, "--json")
+        assert status == 0, printed
+        outcome = json.loads(printed.splitlines()[0])
+        assert outcome["hole_pixels"] == np.count_nonzero(labels_HW), printed
+        assert note in " ".join(outcome["warnings"])
+    mask = ("--mask", tmp_path / "labels.png", "--mask-dilate", 0, "--overwrite", "--json")
+    for more, chosen in ((["--label", "1,3"], (1, 3)), (["--label", "2", "--label", "3"], (2, 3))):
+        status, printed = run(photo, *mask, *more)
+        assert json.loads(printed.splitlines()[0])["hole_pixels"] == np.isin(labels_HW, chosen).sum(), printed
+    status, printed = run(photo, *mask, "--label", "9")
+    assert status == 1
+    assert "it has no label 9; its labels are 0, 1, 2, 3 (--label)" in printed
+    for more, message in (
+        (["--label", "1", "--hole", HOLE], "--hole and --label are both given"),
+        (["--label", "1", "--mask-threshold", "0.5", "--mask", tmp_path / "labels.png"], "labels have no brightness"),
+    ):
+        assert message in run(photo, *more)[1]
+
+
 def test_alpha_is_kept_where_it_was_not_the_mask(run, photo, tmp_path):
     transparent = Image.open(photo).convert("RGB")
     transparent.putalpha(mask_image().point(lambda value: 255 - value // 2))
     transparent.save(photo)
     assert run(photo, "--hole", "10,20,30,20")[0] == 0
     after = np.asarray(Image.open(tmp_path / "photo.completed.png"))
-    np.testing.assert_array_equal(after[..., 3], np.asarray(transparent)[..., 3])
+    outside_HW = np.ones((130, 150), bool)
+    outside_HW[16:44, 6:44] = False
+    np.testing.assert_array_equal(after[outside_HW][:, 3], np.asarray(transparent)[outside_HW][:, 3])
+
+
+@pytest.mark.parametrize(("name", "dtype"), [
+    ("sprite.png", np.uint8), ("sprite.png", np.uint16), ("sprite.tif", np.uint8), ("sprite.tif", np.uint16),
+    ("sprite.webp", np.uint8),
+])  # fmt: skip
+def test_alpha_is_completed_where_it_varies(name, dtype, run, tmp_path):
+    """Of a caption, half on a button and half over nothing, neither the colour nor the silhouette is left."""
+    largest = np.iinfo(dtype).max
+    truth_HW4 = np.zeros((200, 300, 4), dtype)
+    truth_HW4[..., :3] = (largest, 0, largest)  # under what is transparent
+    truth_HW4[60:, 40:260] = np.rint(np.array([60, 120, 200, 255]) * (largest / 255))
+    sprite_HW4, mask_HW = truth_HW4.copy(), np.zeros((200, 300), np.uint8)
+    cv2.putText(mask_HW, "START", (50, 90), cv2.FONT_HERSHEY_SIMPLEX, 2, 255, 8)
+    sprite_HW4[mask_HW > 0] = (largest, largest, 0, largest // 2)
+    Image.fromarray(mask_HW).save(tmp_path / "sprite.mask.png")
+    if dtype == np.uint16:
+        cv2.imwrite(str(tmp_path / "sprite.png"), sprite_HW4[..., [2, 1, 0, 3]])
+    else:
+        Image.fromarray(sprite_HW4).save(tmp_path / "sprite.png", lossless=True)
+    (tmp_path / "sprite.png").rename(tmp_path / "from.png")
+    assert (
+        run(tmp_path / "from.png", "--mask", tmp_path / "sprite.mask.png", "--out", tmp_path / name, weights=None)[0]
+        == 0
+    )
+    after = read_photo(tmp_path / name)
+    error_HW = abs(after.alpha_HW.astype(float) - truth_HW4[..., 3]) / largest * 255
+    assert error_HW[mask_HW > 0].mean() < 12
+    assert not error_HW[cv2.dilate(mask_HW, np.ones((13, 13))) == 0].any()
+    seen_HW = (mask_HW > 0) & (truth_HW4[..., 3] > 0)
+    assert abs(after.pixels_HW3.astype(float) - truth_HW4[..., :3])[seen_HW].mean() < 0.02 * largest
+
+
+@pytest.mark.parametrize(("around", "inside"), [(255, 128), (90, 255), (0, 255), (255, 0)])
+def test_a_hole_is_as_opaque_as_what_is_around_it(around, inside, run, photo, tmp_path):
+    image = Image.open(photo).convert("RGB")
+    alpha_HW = np.full((130, 150), around, np.uint8)
+    alpha_HW[:, 120:] = 200
+    cv2.circle(alpha_HW, (40, 50), 12, inside, -1)
+    image.putalpha(Image.fromarray(alpha_HW))
+    image.save(photo)
+    assert run(photo, "--hole", "25,35,31,31", weights=None)[0] == 0
+    after_HW = np.asarray(Image.open(tmp_path / "photo.completed.png"))[..., 3]
+    assert (after_HW[:, :100] == around).all()
+    assert (after_HW[:, 120:] == 200).all()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

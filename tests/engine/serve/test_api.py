@@ -85,10 +85,48 @@ def test_a_photo_and_its_mask_give_the_commands_file(client, command, photo, tmp
     assert reply.headers["content-disposition"].endswith(f"photo.completed{path.suffix}")
 
     kept = keep(client, path)
-    assert [kind for kind, _ in complete_in(client, kept, HOLE)] == ["progress", "completed"]
+    kinds = [kind for kind, _ in complete_in(client, kept, HOLE)]
+    assert kinds == [*["progress"] * (2 if name.endswith("webp") else 1), "completed"]  # its alpha is completed, too
     assert client.get(f"/photos/{kept}/completions/1/file").content == reply.content
     shown = Image.open(BytesIO(client.get(f"/photos/{kept}/preview").content))
     assert shown.size == (200, 160)
+
+
+def test_what_is_taken_of_a_mask_is_told_in_a_header(client, photo):
+    labels_HW = np.zeros((160, 200), np.uint8)
+    labels_HW[40:70, 60:90], labels_HW[100:120, 100:120] = 1, 2
+    reply = client.post("/complete", files={"photo": photo.read_bytes(), "mask": png(Image.fromarray(labels_HW))})
+    assert reply.status_code == 200, reply.text
+    (note,) = json.loads(reply.headers["x-notes"])
+    assert "2 object(s) of 2 label(s) are taken, 1, 2" in note
+    before, after = (np.asarray(Image.open(BytesIO(file))) for file in (photo.read_bytes(), reply.content))
+    changed_HW = (before != after).any(2)
+    assert changed_HW[40:70, 60:90].any()
+    assert changed_HW[100:120, 100:120].any()
+
+
+def test_alpha_is_completed_and_shown(client, command, photo, tmp_path):
+    """What is removed from over nothing is transparent: in the answer, in the kept photo, on what is made on top."""
+    image = Image.open(photo).convert("RGBA")
+    image.paste((255, 0, 255, 0), (0, 0, 200, 80))
+    image.paste((255, 255, 0, 255), (62, 42, 88, 60))
+    image.save(tmp_path / "sprite.png")
+    mask = mask_of((200, 160), HOLE)
+    files = {"photo": ("sprite.png", (tmp_path / "sprite.png").read_bytes()), "mask": ("mask.png", png(mask))}
+    expected = command(tmp_path / "sprite.png", mask)
+    assert np.asarray(Image.open(BytesIO(expected)))[42:60, 62:88, 3].max() == 0
+    assert client.post("/complete", files=files).content == expected
+
+    kept = keep(client, tmp_path / "sprite.png")
+    done = complete_in(client, kept, HOLE)[-1][1]
+    assert done["replaces"]
+    assert client.get(f"/photos/{kept}/completions/1/file").content == expected
+    region = Image.open(BytesIO(client.get(f"/photos/{kept}/completions/1/picture").content))
+    image.paste(region, done["box"][:2])
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(Image.open(BytesIO(expected))))
+    complete_in(client, kept, (100, 100, 120, 120), onto=1)
+    again = Image.open(BytesIO(client.get(f"/photos/{kept}/completions/2/file").content))
+    np.testing.assert_array_equal(np.asarray(again)[..., 3], np.asarray(image)[..., 3])
 
 
 def test_completing_on_top_of_a_completion_and_of_the_photo_again(client, command, photo, tmp_path):

@@ -170,6 +170,20 @@ def test_the_result_shows_on_the_page(visit, photo):
     assert shown(page) == before
 
 
+def test_what_becomes_transparent_shows_so_on_the_page(visit, photo, tmp_path):
+    """A yellow caption over nothing is gone, and not only its colour."""
+    image = Image.open(photo).convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 200, 100))
+    image.paste((255, 255, 0, 255), (90, 60, 110, 70))
+    image.save(tmp_path / "sprite.png")
+    page = opened(visit(), tmp_path / "sprite.png")
+    yellow = (255, 255, 0)
+    assert yellow in (colour for _, colour in shown(page).getcolors(1 << 24))
+    paint(page, (0.42, 0.41), (0.58, 0.41))
+    complete(page)
+    assert yellow not in (colour for _, colour in shown(page).getcolors(1 << 24))
+
+
 def test_undo_redo_erase_and_completing_the_result_again(visit, command, photo, tmp_path):
     page = opened(visit(), photo)
     expect(page.locator("#undo")).to_be_disabled()

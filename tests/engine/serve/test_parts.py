@@ -85,7 +85,8 @@ def test_a_completion_is_that_of_the_completer(completer):
     async def step(work, ticket):
         return await work.complete(ticket, PIXELS_HW3, mask(), Report())
 
-    completed_HW3, work = run(completer, LIMITS, step)
+    (completed_HW3, alpha_HW), work = run(completer, LIMITS, step)
+    assert alpha_HW is None
     np.testing.assert_array_equal(completed_HW3, completer.complete(PIXELS_HW3, mask(), dilate=4))
     assert work.taken == 0
 
@@ -118,6 +119,7 @@ def test_a_completion_stops_at_the_next_scale_once_it_is_over(completer):
     scales = []
     wide_HW = np.zeros((300, 300), np.bool_)
     wide_HW[20:280, 20:280] = True  # from 1/2 of the resolution on
+    noise_HW3 = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
 
     async def step(work, ticket):
         def over(step):
@@ -125,7 +127,7 @@ def test_a_completion_stops_at_the_next_scale_once_it_is_over(completer):
             ticket.over.set()
 
         with pytest.raises(Abandoned):
-            await work.complete(ticket, np.zeros((300, 300, 3), np.uint8), wide_HW, Report(), over)
+            await work.complete(ticket, noise_HW3, wide_HW, Report(), over)
 
     run(completer, LIMITS, step)
     assert scales == [2]

@@ -1,0 +1,37 @@
+"""Transparency as a channel of the picture: where it varies in or around a hole, it is completed as the colours are."""
+
+import numpy as np
+
+from engine.inference.completer import Completer, CompletionOptions
+from engine.inference.mask import Mask, widen
+from engine.inference.photo import Pixels
+from engine.inference.report import Report
+
+NEAR = 4
+"""Pixels around a hole whose transparency is compared with that in it."""
+
+STEEPER = 4
+"""Times by which completed alpha is moved away from half transparent where all that is around the hole is fully
+transparent or opaque: the network's soft edges are no part of such a picture. Under a caption across a button's edge,
+the error is 8.0 levels of 255 on average with 4, 10.6 without, and 7.8 with 100, which leaves steps."""
+
+
+def complete_alpha(
+    completer: Completer, alpha_HW: Pixels, mask_HW: Mask, options: CompletionOptions, report: Report
+) -> Pixels:
+    """`alpha_HW` (uint8 or uint16) completed where the mask is; the same array where it does not vary there."""
+    near_HW = widen(mask_HW, options.dilate + NEAR)
+    near_P = alpha_HW[near_HW]
+    if (near_P == near_P[0]).all():
+        return alpha_HW
+    with report.stage("alpha"):
+        grey_HW3 = np.broadcast_to(alpha_HW[..., None], (*alpha_HW.shape, 3))
+        apart = Report(watch=report.watch)  # its notes and windows are those of the colours again
+        completed_HW3 = completer.complete(grey_HW3, mask_HW, **options._asdict(), report=apart)
+    completed_HW = completed_HW3[..., 0]
+    around_P = alpha_HW[near_HW & ~widen(mask_HW, options.dilate)]
+    largest = np.iinfo(alpha_HW.dtype).max
+    if np.isin(around_P, (0, largest)).all():
+        steeper_HW = (completed_HW - largest / 2) * STEEPER + largest / 2
+        completed_HW = np.where(completed_HW == alpha_HW, alpha_HW, np.rint(steeper_HW).clip(0, largest))
+    return np.ascontiguousarray(completed_HW.astype(alpha_HW.dtype))
