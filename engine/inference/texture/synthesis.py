@@ -1,0 +1,227 @@
+"""Patch synthesis, coarse to fine: a hole drawn again with the photo's own patches, near the network's completion.
+
+At each scale patches of the hole are matched with patches of the known photo, and the hole is drawn from those, in turn
+(Wexler et al. 2007; Newson et al. 2014). What is matched is the hole as drawn so far, pulled towards the network's
+completion in its lowest frequencies: the network knows where things go, and not what they look like.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.inference.texture.detail import detail_of, expected_detail
+from engine.inference.texture.field import RADII, Field
+from engine.inference.texture.patches import PATCH, all_around, any_around, describe, filters
+from kernels.vote_patches import REACH, WEIGHT, vote_patches
+
+THICK = 30
+"""Pixels across the hole at the coarsest scale, about: four patches."""
+
+GUIDANCE = (0.3, 1.0, 2.0)
+"""Weight of the network's mean colour against that of the hole as drawn: at the photo's scale, at 1/2, and below."""
+
+SLOPES = 0.3
+"""The same for slopes, as a share of the weight for the mean."""
+
+DETAIL = 7.0
+"""Weight of a patch's detail (see detail.py) against a coefficient of its own."""
+
+GRID = 20
+"""Places across the hole where the detail that belongs there is asked for."""
+
+ROUNDS = (2, 3, 3)
+"""Times that patches are matched and the hole is drawn: at the photo's scale, at 1/2, and below."""
+
+SHARP, SHARPEST = 0.1, 0.03
+"""Patches are weighed by exp(-distance / (this times its third quartile)); the second value for the last drawing."""
+
+
+@dataclass(slots=True)
+class Scale:
+    """One octave of what is drawn: tensors on one device, images fp32 with integers of 0 to 255."""
+
+    image_HW3: Tensor
+    hole_HW: Tensor
+    """What is to be drawn."""
+    source_P: Tensor
+    """Places whose whole patch may be copied."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.hole_HW.shape[0], self.hole_HW.shape[1]
+
+
+def octaves_for(thick: float) -> int:
+    """Scales below the photo's own for a hole so many pixels across."""
+    return max(0, round(float(np.log2(max(thick, 1) / THICK))))
+
+
+def synthesise(
+    image_HW3: NDArray[np.uint8],
+    hole_HW: NDArray[np.bool_],
+    source_HW: NDArray[np.bool_],
+    octaves: int,
+    seed: int,
+    device: torch.device,
+) -> "Drawing | None":
+    """Sources and weights for each patch of the hole at the photo's scale; None if no 7x7 pixels may be copied.
+
+    `image_HW3` has the network's completion in the hole; its sides are multiples of 2**octaves. `source_HW` is what may
+    be copied. The same arguments give the same bits, whatever the number of threads.
+    """
+    scales = pyramid(*(torch.from_numpy(array).to(device) for array in (image_HW3, hole_HW, source_HW)), octaves)
+    generator = np.random.default_rng(seed)
+    drawing = None
+    for octave in reversed(range(len(scales))):
+        drawing = draw(scales[octave], drawing, octave, generator)
+    return drawing
+
+
+def pyramid(image_HW3: Tensor, hole_HW: Tensor, known_HW: Tensor, octaves: int) -> list[Scale]:
+    """The photo's own scale and `octaves` below it; fewer where a coarser one would have nothing to copy."""
+    scales: list[Scale] = []
+    image_HW3 = image_HW3.float()
+    while min(hole_HW.shape) > PATCH and len(scales) <= octaves:
+        source_P = all_around(known_HW).flatten()
+        if not source_P.any():
+            break
+        scales.append(Scale(image_HW3, hole_HW, source_P))
+        image_HW3 = F.avg_pool2d(image_HW3.permute(2, 0, 1)[None], 2)[0].permute(1, 2, 0).round()
+        hole_HW, unknown_HW = (F.max_pool2d(mask_HW[None, None].float(), 2)[0, 0] for mask_HW in (hole_HW, ~known_HW))
+        hole_HW, known_HW = hole_HW > 0, unknown_HW == 0
+    return scales
+
+
+@dataclass(slots=True)
+class Drawing:
+    """The hole at one scale as patches of the photo: whose, and with which weight each counts."""
+
+    field: Field
+    weight_N: Tensor
+    """fp32, integers from 1 to WEIGHT."""
+
+    def of(self, image_HWC: Tensor) -> Tensor:
+        """The image with what the patches cover drawn from it."""
+        field = self.field
+        rows, columns = box_of(field.target_N, field.width)
+        anywhere = REACH * field.width + REACH
+        patches_HW = field.best_N.new_full((field.height + 2 * REACH, field.width + 2 * REACH), anywhere)
+        weights_HW = self.weight_N.new_zeros(patches_HW.shape)
+        down_N, right_N = field.target_N // field.width + REACH, field.target_N % field.width + REACH
+        patches_HW[down_N, right_N] = field.best_N
+        weights_HW[down_N, right_N] = self.weight_N
+        around = slice(rows.start, rows.stop + 2 * REACH), slice(columns.start, columns.stop + 2 * REACH)
+        voted_hwC = vote_patches(
+            image_HWC.reshape(-1, image_HWC.shape[2]), field.width, patches_HW[around],
+            weights_HW[around].to(image_HWC.dtype),
+        )  # fmt: skip
+        drawn_HWC = image_HWC.clone()
+        drawn_HWC[rows, columns] = voted_hwC
+        return drawn_HWC
+
+
+def box_of(place_N: Tensor, width: int) -> tuple[slice, slice]:
+    """The rows and columns from the first to the last of the places."""
+    row_N, column_N = place_N // width, place_N % width
+    return slice(int(row_N.min()), int(row_N.max()) + 1), slice(int(column_N.min()), int(column_N.max()) + 1)
+
+
+def draw(scale: Scale, coarser: Drawing | None, octave: int, generator: np.random.Generator) -> Drawing:
+    """Draw the hole at one scale, from the drawing at half its size or from the network's completion alone."""
+    height, width = scale.size
+    target_N = torch.nonzero(any_around(scale.hole_HW).flatten())[:, 0]
+    matching = Matching.of(scale, target_N, GUIDANCE[min(octave, len(GUIDANCE) - 1)])
+    if coarser is None:
+        field = Field(height, width, scale.source_P, target_N, torch.zeros_like(target_N), target_N.float())
+        drawing, drawn_HW3 = Drawing(field, target_N.float()), scale.image_HW3
+    else:
+        field = coarser.field.finer(height, width, scale.source_P, target_N)
+        drawing = Drawing(field, torch.ones_like(field.distance_N))
+        drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
+    rounds = ROUNDS[min(octave, len(ROUNDS) - 1)]
+    for turn in range(rounds):
+        sources_PK, targets_NK = matching.sources_PK, matching.targets(drawn_HW3)
+        if coarser is None:
+            field.find_best(sources_PK, targets_NK)
+        else:
+            field.measure(sources_PK, targets_NK)
+        for radius in RADII if coarser else (0,):
+            field.try_neighbours(sources_PK, targets_NK)
+            if radius:
+                field.try_near(sources_PK, targets_NK, radius, generator)
+        last = octave == 0 and turn == rounds - 1
+        drawing.weight_N = weights(field.distance_N, SHARPEST if last else SHARP)
+        if not last:
+            drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
+    return drawing
+
+
+def into_hole(drawn_HW3: Tensor, scale: Scale) -> Tensor:
+    """The image with the hole, and nothing else, as drawn."""
+    return torch.where(scale.hole_HW[..., None], drawn_HW3.round(), scale.image_HW3)
+
+
+def weights(distance_N: Tensor, sharpness: float) -> Tensor:
+    """Integers from 1 to WEIGHT in fp32: much for patches that are near their source, little for others."""
+    distance_N = distance_N.double()
+    quartile = distance_N.kthvalue(max(1, len(distance_N) * 3 // 4)).values.clamp(min=1)
+    return (distance_N / (-sharpness * quartile)).exp_().mul_(WEIGHT).round_().clamp_(min=1).float()
+
+
+@dataclass(slots=True)
+class Matching:
+    """What patches are compared by at one scale: weighted coefficients and detail, integers in fp32."""
+
+    target_N: Tensor
+    box: tuple[slice, slice]
+    """Around the targets and what their patches see."""
+    guide_NK: Tensor
+    """Coefficients of the network's completion."""
+    guidance_K: Tensor
+    """The weight of each against those of the hole as drawn."""
+    wanted_N1: Tensor
+    """The detail that the hole's patches should have, weighted."""
+    sources_PK: Tensor
+
+    @classmethod
+    def of(cls, scale: Scale, target_N: Tensor, guidance: float) -> "Matching":
+        """For a scale; `guidance` is the weight of the network's mean colour."""
+        height, width = scale.size
+        order_K = torch.tensor([one.order for one in filters()[1]], device=target_N.device)
+        guidance_K = guidance * (torch.where(order_K == 0, 1.0, 0.0) + torch.where(order_K == 1, SLOPES, 0.0))
+        known_PK = describe(scale.image_HW3).flatten(0, 1)
+        detail_P = detail_of(known_PK)
+        wanted_N = wanted_detail(known_PK, detail_P, scale, target_N)
+        sources_PK = torch.cat((known_PK * (1 + guidance_K).sqrt(), DETAIL * detail_P[:, None]), 1).round_()
+        rows, columns = box_of(target_N, width)
+        box = (
+            slice(max(rows.start - REACH, 0), min(rows.stop + REACH, height)),
+            slice(max(columns.start - REACH, 0), min(columns.stop + REACH, width)),
+        )
+        return cls(target_N, box, known_PK[target_N], guidance_K, DETAIL * wanted_N[:, None], sources_PK)
+
+    def targets(self, drawn_HW3: Tensor) -> Tensor:
+        """`targets_NK` for the hole as it is drawn now."""
+        rows, columns = self.box
+        width = drawn_HW3.shape[1]
+        drawn_PK = describe(drawn_HW3[self.box]).flatten(0, 1)
+        in_box_N = (self.target_N // width - rows.start) * (columns.stop - columns.start)
+        in_box_N += self.target_N % width - columns.start
+        mixed_NK = drawn_PK.index_select(0, in_box_N).addcmul_(self.guidance_K, self.guide_NK)
+        return torch.cat((mixed_NK.div_((1 + self.guidance_K).sqrt()), self.wanted_N1), 1).round_()
+
+
+def wanted_detail(known_PK: Tensor, detail_P: Tensor, scale: Scale, target_N: Tensor) -> Tensor:
+    """The detail expected of each target, asked for on a grid of places and the same for the targets around each."""
+    width, size = scale.size[1], len(target_N) ** 0.5
+    step = max(1, round(size / GRID))
+    row_N, column_N = target_N // width // step, target_N % width // step
+    cell_N, cells = (row_N * width + column_N).unique(return_inverse=True)
+    middle_N = (cell_N // width * step + step // 2).clamp(max=scale.size[0] - 1) * width
+    middle_N += (cell_N % width * step + step // 2).clamp(max=width - 1)
+    return expected_detail(known_PK, detail_P, scale.source_P, middle_N, size, width)[cells]
