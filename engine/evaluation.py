@@ -7,7 +7,7 @@ seed and of the photo's place in its folder, so that evaluating more photos, or 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from statistics import fmean, median, stdev
 from typing import Literal, cast
 
@@ -26,6 +26,7 @@ from engine.inference.mask import Mask
 from engine.inference.mask_files import read_mask
 from engine.learned_metrics import Fid, Lpips
 from engine.metrics import Scores, measure
+from engine.quality import FeatureDistance, Looks, typical
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +145,8 @@ class Case:
     seconds: dict[str, float]
     lpips: dict[str, float]
     """Of the whole photo; empty if nothing measures it."""
+    looks: dict[str, Looks] = field(default_factory=dict)
+    """Empty if nothing measures them."""
 
 
 ORIGINALS = "the originals"
@@ -151,11 +154,15 @@ ORIGINALS = "the originals"
 
 
 def evaluate(
-    task: Task, methods: dict[str, Method], lpips: Lpips | None = None, fid: Fid | None = None
+    task: Task,
+    methods: dict[str, Method],
+    lpips: Lpips | None = None,
+    fid: Fid | None = None,
+    features: FeatureDistance | None = None,
 ) -> Iterator[Case]:
     """One case after the other. A photo that cannot be decoded is named in the log and has none.
 
-    `fid` gets each completed photo under its way's name, and the original.
+    `fid` gets each completed photo under its way's name, and the original; `features` tell how photos look.
     """
     for i in task.photos:
         try:
@@ -163,7 +170,7 @@ def evaluate(
         except Unusable as reason:
             log.warning("%s: %s; left out", task.catalog.name(i), reason)
             continue
-        scores, seconds, distances = {}, {}, {}
+        scores, seconds, distances, looks = {}, {}, {}, {}
         if fid:
             fid.add(ORIGINALS, photo_HW3)
         for name, method in methods.items():
@@ -171,11 +178,13 @@ def evaluate(
             completed_HW3 = method(without(photo_HW3, hole_HW), hole_HW)
             seconds[name] = time.perf_counter() - started
             scores[name] = measure(completed_HW3, photo_HW3, hole_HW)
+            if features:
+                looks[name] = features.looks(completed_HW3, photo_HW3, hole_HW)
             if lpips:
                 distances[name] = lpips.between(completed_HW3, photo_HW3)
             if fid:
                 fid.add(name, completed_HW3)
-        yield Case(photo=i, scores=scores, seconds=seconds, lpips=distances)
+        yield Case(photo=i, scores=scores, seconds=seconds, lpips=distances, looks=looks)
 
 
 def without(photo_HW3: Pixels, hole_HW: Mask, colour: int = 0) -> Pixels:
@@ -188,11 +197,14 @@ def without(photo_HW3: Pixels, hole_HW: Mask, colour: int = 0) -> Pixels:
 def means(cases: Sequence[Case], fid: Fid | None = None) -> dict[str, dict[str, float]]:
     """For each way, the mean of every score over the photos, and the median of the seconds: the first ones are slow.
 
-    With "lpips" if it was measured, and "fid" if `fid` got two photos of each way.
+    With what is typical of their looks and "lpips", if these were measured, and "fid" if `fid` got two photos of each
+    way.
     """
     rows = {}
     for name in cases[0].scores:
         row = {score.name: fmean(getattr(case.scores[name], score.name) for case in cases) for score in fields(Scores)}
+        if cases[0].looks:
+            row |= typical([case.looks[name] for case in cases])
         if cases[0].lpips:
             row["lpips"] = fmean(case.lpips[name] for case in cases)
         if fid and len(cases) > 1:

