@@ -65,6 +65,10 @@ class InferConfig(CompletionConfig):
     mask_invert: bool = False
     """Complete what masks leave black instead."""
 
+    nodata: float | None = None
+    """Pixels of this value in all channels hold no data: outside the hole they are neither looked at nor changed.
+    Default: what a GeoTIFF declares."""
+
     in_flight: int = 2
     """Photos read ahead, and written behind, while one is completed."""
 
@@ -133,6 +137,7 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         overwrite=config.overwrite,
         max_pixels=config.max_pixels,
         side_by_side=config.side_by_side,
+        nodata=config.nodata,
         lossless_outside=config.lossless_outside,
     )
     counts: Counter[str] = Counter()

@@ -15,6 +15,7 @@ from data.files import write_atomically
 from data.in_order import in_order
 from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
+from engine.inference.hidden import hidden_pixels
 from engine.inference.jobs import Job, MaskSource
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, prepare_mask
@@ -44,6 +45,8 @@ class Options:
     overwrite: bool = False
     max_pixels: int = MAX_PIXELS
     side_by_side: Path | None = None
+    nodata: float | None = None
+    """The value of pixels without data. None: what the file declares."""
     lossless_outside: bool = False
     """Change nothing outside the hole in a JPEG either; see `write_losslessly`."""
 
@@ -151,12 +154,15 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
     if loaded.photo is None or loaded.hole_HW is None:
         return
     completion = options.completion._replace(dilate=0)  # the hole is the widened mask already
+    photo = loaded.photo
+    nodata = photo.nodata if options.nodata is None else options.nodata
     try:
+        hidden_HW = hidden_pixels(photo.pixels_HW3, photo.alpha_HW, nodata, outcome.report)
         loaded.completed_HW3 = completer.complete(
             loaded.photo.pixels_HW3,
             loaded.hole_HW,
             **completion._asdict(),
-            hidden_HW=loaded.photo.hidden_HW,
+            hidden_HW=hidden_HW,
             report=outcome.report,
         )
         if loaded.photo.alpha_HW is not None and not loaded.erased:

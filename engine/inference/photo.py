@@ -25,7 +25,6 @@ from data.orientation import TURNS, turned_back, upright
 from data.pillow import open_image
 from engine.inference.formats import jpeg, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
-from engine.inference.mask import Mask
 
 CONTAINERS = {
     ".jpg": "JPEG",
@@ -96,11 +95,8 @@ class Photo:
     """How the stored pixels of a JPEG lie; it is written back so, since its blocks, turned, would be other blocks."""
     file: bytes = b""
     """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
-
-    @property
-    def hidden_HW(self) -> Mask | None:
-        """The pixels that are fully transparent: nobody sees their colours, which may be anything."""
-        return None if self.alpha_HW is None else self.alpha_HW == 0
+    nodata: float | None = None
+    """The value of pixels without data, if the file declares one."""
 
 
 class TooManyPixels(ValueError):
@@ -175,6 +171,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         tiff.check_samples(image)
         photo.carried = tiff.metadata(image)
         photo.exif = tiff.exif_block(photo.carried)
+        photo.nodata = tiff.nodata(image)
     elif container == "WEBP":
         photo.compression = webp.compression(content)
     set_samples(photo, upright(*decode_samples(image, content, orientation)))

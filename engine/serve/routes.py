@@ -114,7 +114,9 @@ async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Resp
     photo = await work.on_files(ticket, photo_from, photo_file, safe_name(name), work.limits.max_pixels)
     report = Report()
     mask_HW = await work.on_files(ticket, mask_from, mask_file, photo.pixels_HW3.shape[:2], report.warnings)
-    pixels_HW3, photo.alpha_HW = await work.complete(ticket, photo.pixels_HW3, mask_HW, report, alpha_HW=photo.alpha_HW)
+    pixels_HW3, photo.alpha_HW = await work.complete(
+        ticket, photo.pixels_HW3, mask_HW, report, alpha_HW=photo.alpha_HW, nodata=photo.nodata
+    )
     content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
     response = file_response(content, photo, name)
     if report.warnings:
@@ -182,7 +184,8 @@ async def add_completion(
 
     async def finish() -> dict[str, Any]:
         report = Report()
-        after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, before.alpha_HW))
+        hidden = before.alpha_HW, kept.photo.nodata
+        after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, *hidden))
         completed = await work.on_files(ticket, changes, before, after, mask_HW, work.options, onto)
         kept.completions.append(completed)
         album.make_room()

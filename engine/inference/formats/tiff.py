@@ -104,6 +104,15 @@ def metadata(image: Image.Image) -> dict[int, Any]:
     return {tag: value for tag, value in kept.items() if value != b"" and is_writable(tag, value)}
 
 
+def nodata(image: Image.Image) -> float | None:
+    """The value that an opened TIFF declares, as GDAL does, for pixels without data; None if it does not."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    try:
+        return float(str(unwrapped(image.tag_v2[GDAL_NODATA])).strip(" \0"))
+    except (KeyError, ValueError):
+        return None
+
+
 def unwrapped(value: Any) -> Any:
     """A tag's value as it is; Pillow wraps bytes in a tuple where the file has them in another type than it expects."""
     wrapped = isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], bytes)

@@ -9,6 +9,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from engine.commands import infer
@@ -357,6 +358,32 @@ def test_colours_under_transparency_beside_the_hole_are_not_seen(dtype, run, pho
         results.append(cv2.imread(str(tmp_path / f"{hidden}.completed.png"), cv2.IMREAD_UNCHANGED))
         assert (results[-1][alpha_HW == 0] == (hidden, hidden, hidden, 0)).all()
     np.testing.assert_array_equal(results[0][alpha_HW > 0], results[1][alpha_HW > 0])
+
+
+@pytest.mark.parametrize(("declared", "option"), [("0", ()), (None, ("--nodata", "0")), ("-9999", ("--nodata", "0"))])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_collar_of_a_map_does_not_run_into_the_hole(declared, option, dtype, run, tmp_path):
+    """Pixels that are declared as no data, as those around a turned satellite picture, are hidden and stay."""
+    y_HW, x_HW = np.mgrid[:200, :200]
+    scene_HW3 = (np.dstack([90 + y_HW // 3, 60 + x_HW // 3, 200 - y_HW // 3]) * (np.iinfo(dtype).max // 255)).astype(
+        dtype
+    )
+    collar_HW = x_HW + y_HW < 130
+    tags = [(42113, 2, len(declared) + 1, declared, True)] if declared else []
+    tifffile.imwrite(
+        tmp_path / "map.tif", np.where(collar_HW[..., None], dtype(0), scene_HW3), photometric="rgb", extratags=tags
+    )
+    hole = ("--hole", "60,50,70,60", "--mask-dilate", 0)
+    status, printed = run(tmp_path / "map.tif", *hole, *option, weights=None)
+    assert status == 0
+    assert "pixels of the value 0, which stands for no data, are not looked at" in printed
+    after_HW3 = tifffile.imread(tmp_path / "map.completed.tif")
+    np.testing.assert_array_equal(after_HW3[:50][collar_HW[:50]], 0)
+    error_HW3 = abs(after_HW3.astype(float) - scene_HW3)[50:110, 60:130] / np.iinfo(dtype).max
+    assert error_HW3.max() < 0.1
+    if declared == "0":
+        status, printed = run(tmp_path / "map.tif", *hole, "--nodata", "7", "--overwrite", weights=None)
+        assert "no data" not in printed, "a given value overrules the file's"
 
 
 @pytest.mark.parametrize(
