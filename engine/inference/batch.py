@@ -16,7 +16,7 @@ from data.in_order import in_order
 from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.hidden import hidden_pixels
-from engine.inference.jobs import Job, MaskSource
+from engine.inference.jobs import Job, MaskSource, NoMask
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, prepare_mask
 from engine.inference.photo import (
@@ -45,6 +45,10 @@ class Options:
     overwrite: bool = False
     max_pixels: int = MAX_PIXELS
     side_by_side: Path | None = None
+    copy_empty: bool = False
+    """Write a photo as it is whose mask is empty; else that is an error."""
+    copy_missing: bool = False
+    """The same for a photo without a mask."""
     nodata: float | None = None
     """The value of pixels without data. None: what the file declares."""
     lossless_outside: bool = False
@@ -56,7 +60,8 @@ class Outcome:
     """What became of one photo."""
 
     job: Job
-    status: Literal["completed", "skipped", "failed"]
+    status: Literal["completed", "copied", "skipped", "failed"]
+    """Copied: there was nothing to complete, and the file is written as it is."""
     error: str | None = None
     size: tuple[int, int] = (0, 0)
     """Height and width in pixels."""
@@ -69,8 +74,8 @@ class Outcome:
         values: dict[str, Any] = {"photo": str(self.job.photo), "out": str(self.job.out), "status": self.status}
         if self.status == "failed":
             return values | {"error": self.error}
-        if self.status == "skipped":
-            return values
+        if self.status in ("copied", "skipped"):
+            return values | ({"warnings": self.report.warnings} if self.report.warnings else {})
         report = self.report
         return values | {
             "width": self.size[1],
@@ -137,6 +142,8 @@ def load(job: Job, options: Options) -> Loaded:
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
             mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
+        if options.copy_empty and not mask_HW.any():
+            return to_be_copied(outcome)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
@@ -144,8 +151,16 @@ def load(job: Job, options: Options) -> Loaded:
         if loaded.erased and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
             loaded.photo.alpha_HW[loaded.hole_HW] = np.iinfo(loaded.photo.alpha_HW.dtype).max
     except PHOTO_ERRORS as error:
+        if isinstance(error, NoMask) and options.copy_missing:
+            return to_be_copied(outcome)
         fail(outcome, error)
     return loaded
+
+
+def to_be_copied(outcome: Outcome) -> Loaded:
+    """What goes through the stages of a photo in which there is nothing to complete."""
+    outcome.status = "copied"
+    return Loaded(outcome)
 
 
 def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None:
@@ -178,6 +193,8 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
 def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float]) -> Outcome:
     """Write the completed photo, if there is one."""
     outcome, completed_HW3 = loaded.outcome, loaded.completed_HW3
+    if outcome.status == "copied":
+        return copy(outcome)
     if loaded.photo is None or loaded.hole_HW is None or completed_HW3 is None:
         return outcome
     try:
@@ -187,6 +204,15 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
             if options.side_by_side:
                 before_HW3, hole_HW = loaded.photo.pixels_HW3, loaded.hole_HW
                 write_side_by_side(options.side_by_side, before_HW3, hole_HW, completed_HW3, mean_pixel)
+    except PHOTO_ERRORS as error:
+        fail(outcome, error)
+    return outcome
+
+
+def copy(outcome: Outcome) -> Outcome:
+    """Write the photo's file as it is."""
+    try:
+        write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
     except PHOTO_ERRORS as error:
         fail(outcome, error)
     return outcome

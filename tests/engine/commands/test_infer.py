@@ -190,7 +190,7 @@ def test_what_is_done_is_skipped_in_a_folder_of_one_photo_too(run, photo, tmp_pa
     assert status == 0
     lines = [json.loads(line) for line in printed.splitlines()]
     assert lines[0]["status"] == "skipped"
-    assert lines[1] == {"summary": {"completed": 0, "skipped": 1, "failed": 0}}
+    assert lines[1] == {"summary": {"completed": 0, "copied": 0, "skipped": 1, "failed": 0}}
 
 
 def mask_image(size=(150, 130)):
@@ -360,6 +360,45 @@ def test_colours_under_transparency_beside_the_hole_are_not_seen(dtype, run, pho
     np.testing.assert_array_equal(results[0][alpha_HW > 0], results[1][alpha_HW > 0])
 
 
+def test_photos_with_nothing_to_remove_are_copied(run, photo, tmp_path):
+    """A folder of frames comes out whole: those with an empty mask as they are, those without one if that is said."""
+    frames, masks, done = (tmp_path / name for name in ("frames", "masks", "done"))
+    for number in range(5):
+        name = f"shot/{number}.jpg"
+        (frames / name).parent.mkdir(parents=True, exist_ok=True)
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.open(photo).convert("RGB").rotate(number).save(frames / name, quality=70)
+        empty_HW = np.full((130, 150), 16 if number == 3 else 0, np.uint8)  # 16: black, out of video
+        if number < 2:
+            mask_image().save((masks / name).with_suffix(".png"))
+        elif number < 4:
+            Image.fromarray(empty_HW).save((masks / name).with_suffix(".png"))
+    status, printed = run(frames, "--mask", masks, "--out", done)
+    assert status == 1
+    assert "2 completed, 2 copied, 1 failed" in printed
+    assert re.search(r"no mask for .*4\.jpg in the folder .*--missing-mask copy", printed)
+    for number in (2, 3):
+        assert (done / f"shot/{number}.jpg").read_bytes() == (frames / f"shot/{number}.jpg").read_bytes()
+    changed_HW3 = pixels(done / "shot/0.jpg") != pixels(frames / "shot/0.jpg")
+    assert changed_HW3[30:46, 20:44].any()
+    assert not (done / "shot/4.jpg").exists()
+    status, printed = run(frames, "--mask", masks, "--out", done, "--missing-mask", "copy", "--json")
+    assert status == 0
+    assert json.loads(printed.splitlines()[-1]) == {"summary": {"completed": 0, "copied": 1, "skipped": 4, "failed": 0}}
+    assert (done / "shot/4.jpg").read_bytes() == (frames / "shot/4.jpg").read_bytes()
+
+
+def test_an_empty_mask_of_the_one_photo_is_an_error(run, photo, tmp_path):
+    Image.new("L", (150, 130)).save(tmp_path / "photo.mask.png")
+    status, printed = run(photo)
+    assert status == 1
+    assert "the mask is empty: no pixel is marked to be completed (is it inverted?)" in printed
+    status, printed = run(tmp_path)  # a folder of one
+    assert status == 0
+    assert "photo.completed.png: nothing to complete, copied as it is" in printed
+    assert (tmp_path / "photo.completed.png").read_bytes() == photo.read_bytes()
+
+
 @pytest.mark.parametrize(("declared", "option"), [("0", ()), (None, ("--nodata", "0")), ("-9999", ("--nodata", "0"))])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_the_collar_of_a_map_does_not_run_into_the_hole(declared, option, dtype, run, tmp_path):
@@ -487,7 +526,7 @@ def test_a_folder_with_broken_photos(run, tmp_path):
     (tmp_path / "out" / "sub" / "1.png").unlink()
     status, printed = run(*arguments, "--json")
     lines = [json.loads(line) for line in printed.splitlines()]
-    assert lines[-1] == {"summary": {"completed": 1, "skipped": 4, "failed": 1}}
+    assert lines[-1] == {"summary": {"completed": 1, "copied": 0, "skipped": 4, "failed": 1}}
     (done,) = (line for line in lines if line.get("status") == "completed")
     assert done["out"].endswith("sub/1.png")
     assert done["hole_pixels"] == 760  # 20x20 and 4 px around it, less the corners
@@ -638,7 +677,7 @@ def test_torchrun_divides_the_photos_and_sums_up(weights, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode != 0
-    assert lines[-1] == {"summary": {"completed": 5, "skipped": 0, "failed": 1}}
+    assert lines[-1] == {"summary": {"completed": 5, "copied": 0, "skipped": 0, "failed": 1}}
     assert len(lines) == 7
     assert len({line["photo"] for line in lines[:-1]}) == 6
 
