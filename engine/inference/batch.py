@@ -24,6 +24,7 @@ from engine.inference.photo import (
     MAX_PIXELS,
     Photo,
     Pixels,
+    changes_of_kind,
     check_can_hold,
     check_sides,
     container_of,
@@ -136,6 +137,7 @@ def load(job: Job, options: Options) -> Loaded:
         with outcome.report.stage("read"):
             loaded.photo = read_photo(job.photo, options.max_pixels)
             check_can_hold(container, loaded.photo)
+            outcome.report.warnings += loaded.photo.notes + changes_of_kind(loaded.photo, container)
             if options.side_by_side:
                 height, width = loaded.photo.pixels_HW3.shape[:2]
                 check_sides(container_of(options.side_by_side), "--side-by-side", height, 3 * width)

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
+import zlib
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 from engine.commands import infer
 from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
+from engine.inference.formats import png
 from engine.inference.jobs import Job, MaskSource, find_jobs
 from engine.inference.photo import read_photo
 from engine.weights import save_weights
@@ -397,6 +400,71 @@ def test_an_empty_mask_of_the_one_photo_is_an_error(run, photo, tmp_path):
     assert status == 0
     assert "photo.completed.png: nothing to complete, copied as it is" in printed
     assert (tmp_path / "photo.completed.png").read_bytes() == photo.read_bytes()
+
+
+def page_of_a_fax():
+    y_HW, x_HW = np.mgrid[:130, :150]
+    return Image.fromarray((x_HW // 9 + y_HW // 13) % 3 > 0)
+
+
+@pytest.mark.parametrize("compression", ["group4", "group3", "packbits", "tiff_lzw", "tiff_adobe_deflate", None])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_one_bit_stays_one_bit_in_its_own_compression(compression, white_is_zero, run, tmp_path):
+    tags = {262: 0 if white_is_zero else 1, 270: "page 7"}
+    page_of_a_fax().save(tmp_path / "fax.tif", compression=compression, tiffinfo=tags, dpi=(204, 196))
+    status, printed = run(tmp_path / "fax.tif", "--hole", HOLE)
+    assert status == 0, printed
+    assert "note" not in printed
+    after = Image.open(tmp_path / "fax.completed.tif")
+    assert after.mode == "1"
+    assert after.info["compression"] == (compression or "tiff_adobe_deflate")
+    assert after.tag_v2[262] == tags[262]
+    assert after.tag_v2[270] == "page 7"
+    assert after.info["dpi"] == (204, 196)
+    check_only_the_hole_changed(tmp_path / "fax.tif", tmp_path / "fax.completed.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "transparency"), [("a.png", None), ("a.png", 3), ("a.png", b"\xff\x80\0"), ("a.tif", None)]
+)
+@pytest.mark.parametrize("colours", [16, 200])
+def test_a_palette_stays_a_palette_with_its_own_colours(name, transparency, colours, run, photo, tmp_path):
+    indexed = Image.open(photo).convert("RGB").quantize(colours)
+    options = {} if transparency is None else {"transparency": transparency}
+    indexed.save(tmp_path / name, **options)
+    status, printed = run(tmp_path / name, "--hole", HOLE, "--out", tmp_path / f"done-{name}")
+    assert status == 0, printed
+    assert "note" not in printed
+    before, after = Image.open(tmp_path / name), Image.open(tmp_path / f"done-{name}")
+    assert after.mode == "P"
+    assert after.getpalette() == before.getpalette()
+    seen = [np.asarray(image.convert("RGBA"))[:26] for image in (before, after)]
+    np.testing.assert_array_equal(*seen)
+    if name == "a.png":
+        assert (tmp_path / name).read_bytes()[24] == (tmp_path / f"done-{name}").read_bytes()[24]
+    changed_HW = np.asarray(before) != np.asarray(after)
+    assert changed_HW.any()
+    changed_HW[26:50, 16:48] = False
+    assert not changed_HW.any()
+    status, printed = run(tmp_path / name, "--hole", HOLE, "--out", tmp_path / "done.webp")
+    assert "note: the photo is stored with a palette, and the WEBP has 8 bits per sample" in printed
+
+
+def test_what_has_fewer_bits_than_are_written_is_told(run, tmp_path):
+    levels_HW = (np.mgrid[:130, :150][1] // 10).astype(np.uint8)
+    header = png.chunk(b"IHDR", struct.pack(">IIBBBBB", 150, 130, 4, 0, 0, 0, 0))
+    rows = b"".join(b"\0" + (row[::2] << 4 | row[1::2]).tobytes() for row in levels_HW)
+    parts = header, png.chunk(b"IDAT", zlib.compress(rows)), png.chunk(b"IEND", b"")
+    (tmp_path / "grey.png").write_bytes(png.SIGNATURE + b"".join(parts))
+    status, printed = run(tmp_path / "grey.png", "--hole", HOLE)
+    assert status == 0
+    assert "note: the file has 4 bit(s) per sample, and the result has 8" in printed
+    check_only_the_hole_changed(tmp_path / "grey.png", tmp_path / "grey.completed.png")
+    page_of_a_fax().save(tmp_path / "fax.png")
+    assert run(tmp_path / "fax.png", "--hole", HOLE)[0] == 0
+    assert Image.open(tmp_path / "fax.completed.png").mode == "1"
+    status, printed = run(tmp_path / "fax.png", "--hole", HOLE, "--out", tmp_path / "fax.jpg")
+    assert "note: the photo is stored with one bit per pixel, and the JPEG has 8 bits per sample" in printed
 
 
 @pytest.mark.parametrize(("declared", "option"), [("0", ()), (None, ("--nodata", "0")), ("-9999", ("--nodata", "0"))])
