@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-from data.files import replacing
+from data.files import write_atomically
 
 _VERSION = "1"
 _NO_INDEX = (
@@ -21,13 +20,9 @@ _KINDS = {"U8": np.uint8, "I32": np.int32, "I64": np.int64}
 
 
 def write(path: Path, columns: dict[str, NDArray[Any]], about: dict[str, Any]) -> None:
-    """Write the arrays and `about` (anything JSON can hold) to `path`, whole or not at all. OSError as `replacing`."""
-    with replacing(path) as temporary:
-        try:
-            save_file(columns, temporary, {"glcic_catalog": _VERSION, "about": json.dumps(about)})
-        except SafetensorError as error:  # which is what a full disk comes as
-            raise OSError(f"{path} cannot be written: {error}") from None
-        temporary.chmod(0o644)  # save_file makes it unreadable for others
+    """Write the arrays and `about` (anything JSON can hold) to `path`, whole or not at all. OSError if it cannot be."""
+    # Not by save_file, which a kill has leave a file of its own naming behind.
+    write_atomically(path, save(columns, {"glcic_catalog": _VERSION, "about": json.dumps(about)}))
 
 
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -22,7 +22,7 @@ from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
-from engine.inference.jobs import Job, MaskSource, find_jobs
+from engine.inference.jobs import Job, MaskSource, find_jobs, is_searched
 from engine.inference.mask_files import MaskOptions
 from engine.inference.photo import container_of
 from engine.inference.ranks import meet_others, own_device, rank_and_world, total
@@ -38,6 +38,10 @@ class InferConfig(CompletionConfig):
     mask: Path | None = None
     """Mask for all photos, or a folder with a mask of the same name for each. White or opaque is completed. Default:
     the sidecar photo.mask.png, then the photo's fully transparent pixels, with the soft edge around them."""
+
+    missing_mask: Literal["error", "copy"] = "error"
+    """What becomes of a photo without a mask: copy writes its file as it is, as photos of a folder are whose masks are
+    empty."""
 
     hole: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="X,Y,W,H")] = ()
     """Rectangle to complete, in pixels of the photo as it is displayed; may be repeated."""
@@ -64,6 +68,10 @@ class InferConfig(CompletionConfig):
 
     mask_invert: bool = False
     """Complete what masks leave black instead."""
+
+    nodata: float | None = None
+    """Pixels of this value in all channels hold no data: outside the hole they are neither looked at nor changed.
+    Default: what a GeoTIFF declares."""
 
     in_flight: int = 2
     """Photos read ahead, and written behind, while one is completed."""
@@ -134,6 +142,9 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         overwrite=config.overwrite,
         max_pixels=config.max_pixels,
         side_by_side=config.side_by_side,
+        copy_empty=len(jobs) > 1 or any(map(is_searched, config.photos)),
+        copy_missing=config.missing_mask == "copy",
+        nodata=config.nodata,
         lossless_outside=config.lossless_outside,
     )
     counts: Counter[str] = Counter()
@@ -157,6 +168,8 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
         print(f"engine-infer: {named}{outcome.error}", file=sys.stderr, flush=True)
     elif outcome.status == "skipped":
         print(f"{outcome.job.out}: there already, skipped", flush=True)
+    elif outcome.status == "copied":
+        print(f"{outcome.job.out}: nothing to complete, copied as it is", flush=True)
     else:
         report = outcome.report
         share = outcome.hole_pixels / (outcome.size[0] * outcome.size[1])
@@ -173,7 +186,7 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
 
 def print_summary(counts: Counter[str], as_json: bool) -> None:
     """What became of all photos."""
-    photos = {status: counts[status] for status in ("completed", "skipped", "failed")}
+    photos = {status: counts[status] for status in ("completed", "copied", "skipped", "failed")}
     if as_json:
         print(json.dumps({"summary": photos}), flush=True)
     else:

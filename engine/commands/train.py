@@ -31,7 +31,8 @@ def parse(arguments: list[str]) -> TrainConfig:
     preset = PRESETS[named.preset]
     if named.optimizer not in (None, preset.optimizer):
         preset = replace(preset, learning_rate=None, discriminator_learning_rate=None)
-    return tyro.cli(TrainConfig, prog="engine-train", args=arguments, default=preset, description=__doc__)
+    words = ["--amp=off" if word == "--no-amp" else word for word in arguments]  # as of the other flags
+    return tyro.cli(TrainConfig, prog="engine-train", args=words, default=preset, description=__doc__)
 
 
 @ends_in_a_line("engine-train", (ValueError, OSError, RuntimeError, FloatingPointError))

@@ -15,7 +15,8 @@ from data.files import write_atomically
 from data.in_order import in_order
 from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.jobs import Job, MaskSource
+from engine.inference.hidden import hidden_pixels
+from engine.inference.jobs import Job, MaskSource, NoMask
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, prepare_mask
 from engine.inference.photo import (
@@ -23,6 +24,7 @@ from engine.inference.photo import (
     MAX_PIXELS,
     Photo,
     Pixels,
+    changes_of_kind,
     check_can_hold,
     check_sides,
     container_of,
@@ -44,6 +46,12 @@ class Options:
     overwrite: bool = False
     max_pixels: int = MAX_PIXELS
     side_by_side: Path | None = None
+    copy_empty: bool = False
+    """Write a photo as it is whose mask is empty; else that is an error."""
+    copy_missing: bool = False
+    """The same for a photo without a mask."""
+    nodata: float | None = None
+    """The value of pixels without data. None: what the file declares."""
     lossless_outside: bool = False
     """Change nothing outside the hole in a JPEG either; see `write_losslessly`."""
 
@@ -53,7 +61,8 @@ class Outcome:
     """What became of one photo."""
 
     job: Job
-    status: Literal["completed", "skipped", "failed"]
+    status: Literal["completed", "copied", "skipped", "failed"]
+    """Copied: there was nothing to complete, and the file is written as it is."""
     error: str | None = None
     size: tuple[int, int] = (0, 0)
     """Height and width in pixels."""
@@ -66,8 +75,8 @@ class Outcome:
         values: dict[str, Any] = {"photo": str(self.job.photo), "out": str(self.job.out), "status": self.status}
         if self.status == "failed":
             return values | {"error": self.error}
-        if self.status == "skipped":
-            return values
+        if self.status in ("copied", "skipped"):
+            return values | ({"warnings": self.report.warnings} if self.report.warnings else {})
         report = self.report
         return values | {
             "width": self.size[1],
@@ -128,12 +137,15 @@ def load(job: Job, options: Options) -> Loaded:
         with outcome.report.stage("read"):
             loaded.photo = read_photo(job.photo, options.max_pixels)
             check_can_hold(container, loaded.photo)
+            outcome.report.warnings += loaded.photo.notes + changes_of_kind(loaded.photo, container)
             if options.side_by_side:
                 height, width = loaded.photo.pixels_HW3.shape[:2]
                 check_sides(container_of(options.side_by_side), "--side-by-side", height, 3 * width)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
             mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
+        if options.copy_empty and not mask_HW.any():
+            return to_be_copied(outcome)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
@@ -141,8 +153,16 @@ def load(job: Job, options: Options) -> Loaded:
         if loaded.erased and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
             loaded.photo.alpha_HW[loaded.hole_HW] = np.iinfo(loaded.photo.alpha_HW.dtype).max
     except PHOTO_ERRORS as error:
+        if isinstance(error, NoMask) and options.copy_missing:
+            return to_be_copied(outcome)
         fail(outcome, error)
     return loaded
+
+
+def to_be_copied(outcome: Outcome) -> Loaded:
+    """What goes through the stages of a photo in which there is nothing to complete."""
+    outcome.status = "copied"
+    return Loaded(outcome)
 
 
 def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None:
@@ -151,12 +171,15 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
     if loaded.photo is None or loaded.hole_HW is None:
         return
     completion = options.completion._replace(dilate=0)  # the hole is the widened mask already
+    photo = loaded.photo
+    nodata = photo.nodata if options.nodata is None else options.nodata
     try:
+        hidden_HW = hidden_pixels(photo.pixels_HW3, photo.alpha_HW, nodata, outcome.report)
         loaded.completed_HW3 = completer.complete(
             loaded.photo.pixels_HW3,
             loaded.hole_HW,
             **completion._asdict(),
-            hidden_HW=loaded.photo.hidden_HW,
+            hidden_HW=hidden_HW,
             report=outcome.report,
         )
         if loaded.photo.alpha_HW is not None and not loaded.erased:
@@ -172,6 +195,8 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
 def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float]) -> Outcome:
     """Write the completed photo, if there is one."""
     outcome, completed_HW3 = loaded.outcome, loaded.completed_HW3
+    if outcome.status == "copied":
+        return copy(outcome)
     if loaded.photo is None or loaded.hole_HW is None or completed_HW3 is None:
         return outcome
     try:
@@ -181,6 +206,15 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
             if options.side_by_side:
                 before_HW3, hole_HW = loaded.photo.pixels_HW3, loaded.hole_HW
                 write_side_by_side(options.side_by_side, before_HW3, hole_HW, completed_HW3, mean_pixel)
+    except PHOTO_ERRORS as error:
+        fail(outcome, error)
+    return outcome
+
+
+def copy(outcome: Outcome) -> Outcome:
+    """Write the photo's file as it is."""
+    try:
+        write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
     except PHOTO_ERRORS as error:
         fail(outcome, error)
     return outcome

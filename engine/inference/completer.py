@@ -44,6 +44,8 @@ class CompletionOptions(NamedTuple):
     blend: Blend = "poisson"
     feather: int = 4
     octaves: int | None = None
+    texture: Texture = "auto"
+    seed: int = 0
 
 
 class Completer:
@@ -92,8 +94,12 @@ class Completer:
         blend: Blend = "poisson",
         feather: int = 4,
         octaves: int | None = None,
+        texture: Texture = "auto",
+        seed: int = 0,
         full_frame: bool = False,
         hidden_HW: Mask | None = None,
+        sample_HW: Mask | None = None,
+        avoid_HW: Mask | None = None,
         report: Report | None = None,
     ) -> Pixels:
         """A copy of the photo with what the mask covers completed; everything else is the input, bit for bit.
@@ -103,14 +109,17 @@ class Completer:
         "feather" the result then fades into the photo over `feather` more.
         Holes are first completed at 1/2^octaves of the resolution (None: where they are not larger than the holes
         that the network was trained on; 0: never reduced). Where all that the network sees around a hole is grey, so
-        is what fills it. `full_frame` runs the network on the whole photo at once: the reference that the windows
+        is what fills it. Where the surroundings of a hole have more detail than the network has drawn, the hole is then
+        drawn again from patches of the photo that lie near it (`texture` "photo": always, "none": never), and given the
+        photo's grain: see `engine.inference.texture`. Another `seed` gives another completion. Patches are taken where
+        `sample_HW` is True alone, and never where `avoid_HW` is. `full_frame` runs the network on the whole photo at once: the reference that the windows
         equal. `hidden_HW` is True where the photo's colours mean nothing, as those of transparent pixels: outside the
         hole they are neither read nor changed. `report` is filled with what was done.
 
         ValueError if an option is not one of these, the photo is not such an array, a mask has another size, `mask_HW`
-        is empty, or it and `hidden_HW` leave nothing.
+        is empty, it and `hidden_HW` leave nothing, or `sample_HW` and `avoid_HW` leave nothing to take texture from.
         """
-        check_options(CompletionOptions(dilate, blend, feather, octaves))
+        check_options(CompletionOptions(dilate, blend, feather, octaves, texture, seed))
         photo_HW3, mask_HW = np.asarray(photo_HW3), np.asarray(mask_HW)
         hidden_HW = None if hidden_HW is None else np.asarray(hidden_HW)
         check_photo(photo_HW3)

@@ -10,6 +10,11 @@ from engine.inference.mask import Mask, cut_out, mask_of_holes
 from engine.inference.mask_files import AS_IT_LOOKS, MaskOptions, read_mask
 from engine.inference.photo import CONTAINERS, Photo
 
+
+class NoMask(ValueError):
+    """A photo for which no mask is given."""
+
+
 COMPLETED = ".completed"
 """photo.completed.jpg is what photo.jpg becomes if no other name is given."""
 
@@ -46,7 +51,7 @@ class MaskSource:
     def mask_for(self, job: Job, photo: Photo, notes: list[str]) -> tuple[Mask, bool]:
         """The mask of a photo, and whether it is the photo's own transparency; what was guessed goes to `notes`.
 
-        ValueError if there is none, or it cannot be read.
+        NoMask if there is none, ValueError if it cannot be read.
         """
         size = photo.pixels_HW3.shape[:2]
         if self.holes:
@@ -57,10 +62,13 @@ class MaskSource:
         if file:
             return read_mask(file, self.options, size, notes), False
         if self.path:
-            raise ValueError(f"no mask for {job.photo} in the folder {self.path}: it needs {job.name.stem}.png there")
+            raise NoMask(
+                f"no mask for {job.photo} in the folder {self.path}: it needs {job.name.stem}.png there (or "
+                "--missing-mask copy, if there is nothing to complete)"
+            )
         if photo.alpha_HW is not None and photo.alpha_HW.min() == 0:
             return cut_out(photo.alpha_HW), True
-        raise ValueError(
+        raise NoMask(
             f"no mask for {job.photo}. Give one of: --mask FILE (white is completed); --hole X,Y,WIDTH,HEIGHT; "
             f"a file {job.photo.stem}{SIDECAR}.png beside the photo, or fully transparent pixels in the photo itself"
         )

@@ -51,8 +51,8 @@ def with_hidden(hole_HW: Mask, hidden_HW: Mask) -> Mask:
     unknown_HW = hole_HW | (hidden_HW != 0)
     if unknown_HW.all():
         raise ValueError(
-            "the mask covers all of the photo that is not fully transparent, so that nothing is left to complete it "
-            "from; make the hole smaller"
+            "the mask covers all of the photo that is neither fully transparent nor without data, so that nothing is "
+            "left to complete it from; make the hole smaller"
         )
     return unknown_HW
 

@@ -28,6 +28,9 @@ or a blur leaves 0.1 to 0.2, and 0.7 if it is as wide as the picture."""
 SMALL = 64
 """Masks with a side below this may be all edge, as the box of a dot painted on a page is."""
 
+FAINT = 1 / 8
+"""The least share of the range between dark and bright, but for two numbers of which one is 0."""
+
 CUT_OUT = 3 / 4
 """The share of a picture that an object cut out of it has at most; more is a photo with something erased."""
 
@@ -132,7 +135,10 @@ def by_brightness(image: Image.Image, threshold: float | None, notes: list[str])
         # A small box of a soft brush's stroke may have neither what is dark nor what is bright; and half of what could
         # be is as good as half of what is there where that lies around it.
         relative = low < high and (only_two or (not small and abs(0.5 - (low + high) / 2) > (high - low) / 4))
-        relative = relative and (low > EDGE or high < 1 - EDGE)
+        faint = high - low < FAINT and not (only_two and low == 0)
+        if faint and (low > 0 or high == 0) and high < 0.5:  # black as video has it, with a bit of noise
+            return np.zeros(values_HW.shape, np.bool_)
+        relative = relative and not faint and (low > EDGE or high < 1 - EDGE)
         threshold = (low + high) / 2 if relative else 0.5
         check_no_noise(values_HW >= threshold)
         if relative:

@@ -25,7 +25,7 @@ from data.orientation import TURNS, turned_back, upright
 from data.pillow import open_image
 from engine.inference.formats import jpeg, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
-from engine.inference.mask import Mask
+from engine.inference.formats.few_colours import FewColours
 
 CONTAINERS = {
     ".jpg": "JPEG",
@@ -96,11 +96,12 @@ class Photo:
     """How the stored pixels of a JPEG lie; it is written back so, since its blocks, turned, would be other blocks."""
     file: bytes = b""
     """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
-
-    @property
-    def hidden_HW(self) -> Mask | None:
-        """The pixels that are fully transparent: nobody sees their colours, which may be anything."""
-        return None if self.alpha_HW is None else self.alpha_HW == 0
+    few: FewColours | None = None
+    """How the file stores one bit per pixel, or a palette."""
+    notes: list[str] = field(default_factory=list)
+    """What is not kept of the file."""
+    nodata: float | None = None
+    """The value of pixels without data, if the file declares one."""
 
 
 class TooManyPixels(ValueError):
@@ -175,10 +176,22 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         tiff.check_samples(image)
         photo.carried = tiff.metadata(image)
         photo.exif = tiff.exif_block(photo.carried)
+        photo.nodata = tiff.nodata(image)
     elif container == "WEBP":
         photo.compression = webp.compression(content)
     set_samples(photo, upright(*decode_samples(image, content, orientation)))
+    photo.few = FewColours.of(image, content, orientation_of(image))
+    bits = bits_of(image, content)
+    if bits < 8 and not photo.few:
+        photo.notes.append(f"the file has {bits} bit(s) per sample, and the result has 8")
     return photo
+
+
+def bits_of(image: Image.Image, content: bytes) -> int:
+    """How many a sample has in an opened image's file."""
+    if image.format == "PNG":
+        return content[24]
+    return tiff.bits_of(image) if image.format == "TIFF" else 8
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -290,6 +303,9 @@ def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
     """The bytes of a file of this format. ValueError as `check_can_hold`."""
     check_can_hold(container, photo)
     bits = 8 * pixels_HW3.itemsize
+    if photo.few and container == photo.container:
+        alpha_HW = np.full(pixels_HW3.shape[:2], 255, np.uint8) if photo.alpha_HW is None else photo.alpha_HW
+        return with_own_metadata(photo, photo.few.encode(with_alpha(pixels_HW3, alpha_HW), container), container)
     samples_HWC = with_alpha(as_grey(pixels_HW3) if photo.grey else pixels_HW3, photo.alpha_HW)
     if bits == 16 and samples_HWC.shape[2] == 2:
         samples_HWC = samples_HWC[..., [0, 0, 0, 1]]  # no reader has 16-bit grey with alpha; colour holds the same
@@ -309,6 +325,19 @@ def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
         kept = photo.carried if same else png.metadata_chunks(photo.exif, photo.icc, photo.xmp, photo.dpi)
         return png.with_metadata(encoded, kept)
     return encoded
+
+
+def with_own_metadata(photo: Photo, encoded: bytes, container: str) -> bytes:
+    """An encoded PNG or TIFF with the photo's metadata, which came from a file of the same format."""
+    return (png if container == "PNG" else tiff).with_metadata(encoded, photo.carried)
+
+
+def changes_of_kind(photo: Photo, container: str) -> list[str]:
+    """What a file of this format does not store as the photo's file does, for notes."""
+    if photo.few and container != photo.container:
+        stored = "one bit per pixel" if photo.few.bits == 1 else "a palette"
+        return [f"the photo is stored with {stored}, and the {container} has 8 bits per sample"]
+    return []
 
 
 def as_grey(pixels_HW3: Pixels) -> Pixels:

@@ -15,6 +15,8 @@ class Report:
     """Pixels read by all runs of the network."""
     scales: set[int] = field(default_factory=set)
     """The network ran at 1/n of the photo's resolution, for each n here."""
+    texture: dict[str, int] = field(default_factory=dict)
+    """Holes whose texture is the photo's ("photo"), and those left as the network drew them ("network")."""
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     watch: Callable[[int, int, int], None] = lambda scale, done, windows: None

@@ -76,8 +76,9 @@ class KeptPhoto:
     def nbytes(self) -> int:
         """Of memory that it takes."""
         alpha = 0 if self.photo.alpha_HW is None else self.photo.alpha_HW.nbytes
+        indices = 0 if self.photo.few is None else self.photo.few.indices_HW.nbytes
         boxes = sum(completed.nbytes for completed in self.completions)
-        return self.photo.pixels_HW3.nbytes + alpha + len(self.photo.file) + boxes
+        return self.photo.pixels_HW3.nbytes + alpha + len(self.photo.file) + indices + boxes
 
     def completed(self, number: int) -> Completed:
         """The completion of this number. ValueError if there is none."""

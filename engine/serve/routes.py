@@ -112,9 +112,11 @@ async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Resp
     incoming = Incoming(request, work.limits.max_bytes, ticket.seconds_left)
     (name, photo_file), (_, mask_file) = await incoming.files("photo", "mask")
     photo = await work.on_files(ticket, photo_from, photo_file, safe_name(name), work.limits.max_pixels)
-    report = Report()
+    report = Report(warnings=list(photo.notes))
     mask_HW = await work.on_files(ticket, mask_from, mask_file, photo.pixels_HW3.shape[:2], report.warnings)
-    pixels_HW3, photo.alpha_HW = await work.complete(ticket, photo.pixels_HW3, mask_HW, report, alpha_HW=photo.alpha_HW)
+    pixels_HW3, photo.alpha_HW = await work.complete(
+        ticket, photo.pixels_HW3, mask_HW, report, alpha_HW=photo.alpha_HW, nodata=photo.nodata
+    )
     content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
     response = file_response(content, photo, name)
     if report.warnings:
@@ -181,8 +183,9 @@ async def add_completion(
         loop.call_soon_threadsafe(steps.put_nowait, step)
 
     async def finish() -> dict[str, Any]:
-        report = Report()
-        after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, before.alpha_HW))
+        report = Report(warnings=list(kept.photo.notes))
+        hidden = before.alpha_HW, kept.photo.nodata
+        after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, *hidden))
         completed = await work.on_files(ticket, changes, before, after, mask_HW, work.options, onto)
         kept.completions.append(completed)
         album.make_room()

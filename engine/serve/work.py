@@ -18,6 +18,7 @@ from fastapi import HTTPException, Request
 
 from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
+from engine.inference.hidden import hidden_pixels
 from engine.inference.mask import Mask
 from engine.inference.memory import give_freed_memory_back
 from engine.inference.photo import Pixels
@@ -115,8 +116,9 @@ class Work:
         report: Report,
         progress: Callable[[Step], None] = lambda step: None,
         alpha_HW: Pixels | None = None,
+        nodata: float | None = None,
     ) -> tuple[Pixels, Pixels | None]:
-        """The completed photo and its completed alpha, if it has any.
+        """The completed photo and its completed alpha, if it has any; `nodata` is the value of pixels without data.
 
         `progress` is called on the network's thread before each run of it. HTTPException 422 if the mask cannot
         be completed, 503 without memory, 504 after the time limit.
@@ -128,8 +130,8 @@ class Work:
             progress(Step(scale, done, windows))
 
         def step() -> tuple[Pixels, Pixels | None]:
-            hidden_HW = None if alpha_HW is None else alpha_HW == 0
             try:
+                hidden_HW = hidden_pixels(pixels_HW3, alpha_HW, nodata, report)
                 options = self.options._asdict()
                 completed_HW3 = self.completer.complete(
                     pixels_HW3, mask_HW, **options, hidden_HW=hidden_HW, report=report

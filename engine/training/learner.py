@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import kernels
+from engine.cpu import cpu_has_bf16
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.sync_norm import synchronise_batch_norm
@@ -15,11 +16,21 @@ from engine.training.sync_norm import synchronise_batch_norm
 
 def precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
     """What convolutions compute in: bfloat16 or float16 with --amp, None for fp32, which on CUDA is TF32."""
-    if not config.amp:
+    if not config.amp or (config.amp == "auto" and device.type == "cpu" and not cpu_has_bf16()):
         return None
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16  # before sm_80
     return torch.bfloat16
+
+
+def note_on_precision(config: TrainConfig, device: torch.device) -> str | None:
+    """What to say of --amp, where it costs time or has decided something."""
+    if config.amp == "auto":
+        chosen = precision(config, device)
+        return f"--amp auto: {'fp32' if chosen is None else str(chosen).removeprefix('torch.')} on this {device.type}"
+    if config.amp and device.type == "cpu" and not cpu_has_bf16():
+        return "--amp makes it slower: this CPU has no instructions for bfloat16; leave it out, or give --amp auto"
+    return None
 
 
 class Learner:

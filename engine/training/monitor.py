@@ -2,12 +2,14 @@
 
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
 import cv2
@@ -135,7 +137,30 @@ def open_tensorboard(folder: Path, start: int) -> Any:
     except ImportError:
         log.warning("no TensorBoard log: tensorboard is not installed (pip install 'glcic-engine[train]')")
         return None
-    return SummaryWriter(str(folder), purge_step=start + 1)  # that of `start` was written by the run until then
+    with after_newest_events(folder):
+        return SummaryWriter(str(folder), purge_step=start + 1)  # that of `start` was written by the run until then
+
+
+@contextmanager
+def after_newest_events(folder: Path) -> Iterator[None]:
+    """TensorBoard's writer, opened in this block, gets a file that sorts after those that are in the folder.
+
+    TensorBoard reads them in the order of their names, which begin with the time, and never looks back: where the clock
+    was set back between two runs, it would show nothing of the second one.
+    """
+    from tensorboard.summary.writer import event_file_writer
+
+    there = (re.match(r"events\.out\.tfevents\.(\d+)\.", path.name) for path in folder.glob("events.out.tfevents.*"))
+    newest = max((int(name[1]) for name in there if name), default=0)
+    if newest < int(time.time()):
+        yield
+        return
+    name_then_clock = chain([newest + 1], iter(time.time, None))
+    event_file_writer.time = SimpleNamespace(time=name_then_clock.__next__)
+    try:
+        yield
+    finally:
+        event_file_writer.time = time
 
 
 def drop_later_rows(metrics_file: Path, iteration: int) -> None:

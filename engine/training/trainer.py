@@ -26,6 +26,7 @@ from engine.training.batches import TrainingBatch, fixed_batch, training_batches
 from engine.training.checkpoint import checkpoints, iteration_of, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world
+from engine.training.learner import note_on_precision
 from engine.training.meter import Meter
 from engine.training.monitor import Monitor
 from engine.training.phases import Phase
@@ -91,6 +92,8 @@ class Trainer:
             )
         self.config, self.world, self.schedule = config, world, config.schedule
         self.folder = config.run_folder
+        if world.is_first and (note := note_on_precision(config, world.device)):
+            log.warning(note)
         self.catalog = Catalog.open(config.photos_folder)
         saved = find_checkpoint(config)
         if world.is_first:

@@ -2,13 +2,15 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from data.catalog import Catalog
-from data.files import write_atomically
+from data.files import replacing, write_atomically
 from data.shards import Packing, pack
 from tests.conftest import files_of_at_most
 from tests.data.made_photos import write_photos
@@ -50,7 +52,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
 
 
 def test_a_disk_that_is_full_while_an_index_is_written(catalog: Catalog, tmp_path: Path) -> None:
-    with files_of_at_most(100), pytest.raises(OSError, match=r"photos\.index cannot be written: .*File too large"):
+    with files_of_at_most(100), pytest.raises(OSError, match=r"File too large: .*photos\.index"):
         catalog.save(tmp_path / "out" / "photos.index")
     assert not list((tmp_path / "out").glob("*"))
 
@@ -95,3 +97,41 @@ def test_names_as_long_as_can_be(tmp_path: Path) -> None:
     path = tmp_path / ("漢" * 83 + ".png")
     write_atomically(path, b"new")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_write_left_is_used_again_and_not_left(tmp_path: Path) -> None:
+    path, seen = tmp_path / "a.png", []
+    program = "import os, sys; from pathlib import Path; from data.files import replacing\n"
+    program += "with replacing(Path(sys.argv[1])) as half: half.write_bytes(b'half'); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    (left,) = tmp_path.iterdir()
+    with replacing(path) as temporary:
+        seen.append(temporary.read_bytes())
+        assert temporary == left
+        write_atomically(path, b"by another at the same time")
+        assert temporary.exists()
+        temporary.write_bytes(b"new")
+    assert (path.read_bytes(), seen) == (b"new", [b""])
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_files_of_the_temporary_name_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"")
+    (tmp_path / "other").write_bytes(b"kept")
+    temporary.symlink_to(tmp_path / "other")
+    write_atomically(path, b"new")
+    assert (path.read_bytes(), (tmp_path / "other").read_bytes()) == (b"new", b"kept")
+
+
+def test_where_there_are_no_locks_files_are_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    write_atomically(tmp_path / "a.png", b"new")
+    assert (tmp_path / "a.png").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

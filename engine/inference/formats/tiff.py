@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,12 @@ def check_samples(image: Image.Image) -> None:
         raise ValueError(f"it has 16 bits per sample and stores {stored}; save it as a PNG of 16 bits")
 
 
+def bits_of(image: Image.Image) -> int:
+    """How many a sample of an opened TIFF has."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    return int(max(image.tag_v2.get(Tag.BitsPerSample, (1,))))
+
+
 def has_16_bit_colour(image: Image.Image) -> bool:
     """Whether an opened TIFF has 16 bits per sample and several samples."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
@@ -102,6 +109,15 @@ def metadata(image: Image.Image) -> dict[int, Any]:
         if directory := exif.get_ifd(tag):
             kept[tag] = dict(directory)
     return {tag: value for tag, value in kept.items() if value != b"" and is_writable(tag, value)}
+
+
+def nodata(image: Image.Image) -> float | None:
+    """The value that an opened TIFF declares, as GDAL does, for pixels without data; None if it does not."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    try:
+        return float(str(unwrapped(image.tag_v2[GDAL_NODATA])).strip(" \0"))
+    except (KeyError, ValueError):
+        return None
 
 
 def unwrapped(value: Any) -> Any:
@@ -157,6 +173,26 @@ def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any]) -> byte
     directory[Tag.PlanarConfiguration] = ONE_PLANE
     if alpha:
         directory[Tag.ExtraSamples] = UNASSOCIATED_ALPHA
+    return b"".join([b"II*\0", struct.pack("<I", 8), directory.tobytes(8), *strips])
+
+
+def with_metadata(encoded: bytes, kept: dict[int, Any]) -> bytes:
+    """The TIFF `encoded`, of one page in strips, with the tags of `metadata` beside those of its samples."""
+    image = Image.open(BytesIO(encoded))
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    own = image.tag_v2
+    places = zip(own[Tag.StripOffsets], own[Tag.StripByteCounts], strict=True)
+    strips = [encoded[offset : offset + length] for offset, length in places]
+    directory = ImageFileDirectory_v2(prefix=b"II")
+    for tag, value in kept.items():
+        put(directory, tag, value)
+    for tag, value in own.items():
+        if tag in KEPT:  # the encoder's default
+            continue
+        directory.tagtype[tag] = own.tagtype[tag]
+        directory[tag] = value
+    directory.tagtype[Tag.StripOffsets] = directory.tagtype[Tag.StripByteCounts] = LONG
+    directory[Tag.StripOffsets] = tuple(np.cumsum([0, *(len(strip) for strip in strips)])[:-1].tolist())
     return b"".join([b"II*\0", struct.pack("<I", 8), directory.tobytes(8), *strips])
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from engine.cpu import cpu_has_bf16
 from engine.inference.folding import fold_batch_norm
 from engine.inference.memory import memory_limit
 from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork
@@ -59,8 +60,7 @@ def fast_precision(device: torch.device) -> str:
     """What a device computes in fastest without a loss that is seen: bf16 on CPUs that have instructions for it."""
     if device.type == "cuda":
         return "fp16"
-    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16" if has_bf16 else "fp32"
+    return "bf16" if cpu_has_bf16() else "fp32"
 
 
 def pick_device(device: str) -> torch.device:

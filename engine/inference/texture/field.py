@@ -1,7 +1,7 @@
 """Nearest-neighbour fields: for each patch of the hole, the patch of the photo that is most like it.
 
-At the coarsest scale all sources are tried; at finer ones each target tries where its coarser parent points to, what its
-neighbours have found (Barnes et al. 2009, PatchMatch), and places near its own. A neighbour's offset is favoured a
+At the coarsest scale all sources are tried; at finer ones each target tries where its coarser parent points to, what
+its neighbours have found (Barnes et al. 2009, PatchMatch), and places near its own. A neighbour's offset is favoured a
 little over a nearer patch, since pieces copied whole are sharp and patches averaged with others are not.
 """
 

@@ -9,11 +9,13 @@ number of threads or the size of the image.
 from functools import cache
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.inference.mask import Mask
 from kernels.vote_patches import REACH
 
 PATCH = 2 * REACH + 1
@@ -53,17 +55,17 @@ def describe(image_HW3: Tensor) -> Tensor:
 
     Beyond the image it is mirrored; it must have more than 3 pixels a side.
     """
-    filters_K3PP = filters()[0].to(image_HW3.device)
+    filters_K3PP = filters()[0].to(image_HW3.device, memory_format=torch.channels_last)
     padded = F.pad(image_HW3.permute(2, 0, 1)[None], (REACH,) * 4, mode="reflect")
-    return F.conv2d(padded, filters_K3PP)[0].permute(1, 2, 0) / SCALE
+    padded = padded.contiguous(memory_format=torch.channels_last)
+    return F.conv2d(padded, filters_K3PP)[0].permute(1, 2, 0).contiguous().div_(SCALE)
 
 
-def all_around(mask_HW: Tensor) -> Tensor:
+def all_around(mask_HW: Mask) -> Mask:
     """True where the patch around a pixel lies in the image and in the mask."""
-    outside = F.pad(1 - mask_HW[None, None].float(), (REACH,) * 4, value=1.0)
-    return F.max_pool2d(outside, PATCH, stride=1)[0, 0] == 0
+    return ~any_around(np.pad(~mask_HW, REACH, constant_values=True))[REACH:-REACH, REACH:-REACH]
 
 
-def any_around(mask_HW: Tensor) -> Tensor:
+def any_around(mask_HW: Mask) -> Mask:
     """True where the patch around a pixel has any of the mask."""
-    return F.max_pool2d(mask_HW[None, None].float(), PATCH, stride=1, padding=REACH)[0, 0] > 0
+    return cv2.dilate(mask_HW.view(np.uint8), np.ones((PATCH, PATCH), np.uint8)).view(np.bool_)

@@ -5,15 +5,20 @@ At each scale patches of the hole are matched with patches of the known photo, a
 completion in its lowest frequencies: the network knows where things go, and not what they look like.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.inference.texture.detail import detail_of, expected_detail
+from engine.inference.mask import Mask
+from engine.inference.scales import halve_mask
+from engine.inference.texture.detail import SAMPLES, detail_of, expected_detail
 from engine.inference.texture.field import RADII, Field
 from engine.inference.texture.patches import PATCH, all_around, any_around, describe, filters
 from kernels.vote_patches import REACH, WEIGHT, vote_patches
@@ -21,7 +26,7 @@ from kernels.vote_patches import REACH, WEIGHT, vote_patches
 THICK = 30
 """Pixels across the hole at the coarsest scale, about: four patches."""
 
-GUIDANCE = (0.3, 1.0, 2.0)
+GUIDANCE = (0.3, 0.5, 1.0)
 """Weight of the network's mean colour against that of the hole as drawn: at the photo's scale, at 1/2, and below."""
 
 SLOPES = 0.3
@@ -36,19 +41,27 @@ GRID = 20
 ROUNDS = (2, 3, 3)
 """Times that patches are matched and the hole is drawn: at the photo's scale, at 1/2, and below."""
 
+SMOOTH, ENOUGH = 0.7, 0.7
+"""Detail in grey levels below which surroundings are smooth, and the share of theirs that is enough in a completion."""
+
 SHARP, SHARPEST = 0.1, 0.03
 """Patches are weighed by exp(-distance / (this times its third quartile)); the second value for the last drawing."""
 
 
-@dataclass(slots=True)
-class Scale:
-    """One octave of what is drawn: tensors on one device, images fp32 with integers of 0 to 255."""
+class Scale(NamedTuple):
+    """One octave of what is drawn."""
 
     image_HW3: Tensor
+    """fp32, integers of 0 to 255, with the network's completion in the hole."""
     hole_HW: Tensor
-    """What is to be drawn."""
+    """bool, what is to be drawn."""
+    target_N: Tensor
+    """int64, places (row * width + column) whose patch has any of the hole."""
     source_P: Tensor
-    """Places whose whole patch may be copied."""
+    """bool, places whose whole patch may be copied."""
+    coefficients_PK: Tensor
+    """Of the image's patches."""
+    detail_P: Tensor
 
     @property
     def size(self) -> tuple[int, int]:
@@ -58,43 +71,40 @@ class Scale:
 
 def octaves_for(thick: float) -> int:
     """Scales below the photo's own for a hole so many pixels across."""
-    return max(0, round(float(np.log2(max(thick, 1) / THICK))))
+    return max(0, round(math.log2(max(thick, 1) / THICK)))
 
 
-def synthesise(
-    image_HW3: NDArray[np.uint8],
-    hole_HW: NDArray[np.bool_],
-    source_HW: NDArray[np.bool_],
-    octaves: int,
-    seed: int,
-    device: torch.device,
-) -> "Drawing | None":
-    """Sources and weights for each patch of the hole at the photo's scale; None if no 7x7 pixels may be copied.
+def pyramid(
+    image_HW3: NDArray[Any], hole_HW: Mask, known_HW: Mask, octaves: int, device: torch.device
+) -> Iterator[Scale]:
+    """The photo's own scale and up to `octaves` below it, while there are 7x7 pixels that may be copied.
 
-    `image_HW3` has the network's completion in the hole; its sides are multiples of 2**octaves. `source_HW` is what may
-    be copied. The same arguments give the same bits, whatever the number of threads.
+    `image_HW3` has the network's completion in the hole; its sides are multiples of 2**octaves. `known_HW` is what may
+    be copied.
     """
-    scales = pyramid(*(torch.from_numpy(array).to(device) for array in (image_HW3, hole_HW, source_HW)), octaves)
-    generator = np.random.default_rng(seed)
+    for octave in range(octaves + 1):
+        source_HW = all_around(known_HW)
+        if min(hole_HW.shape) <= PATCH or not source_HW.any():
+            return
+        arrays = (image_HW3.astype(np.float32), hole_HW, np.flatnonzero(any_around(hole_HW)), source_HW.ravel())
+        image, hole, target, source = (torch.from_numpy(array).to(device) for array in arrays)
+        coefficients_PK = describe(image).flatten(0, 1)
+        yield Scale(image, hole, target, source, coefficients_PK, detail_of(coefficients_PK))
+        if octave < octaves:
+            image_HW3 = cv2.resize(image_HW3, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            hole_HW, known_HW = halve_mask(hole_HW), ~halve_mask(~known_HW)
+
+
+def synthesise(scales: list[Scale], generator: np.random.Generator) -> "Drawing":
+    """Sources and weights for each patch of the hole at the first of the scales, the photo's own.
+
+    The same scales and generator give the same bits, whatever the number of threads.
+    """
     drawing = None
     for octave in reversed(range(len(scales))):
         drawing = draw(scales[octave], drawing, octave, generator)
+    assert drawing is not None
     return drawing
-
-
-def pyramid(image_HW3: Tensor, hole_HW: Tensor, known_HW: Tensor, octaves: int) -> list[Scale]:
-    """The photo's own scale and `octaves` below it; fewer where a coarser one would have nothing to copy."""
-    scales: list[Scale] = []
-    image_HW3 = image_HW3.float()
-    while min(hole_HW.shape) > PATCH and len(scales) <= octaves:
-        source_P = all_around(known_HW).flatten()
-        if not source_P.any():
-            break
-        scales.append(Scale(image_HW3, hole_HW, source_P))
-        image_HW3 = F.avg_pool2d(image_HW3.permute(2, 0, 1)[None], 2)[0].permute(1, 2, 0).round()
-        hole_HW, unknown_HW = (F.max_pool2d(mask_HW[None, None].float(), 2)[0, 0] for mask_HW in (hole_HW, ~known_HW))
-        hole_HW, known_HW = hole_HW > 0, unknown_HW == 0
-    return scales
 
 
 @dataclass(slots=True)
@@ -134,8 +144,8 @@ def box_of(place_N: Tensor, width: int) -> tuple[slice, slice]:
 def draw(scale: Scale, coarser: Drawing | None, octave: int, generator: np.random.Generator) -> Drawing:
     """Draw the hole at one scale, from the drawing at half its size or from the network's completion alone."""
     height, width = scale.size
-    target_N = torch.nonzero(any_around(scale.hole_HW).flatten())[:, 0]
-    matching = Matching.of(scale, target_N, GUIDANCE[min(octave, len(GUIDANCE) - 1)])
+    target_N = scale.target_N
+    matching = Matching.of(scale, GUIDANCE[min(octave, len(GUIDANCE) - 1)])
     if coarser is None:
         field = Field(height, width, scale.source_P, target_N, torch.zeros_like(target_N), target_N.float())
         drawing, drawn_HW3 = Drawing(field, target_N.float()), scale.image_HW3
@@ -189,21 +199,19 @@ class Matching:
     sources_PK: Tensor
 
     @classmethod
-    def of(cls, scale: Scale, target_N: Tensor, guidance: float) -> "Matching":
+    def of(cls, scale: Scale, guidance: float) -> "Matching":
         """For a scale; `guidance` is the weight of the network's mean colour."""
-        height, width = scale.size
+        (height, width), target_N = scale.size, scale.target_N
         order_K = torch.tensor([one.order for one in filters()[1]], device=target_N.device)
         guidance_K = guidance * (torch.where(order_K == 0, 1.0, 0.0) + torch.where(order_K == 1, SLOPES, 0.0))
-        known_PK = describe(scale.image_HW3).flatten(0, 1)
-        detail_P = detail_of(known_PK)
-        wanted_N = wanted_detail(known_PK, detail_P, scale, target_N)
-        sources_PK = torch.cat((known_PK * (1 + guidance_K).sqrt(), DETAIL * detail_P[:, None]), 1).round_()
+        known_PK = scale.coefficients_PK
+        sources_PK = torch.cat((known_PK * (1 + guidance_K).sqrt(), DETAIL * scale.detail_P[:, None]), 1).round_()
         rows, columns = box_of(target_N, width)
         box = (
             slice(max(rows.start - REACH, 0), min(rows.stop + REACH, height)),
             slice(max(columns.start - REACH, 0), min(columns.stop + REACH, width)),
         )
-        return cls(target_N, box, known_PK[target_N], guidance_K, DETAIL * wanted_N[:, None], sources_PK)
+        return cls(target_N, box, known_PK[target_N], guidance_K, DETAIL * wanted_detail(scale)[:, None], sources_PK)
 
     def targets(self, drawn_HW3: Tensor) -> Tensor:
         """`targets_NK` for the hole as it is drawn now."""
@@ -216,12 +224,24 @@ class Matching:
         return torch.cat((mixed_NK.div_((1 + self.guidance_K).sqrt()), self.wanted_N1), 1).round_()
 
 
-def wanted_detail(known_PK: Tensor, detail_P: Tensor, scale: Scale, target_N: Tensor) -> Tensor:
+def wanted_detail(scale: Scale) -> Tensor:
     """The detail expected of each target, asked for on a grid of places and the same for the targets around each."""
-    width, size = scale.size[1], len(target_N) ** 0.5
+    target_N, width = scale.target_N, scale.size[1]
+    size = len(target_N) ** 0.5
     step = max(1, round(size / GRID))
     row_N, column_N = target_N // width // step, target_N % width // step
     cell_N, cells = (row_N * width + column_N).unique(return_inverse=True)
     middle_N = (cell_N // width * step + step // 2).clamp(max=scale.size[0] - 1) * width
     middle_N += (cell_N % width * step + step // 2).clamp(max=width - 1)
-    return expected_detail(known_PK, detail_P, scale.source_P, middle_N, size, width)[cells]
+    return expected_detail(scale.coefficients_PK, scale.detail_P, scale.source_P, middle_N, size, width)[cells]
+
+
+def is_detailed(scale: Scale) -> bool:
+    """True where the network's completion has as much detail as its surroundings, or these have next to none."""
+    inside_P = torch.nonzero(scale.hole_HW.flatten())[:, 0]
+    place_N = inside_P[:: max(1, len(inside_P) // SAMPLES)]
+    wanted_N = expected_detail(
+        scale.coefficients_PK, scale.detail_P, scale.source_P, place_N, len(inside_P) ** 0.5, scale.size[1]
+    )
+    wanted = float(wanted_N.double().mean())
+    return wanted < SMOOTH or float(scale.detail_P[place_N].double().mean()) > ENOUGH * wanted

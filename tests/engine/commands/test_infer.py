@@ -3,17 +3,21 @@
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
+import zlib
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from engine.commands import infer
 from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
+from engine.inference.formats import png
 from engine.inference.jobs import Job, MaskSource, find_jobs
 from engine.inference.photo import read_photo
 from engine.weights import save_weights
@@ -189,7 +193,7 @@ def test_what_is_done_is_skipped_in_a_folder_of_one_photo_too(run, photo, tmp_pa
     assert status == 0
     lines = [json.loads(line) for line in printed.splitlines()]
     assert lines[0]["status"] == "skipped"
-    assert lines[1] == {"summary": {"completed": 0, "skipped": 1, "failed": 0}}
+    assert lines[1] == {"summary": {"completed": 0, "copied": 0, "skipped": 1, "failed": 0}}
 
 
 def mask_image(size=(150, 130)):
@@ -359,6 +363,136 @@ def test_colours_under_transparency_beside_the_hole_are_not_seen(dtype, run, pho
     np.testing.assert_array_equal(results[0][alpha_HW > 0], results[1][alpha_HW > 0])
 
 
+def test_photos_with_nothing_to_remove_are_copied(run, photo, tmp_path):
+    """A folder of frames comes out whole: those with an empty mask as they are, those without one if that is said."""
+    frames, masks, done = (tmp_path / name for name in ("frames", "masks", "done"))
+    for number in range(5):
+        name = f"shot/{number}.jpg"
+        (frames / name).parent.mkdir(parents=True, exist_ok=True)
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.open(photo).convert("RGB").rotate(number).save(frames / name, quality=70)
+        empty_HW = np.full((130, 150), 16 if number == 3 else 0, np.uint8)  # 16: black, out of video
+        if number < 2:
+            mask_image().save((masks / name).with_suffix(".png"))
+        elif number < 4:
+            Image.fromarray(empty_HW).save((masks / name).with_suffix(".png"))
+    status, printed = run(frames, "--mask", masks, "--out", done)
+    assert status == 1
+    assert "2 completed, 2 copied, 1 failed" in printed
+    assert re.search(r"no mask for .*4\.jpg in the folder .*--missing-mask copy", printed)
+    for number in (2, 3):
+        assert (done / f"shot/{number}.jpg").read_bytes() == (frames / f"shot/{number}.jpg").read_bytes()
+    changed_HW3 = pixels(done / "shot/0.jpg") != pixels(frames / "shot/0.jpg")
+    assert changed_HW3[30:46, 20:44].any()
+    assert not (done / "shot/4.jpg").exists()
+    status, printed = run(frames, "--mask", masks, "--out", done, "--missing-mask", "copy", "--json")
+    assert status == 0
+    assert json.loads(printed.splitlines()[-1]) == {"summary": {"completed": 0, "copied": 1, "skipped": 4, "failed": 0}}
+    assert (done / "shot/4.jpg").read_bytes() == (frames / "shot/4.jpg").read_bytes()
+
+
+def test_an_empty_mask_of_the_one_photo_is_an_error(run, photo, tmp_path):
+    Image.new("L", (150, 130)).save(tmp_path / "photo.mask.png")
+    status, printed = run(photo)
+    assert status == 1
+    assert "the mask is empty: no pixel is marked to be completed (is it inverted?)" in printed
+    status, printed = run(tmp_path)  # a folder of one
+    assert status == 0
+    assert "photo.completed.png: nothing to complete, copied as it is" in printed
+    assert (tmp_path / "photo.completed.png").read_bytes() == photo.read_bytes()
+
+
+def page_of_a_fax():
+    y_HW, x_HW = np.mgrid[:130, :150]
+    return Image.fromarray((x_HW // 9 + y_HW // 13) % 3 > 0)
+
+
+@pytest.mark.parametrize("compression", ["group4", "group3", "packbits", "tiff_lzw", "tiff_adobe_deflate", None])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_one_bit_stays_one_bit_in_its_own_compression(compression, white_is_zero, run, tmp_path):
+    tags = {262: 0 if white_is_zero else 1, 270: "page 7"}
+    page_of_a_fax().save(tmp_path / "fax.tif", compression=compression, tiffinfo=tags, dpi=(204, 196))
+    status, printed = run(tmp_path / "fax.tif", "--hole", HOLE)
+    assert status == 0, printed
+    assert "note" not in printed
+    after = Image.open(tmp_path / "fax.completed.tif")
+    assert after.mode == "1"
+    assert after.info["compression"] == (compression or "tiff_adobe_deflate")
+    assert after.tag_v2[262] == tags[262]
+    assert after.tag_v2[270] == "page 7"
+    assert after.info["dpi"] == (204, 196)
+    check_only_the_hole_changed(tmp_path / "fax.tif", tmp_path / "fax.completed.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "transparency"), [("a.png", None), ("a.png", 3), ("a.png", b"\xff\x80\0"), ("a.tif", None)]
+)
+@pytest.mark.parametrize("colours", [16, 200])
+def test_a_palette_stays_a_palette_with_its_own_colours(name, transparency, colours, run, photo, tmp_path):
+    indexed = Image.open(photo).convert("RGB").quantize(colours)
+    options = {} if transparency is None else {"transparency": transparency}
+    indexed.save(tmp_path / name, **options)
+    status, printed = run(tmp_path / name, "--hole", HOLE, "--out", tmp_path / f"done-{name}")
+    assert status == 0, printed
+    assert "note" not in printed
+    before, after = Image.open(tmp_path / name), Image.open(tmp_path / f"done-{name}")
+    assert after.mode == "P"
+    assert after.getpalette() == before.getpalette()
+    seen = [np.asarray(image.convert("RGBA"))[:26] for image in (before, after)]
+    np.testing.assert_array_equal(*seen)
+    if name == "a.png":
+        assert (tmp_path / name).read_bytes()[24] == (tmp_path / f"done-{name}").read_bytes()[24]
+    changed_HW = np.asarray(before) != np.asarray(after)
+    assert changed_HW.any()
+    changed_HW[26:50, 16:48] = False
+    assert not changed_HW.any()
+    status, printed = run(tmp_path / name, "--hole", HOLE, "--out", tmp_path / "done.webp")
+    assert "note: the photo is stored with a palette, and the WEBP has 8 bits per sample" in printed
+
+
+def test_what_has_fewer_bits_than_are_written_is_told(run, tmp_path):
+    levels_HW = (np.mgrid[:130, :150][1] // 10).astype(np.uint8)
+    header = png.chunk(b"IHDR", struct.pack(">IIBBBBB", 150, 130, 4, 0, 0, 0, 0))
+    rows = b"".join(b"\0" + (row[::2] << 4 | row[1::2]).tobytes() for row in levels_HW)
+    parts = header, png.chunk(b"IDAT", zlib.compress(rows)), png.chunk(b"IEND", b"")
+    (tmp_path / "grey.png").write_bytes(png.SIGNATURE + b"".join(parts))
+    status, printed = run(tmp_path / "grey.png", "--hole", HOLE)
+    assert status == 0
+    assert "note: the file has 4 bit(s) per sample, and the result has 8" in printed
+    check_only_the_hole_changed(tmp_path / "grey.png", tmp_path / "grey.completed.png")
+    page_of_a_fax().save(tmp_path / "fax.png")
+    assert run(tmp_path / "fax.png", "--hole", HOLE)[0] == 0
+    assert Image.open(tmp_path / "fax.completed.png").mode == "1"
+    status, printed = run(tmp_path / "fax.png", "--hole", HOLE, "--out", tmp_path / "fax.jpg")
+    assert "note: the photo is stored with one bit per pixel, and the JPEG has 8 bits per sample" in printed
+
+
+@pytest.mark.parametrize(("declared", "option"), [("0", ()), (None, ("--nodata", "0")), ("-9999", ("--nodata", "0"))])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_collar_of_a_map_does_not_run_into_the_hole(declared, option, dtype, run, tmp_path):
+    """Pixels that are declared as no data, as those around a turned satellite picture, are hidden and stay."""
+    y_HW, x_HW = np.mgrid[:200, :200]
+    scene_HW3 = (np.dstack([90 + y_HW // 3, 60 + x_HW // 3, 200 - y_HW // 3]) * (np.iinfo(dtype).max // 255)).astype(
+        dtype
+    )
+    collar_HW = x_HW + y_HW < 130
+    tags = [(42113, 2, len(declared) + 1, declared, True)] if declared else []
+    tifffile.imwrite(
+        tmp_path / "map.tif", np.where(collar_HW[..., None], dtype(0), scene_HW3), photometric="rgb", extratags=tags
+    )
+    hole = ("--hole", "60,50,70,60", "--mask-dilate", 0)
+    status, printed = run(tmp_path / "map.tif", *hole, *option, weights=None)
+    assert status == 0
+    assert "pixels of the value 0, which stands for no data, are not looked at" in printed
+    after_HW3 = tifffile.imread(tmp_path / "map.completed.tif")
+    np.testing.assert_array_equal(after_HW3[:50][collar_HW[:50]], 0)
+    error_HW3 = abs(after_HW3.astype(float) - scene_HW3)[50:110, 60:130] / np.iinfo(dtype).max
+    assert error_HW3.max() < 0.1
+    if declared == "0":
+        status, printed = run(tmp_path / "map.tif", *hole, "--nodata", "7", "--overwrite", weights=None)
+        assert "no data" not in printed, "a given value overrules the file's"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -460,7 +594,7 @@ def test_a_folder_with_broken_photos(run, tmp_path):
     (tmp_path / "out" / "sub" / "1.png").unlink()
     status, printed = run(*arguments, "--json")
     lines = [json.loads(line) for line in printed.splitlines()]
-    assert lines[-1] == {"summary": {"completed": 1, "skipped": 4, "failed": 1}}
+    assert lines[-1] == {"summary": {"completed": 1, "copied": 0, "skipped": 4, "failed": 1}}
     (done,) = (line for line in lines if line.get("status") == "completed")
     assert done["out"].endswith("sub/1.png")
     assert done["hole_pixels"] == 760  # 20x20 and 4 px around it, less the corners
@@ -612,7 +746,7 @@ def test_torchrun_divides_the_photos_and_sums_up(weights, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode != 0
-    assert lines[-1] == {"summary": {"completed": 5, "skipped": 0, "failed": 1}}
+    assert lines[-1] == {"summary": {"completed": 5, "copied": 0, "skipped": 0, "failed": 1}}
     assert len(lines) == 7
     assert len({line["photo"] for line in lines[:-1]}) == 6
 

@@ -140,7 +140,9 @@ def test_what_is_hidden_is_neither_read_nor_changed(octaves, blend, fill):
 
 def test_with_all_hidden_but_the_hole_nothing_is_left():
     mask_HW = mask_with((60, 70), (20, 20, 10, 10))
-    with pytest.raises(ValueError, match=r"all of the photo that is not fully transparent.*make the hole smaller"):
+    with pytest.raises(
+        ValueError, match=r"all of the photo that is neither fully transparent nor.*make the hole smaller"
+    ):
         completer().complete(noise(60, 70), mask_HW, hidden_HW=~mask_HW)
     with pytest.raises(ValueError, match="must be the same size"):
         completer().complete(noise(60, 70), mask_HW, hidden_HW=~mask_HW[1:])

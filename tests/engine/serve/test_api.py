@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.engine.serve.conftest import mask_of, png, serving
@@ -103,6 +104,21 @@ def test_what_is_taken_of_a_mask_is_told_in_a_header(client, photo):
     changed_HW = (before != after).any(2)
     assert changed_HW[40:70, 60:90].any()
     assert changed_HW[100:120, 100:120].any()
+
+
+def test_pixels_without_data_are_hidden_as_in_the_command(client, command, tmp_path, shipped_photos):
+    photo_HW3 = np.array(Image.open(shipped_photos / "astronaut.png").convert("RGB").crop((150, 0, 350, 160)))
+    photo_HW3[:, :70] = 0
+    tifffile.imwrite(tmp_path / "map.tif", photo_HW3, photometric="rgb", extratags=[(42113, 2, 2, "0", True)])
+    mask = mask_of((200, 160), HOLE)
+    expected = command(tmp_path / "map.tif", mask)
+    files = {"photo": (tmp_path / "map.tif").read_bytes(), "mask": png(mask)}
+    reply = client.post("/complete", files=files)
+    assert reply.content == expected
+    assert "pixels of the value 0, which stands for no data" in reply.headers["x-notes"]
+    kept = keep(client, tmp_path / "map.tif")
+    assert "no data" in complete_in(client, kept, HOLE)[-1][1]["warnings"][0]
+    assert client.get(f"/photos/{kept}/completions/1/file").content == expected
 
 
 def test_alpha_is_completed_and_shown(client, command, photo, tmp_path):

@@ -4,10 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from engine.commands.train import parse
 from engine.networks import STRIDE
 from engine.training.config import TrainConfig
+from engine.training.learner import note_on_precision, precision
 from engine.training.phases import Phase, Schedule
 from engine.training.presets import CELEBA, PLACES2, PRESETS
 
@@ -50,6 +52,39 @@ def test_the_command_line_overrides_the_preset_it_names():
     config = parse(["--preset", "lite", "--batch", "4", "--photos", "here", "--split", "50", "10", "40"])
     assert config == replace(PRESETS["lite"], batch=4, photos=Path("here"), split=(50, 10, 40))
     assert parse(["--gpus", "4", "--amp"]) == replace(PLACES2, gpus=4, amp=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "amp"),
+    [
+        ("", False),
+        ("--amp", True),
+        ("--amp auto", "auto"),
+        ("--amp=auto", "auto"),
+        ("--amp off", False),
+        ("--no-amp", False),
+    ],
+)
+def test_mixed_precision_is_on_or_off_or_decided_by_the_machine(words, amp):
+    assert parse([*words.split(), "--compile"]) == replace(PLACES2, amp=amp, compile=True)
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+@pytest.mark.parametrize(
+    ("amp", "computes_in", "said"),
+    [
+        (False, (None, None), (None, None)),
+        (True, (torch.bfloat16, torch.bfloat16), (None, "--amp makes it slower: this CPU has no instructions for")),
+        ("auto", (torch.bfloat16, None), ("--amp auto: bfloat16 on this cpu", "--amp auto: fp32 on this cpu")),
+    ],
+)
+def test_mixed_precision_on_a_cpu(monkeypatch, has_bf16, amp, computes_in, said):
+    """One without instructions for bfloat16 is slower with it."""
+    monkeypatch.setattr("engine.training.learner.cpu_has_bf16", lambda: has_bf16)
+    config, cpu, case = replace(PLACES2, amp=amp), torch.device("cpu"), int(not has_bf16)
+    assert precision(config, cpu) == computes_in[case]
+    note = note_on_precision(config, cpu)
+    assert note == said[case] or (note or "").startswith(said[case] or "nothing")
 
 
 def test_a_preset_s_learning_rates_are_for_its_own_optimizer():

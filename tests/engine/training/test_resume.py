@@ -43,6 +43,23 @@ def test_tensorboard_shows_each_iteration_of_a_resumed_run_once(tmp_path, monkey
     assert [event.step for event in events.Scalars("mse")] == shown
 
 
+@pytest.mark.parametrize("behind", [0, 3600])
+def test_tensorboard_shows_a_run_that_is_resumed_with_the_clock_set_back(tmp_path, monkeypatch, behind):
+    """Or within the same second; and twice."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for start in (0, 2, 3):
+        now = 1_800_000_000.0 - (behind if start else 0)
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        monkeypatch.setattr("os.getpid", lambda start=start: 9999 - start)  # which is part of the files' names
+        with Monitor(tmp_path, total=10, start=start) as monitor:
+            for iteration in range(start + 1, 5):
+                monitor.metrics(iteration, "completion", {"mse": float(start)})
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("mse")] == [(1, 0), (2, 0), (3, 2), (4, 3)]
+    assert all(event.wall_time <= 1_800_000_000 for event in events.Scalars("mse"))
+
+
 def test_lines_that_are_no_metrics_do_not_keep_a_run_from_going_on(tmp_path, caplog):
     file = tmp_path / "metrics.jsonl"
     good = [b'{"iteration": 1}\n', b'{"iteration": 2}\n']

@@ -1,0 +1,105 @@
+"""Photos of one bit per pixel, or with a palette: a fax page, a sprite. They come back so, in their own colours."""
+
+from io import BytesIO
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+from PIL.ExifTags import Base as Tag
+
+from data.orientation import upright
+
+TIFF_COMPRESSIONS = ("group4", "group3", "tiff_ccitt", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
+"""Those that Pillow writes as it reads them."""
+
+AT_A_TIME = 4096
+"""Colours that are compared with the palette's at a time."""
+
+
+class FewColours(NamedTuple):
+    """How such a photo is stored, upright."""
+
+    indices_HW: NDArray[np.uint8]
+    palette_K4: NDArray[np.uint8]
+    """RGBA of each index."""
+    bits: int
+    """Of an index in the file."""
+    options: dict[str, Any]
+    """Of Pillow's encoder, for a file of the same format."""
+
+    @classmethod
+    def of(cls, image: Image.Image, content: bytes, orientation: int) -> Self | None:
+        """That of a decoded image; None if it has other samples."""
+        if image.mode not in ("1", "P") or (image.mode == "1" and "transparency" in image.info):
+            return None
+        bits = 1 if image.mode == "1" else content[24] if image.format == "PNG" else 8
+        options: dict[str, Any] = {}
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            compression = image.info.get("compression")
+            options["compression"] = compression if compression in TIFF_COMPRESSIONS else "tiff_adobe_deflate"
+            if image.mode == "1":
+                options["tiffinfo"] = {Tag.PhotometricInterpretation: image.tag_v2[Tag.PhotometricInterpretation]}
+        indices_HW = np.asarray(image).astype(np.uint8)
+        return cls(np.ascontiguousarray(upright(indices_HW, orientation)), palette_of(image), bits, options)
+
+    def drawn_with(self, samples_HW4: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The indices of these colours: the photo's own where they are the photo's, else the nearest that it has."""
+        indices_HW = self.indices_HW.copy()
+        changed_HW = (self.palette_K4[indices_HW] != samples_HW4).any(2)
+        used_U = np.unique(indices_HW)
+        colours_U4 = premultiplied(self.palette_K4[used_U])
+        wanted_N4, which_P = np.unique(samples_HW4[changed_HW], axis=0, return_inverse=True)
+        nearest_N = np.zeros(len(wanted_N4), np.uint8)
+        for start in range(0, len(wanted_N4), AT_A_TIME):
+            part_P4 = premultiplied(wanted_N4[start : start + AT_A_TIME])
+            distance_PU = ((part_P4[:, None] - colours_U4) ** 2).sum(2)
+            nearest_N[start : start + AT_A_TIME] = used_U[distance_PU.argmin(1)]
+        indices_HW[changed_HW] = nearest_N[which_P.ravel()]
+        return indices_HW
+
+    def encode(self, samples_HW4: NDArray[np.uint8], container: str) -> bytes:
+        """The bytes of a PNG or TIFF of the nearest colours, without metadata."""
+        indices_HW = self.drawn_with(samples_HW4)
+        options = dict(self.options)
+        if self.bits == 1 and len(self.palette_K4) == 2 and self.is_black_and_white:
+            image = Image.fromarray(indices_HW.astype(np.bool_))
+        else:
+            image = Image.fromarray(indices_HW, "P")
+            image.putpalette(self.palette_K4[:, :3].tobytes())
+            if container == "PNG":
+                options["bits"] = self.bits
+                if (self.palette_K4[:, 3] < 255).any():
+                    options["transparency"] = self.palette_K4[:, 3].tobytes()
+        file = BytesIO()
+        image.save(file, container, **options)
+        return file.getvalue()
+
+    @property
+    def is_black_and_white(self) -> bool:
+        """Whether the two indices are black and white, as one bit without a palette has them."""
+        return np.array_equal(self.palette_K4[:, :3], [[0, 0, 0], [255, 255, 255]])
+
+
+def palette_of(image: Image.Image) -> NDArray[np.uint8]:
+    """RGBA of each index that may occur in an image with a palette or of one bit."""
+    if image.mode == "1":
+        return np.array([[0, 0, 0, 255], [255, 255, 255, 255]], np.uint8)
+    palette_K4 = np.full((256, 4), 255, np.uint8)
+    colours_K3 = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    palette_K4[:, :3] = 0
+    palette_K4[: len(colours_K3), :3] = colours_K3
+    transparency = image.info.get("transparency")
+    if isinstance(transparency, bytes):
+        palette_K4[: len(transparency), 3] = np.frombuffer(transparency, np.uint8)
+    elif transparency is not None:
+        palette_K4[transparency, 3] = 0
+    largest = max(len(colours_K3) - 1, int(np.asarray(image).max(initial=0)))
+    return palette_K4[: largest + 1]
+
+
+def premultiplied(colours_N4: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Colours by what is seen of them: how transparent ones would differ does not count."""
+    values_N4 = colours_N4.astype(np.float32)
+    values_N4[:, :3] *= values_N4[:, 3:] / 255
+    return values_N4

@@ -1,0 +1,105 @@
+"""Where texture may be taken from: known pixels near the hole, or those that the user allows.
+
+The neighbourhood reaches as far from a hole as the side of a square of its area, REACH_LIMITS at least and at most, so
+that time and memory follow the hole and not the photo.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.inference.mask import Mask, Where, bounding_box, check_size, relative, with_context
+from engine.inference.photo import Pixels
+from engine.inference.texture.patches import PATCH, all_around
+
+REACH_LIMITS = (64, 256)
+"""Least and most pixels around a hole in which sources are looked for."""
+
+BLOCK, LEFT_OUT = 32, 0.5
+"""For another variant, this share of the neighbourhood is no source, in blocks of so many pixels."""
+
+
+class Neighbourhood(NamedTuple):
+    """A hole and what surrounds it, cut out of the photo; where the user's sample lies elsewhere, that is beside it."""
+
+    where: Where
+    """The part of the photo that this is, less what is added beside it."""
+    pixels_HW3: Pixels
+    hole_HW: Mask
+    known_HW: Mask
+    """What may be copied."""
+
+
+def allowed(unknown_HW: Mask, sample_HW: Mask | None, avoid_HW: Mask | None) -> Mask:
+    """Where the photo may be copied from. ValueError if nothing of PATCH x PATCH pixels is left by the user's masks."""
+    allowed_HW = ~unknown_HW
+    for name, mask_HW in (("sample", sample_HW), ("avoid", avoid_HW)):
+        if mask_HW is None:
+            continue
+        try:
+            check_size(mask_HW.shape, unknown_HW.shape)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        allowed_HW &= mask_HW if name == "sample" else ~mask_HW
+    if (sample_HW is not None or avoid_HW is not None) and not all_around(allowed_HW).any():
+        given = " and ".join(f"--{n}" for n, mask in (("sample", sample_HW), ("avoid", avoid_HW)) if mask is not None)
+        raise ValueError(
+            f"{given} and the hole leave no {PATCH}x{PATCH} pixels of the photo to take texture from; "
+            "give larger areas to sample, smaller ones to avoid, or --texture none"
+        )
+    return allowed_HW
+
+
+def neighbourhood(
+    photo_HW3: Pixels, where: Where, part_HW: Mask, allowed_HW: Mask, multiple: int, sampled: bool
+) -> Neighbourhood:
+    """The surroundings of the hole that is `part_HW` at `where`, with sides of a multiple of `multiple`.
+
+    If the user has said where to sample (`sampled`) and that is not near, a part of it is put beside.
+    """
+    reach = int(np.clip(np.count_nonzero(part_HW) ** 0.5, *REACH_LIMITS))
+    crop = with_context(where, photo_HW3.shape, reach)
+    hole_HW = np.zeros_like(allowed_HW[crop])
+    hole_HW[relative(where, crop)] = part_HW
+    pixels_HW3, known_HW = photo_HW3[crop], allowed_HW[crop]
+    if sampled and not all_around(known_HW).any():
+        beside = nearest_sample(allowed_HW, where, reach)
+        pixels_HW3 = side_by_side(pixels_HW3, photo_HW3[beside])
+        known_HW = side_by_side(known_HW, allowed_HW[beside])
+        hole_HW = side_by_side(hole_HW, np.zeros_like(allowed_HW[beside]))
+    ends = tuple((0, -side % multiple) for side in hole_HW.shape)
+    return Neighbourhood(
+        crop,
+        np.pad(pixels_HW3, (*ends, (0, 0)), mode="edge"),
+        np.pad(hole_HW, ends),
+        np.pad(known_HW, ends),
+    )
+
+
+def nearest_sample(allowed_HW: Mask, where: Where, reach: int) -> Where:
+    """The surroundings, within `reach`, of the place nearest to the hole whose patch may be copied."""
+    everywhere = bounding_box(allowed_HW)
+    y_P, x_P = np.nonzero(all_around(allowed_HW[everywhere]))
+    y_P, x_P = y_P + everywhere[0].start, x_P + everywhere[1].start
+    middle_y, middle_x = ((side.start + side.stop) / 2 for side in where)
+    nearest = np.argmin((y_P - middle_y) ** 2 + (x_P - middle_x) ** 2)
+    y, x = int(y_P[nearest]), int(x_P[nearest])
+    return with_context((slice(y, y + 1), slice(x, x + 1)), allowed_HW.shape, reach)
+
+
+def side_by_side(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """Two images or masks beside each other, the lower one with zeros below it."""
+    height = max(left.shape[0], right.shape[0])
+    joined = np.zeros((height, left.shape[1] + right.shape[1], *left.shape[2:]), left.dtype)
+    joined[: left.shape[0], : left.shape[1]] = left
+    joined[: right.shape[0], left.shape[1] :] = right
+    return joined
+
+
+def without_some(known_HW: Mask, generator: np.random.Generator) -> Mask:
+    """What may be copied, less some blocks at random; all of it if nothing would be left."""
+    rows, columns = (-(-side // BLOCK) for side in known_HW.shape)
+    kept = generator.random((rows, columns)) >= LEFT_OUT
+    kept_HW = kept.repeat(BLOCK, 0).repeat(BLOCK, 1)[: known_HW.shape[0], : known_HW.shape[1]]
+    return known_HW & kept_HW if all_around(known_HW & kept_HW).any() else known_HW
