@@ -24,6 +24,7 @@ from engine.inference.fill import fill_smoothly
 from engine.inference.jobs import find_mask
 from engine.inference.mask import Mask
 from engine.inference.mask_files import read_mask
+from engine.inference.packages import import_optional
 from engine.learned_metrics import Fid, Lpips
 from engine.metrics import Scores, measure
 from engine.quality import FeatureDistance, Looks, typical
@@ -38,6 +39,9 @@ CENTRE_HOLE = 128
 
 INPAINT_RADIUS = 3
 """Pixels around a point that OpenCV's inpainting looks at."""
+
+PATCHMATCH_RADIUS = 7
+"""Pixels around the middle of the patches that PyPatchMatch compares: what it calls patch_size."""
 
 STREAM = 2
 """Keeps the holes apart from those of training (0 and 1), which photos with the same numbers have there."""
@@ -64,7 +68,20 @@ def smooth(photo_HW3: Pixels, hole_HW: Mask) -> Pixels:
     return filled_HW3
 
 
-RIVALS: dict[str, Method] = {"telea": telea, "ns": navier_stokes, "smooth": smooth}
+def patchmatch(photo_HW3: Pixels, hole_HW: Mask) -> Pixels:
+    """PatchMatch (Barnes et al. 2009), by PyPatchMatch. ValueError if that is not installed, or does not load.
+
+    Every call starts from the same seed, the library's own: what it gives repeats.
+    """
+    library = import_optional("patchmatch.patch_match")
+    if not library.patchmatch_available:
+        raise ValueError(
+            "PyPatchMatch is installed, but its library does not load on this machine: leave patchmatch out"
+        )
+    return cast(Pixels, library.inpaint(photo_HW3, hole_HW, patch_size=PATCHMATCH_RADIUS))
+
+
+RIVALS: dict[str, Method] = {"telea": telea, "ns": navier_stokes, "smooth": smooth, "patchmatch": patchmatch}
 """Ways to complete without a network, by the names that users give."""
 
 

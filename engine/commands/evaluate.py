@@ -80,7 +80,8 @@ class EvaluateConfig(NetworkConfig):
     """Weights files; "default" is what comes with the engine."""
 
     against: str = ""
-    """Ways without a network to compare with, separated by commas: telea, ns, smooth."""
+    """Ways without a network to compare with, separated by commas: telea, ns, smooth, patchmatch (which needs
+    '.[patchmatch]')."""
 
     masks: HoleKind = "random"
     """A 128x128 box in the middle, boxes with sides of 96 to 128 px at random places, strokes of a brush, or the masks

