@@ -32,10 +32,10 @@ from engine.quality import FeatureDistance, Looks, typical
 log = logging.getLogger(__name__)
 
 SIZE = 256
-"""Side in pixels of the squares that are evaluated: the paper's."""
+"""Side in pixels of the squares that are evaluated, if nothing is said: the paper's."""
 
-CENTRE_HOLE = 128
-"""Side in pixels of the hole in the middle."""
+HOLE_SIZE = (96, 128)
+"""Smallest and largest side of the holes in them, in pixels, if nothing is said."""
 
 INPAINT_RADIUS = 3
 """Pixels around a point that OpenCV's inpainting looks at."""
@@ -99,17 +99,30 @@ class Task:
     """Places in the catalog."""
     holes: HoleKind
     seed: int
+    size: int = SIZE
+    """Side in pixels of the squares that are evaluated."""
+    hole_size: tuple[int, int] = HOLE_SIZE
+    """Smallest and largest side in pixels of random boxes; the latter is also the side of the box in the middle, and of
+    the square that holds a stroke."""
 
     @classmethod
-    def of(cls, catalog: Catalog, holes: HoleKind, seed: int, limit: int | None) -> "Task":
+    def of(
+        cls,
+        catalog: Catalog,
+        holes: HoleKind,
+        seed: int,
+        limit: int | None,
+        size: int = SIZE,
+        hole_size: tuple[int, int] = HOLE_SIZE,
+    ) -> "Task":
         """All photos, or `limit` of them spread evenly over the catalog."""
         count = len(catalog) if limit is None else min(limit, len(catalog))
         photos = [place * len(catalog) // count for place in range(count)]
-        return cls(catalog=catalog, photos=photos, holes=holes, seed=seed)
+        return cls(catalog=catalog, photos=photos, holes=holes, seed=seed, size=size, hole_size=hole_size)
 
     def photo(self, i: int) -> Pixels:
-        """The largest square in the middle of photo `i`, resized to SIZE. Unusable if it cannot be decoded."""
-        photo_HW3 = np.empty((SIZE, SIZE, 3), np.uint8)
+        """The largest square in the middle of photo `i`, resized to `size`. Unusable if it cannot be decoded."""
+        photo_HW3 = np.empty((self.size, self.size, 3), np.uint8)
         size, orientation = self.catalog.size(i), self.catalog.orientation(i)
         decode_crop(self.catalog.read(i), self.square(i), size, orientation, photo_HW3)
         return photo_HW3
@@ -118,22 +131,24 @@ class Task:
         """The largest square in the middle of photo `i`."""
         width, height = self.catalog.size(i)
         side = min(width, height)
-        grid = reduction(side, SIZE)
+        grid = reduction(side, self.size)
         x, y, side = ((width - side) // 2 // grid * grid, (height - side) // 2 // grid * grid, side // grid * grid)
         return Crop(i, x, y, side, False)
 
     def hole(self, i: int) -> Mask:
-        """The hole in photo `i`: in the middle, a rectangle with sides of 96 to 128 somewhere, a brush's stroke, or
-        the mask beside the photo. Unusable if that is missing, or has no hole in the square, or nothing else."""
+        """The hole in photo `i`: a square in the middle, a rectangle somewhere, a brush's stroke, or the mask beside
+        the photo. Unusable if that is missing, or has no hole in the square, or nothing else."""
         if self.holes == "beside":
             return self.mask_beside(i)
+        largest = self.hole_size[1]
         if self.holes == "centre":
-            hole_HW = np.zeros((SIZE, SIZE), bool)
-            middle = slice((SIZE - CENTRE_HOLE) // 2, (SIZE + CENTRE_HOLE) // 2)
-            hole_HW[middle, middle] = True
+            hole_HW = np.zeros((self.size, self.size), bool)
+            start = (self.size - largest) // 2
+            hole_HW[start : start + largest, start : start + largest] = True
             return hole_HW
-        config = HoleConfig(kind="freeform" if self.holes == "freeform" else "box")
-        return draw_holes(config, self.seed, STREAM, [i], SIZE).mask_N1HW[0, 0].numpy()
+        kind: Literal["freeform", "box"] = "freeform" if self.holes == "freeform" else "box"
+        config = HoleConfig(kind=kind, size=self.hole_size, region=largest)
+        return draw_holes(config, self.seed, STREAM, [i], self.size).mask_N1HW[0, 0].numpy()
 
     def mask_beside(self, i: int) -> Mask:
         """What the mask beside photo `i` has in the square: each pixel that it covers a part of."""
@@ -147,7 +162,7 @@ class Task:
             raise Unusable(str(error)) from error
         _, x, y, side, _ = self.square(i)
         square_HW = mask_HW[y : y + side, x : x + side].astype(np.float32)
-        hole_HW: Mask = cv2.resize(square_HW, (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
+        hole_HW: Mask = cv2.resize(square_HW, (self.size, self.size), interpolation=cv2.INTER_AREA) > 0
         if hole_HW.all() or not hole_HW.any():
             raise Unusable(f"{file} covers {'all' if hole_HW.any() else 'nothing'} of the square that is evaluated")
         return hole_HW

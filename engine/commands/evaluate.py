@@ -4,13 +4,14 @@
     engine-evaluate photos/ --against telea,ns      and OpenCV's inpainting
     engine-evaluate photos/ --weights default mine.safetensors  the same holes
     engine-evaluate photos/ --blend none            as in published tables
+    engine-evaluate photos/ --size 512 --hole-size 90 150
     engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth
     engine-evaluate photos/ --fid inception-2015-12-05.pt
 
 A blur pleases PSNR. What people see is told by the sharpness in the hole (of the original's; the median over photos)
 and the distances of features and of textures from the original's.
 
-Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
+Of each photo the largest square in its middle is taken, resized to --size; smaller photos are enlarged.
 """
 
 import errno
@@ -34,6 +35,7 @@ from engine.commands.completion import NetworkConfig
 from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
 from engine.evaluation import (
+    HOLE_SIZE,
     RIVALS,
     SIZE,
     Case,
@@ -68,6 +70,9 @@ COLUMNS = {
 }
 """Heading and format of each column that the table may have."""
 
+LEAST_SIZE, MOST_SIZE = 64, 1024
+"""Of --size: LPIPS takes no less than 63 pixels, and texture distance 588 bytes for each pixel of the hole's box."""
+
 
 @dataclass(kw_only=True)
 class EvaluateConfig(NetworkConfig):
@@ -84,8 +89,15 @@ class EvaluateConfig(NetworkConfig):
     '.[patchmatch]')."""
 
     masks: HoleKind = "random"
-    """A 128x128 box in the middle, boxes with sides of 96 to 128 px at random places, strokes of a brush, or the masks
-    beside the photos (photo.mask.png)."""
+    """A square in the middle, boxes at random places, strokes of a brush, or the masks beside the photos
+    (photo.mask.png)."""
+
+    size: int = SIZE
+    """Side in pixels of the squares that are evaluated."""
+
+    hole_size: tuple[int, int] = HOLE_SIZE
+    """Smallest and largest side in pixels of the boxes at random places; the latter is also that of the square in the
+    middle, and of the region that a stroke lies in."""
 
     seed: int = 0
     """Which random holes."""
@@ -113,6 +125,14 @@ class EvaluateConfig(NetworkConfig):
             raise ValueError("--weights names no file; name some, or leave it out for those that come with the engine")
         if unknown := [name for name in self.rivals if name not in RIVALS]:
             raise ValueError(f"--against names {unknown[0]!r}; it must be some of {', '.join(RIVALS)}")
+        if not LEAST_SIZE <= self.size <= MOST_SIZE:
+            raise ValueError(f"--size is {self.size}; it must be {LEAST_SIZE} to {MOST_SIZE} pixels")
+        least, most = self.hole_size
+        if self.masks != "beside" and not 1 <= least <= most < self.size:
+            raise ValueError(
+                f"--hole-size is {least} {most} and --size {self.size}; "
+                "it must be two sides, the smaller one first, of 1 pixel or more and below --size"
+            )
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"--limit is {self.limit}; it must be at least 1")
         if self.grid and self.grid.suffix.lower() != ".png":
@@ -131,7 +151,7 @@ def main() -> None:
     config = tyro.cli(EvaluateConfig, prog="engine-evaluate", description=__doc__)
     if config.grid:
         check_writable(config.grid)
-    task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)
+    task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit, config.size, config.hole_size)
     if (masks := masks_beside(task)) and config.masks != "beside":
         log.warning("%d masks lie beside photos and are no photos: --masks beside evaluates in them", masks)
     completers = {name: config.completer(Path(name)) for name in config.weights}
@@ -175,7 +195,7 @@ def methods_of(config: EvaluateConfig, completers: dict[str, Completer]) -> dict
 def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: dict[str, dict[str, float]]) -> None:
     """The means, a row for each way to complete, and how sure the first one's lead is."""
     columns = {key: column for key, column in COLUMNS.items() if key in next(iter(scores.values()))}
-    title = f"{len(cases)} photos at {SIZE}x{SIZE}, {config.masks} holes, seed {config.seed}"
+    title = f"{len(cases)} photos at {task.size}x{task.size}, {config.masks} holes, seed {config.seed}"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)  # which fits 80 columns
     table.add_column("", overflow="fold")
     for heading, _ in columns.values():
@@ -187,9 +207,9 @@ def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: d
     console.print(table)
     for other, (ahead, error) in leads(cases).items():
         console.print(f"{next(iter(scores))}: {ahead:+.2f} ± {error:.2f} dB in the hole from {other}")
-    enlarged = sum(min(task.catalog.size(case.photo)) < SIZE for case in cases)
+    enlarged = sum(min(task.catalog.size(case.photo)) < task.size for case in cases)
     if enlarged:
-        console.print(f"{enlarged} photos are smaller than {SIZE}x{SIZE} and were enlarged")
+        console.print(f"{enlarged} photos are smaller than {task.size}x{task.size} and were enlarged")
     if config.grid:
         console.print(f"pictures: {config.grid}", soft_wrap=True)
 
@@ -223,8 +243,7 @@ def document(
         "photos": len(cases),
         "left_out": left_out(config, task, cases),
         "masks_beside": masks_beside(task),
-        "size": SIZE,
-        **{name: getattr(config, name) for name in ("masks", "seed", "blend", "scale")},
+        **{name: getattr(config, name) for name in ("size", "hole_size", "masks", "seed", "blend", "scale")},
         # What "auto" became, for each weights by itself; known only after they have run.
         "runtime": {name: completer.runtime.name for name, completer in completers.items()},
         "precision": {name: completer.runtime.precision for name, completer in completers.items()},

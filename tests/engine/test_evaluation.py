@@ -123,6 +123,26 @@ def test_every_way_gets_the_same_and_nothing_of_what_was_in_the_hole(folder):
         assert case.scores["one"] == case.scores["two"]
 
 
+@pytest.mark.parametrize(("size", "hole_size"), [(512, (90, 150)), (64, (1, 1)), (101, (20, 100))])
+def test_squares_and_holes_of_other_sizes(folder, size, hole_size):
+    tasks = {
+        holes: Task.of(Catalog.open(folder), holes, 0, None, size, hole_size)
+        for holes in ("random", "freeform", "centre")
+    }
+    whole = np.asarray(Image.open(folder / "chelsea.png"))
+    np.testing.assert_array_equal(tasks["random"].photo(1).shape, (size, size, 3))
+    expected = cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA if size < 256 else cv2.INTER_LINEAR)
+    assert np.abs(tasks["random"].photo(1).astype(int) - expected).mean() < 4
+    for i in range(3):
+        hole_HW = tasks["random"].hole(i)
+        sides = [len(np.flatnonzero(hole_HW.any(axis))) for axis in (0, 1)]
+        assert hole_size[0] <= min(sides) <= max(sides) <= hole_size[1]
+        assert hole_HW.sum() == np.prod(sides)
+        ys, xs = np.nonzero(tasks["freeform"].hole(i))
+        assert 0 <= np.ptp(ys) < hole_size[1] > np.ptp(xs)
+        assert tasks["centre"].hole(i).sum() == hole_size[1] ** 2
+
+
 def holed_photo(task):
     photo_HW3, hole_HW = task.photo(0), task.hole(0)
     return photo_HW3, hole_HW, photo_HW3 * ~hole_HW[..., None]

@@ -156,6 +156,17 @@ def test_the_table_fits_a_terminal(run, photos, weights, tmp_path, monkeypatch):
     assert len(next(line for line in out.splitlines() if line.startswith("mine")).split()) == 11
 
 
+def test_other_sizes(run, photos, weights, tmp_path):
+    options = ("--weights", weights, "--against", "smooth", "--limit", "1", "--size", "320", "--hole-size", "90", "150")
+    found = json.loads(run(photos, *options, "--json", "--grid", tmp_path / "grid.png")[1])
+    assert (found["size"], found["hole_size"]) == (320, [90, 150])
+    assert Image.open(tmp_path / "grid.png").width == 4 * 320  # original, hole, and two completions
+    out = run(photos, *options)[1]
+    assert "1 photos at 320x320" in out
+    assert "1 photos are smaller than 320x320 and were enlarged" in out
+    assert json.loads(run(photos, *options[:-5], "--json")[1])["hole_size"] == [96, 128]
+
+
 def test_lpips_and_fid_when_their_weights_are_given(run, photos, weights, tmp_path):
     torch.save(Lpips().state_dict(), tmp_path / "alexnet.pth")
     torch.jit.save(torch.jit.script(Scripted(INCEPTION_FEATURES)), tmp_path / "inception.pt")
@@ -206,6 +217,11 @@ def test_what_ran_is_told_and_not_what_was_asked(run, photos, weights):
     [
         (("--against", "telea,lama"), "'lama'; it must be some of telea, ns, smooth"),
         (("--limit", "0"), "--limit is 0"),
+        (("--size", "63"), "--size is 63; it must be 64 to 1024 pixels"),
+        (("--size", "4096"), "--size is 4096; it must be 64 to 1024 pixels"),
+        (("--size", "128"), "--hole-size is 96 128 and --size 128; it must be two sides, the smaller one first"),
+        (("--hole-size", "150", "90", "--size", "512"), "--hole-size is 150 90 and --size 512"),
+        (("--hole-size", "0", "9"), "--hole-size is 0 9"),
         (("--grid", "grid.jpg"), ".png"),
         (("--scale", "3"), "--scale is '3'"),
         (("--memory", "0"), "--memory is 0.0; it must be above 0 and below 1048576 GiB"),
