@@ -109,7 +109,7 @@ def from_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
     drawn_HW3 = np.where(near.hole_HW[..., None], drawn_HW3, completed_HW3)
     share_HW = missing_detail(near, drawing, drawn_HW3)
     finest_HW3 = drawn_HW3 - cv2.GaussianBlur(drawn_HW3, (0, 0), FINEST)
-    drawn_HW3 += cv2.GaussianBlur(completed_HW3 - drawn_HW3, (0, 0), NEAR_GUIDE)
+    drawn_HW3 = drawn_HW3 + cv2.GaussianBlur(completed_HW3 - drawn_HW3, (0, 0), NEAR_GUIDE)
     return drawn_HW3 + share_HW[..., None] * finest_HW3
 
 
@@ -125,9 +125,9 @@ def missing_detail(near: Neighbourhood, drawing: Drawing, drawn_HW3: Floats) -> 
     wanted_hw = wanted_P.reshape(near.hole_HW.shape)[box]
     image_hw3 = torch.from_numpy(eight_bits(near, drawn_HW3)[box].astype(np.float32))
     has_hw = detail_of(describe(image_hw3).flatten(0, 1)).view(hole_hw.shape).numpy()
-    wanted_hw, has_hw = (cv2.GaussianBlur(hole_hw * detail_hw**2, (0, 0), LOCAL) for detail_hw in (wanted_hw, has_hw))
+    energies = [cv2.GaussianBlur(hole_hw * detail_hw**2, (0, 0), LOCAL) for detail_hw in (wanted_hw, has_hw)]
     share_HW = np.zeros(near.hole_HW.shape, np.float32)
-    share_HW[box] = (np.sqrt(wanted_hw / np.maximum(has_hw, 1e-3)) - 1).clip(0, MOST_RAISED) * hole_hw
+    share_HW[box] = (np.sqrt(energies[0] / np.maximum(energies[1], 1e-3)) - 1).clip(0, MOST_RAISED) * hole_hw
     return share_HW
 
 
