@@ -123,7 +123,7 @@ def main() -> None:
     rank, world = rank_and_world()
     masks = (config.mask, config.sample, config.avoid)
     jobs, passed_over = find_jobs(config.photos, config.out, masks, config.variants)
-    if config.photos == (jobs[0].photo,) and jobs[0].out.exists() and not config.overwrite:
+    if config.photos == (jobs[0].photo,) and config.variants == 1 and jobs[0].out.exists() and not config.overwrite:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
     if config.side_by_side:
         check_side_by_side(config.side_by_side, jobs, config.overwrite)

@@ -13,7 +13,7 @@ import numpy as np
 from engine.inference.blend import Blend, is_grey, join
 from engine.inference.border import cut, ends_for, mirror, own_holes, own_part
 from engine.inference.contrast import Contrast, faint_holes
-from engine.inference.fill import fill_smoothly
+from engine.inference.fill import fill_smoothly, threads
 from engine.inference.mask import (
     Mask,
     Where,
@@ -152,7 +152,8 @@ class Completer:
         if texture != "none":
             plain_HW = cut(completion.plain_HW, ends)
             stage = TextureStage(texture, seed, allowed_HW, sample_HW is not None, self.runtime.device, report)
-            with report.stage("texture"):
+            # Many small steps: where another program has a core, waiting for a second thread takes longer than they do.
+            with report.stage("texture"), threads(1):
                 stage.draw(completed_HW3, hole_HW & ~plain_HW)
         if hidden_HW is not None:
             np.copyto(completed_HW3, photo_HW3, where=(unknown_HW & ~hole_HW)[..., None])
