@@ -19,7 +19,15 @@ import torch
 
 import kernels
 from bench.counting import compilations, count
-from bench.setups import SMALL_WIDTH, small_training_step, smooth_photo, untrained, untrained_completer
+from bench.setups import (
+    SMALL_WIDTH,
+    scene_of,
+    small_training_step,
+    smooth_photo,
+    square_holes,
+    untrained,
+    untrained_completer,
+)
 from data.masks import HoleConfig, draw_holes
 from engine.training.checkpoint import load_newest, save_checkpoint
 from engine.training.phases import Phase
@@ -31,6 +39,13 @@ def completion() -> Callable[[], object]:
     photo_HW3, mask_HW = smooth_photo(384, 512), np.zeros((384, 512), bool)
     mask_HW[40:80, 60:90] = mask_HW[200:230, 400:450] = mask_HW[300:316, 100:130] = True
     return lambda: completer.complete(photo_HW3, mask_HW, octaves=0)
+
+
+def texture() -> Callable[[], object]:
+    """One hole of 48x48, drawn again from patches of a photograph of 192x192 and given its grain."""
+    completer = untrained_completer(SMALL_WIDTH)
+    photo_HW3, mask_HW = scene_of("astronaut")[:192, :192], square_holes((192, 192), 48)
+    return lambda: completer.complete(photo_HW3, mask_HW, octaves=0, texture="photo")
 
 
 def lite_step() -> Callable[[], object]:
@@ -129,6 +144,7 @@ def imports() -> dict[str, float]:
 
 TIMED: dict[str, Callable[[], Callable[[], object]]] = {
     "completion": completion,
+    "texture": texture,
     "completion step": lambda: small_training_step(Phase.COMPLETION),
     "discriminator step": lambda: small_training_step(Phase.DISCRIMINATOR),
     "joint step": lambda: small_training_step(Phase.JOINT),
@@ -141,6 +157,7 @@ TIMED: dict[str, Callable[[], Callable[[], object]]] = {
 
 COUNTED: dict[str, Callable[[], dict[str, float]]] = {
     "completion": lambda: count(completion()),
+    "texture": lambda: count(texture()),
     "completion step": lambda: count(small_training_step(Phase.COMPLETION)),
     "discriminator step": lambda: count(small_training_step(Phase.DISCRIMINATOR)),
     "joint step": lambda: count(small_training_step(Phase.JOINT)),

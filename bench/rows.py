@@ -21,7 +21,7 @@ from bench.limits import BYTES, FLOPS, PIXELS, Limit
 from bench.timing import Timing, seconds_of
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "pillow", "onnxruntime", "openvino")
+PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "pillow", "onnxruntime", "openvino", "pypatchmatch")
 WRITTEN_BY_BENCHMARKS = ("records", "plots", "README.md")
 LIMIT, OURS = "limit", "ours"
 

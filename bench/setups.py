@@ -1,7 +1,11 @@
 """What benchmarks, memory measurements and the gate work on: photos, holes, networks, a training step, a huge index."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +31,9 @@ from engine.training.steps import Steps
 SMALL_WIDTH = 8
 """Base width of networks with which a core does dozens of training steps a second."""
 
+SCENES = ("astronaut", "coffee", "chelsea", "rocket")
+"""Photographs that come with scikit-image."""
+
 SIZE_24_MP = (4000, 6000)
 """Height and width of a photo of 24 megapixels."""
 
@@ -51,11 +58,30 @@ def smooth_photo(height: int, width: int) -> NDArray[np.uint8]:
     return photo_HW3
 
 
+@cache
+def scene_of(name: str) -> NDArray[np.uint8]:
+    """One of SCENES."""
+    return np.asarray(getattr(skimage.data, name)())
+
+
+@contextmanager
+def whole_photos() -> Iterator[Path]:
+    """A folder of photos to complete: $ENGINE_BENCH_PHOTOS, else one with scikit-image's photographs."""
+    if given := os.environ.get("ENGINE_BENCH_PHOTOS"):
+        yield Path(given)
+        return
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "scikit-image"
+        folder.mkdir()
+        for name in SCENES:
+            Image.fromarray(scene_of(name)).save(folder / f"{name}.png")
+        yield folder
+
+
 def write_photos(folder: Path, count: int) -> None:
     """`count` JPEGs of 320x256, about the size of Places2's: pieces of scikit-image's photographs."""
-    scenes = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
     for number in range(count):
-        scene = scenes[number % 4][number % 40 :, number % 53 :]
+        scene = scene_of(SCENES[number % 4])[number % 40 :, number % 53 :]
         Image.fromarray(scene).resize((320, 256)).save(folder / f"{number:03d}.jpg", quality=90)
 
 

@@ -1,14 +1,18 @@
 """The engine beside what else completes a photo, each as its users would run it: python -m bench bench/test_peers.py
 
-One photo (scikit-image's astronaut, as it is and enlarged) with four holes of 48 to 64 pixels, the weights that come
-with the engine, on the CPU. Everybody starts from the photo with black holes and gives back the completed photo. The
-engine computes in fp32, and in what it chooses by itself; the others in fp32 but where a name says bf16. PSNR is of the
-holes' pixels: one photo says little of quality, only that speed was not bought with it.
+Speed: one photo (scikit-image's astronaut, as it is and enlarged) with four holes of 48 to 64 pixels, the weights that
+come with the engine, on the CPU. Everybody starts from the photo with black holes and gives back the completed photo.
+The engine computes in fp32, and in what it chooses by itself; the others in fp32 but where a name says bf16. PSNR is of
+the holes' pixels: one photo says little of quality, only that speed was not bought with it.
+
+Quality beside speed: up to 40 photos of $ENGINE_BENCH_PHOTOS, spread evenly, or scikit-image's, at 512x512 with one
+seeded box each, completed in turns by the engine, with and without its texture, PyPatchMatch and Telea. Each way's row
+has the median time of a photo and what engine-evaluate reports of the same.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -20,15 +24,27 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from bench.rows import measure
-from engine.evaluation import navier_stokes, smooth, telea
+from bench.rows import OURS, measure, write_row
+from bench.setups import whole_photos
+from bench.timing import Timing
+from data.catalog import Catalog
+from engine.evaluation import Case, Task, evaluate, means, navier_stokes, patchmatch, smooth, telea
 from engine.inference.completer import Completer
 from engine.inference.export import cached_onnx
 from engine.metrics import measure as measure_quality
+from engine.quality import FeatureDistance
 from engine.weights import DEFAULT_WEIGHTS, load_weights
 
 HOLES = ((60, 60, 64, 64), (330, 60, 48, 64), (70, 380, 64, 48), (400, 400, 56, 56))
 """x, y, width and height in pixels."""
+
+PHOTOS, SIDE = 40, 512
+"""Most photos whose completions are judged, and the side in pixels that they are brought to."""
+
+LARGE, SMALL = (90, 150), (48, 64)
+"""Smallest and largest side of their holes in pixels."""
+
+WAYS = ("engine", "engine without texture", "PyPatchMatch", "Telea")
 
 Photo = NDArray[np.uint8]
 Method = Callable[[], Photo]
@@ -118,4 +134,52 @@ def test_engine_against_peers(benchmark: BenchmarkFixture, side: int, runtime: s
         images=1,
         quality={"engine, dB": measure_quality(engine(), photo.original_HW3, photo.mask_HW).psnr_hole} | photo.quality,
         **({"headline": what} if precision == "auto" else {}),
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several photos, completed in each of WAYS, and the name of the folder that they are of."""
+
+    folder: str
+    cases: list[Case]
+
+    def timing(self, way: str) -> Timing:
+        """Of a photo; the first one warms up."""
+        first, *others = (case.seconds[way] for case in self.cases)
+        return Timing.of(others or [first], first)
+
+    def quality(self, way: str) -> dict[str, float]:
+        """What is typical, and the sharpest photo: much above 1 is noise."""
+        row = means(self.cases)[way]
+        sharpest = float(np.nanmax([case.looks[way].sharpness for case in self.cases]))
+        names = ("sharpness", "feature_distance", "texture_distance")
+        found = {"PSNR in the hole, dB": row["psnr_hole"]} | {name.replace("_", " "): row[name] for name in names}
+        return found | {"sharpest photo": sharpest}
+
+
+@cache
+def compare(hole_size: tuple[int, int]) -> Comparison:
+    """All ways on all photos, with boxes of these sides in pixels."""
+    complete = Completer.load(device="cpu").complete
+    methods = dict(zip(WAYS, (complete, partial(complete, texture="none"), patchmatch, telea), strict=True))
+    with whole_photos() as folder:
+        task = Task.of(Catalog.open(folder), "random", seed=0, limit=PHOTOS, size=SIDE, hole_size=hole_size)
+        return Comparison(folder.name, list(evaluate(task, methods, features=FeatureDistance.load())))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("hole_size", [LARGE, SMALL])
+def test_quality_beside_speed(benchmark: BenchmarkFixture, hole_size: tuple[int, int], way: str) -> None:
+    found = benchmark.pedantic(compare, (hole_size,), rounds=1)
+    photos = f"{len(found.cases)} photos of {found.folder}"
+    holes = f"at {SIDE}x{SIDE}, a box of {hole_size[0]} to {hole_size[1]} px each"
+    write_row(
+        benchmark,
+        f"Peers: photos {holes}",
+        f"{way}, {photos}",
+        {OURS if name == way else name: found.timing(name) for name in WAYS},
+        images=1,
+        quality=found.quality(way),
+        **({"headline": f"{way}, {photos} {holes}"} if hole_size == LARGE else {}),
     )

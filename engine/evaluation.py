@@ -7,7 +7,7 @@ seed and of the photo's place in its folder, so that evaluating more photos, or 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from statistics import fmean, median, stdev
 from typing import Literal, cast
 
@@ -24,19 +24,24 @@ from engine.inference.fill import fill_smoothly
 from engine.inference.jobs import find_mask
 from engine.inference.mask import Mask
 from engine.inference.mask_files import read_mask
+from engine.inference.packages import import_optional
 from engine.learned_metrics import Fid, Lpips
 from engine.metrics import Scores, measure
+from engine.quality import FeatureDistance, Looks, typical
 
 log = logging.getLogger(__name__)
 
 SIZE = 256
-"""Side in pixels of the squares that are evaluated: the paper's."""
+"""Side in pixels of the squares that are evaluated, if nothing is said: the paper's."""
 
-CENTRE_HOLE = 128
-"""Side in pixels of the hole in the middle."""
+HOLE_SIZE = (96, 128)
+"""Smallest and largest side of the holes in them, in pixels, if nothing is said."""
 
 INPAINT_RADIUS = 3
 """Pixels around a point that OpenCV's inpainting looks at."""
+
+PATCHMATCH_RADIUS = 7
+"""Pixels around the middle of the patches that PyPatchMatch compares: what it calls patch_size."""
 
 STREAM = 2
 """Keeps the holes apart from those of training (0 and 1), which photos with the same numbers have there."""
@@ -63,7 +68,20 @@ def smooth(photo_HW3: Pixels, hole_HW: Mask) -> Pixels:
     return filled_HW3
 
 
-RIVALS: dict[str, Method] = {"telea": telea, "ns": navier_stokes, "smooth": smooth}
+def patchmatch(photo_HW3: Pixels, hole_HW: Mask) -> Pixels:
+    """PatchMatch (Barnes et al. 2009), by PyPatchMatch. ValueError if that is not installed, or does not load.
+
+    Every call starts from the same seed, the library's own: what it gives repeats.
+    """
+    library = import_optional("patchmatch.patch_match")
+    if not library.patchmatch_available:
+        raise ValueError(
+            "PyPatchMatch is installed, but its library does not load on this machine: leave patchmatch out"
+        )
+    return cast(Pixels, library.inpaint(photo_HW3, hole_HW, patch_size=PATCHMATCH_RADIUS))
+
+
+RIVALS: dict[str, Method] = {"telea": telea, "ns": navier_stokes, "smooth": smooth, "patchmatch": patchmatch}
 """Ways to complete without a network, by the names that users give."""
 
 
@@ -81,17 +99,30 @@ class Task:
     """Places in the catalog."""
     holes: HoleKind
     seed: int
+    size: int = SIZE
+    """Side in pixels of the squares that are evaluated."""
+    hole_size: tuple[int, int] = HOLE_SIZE
+    """Smallest and largest side in pixels of random boxes; the latter is also the side of the box in the middle, and of
+    the square that holds a stroke."""
 
     @classmethod
-    def of(cls, catalog: Catalog, holes: HoleKind, seed: int, limit: int | None) -> "Task":
+    def of(
+        cls,
+        catalog: Catalog,
+        holes: HoleKind,
+        seed: int,
+        limit: int | None,
+        size: int = SIZE,
+        hole_size: tuple[int, int] = HOLE_SIZE,
+    ) -> "Task":
         """All photos, or `limit` of them spread evenly over the catalog."""
         count = len(catalog) if limit is None else min(limit, len(catalog))
         photos = [place * len(catalog) // count for place in range(count)]
-        return cls(catalog=catalog, photos=photos, holes=holes, seed=seed)
+        return cls(catalog=catalog, photos=photos, holes=holes, seed=seed, size=size, hole_size=hole_size)
 
     def photo(self, i: int) -> Pixels:
-        """The largest square in the middle of photo `i`, resized to SIZE. Unusable if it cannot be decoded."""
-        photo_HW3 = np.empty((SIZE, SIZE, 3), np.uint8)
+        """The largest square in the middle of photo `i`, resized to `size`. Unusable if it cannot be decoded."""
+        photo_HW3 = np.empty((self.size, self.size, 3), np.uint8)
         size, orientation = self.catalog.size(i), self.catalog.orientation(i)
         decode_crop(self.catalog.read(i), self.square(i), size, orientation, photo_HW3)
         return photo_HW3
@@ -100,22 +131,24 @@ class Task:
         """The largest square in the middle of photo `i`."""
         width, height = self.catalog.size(i)
         side = min(width, height)
-        grid = reduction(side, SIZE)
+        grid = reduction(side, self.size)
         x, y, side = ((width - side) // 2 // grid * grid, (height - side) // 2 // grid * grid, side // grid * grid)
         return Crop(i, x, y, side, False)
 
     def hole(self, i: int) -> Mask:
-        """The hole in photo `i`: in the middle, a rectangle with sides of 96 to 128 somewhere, a brush's stroke, or
-        the mask beside the photo. Unusable if that is missing, or has no hole in the square, or nothing else."""
+        """The hole in photo `i`: a square in the middle, a rectangle somewhere, a brush's stroke, or the mask beside
+        the photo. Unusable if that is missing, or has no hole in the square, or nothing else."""
         if self.holes == "beside":
             return self.mask_beside(i)
+        largest = self.hole_size[1]
         if self.holes == "centre":
-            hole_HW = np.zeros((SIZE, SIZE), bool)
-            middle = slice((SIZE - CENTRE_HOLE) // 2, (SIZE + CENTRE_HOLE) // 2)
-            hole_HW[middle, middle] = True
+            hole_HW = np.zeros((self.size, self.size), bool)
+            start = (self.size - largest) // 2
+            hole_HW[start : start + largest, start : start + largest] = True
             return hole_HW
-        config = HoleConfig(kind="freeform" if self.holes == "freeform" else "box")
-        return draw_holes(config, self.seed, STREAM, [i], SIZE).mask_N1HW[0, 0].numpy()
+        kind: Literal["freeform", "box"] = "freeform" if self.holes == "freeform" else "box"
+        config = HoleConfig(kind=kind, size=self.hole_size, region=largest)
+        return draw_holes(config, self.seed, STREAM, [i], self.size).mask_N1HW[0, 0].numpy()
 
     def mask_beside(self, i: int) -> Mask:
         """What the mask beside photo `i` has in the square: each pixel that it covers a part of."""
@@ -129,7 +162,7 @@ class Task:
             raise Unusable(str(error)) from error
         _, x, y, side, _ = self.square(i)
         square_HW = mask_HW[y : y + side, x : x + side].astype(np.float32)
-        hole_HW: Mask = cv2.resize(square_HW, (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 0
+        hole_HW: Mask = cv2.resize(square_HW, (self.size, self.size), interpolation=cv2.INTER_AREA) > 0
         if hole_HW.all() or not hole_HW.any():
             raise Unusable(f"{file} covers {'all' if hole_HW.any() else 'nothing'} of the square that is evaluated")
         return hole_HW
@@ -144,6 +177,8 @@ class Case:
     seconds: dict[str, float]
     lpips: dict[str, float]
     """Of the whole photo; empty if nothing measures it."""
+    looks: dict[str, Looks] = field(default_factory=dict)
+    """Empty if nothing measures them."""
 
 
 ORIGINALS = "the originals"
@@ -151,11 +186,15 @@ ORIGINALS = "the originals"
 
 
 def evaluate(
-    task: Task, methods: dict[str, Method], lpips: Lpips | None = None, fid: Fid | None = None
+    task: Task,
+    methods: dict[str, Method],
+    lpips: Lpips | None = None,
+    fid: Fid | None = None,
+    features: FeatureDistance | None = None,
 ) -> Iterator[Case]:
     """One case after the other. A photo that cannot be decoded is named in the log and has none.
 
-    `fid` gets each completed photo under its way's name, and the original.
+    `fid` gets each completed photo under its way's name, and the original; `features` tell how photos look.
     """
     for i in task.photos:
         try:
@@ -163,7 +202,7 @@ def evaluate(
         except Unusable as reason:
             log.warning("%s: %s; left out", task.catalog.name(i), reason)
             continue
-        scores, seconds, distances = {}, {}, {}
+        scores, seconds, distances, looks = {}, {}, {}, {}
         if fid:
             fid.add(ORIGINALS, photo_HW3)
         for name, method in methods.items():
@@ -171,11 +210,13 @@ def evaluate(
             completed_HW3 = method(without(photo_HW3, hole_HW), hole_HW)
             seconds[name] = time.perf_counter() - started
             scores[name] = measure(completed_HW3, photo_HW3, hole_HW)
+            if features:
+                looks[name] = features.looks(completed_HW3, photo_HW3, hole_HW)
             if lpips:
                 distances[name] = lpips.between(completed_HW3, photo_HW3)
             if fid:
                 fid.add(name, completed_HW3)
-        yield Case(photo=i, scores=scores, seconds=seconds, lpips=distances)
+        yield Case(photo=i, scores=scores, seconds=seconds, lpips=distances, looks=looks)
 
 
 def without(photo_HW3: Pixels, hole_HW: Mask, colour: int = 0) -> Pixels:
@@ -188,11 +229,14 @@ def without(photo_HW3: Pixels, hole_HW: Mask, colour: int = 0) -> Pixels:
 def means(cases: Sequence[Case], fid: Fid | None = None) -> dict[str, dict[str, float]]:
     """For each way, the mean of every score over the photos, and the median of the seconds: the first ones are slow.
 
-    With "lpips" if it was measured, and "fid" if `fid` got two photos of each way.
+    With what is typical of their looks and "lpips", if these were measured, and "fid" if `fid` got two photos of each
+    way.
     """
     rows = {}
     for name in cases[0].scores:
         row = {score.name: fmean(getattr(case.scores[name], score.name) for case in cases) for score in fields(Scores)}
+        if cases[0].looks:
+            row |= typical([case.looks[name] for case in cases])
         if cases[0].lpips:
             row["lpips"] = fmean(case.lpips[name] for case in cases)
         if fid and len(cases) > 1:

@@ -4,6 +4,9 @@ PSNR rewards a blur; these tell what people see. `engine.training` watches a run
 them.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
 from typing import Self, cast
 
 import cv2
@@ -27,6 +30,33 @@ PATCH = 7
 
 DIRECTIONS = 64
 """Random projections of the patches; the distance is the mean over them."""
+
+LEAST_SHARPNESS = 1.0
+"""Of an original, in levels^2: less is counted as this, so that a plain sky does not make any ratio."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looks:
+    """One completed photo beside its original, as people see it; NaN what cannot be told of so small a hole."""
+
+    sharpness: float
+    """Relative to the original's: 1 is as sharp, 0 a blur. NaN in a hole thinner than 9 px."""
+    feature_distance: float
+    """Between what EfficientNet-Lite0 sees of both in the hole: 0 is equal, 5 a wrong texture."""
+    texture_distance: float
+    """Between the patches of both in the hole, wherever they lie: 0 is the same texture. NaN in a box of 7 px."""
+
+
+def typical(looks: Sequence[Looks]) -> dict[str, float]:
+    """The median sharpness of several photos, whose ratios have outliers, and the means of the distances.
+
+    Of what could be told; NaN where that is of no photo.
+    """
+    row = {}
+    for name, summary in (("sharpness", median), ("feature_distance", fmean), ("texture_distance", fmean)):
+        told = [value for one in looks if not np.isnan(value := getattr(one, name))]
+        row[name] = summary(told) if told else float("nan")
+    return row
 
 
 def sharpness(completed_HW3: Pixels, mask_HW: Mask) -> float:
@@ -87,6 +117,15 @@ class FeatureDistance:
         sizes = [(features.shape[3], features.shape[2]) for features in one]
         shares = [cv2.resize(mask_hw, size, interpolation=cv2.INTER_AREA) for size in sizes]
         return float(feature_distance(one, other, [torch.from_numpy(share_hw)[None, None] for share_hw in shares]))
+
+    def looks(self, completed_HW3: Pixels, original_HW3: Pixels, mask_HW: Mask) -> Looks:
+        """This distance, and the sharpness and texture distance, of the same photos in the same hole."""
+        case = completed_HW3, original_HW3, mask_HW
+        return Looks(
+            sharpness=sharpness(completed_HW3, mask_HW) / max(sharpness(original_HW3, mask_HW), LEAST_SHARPNESS),
+            feature_distance=self(*case),
+            texture_distance=texture_distance(*case),
+        )
 
 
 def window_around(mask_HW: Mask) -> tuple[slice, slice]:

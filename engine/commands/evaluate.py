@@ -4,16 +4,21 @@
     engine-evaluate photos/ --against telea,ns      and OpenCV's inpainting
     engine-evaluate photos/ --weights default mine.safetensors  the same holes
     engine-evaluate photos/ --blend none            as in published tables
+    engine-evaluate photos/ --size 512 --hole-size 90 150
     engine-evaluate photos/ --lpips alexnet-owt-7be5be79.pth
     engine-evaluate photos/ --fid inception-2015-12-05.pt
 
-Of each photo the largest square in its middle is taken, resized to 256x256; smaller photos are enlarged.
+A blur pleases PSNR. What people see is told by the sharpness in the hole (of the original's; the median over photos)
+and the distances of features and of textures from the original's.
+
+Of each photo the largest square in its middle is taken, resized to --size; smaller photos are enlarged.
 """
 
 import errno
 import json
 import logging
 from dataclasses import asdict, dataclass
+from math import isnan
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -30,6 +35,7 @@ from engine.commands.completion import NetworkConfig
 from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
 from engine.evaluation import (
+    HOLE_SIZE,
     RIVALS,
     SIZE,
     Case,
@@ -44,21 +50,28 @@ from engine.evaluation import (
 )
 from engine.inference.completer import Completer
 from engine.learned_metrics import Fid, Lpips
+from engine.quality import FeatureDistance
 
 log = logging.getLogger(__name__)
 
 COLUMNS = {
-    "l1_hole": ("L1 %\nin hole", ".2f"),
-    "psnr_hole": ("PSNR dB\nin hole", ".2f"),
-    "psnr": ("PSNR dB\nwhole", ".2f"),
-    "ssim_hole": ("SSIM\nin hole", ".3f"),
+    "l1_hole": ("L1 %\nhole", ".2f"),
+    "psnr_hole": ("PSNR\nhole", ".2f"),
+    "psnr": ("PSNR\nwhole", ".2f"),
+    "ssim_hole": ("SSIM\nhole", ".3f"),
     "ssim": ("SSIM\nwhole", ".3f"),
     "seam": ("seam\nlevels", "+.1f"),
+    "sharpness": ("sharp\nmedian", ".2f"),
+    "feature_distance": ("feature\ndist.", ".2f"),
+    "texture_distance": ("texture\ndist.", ".2f"),
     "lpips": ("LPIPS\nwhole", ".4f"),
     "fid": ("FID\nwhole", ".2f"),
     "seconds": ("seconds\na photo", ".3f"),
 }
 """Heading and format of each column that the table may have."""
+
+LEAST_SIZE, MOST_SIZE = 64, 1024
+"""Of --size: LPIPS takes no less than 63 pixels, and texture distance 588 bytes for each pixel of the hole's box."""
 
 
 @dataclass(kw_only=True)
@@ -72,11 +85,19 @@ class EvaluateConfig(NetworkConfig):
     """Weights files; "default" is what comes with the engine."""
 
     against: str = ""
-    """Ways without a network to compare with, separated by commas: telea, ns, smooth."""
+    """Ways without a network to compare with, separated by commas: telea, ns, smooth, patchmatch (which needs
+    '.[patchmatch]')."""
 
     masks: HoleKind = "random"
-    """A 128x128 box in the middle, boxes with sides of 96 to 128 px at random places, strokes of a brush, or the masks
-    beside the photos (photo.mask.png)."""
+    """A square in the middle, boxes at random places, strokes of a brush, or the masks beside the photos
+    (photo.mask.png)."""
+
+    size: int = SIZE
+    """Side in pixels of the squares that are evaluated."""
+
+    hole_size: tuple[int, int] = HOLE_SIZE
+    """Smallest and largest side in pixels of the boxes at random places; the latter is also that of the square in the
+    middle, and of the region that a stroke lies in."""
 
     seed: int = 0
     """Which random holes."""
@@ -104,6 +125,14 @@ class EvaluateConfig(NetworkConfig):
             raise ValueError("--weights names no file; name some, or leave it out for those that come with the engine")
         if unknown := [name for name in self.rivals if name not in RIVALS]:
             raise ValueError(f"--against names {unknown[0]!r}; it must be some of {', '.join(RIVALS)}")
+        if not LEAST_SIZE <= self.size <= MOST_SIZE:
+            raise ValueError(f"--size is {self.size}; it must be {LEAST_SIZE} to {MOST_SIZE} pixels")
+        least, most = self.hole_size
+        if self.masks != "beside" and not 1 <= least <= most < self.size:
+            raise ValueError(
+                f"--hole-size is {least} {most} and --size {self.size}; "
+                "it must be two sides, the smaller one first, of 1 pixel or more and below --size"
+            )
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"--limit is {self.limit}; it must be at least 1")
         if self.grid and self.grid.suffix.lower() != ".png":
@@ -122,16 +151,17 @@ def main() -> None:
     config = tyro.cli(EvaluateConfig, prog="engine-evaluate", description=__doc__)
     if config.grid:
         check_writable(config.grid)
-    task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit)
+    task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit, config.size, config.hole_size)
     if (masks := masks_beside(task)) and config.masks != "beside":
         log.warning("%d masks lie beside photos and are no photos: --masks beside evaluates in them", masks)
     completers = {name: config.completer(Path(name)) for name in config.weights}
     methods = methods_of(config, completers)
     lpips = Lpips.load(config.lpips) if config.lpips else None
     fid = Fid.load(config.fid) if config.fid else None
+    features = FeatureDistance.load()
     cases = []
     with progress("evaluating", len(task.photos)) as advance:
-        for case in evaluate(task, methods, lpips, fid):
+        for case in evaluate(task, methods, lpips, fid, features):
             cases.append(case)
             advance(1)
     if not cases:
@@ -165,19 +195,21 @@ def methods_of(config: EvaluateConfig, completers: dict[str, Completer]) -> dict
 def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: dict[str, dict[str, float]]) -> None:
     """The means, a row for each way to complete, and how sure the first one's lead is."""
     columns = {key: column for key, column in COLUMNS.items() if key in next(iter(scores.values()))}
-    table = Table(title=f"{len(cases)} photos at {SIZE}x{SIZE}, {config.masks} holes, seed {config.seed}")
+    title = f"{len(cases)} photos at {task.size}x{task.size}, {config.masks} holes, seed {config.seed}"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)  # which fits 80 columns
     table.add_column("", overflow="fold")
     for heading, _ in columns.values():
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, values in scores.items():
-        table.add_row(name, *(format(values[key], style) for key, (_, style) in columns.items()))
+        cells = [(values[key], style) for key, (_, style) in columns.items()]
+        table.add_row(name, *("-" if isnan(value) else format(value, style) for value, style in cells))
     console = Console(markup=False, emoji=False, highlight=False)  # names of files are no markup
     console.print(table)
     for other, (ahead, error) in leads(cases).items():
         console.print(f"{next(iter(scores))}: {ahead:+.2f} ± {error:.2f} dB in the hole from {other}")
-    enlarged = sum(min(task.catalog.size(case.photo)) < SIZE for case in cases)
+    enlarged = sum(min(task.catalog.size(case.photo)) < task.size for case in cases)
     if enlarged:
-        console.print(f"{enlarged} photos are smaller than {SIZE}x{SIZE} and were enlarged")
+        console.print(f"{enlarged} photos are smaller than {task.size}x{task.size} and were enlarged")
     if config.grid:
         console.print(f"pictures: {config.grid}", soft_wrap=True)
 
@@ -211,22 +243,28 @@ def document(
         "photos": len(cases),
         "left_out": left_out(config, task, cases),
         "masks_beside": masks_beside(task),
-        "size": SIZE,
-        **{name: getattr(config, name) for name in ("masks", "seed", "blend", "scale")},
+        **{name: getattr(config, name) for name in ("size", "hole_size", "masks", "seed", "blend", "scale")},
         # What "auto" became, for each weights by itself; known only after they have run.
         "runtime": {name: completer.runtime.name for name, completer in completers.items()},
         "precision": {name: completer.runtime.precision for name, completer in completers.items()},
-        "means": scores,
+        "means": {name: told(values) for name, values in scores.items()},
         "psnr_hole_lead": {other: {"mean": mean, "standard_error": e} for other, (mean, e) in leads(cases).items()},
         "cases": [
-            {"photo": task.catalog.name(case.photo)}
-            | {
-                name: asdict(score) | ({"lpips": case.lpips[name]} if case.lpips else {})
-                for name, score in case.scores.items()
-            }
+            {"photo": task.catalog.name(case.photo)} | {name: measured(case, name) for name in case.scores}
             for case in cases
         ],
     }
+
+
+def measured(case: Case, name: str) -> dict[str, float | None]:
+    """All that was measured of one photo, completed in one way."""
+    lpips = {"lpips": case.lpips[name]} if case.lpips else {}
+    return told(asdict(case.scores[name]) | asdict(case.looks[name]) | lpips)
+
+
+def told(values: dict[str, float]) -> dict[str, float | None]:
+    """The values, with None for NaN: what cannot be told of small holes. JSON has no NaN."""
+    return {key: None if isnan(value) else value for key, value in values.items()}
 
 
 if __name__ == "__main__":

