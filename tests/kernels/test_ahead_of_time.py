@@ -4,7 +4,8 @@ import pytest
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from bench.kernel_report import CAPABILITIES, Case, cases, compile_case
+from bench.kernel_cases import Case, cases
+from bench.kernel_report import CAPABILITIES, compile_case
 
 CASES = cases()
 
