@@ -21,19 +21,24 @@ class Case:
     kernel: str
     call: Callable[[], Any]
     pixels: int
-    """Pixels (parameters, for Adadelta) that a program handles."""
+    """Pixels (parameters for Adadelta, targets for nearer_patches) that a program handles."""
     loads: float
-    """Bytes per pixel that come in 16-byte loads."""
+    """Bytes per pixel that come in wide loads."""
     stores: float
-    """Bytes per pixel that leave in 16-byte stores."""
+    """Bytes per pixel that leave in wide stores."""
     total: float
     """Bytes per pixel moved in all."""
     narrow: dict[int, str] = field(default_factory=dict)
     """Widths in bytes of the other accesses that are meant to be there, and what they are."""
+    wide: int = 16
+    """Bytes of a wide access: as many as the layout allows."""
+    double: bool = False
+    """Computed in fp64."""
 
 
 def cases() -> list[Case]:
-    """Every kernel on its aligned path, as training calls it: bf16, uint8 photos, bool masks, both memory layouts."""
+    """Every kernel on its aligned path: as training calls it, with bf16, uint8 photos, bool masks and both memory
+    layouts, and as patch synthesis does."""
     planar = torch.zeros(BATCH, 3, SIDE, SIDE, dtype=torch.uint8)
     interleaved = planar.contiguous(memory_format=torch.channels_last)
     both = (("planar", planar), ("interleaved", interleaved))
@@ -42,6 +47,10 @@ def cases() -> list[Case]:
         *(case for layout, photo in both for case in loss_cases(layout, photo)),
         *(case for layout, photo in both for case in paste_cases(layout, photo)),
         adadelta_case(),
+        nearer_case(34, wide=8),
+        nearer_case(36, wide=16),
+        vote_case(torch.float32),
+        vote_case(torch.float64),
     ]
 
 
@@ -116,4 +125,35 @@ def adadelta_case() -> Case:
         name="adadelta", kernel="_adadelta_kernel", call=lambda: adadelta.launch(*tensors, 1.0, 0.9, 1e-6, 0.0),
         pixels=adadelta.BLOCK, loads=16, stores=12, total=28,
         narrow={4: "the last block of a tensor", 8: "addresses and sizes"},
+    )  # fmt: skip
+
+
+def nearer_case(numbers: int, wide: int) -> Case:
+    """Rows of so many fp32 numbers, whose alignment allows accesses of `wide` bytes."""
+    from kernels.gpu import nearer_patches
+
+    rows, places, distance = torch.zeros(512, numbers), torch.zeros(512, dtype=torch.int64), torch.zeros(512)
+    lanes = 64  # the power of two from `numbers` on: what is beyond is masked
+    return Case(
+        name=f"nearer_patches, rows of {numbers}", kernel="_nearer_patches_kernel", pixels=nearer_patches.BLOCK,
+        call=lambda: nearer_patches.launch(rows, rows, places, places, distance, 1.15),
+        wide=wide, loads=2 * 4 * lanes + (16 if wide == 8 else 0), stores=0, total=8 * numbers + 32,
+        narrow={4: "distances", 8: "candidates and best, as they are numbered"},
+    )  # fmt: skip
+
+
+def vote_case(dtype: torch.dtype) -> Case:
+    """RGB; every value of a pixel is picked by itself."""
+    from kernels.gpu import vote_patches
+
+    image = torch.zeros(SIDE * SIDE, 3, dtype=dtype)
+    patches = torch.zeros(PATCH, PATCH, dtype=torch.int64)
+    weights = torch.zeros(PATCH, PATCH, dtype=dtype)
+    size = dtype.itemsize
+    return Case(
+        name=f"vote_patches, {dtype}".replace("torch.", ""), kernel="_vote_patches_kernel",
+        call=lambda: vote_patches.launch(image, SIDE, patches, weights),
+        # The rows of a patch are a loop: the code has the loads of one.
+        pixels=vote_patches.TILE // 3, wide=size, loads=7 * 3 * 2 * size, stores=3 * size,
+        total=49 * (8 + 4 * size) + 3 * size, narrow={8: "patches"}, double=dtype == torch.float64,
     )  # fmt: skip
