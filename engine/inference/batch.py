@@ -135,7 +135,7 @@ def load(job: Job, options: Options) -> Loaded:
     loaded = Loaded(Outcome(job, "completed"))
     outcome = loaded.outcome
     try:
-        container = container_of(job.out)
+        container = container_to_write(job, options.max_pixels)
         if job.out.exists() and not options.overwrite:
             if job.out.resolve() == job.photo.resolve():
                 raise ValueError(f"{job.out} is the photo itself; give another --out, or --overwrite to replace it")
@@ -168,6 +168,17 @@ def load(job: Job, options: Options) -> Loaded:
             return to_be_copied(outcome)
         fail(outcome, error)
     return loaded
+
+
+def container_to_write(job: Job, max_pixels: int) -> str:
+    """The format of a job's result. ValueError if none is written under its name, or, if that is the photo's own
+    ending, as the photo cannot even be read."""
+    try:
+        return container_of(job.out)
+    except ValueError:
+        if job.out.suffix == job.photo.suffix:
+            read_photo(job.photo, max_pixels)
+        raise
 
 
 def to_be_copied(outcome: Outcome) -> Loaded:

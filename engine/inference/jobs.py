@@ -23,8 +23,9 @@ MASK_ENDINGS = (".png", *(ending for ending in (*CONTAINERS, ".bmp", ".gif") if 
 """Of mask files, in the order in which they are looked for."""
 
 OTHER_PICTURES = {
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".jpf", ".jpx", ".jxl", ".jxr", ".mpo",
-    ".exr", ".kra", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".tga", ".xcf",
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".jpf", ".jpm", ".jpx", ".jxl", ".jxr", ".mpo",
+    ".dcm", ".dds", ".exr", ".fit", ".fits", ".hdr", ".kra", ".ora", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb",
+    ".psd", ".qoi", ".svg", ".tga", ".xcf",
     ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
     ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",  # cameras' raw files
 }  # fmt: skip
