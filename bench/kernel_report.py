@@ -12,38 +12,18 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import kernels
 from bench.counting import Moved
+from bench.kernel_cases import PATCH, SIDE, Case, a_mask, cases
 
 CAPABILITIES = (80, 90, 120)
-BATCH, SIDE, PATCH = 96, 256, 128
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One way of calling a kernel, and what it must move."""
-
-    name: str
-    kernel: str
-    call: Callable[[], Any]
-    pixels: int
-    """Pixels (parameters, for Adadelta) that a program handles."""
-    loads: float
-    """Bytes per pixel that come in 16-byte loads."""
-    stores: float
-    """Bytes per pixel that leave in 16-byte stores."""
-    total: float
-    """Bytes per pixel moved in all."""
-    narrow: dict[int, str] = field(default_factory=dict)
-    """Widths in bytes of the other accesses that are meant to be there, and what they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,93 +113,6 @@ def access_widths(ptx: str, operation: str) -> Counter[int]:
     """How many accesses of each width in bytes the PTX has."""
     found = re.findall(rf"\b{re.escape(operation)}[\w:.]*?(?:\.v(\d))?\.b(\d+)\s", ptx)
     return Counter(int(vector or 1) * int(bits) // 8 for vector, bits in found)
-
-
-def cases() -> list[Case]:
-    """Every kernel on its aligned path, as training calls it: bf16, uint8 photos, bool masks, both memory layouts."""
-    planar = torch.zeros(BATCH, 3, SIDE, SIDE, dtype=torch.uint8)
-    interleaved = planar.contiguous(memory_format=torch.channels_last)
-    both = (("planar", planar), ("interleaved", interleaved))
-    return [
-        *(case for layout, photo in both for case in fill_cases(layout, photo)),
-        *(case for layout, photo in both for case in loss_cases(layout, photo)),
-        *(case for layout, photo in both for case in paste_cases(layout, photo)),
-        adadelta_case(),
-    ]
-
-
-def a_mask() -> Tensor:
-    return torch.zeros(BATCH, 1, SIDE, SIDE, dtype=torch.bool)
-
-
-def fill_cases(layout: str, photo: Tensor) -> list[Case]:
-    from kernels.gpu import fill_holes
-
-    boxes, mean = torch.zeros(BATCH, 1, 4, dtype=torch.int64), torch.zeros(3)
-    holed = torch.zeros(BATCH, SIDE, SIDE, 4, dtype=torch.bfloat16).permute(0, 3, 1, 2)
-    same: dict[str, Any] = {"kernel": "_fill_holes_kernel", "pixels": fill_holes.TILE, "stores": 8}
-    return [
-        Case(
-            name=f"fill_holes, {layout}", call=lambda: fill_holes.launch(photo, a_mask(), None, mean, holed),
-            loads=4, total=12, narrow={4: "mean pixel"}, **same,
-        ),
-        Case(
-            name=f"fill_boxes, {layout}", call=lambda: fill_holes.launch(photo, None, boxes, mean, holed),
-            loads=3, total=11, narrow={4: "mean pixel", 8: "boxes"}, **same,
-        ),
-    ]  # fmt: skip
-
-
-def loss_cases(layout: str, target: Tensor) -> list[Case]:
-    from kernels.gpu import masked_mse
-
-    completed, scalar = target.bfloat16(), torch.zeros(())
-    planar = layout == "planar"
-    same: dict[str, Any] = {"pixels": masked_mse.TILE // 3, "loads": 12 if planar else 9}
-    gather = {} if planar else {1: "mask, one byte for three elements"}
-    return [
-        Case(
-            name=f"masked_mse, {layout}", kernel="_masked_mse_forward_kernel", stores=0, total=10,
-            call=lambda: masked_mse.forward(completed, target, a_mask(), "hole_mean"),
-            narrow={4: "sum and count"} | gather, **same,
-        ),
-        Case(
-            name=f"masked_mse backward, {layout}", kernel="_masked_mse_backward_kernel", stores=6, total=16,
-            call=lambda: masked_mse.backward(scalar, scalar, completed, target, a_mask()),
-            narrow={4: "slope and the loss's gradient"} | gather, **same,
-        ),
-    ]  # fmt: skip
-
-
-def paste_cases(layout: str, image: Tensor) -> list[Case]:
-    from kernels.gpu import paste_crop
-
-    generated, centres = image.bfloat16(), torch.zeros(BATCH, 2, dtype=torch.int64)
-    patches = torch.zeros(BATCH, PATCH, PATCH, 3, dtype=torch.bfloat16).permute(0, 3, 1, 2)
-    planar = layout == "planar"
-    same: dict[str, Any] = {"pixels": paste_crop.TILE // 3, "stores": 6}
-    narrow = {2: "patch, at any column", 8: "centres"} | ({} if planar else {1: "mask, one byte for three elements"})
-    return [
-        Case(
-            name=f"paste_crop, {layout}", kernel="_paste_crop_forward_kernel", loads=12 if planar else 9, total=17.5,
-            call=lambda: paste_crop.forward(generated, image, a_mask(), centres, PATCH), narrow=narrow, **same,
-        ),
-        Case(
-            name=f"paste_crop backward, {layout}", kernel="_paste_crop_backward_kernel", loads=9 if planar else 6,
-            call=lambda: paste_crop.backward(generated, patches, a_mask(), centres), total=14.5, narrow=narrow, **same,
-        ),
-    ]  # fmt: skip
-
-
-def adadelta_case() -> Case:
-    from kernels.gpu import adadelta
-
-    tensors = [[torch.zeros(64, 4, 5, 5), torch.zeros(64)] for _ in range(4)]
-    return Case(
-        name="adadelta", kernel="_adadelta_kernel", call=lambda: adadelta.launch(*tensors, 1.0, 0.9, 1e-6, 0.0),
-        pixels=adadelta.BLOCK, loads=16, stores=12, total=28,
-        narrow={4: "the last block of a tensor", 8: "addresses and sizes"},
-    )  # fmt: skip
 
 
 def compile_case(case: Case, capability: int) -> Compiled:

@@ -7,9 +7,11 @@ from kernels.adadelta import Adadelta
 from kernels.fill_holes import fill_boxes, fill_holes, mask_of_boxes
 from kernels.launch import set_backend
 from kernels.masked_mse import masked_mse
+from kernels.nearer_patches import nearer_patches
 from kernels.paste_crop import cut_patches, paste_crop, patch_corners
 from kernels.smooth_fill import interpolate_holes, smooth_fill
 from kernels.unit_range import to_unit_range
+from kernels.vote_patches import vote_patches
 
 __all__ = [
     "Adadelta",
@@ -19,9 +21,11 @@ __all__ = [
     "interpolate_holes",
     "mask_of_boxes",
     "masked_mse",
+    "nearer_patches",
     "paste_crop",
     "patch_corners",
     "set_backend",
     "smooth_fill",
     "to_unit_range",
+    "vote_patches",
 ]

@@ -7,6 +7,7 @@ from engine.inference.blend import Blend
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.memory import keep_freed_memory
 from engine.inference.photo import MAX_PIXELS
+from engine.inference.texture.stage import Texture
 from engine.weights import DEFAULT
 
 MOST_MEMORY = 2**20
@@ -42,6 +43,13 @@ class NetworkConfig:
     blend: Blend = "poisson"
     """How the completed hole joins the photo."""
 
+    texture: Texture = "auto"
+    """Draw holes again with patches of the photo: auto (where the network's completion has less detail than what is
+    around), photo (always), or none."""
+
+    seed: int = 0
+    """Another number gives another texture."""
+
     def __post_init__(self) -> None:
         if self.memory is not None and not 0 < self.memory < MOST_MEMORY:  # nan is not, either
             raise ValueError(f"--memory is {self.memory}; it must be above 0 and below {MOST_MEMORY} GiB")
@@ -50,11 +58,15 @@ class NetworkConfig:
         if self.trt:
             self.runtime = "tensorrt"
         parse_scale(self.scale)
+        if self.seed < 0:
+            raise ValueError(f"--seed is {self.seed}; it must be 0 or more")
 
     @property
     def options(self) -> CompletionOptions:
         """How holes are completed."""
-        return CompletionOptions(blend=self.blend, octaves=parse_scale(self.scale))
+        return CompletionOptions(
+            blend=self.blend, octaves=parse_scale(self.scale), texture=self.texture, seed=self.seed
+        )
 
     def completer(self, weights: Path, device: str | None = None) -> Completer:
         """The network in `weights`, as asked for, or on another `device`. ValueError if it cannot be had."""

@@ -27,6 +27,8 @@ from engine.inference.mask_files import MaskOptions
 from engine.inference.photo import container_of
 from engine.inference.ranks import meet_others, own_device, rank_and_world, total
 
+MOST_VARIANTS = 99
+
 
 @dataclass(kw_only=True)
 class InferConfig(CompletionConfig):
@@ -73,6 +75,15 @@ class InferConfig(CompletionConfig):
     """Pixels of this value in all channels hold no data: outside the hole they are neither looked at nor changed.
     Default: what a GeoTIFF declares."""
 
+    sample: Path | None = None
+    """Mask (or folder of masks) of where texture may be taken from: there alone. Of the photo's size."""
+
+    avoid: Path | None = None
+    """The same for where texture may not be taken from."""
+
+    variants: int = 1
+    """Write so many completions of each photo, with --seed and the numbers that follow: photo-1.completed.jpg, ..."""
+
     in_flight: int = 2
     """Photos read ahead, and written behind, while one is completed."""
 
@@ -87,6 +98,14 @@ class InferConfig(CompletionConfig):
             raise ValueError("--mask-threshold and --label are both given, and labels have no brightness; give one")
         if self.hole and self.label:
             raise ValueError("--hole and --label are both given, and only masks have labels; leave one out")
+        if not 1 <= self.variants <= MOST_VARIANTS:
+            raise ValueError(f"--variants is {self.variants}; it must be 1 to {MOST_VARIANTS}")
+        if self.texture == "none":
+            for name in ("sample", "avoid"):
+                if getattr(self, name):
+                    raise ValueError(f"--{name} and --texture none are both given, and no texture is taken; give one")
+            if self.variants > 1:
+                raise ValueError("--variants and --texture none are both given, and only textures vary; give one")
         if self.in_flight < 1:
             raise ValueError(f"--in-flight is {self.in_flight}; it must be at least 1")
         if self.hole and self.mask:
@@ -102,8 +121,9 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
     rank, world = rank_and_world()
-    jobs, passed_over = find_jobs(config.photos, config.out, config.mask)
-    if config.photos == (jobs[0].photo,) and jobs[0].out.exists() and not config.overwrite:
+    masks = (config.mask, config.sample, config.avoid)
+    jobs, passed_over = find_jobs(config.photos, config.out, masks, config.variants)
+    if config.photos == (jobs[0].photo,) and config.variants == 1 and jobs[0].out.exists() and not config.overwrite:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
     if config.side_by_side:
         check_side_by_side(config.side_by_side, jobs, config.overwrite)
@@ -145,6 +165,8 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         copy_empty=len(jobs) > 1 or any(map(is_searched, config.photos)),
         copy_missing=config.missing_mask == "copy",
         nodata=config.nodata,
+        sample=config.sample,
+        avoid=config.avoid,
         lossless_outside=config.lossless_outside,
     )
     counts: Counter[str] = Counter()
@@ -174,9 +196,10 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
         report = outcome.report
         share = outcome.hole_pixels / (outcome.size[0] * outcome.size[1])
         scales = f" from 1/{max(report.scales)} of the resolution up" if report.scales != {1} else ""
+        drawn = f", texture of {report.texture['photo']} hole(s) from the photo" if report.texture.get("photo") else ""
         stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
         print(
-            f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{scales} "
+            f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{scales}{drawn} "
             f"in {sum(report.seconds.values()):.2f} s ({stages})",
             flush=True,
         )

@@ -27,6 +27,7 @@ def complete_alpha(
     with report.stage("alpha"):
         grey_HW3 = np.broadcast_to(alpha_HW[..., None], (*alpha_HW.shape, 3))
         apart = Report(watch=report.watch)  # its notes and windows are those of the colours again
+        options = options._replace(texture="none")
         completed_HW3 = completer.complete(grey_HW3, mask_HW, **options._asdict(), report=apart)
     completed_HW = completed_HW3[..., 0]
     around_P = alpha_HW[near_HW & ~widen(mask_HW, options.dilate)]

@@ -16,7 +16,7 @@ from data.in_order import in_order
 from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.hidden import hidden_pixels
-from engine.inference.jobs import Job, MaskSource, NoMask
+from engine.inference.jobs import Job, MaskSource, NoMask, area_for
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, prepare_mask
 from engine.inference.photo import (
@@ -52,6 +52,10 @@ class Options:
     """The same for a photo without a mask."""
     nodata: float | None = None
     """The value of pixels without data. None: what the file declares."""
+    sample: Path | None = None
+    """Mask, or folder of masks, of where texture may be taken from."""
+    avoid: Path | None = None
+    """The same for where it may not."""
     lossless_outside: bool = False
     """Change nothing outside the hole in a JPEG either; see `write_losslessly`."""
 
@@ -85,6 +89,7 @@ class Outcome:
             "windows": report.windows,
             "window_pixels": report.window_pixels,
             "scales": sorted(report.scales),
+            "texture": report.texture,
             "seconds": {stage: round(seconds, 4) for stage, seconds in report.seconds.items()},
             "warnings": report.warnings,
         }
@@ -98,6 +103,8 @@ class Loaded:
     photo: Photo | None = None
     hole_HW: Mask | None = None
     """The mask, widened."""
+    sample_HW: Mask | None = None
+    avoid_HW: Mask | None = None
     erased: bool = False
     """Whether the mask is what was erased from the photo, which is opaque once it is completed."""
     completed_HW3: Pixels | None = None
@@ -128,7 +135,7 @@ def load(job: Job, options: Options) -> Loaded:
     loaded = Loaded(Outcome(job, "completed"))
     outcome = loaded.outcome
     try:
-        container = container_of(job.out)
+        container = container_to_write(job, options.max_pixels)
         if job.out.exists() and not options.overwrite:
             if job.out.resolve() == job.photo.resolve():
                 raise ValueError(f"{job.out} is the photo itself; give another --out, or --overwrite to replace it")
@@ -144,6 +151,10 @@ def load(job: Job, options: Options) -> Loaded:
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
             mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
+            loaded.sample_HW, loaded.avoid_HW = (
+                area_for(path, option, job, loaded.photo.pixels_HW3.shape[:2], outcome.report.warnings)
+                for option, path in (("--sample", options.sample), ("--avoid", options.avoid))
+            )
         if options.copy_empty and not mask_HW.any():
             return to_be_copied(outcome)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
@@ -159,6 +170,17 @@ def load(job: Job, options: Options) -> Loaded:
     return loaded
 
 
+def container_to_write(job: Job, max_pixels: int) -> str:
+    """The format of a job's result. ValueError if none is written under its name, or, if that is the photo's own
+    ending, as the photo cannot even be read."""
+    try:
+        return container_of(job.out)
+    except ValueError:
+        if job.out.suffix == job.photo.suffix:
+            read_photo(job.photo, max_pixels)
+        raise
+
+
 def to_be_copied(outcome: Outcome) -> Loaded:
     """What goes through the stages of a photo in which there is nothing to complete."""
     outcome.status = "copied"
@@ -170,7 +192,8 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
     outcome = loaded.outcome
     if loaded.photo is None or loaded.hole_HW is None:
         return
-    completion = options.completion._replace(dilate=0)  # the hole is the widened mask already
+    # The hole is the widened mask already.
+    completion = options.completion._replace(dilate=0, seed=options.completion.seed + outcome.job.variant)
     photo = loaded.photo
     nodata = photo.nodata if options.nodata is None else options.nodata
     try:
@@ -180,6 +203,8 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
             loaded.hole_HW,
             **completion._asdict(),
             hidden_HW=hidden_HW,
+            sample_HW=loaded.sample_HW,
+            avoid_HW=loaded.avoid_HW,
             report=outcome.report,
         )
         if loaded.photo.alpha_HW is not None and not loaded.erased:

@@ -13,7 +13,7 @@ import numpy as np
 from engine.inference.blend import Blend, is_grey, join
 from engine.inference.border import cut, ends_for, mirror, own_holes, own_part
 from engine.inference.contrast import Contrast, faint_holes
-from engine.inference.fill import fill_smoothly
+from engine.inference.fill import fill_smoothly, threads
 from engine.inference.mask import (
     Mask,
     Where,
@@ -32,6 +32,8 @@ from engine.inference.plain import fill_plain_holes
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.scales import BAND, beyond, double, halve, halve_mask, halve_where, octaves_for, put_ring_beside
+from engine.inference.texture.sources import allowed
+from engine.inference.texture.stage import Texture, TextureStage
 from engine.inference.window_runs import Generated, WindowRunner, assemble
 from engine.networks import STRIDE, CompletionNetwork, CompletionSpec
 from engine.weights import DEFAULT, load_weights
@@ -112,21 +114,25 @@ class Completer:
         is what fills it. Where the surroundings of a hole have more detail than the network has drawn, the hole is then
         drawn again from patches of the photo that lie near it (`texture` "photo": always, "none": never), and given the
         photo's grain: see `engine.inference.texture`. Another `seed` gives another completion. Patches are taken where
-        `sample_HW` is True alone, and never where `avoid_HW` is. `full_frame` runs the network on the whole photo at once: the reference that the windows
-        equal. `hidden_HW` is True where the photo's colours mean nothing, as those of transparent pixels: outside the
-        hole they are neither read nor changed. `report` is filled with what was done.
+        `sample_HW` is True alone, and never where `avoid_HW` is. `full_frame` runs the network on the whole photo at
+        once: the reference that the windows equal. `hidden_HW` is True where the photo's colours mean nothing, as those
+        of transparent pixels: outside the hole they are neither read nor changed. `report` is filled with what was
+        done.
 
         ValueError if an option is not one of these, the photo is not such an array, a mask has another size, `mask_HW`
         is empty, it and `hidden_HW` leave nothing, or `sample_HW` and `avoid_HW` leave nothing to take texture from.
         """
         check_options(CompletionOptions(dilate, blend, feather, octaves, texture, seed))
         photo_HW3, mask_HW = np.asarray(photo_HW3), np.asarray(mask_HW)
-        hidden_HW = None if hidden_HW is None else np.asarray(hidden_HW)
+        hidden_HW, sample_HW, avoid_HW = (
+            None if mask is None else np.asarray(mask) != 0 for mask in (hidden_HW, sample_HW, avoid_HW)
+        )
         check_photo(photo_HW3)
         report = report or Report()
         with report.stage("mask"):
             hole_HW = prepare_mask(mask_HW, photo_HW3.shape[:2], dilate)
             unknown_HW = hole_HW if hidden_HW is None else with_hidden(hole_HW, hidden_HW)
+            allowed_HW = allowed(unknown_HW, sample_HW, avoid_HW)
         ends = ends_for(hole_HW)
         if np.any(ends):
             report.warnings.append("a hole is at the photo's border: beyond it there is only the photo, mirrored")
@@ -135,7 +141,7 @@ class Completer:
             wide_hole_HW, wide_unknown_HW = mirror(hole_HW, ends), mirror(unknown_HW, ends)
         if hidden_HW is not None:
             wide_HW3[wide_unknown_HW] = np.rint(np.array(self.spec.mean_pixel) * np.iinfo(photo_HW3.dtype).max)
-        completion = Completion(self.runner, self.spec, blend, feather, full_frame, report)
+        completion = Completion(self.runner, self.spec, blend, feather, full_frame, report, np.zeros_like(wide_hole_HW))
         completion.complete(
             wide_HW3, wide_unknown_HW, own_holes(wide_hole_HW, ends), octaves, 1, own_part(hole_HW.shape, ends)
         )
@@ -143,6 +149,12 @@ class Completer:
         if np.count_nonzero(hole_HW) > hole_HW.size / 2:
             report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
+        if texture != "none":
+            plain_HW = cut(completion.plain_HW, ends)
+            stage = TextureStage(texture, seed, allowed_HW, sample_HW is not None, self.runtime.device, report)
+            # Many small steps: where another program has a core, waiting for a second thread takes longer than they do.
+            with report.stage("texture"), threads(1):
+                stage.draw(completed_HW3, hole_HW & ~plain_HW)
         if hidden_HW is not None:
             np.copyto(completed_HW3, photo_HW3, where=(unknown_HW & ~hole_HW)[..., None])
         return completed_HW3
@@ -166,6 +178,8 @@ class Completion:
     feather: int
     full_frame: bool
     report: Report
+    plain_HW: Mask
+    """Holes in plain parts of the photo, which nothing is drawn in."""
     large: int = 0
     """Holes larger than those of the training."""
     too_large: bool = False
@@ -181,7 +195,10 @@ class Completion:
         """
         self.report.scales.add(scale)
         if self.blend == "poisson":
+            asked_HW = wanted_HW
             hole_HW, wanted_HW = fill_plain_holes(photo_HW3, hole_HW, wanted_HW, own)
+            if scale == 1 and wanted_HW is not asked_HW:
+                self.plain_HW = asked_HW & ~wanted_HW
         faint = list(faint_holes(photo_HW3, hole_HW, wanted_HW)) if scale == 1 else []
         if faint:
             hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
@@ -310,6 +327,10 @@ def check_options(options: CompletionOptions) -> None:
     """ValueError if `Completer.complete` does not know one of them."""
     if options.blend not in get_args(Blend):
         raise ValueError(f"blend is {options.blend!r}; it must be one of: {', '.join(get_args(Blend))}")
+    if options.texture not in get_args(Texture):
+        raise ValueError(f"texture is {options.texture!r}; it must be one of: {', '.join(get_args(Texture))}")
+    if options.seed < 0:
+        raise ValueError(f"seed is {options.seed}; it must be 0 or more")
     for name in ("dilate", "feather"):
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is {getattr(options, name)}; it must be 0 pixels or more")

@@ -2,6 +2,7 @@
 
 import glob
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,9 @@ MASK_ENDINGS = (".png", *(ending for ending in (*CONTAINERS, ".bmp", ".gif") if 
 """Of mask files, in the order in which they are looked for."""
 
 OTHER_PICTURES = {
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".jpf", ".jpx", ".jxl", ".jxr", ".mpo",
-    ".exr", ".kra", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb", ".psd", ".tga", ".xcf",
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".jpf", ".jpm", ".jpx", ".jxl", ".jxr", ".mpo",
+    ".dcm", ".dds", ".exr", ".fit", ".fits", ".hdr", ".kra", ".ora", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb",
+    ".psd", ".qoi", ".svg", ".tga", ".xcf",
     ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
     ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",  # cameras' raw files
 }  # fmt: skip
@@ -38,6 +40,8 @@ class Job:
     name: Path
     """The photo's path within the folder that was asked for."""
     out: Path
+    variant: int = 0
+    """Of several completions of one photo, which: added to the seed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +78,22 @@ class MaskSource:
         )
 
 
+def area_for(path: Path | None, option: str, job: Job, size: tuple[int, ...], notes: list[str]) -> Mask | None:
+    """The area of a photo of `size` that the mask `path`, or the one in the folder `path`, marks; None without a path.
+
+    ValueError, which begins with the name of the command's `option`, if there is none or it cannot be read.
+    """
+    if path is None:
+        return None
+    file = find_mask(path / job.name, sidecar_only=False) if path.is_dir() else path
+    if file is None:
+        raise ValueError(f"{option}: no mask for {job.photo} in the folder {path}: it needs {job.name.stem}.png there")
+    try:
+        return read_mask(file, AS_IT_LOOKS, size, notes)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from error
+
+
 def find_mask(photo: Path, sidecar_only: bool) -> Path | None:
     """The mask file beside where `photo` is or would be: photo.mask.png, or, in a folder of masks, photo.png.
 
@@ -91,14 +111,18 @@ def find_mask(photo: Path, sidecar_only: bool) -> Path | None:
     return next((file for file in found if file and file.is_file()), None)
 
 
-def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = None) -> tuple[list[Job], Counter[str]]:
+def find_jobs(
+    photos: tuple[Path, ...], out: Path | None, masks: Sequence[Path | None] = (), variants: int = 1
+) -> tuple[list[Job], Counter[str]]:
     """A job for each photo of the files, folders (searched whole) and globs, but for what lies in the folders of the
     results and of the masks; and how many pictures of other kinds, by their ending, lie there and are passed over.
+
+    With several `variants` of each photo there are as many jobs, into files with -1, -2 and so on in their names.
 
     ValueError if there is no photo, or none where one is named, if two would be written to one file, or if `out` is no
     name for the results.
     """
-    found, passed_over = search(photos, folders_of_others(out, masks))
+    found, passed_over = search(photos, folders_of_others(out, *masks))
     if not found:
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
         raise ValueError(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
@@ -107,11 +131,14 @@ def find_jobs(photos: tuple[Path, ...], out: Path | None, masks: Path | None = N
         check_out(out, one_file, len(found), searched=any(map(is_searched, photos)))
     jobs = []
     for photo, name in found:
-        if out is None:
-            target = photo.with_name(f"{photo.stem}{COMPLETED}{photo.suffix}")
-        else:
-            target = out if one_file else out / name
-        jobs.append(Job(photo, name, target))
+        for variant in range(variants):
+            number = f"-{variant + 1}" if variants > 1 else ""
+            if out is None:
+                target = photo.with_name(f"{photo.stem}{number}{COMPLETED}{photo.suffix}")
+            else:
+                target = out if one_file else out / name
+                target = target.with_stem(target.stem + number)
+            jobs.append(Job(photo, name, target, variant))
     target, count = Counter(job.out for job in jobs).most_common(1)[0]
     if count > 1:
         raise ValueError(f"{count} of the photos would be written to {target}; complete them in separate calls")
@@ -141,9 +168,9 @@ def check_out(out: Path, one_file: bool, photos: int, searched: bool) -> None:
         )
 
 
-def folders_of_others(out: Path | None, masks: Path | None) -> list[Path]:
+def folders_of_others(*paths: Path | None) -> list[Path]:
     """The folders of the results and of the masks, where no photos are looked for."""
-    return [folder.resolve() for folder in (out, masks) if folder and folder.is_dir()]
+    return [folder.resolve() for folder in paths if folder and folder.is_dir()]
 
 
 def search(photos: tuple[Path, ...], others: list[Path]) -> tuple[list[tuple[Path, Path]], Counter[str]]:

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from data.orientation import upright
 from data.pillow import open_image
+from engine.inference.formats import kinds
 from engine.inference.labels import LabelMap
 from engine.inference.mask import Mask, OtherSize, check_size
 from engine.inference.photo import DECODE_ERRORS, orientation_of, read_content
@@ -91,9 +92,10 @@ def parse_mask(
     except OtherSize:
         raise
     except UnidentifiedImageError as error:
-        raise ValueError(f"cannot read the {called}: it is no picture, or its beginning is damaged") from error
+        why = kinds.description(content) or "it is no picture, or its beginning is damaged"
+        raise ValueError(f"cannot read the {called}: {why}") from error
     except DECODE_ERRORS as error:
-        raise ValueError(f"cannot read the {called}: {error or type(error).__name__}") from error
+        raise ValueError(f"cannot read the {called}: {kinds.reason(error, content)}") from error
     if size is not None:
         check_size(mask_HW.shape, size)
     return mask_HW

@@ -23,7 +23,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from data.files import write_atomically
 from data.orientation import TURNS, turned_back, upright
 from data.pillow import open_image
-from engine.inference.formats import jpeg, png, tiff, webp
+from engine.inference.formats import jpeg, kinds, png, tiff, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 from engine.inference.formats.few_colours import FewColours
 
@@ -126,6 +126,8 @@ def read_content(path: Path, what: str) -> bytes:
 def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
     """The photo in a file's bytes; `name` is for errors. ValueError as `read_photo`."""
     try:
+        if refused := kinds.refusal(content):
+            raise ValueError(refused)
         with open_image(content) as image:
             if image.width * image.height > max_pixels:
                 raise TooManyPixels(
@@ -136,12 +138,13 @@ def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
     except TooManyPixels:
         raise
     except UnidentifiedImageError as error:
-        raise ValueError(
-            f"cannot read the photo {name}: it is no picture of a kind that is read (JPEG, PNG, TIFF or WebP with 8 "
-            "bits per sample, PNG or TIFF with 16), or its beginning is damaged"
-        ) from error
+        why = kinds.description(content) or (
+            "it is no picture of a kind that is read (JPEG, PNG, TIFF or WebP with 8 bits per sample, PNG or TIFF with "
+            "16), or its beginning is damaged"
+        )
+        raise ValueError(f"cannot read the photo {name}: {why}") from error
     except DECODE_ERRORS as error:
-        raise ValueError(f"cannot read the photo {name}: {error or type(error).__name__}") from error
+        raise ValueError(f"cannot read the photo {name}: {kinds.reason(error, content)}") from error
 
 
 def decode(image: Image.Image, content: bytes) -> Photo:
@@ -224,6 +227,8 @@ def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tupl
         image = image.convert(("LA" if image.mode in ("1", "L") else "RGBA") if transparent else "RGB")
     elif image.mode == "1":
         image = image.convert("L")
+    elif image.mode in ("F", "I") and image.format == "TIFF":
+        raise ValueError(kinds.description(content))
     elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L"):
         raise ValueError(f"its colours are {image.mode}, and they would not be kept; convert it to RGB or grey first")
     image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation

@@ -16,8 +16,11 @@ import kernels
 from kernels.adadelta import adadelta_op
 from kernels.fill_holes import fill_boxes_op, fill_holes_op, fill_holes_reference
 from kernels.masked_mse import REDUCTIONS, masked_mse_op, masked_mse_reference
+from kernels.nearer_patches import nearer_patches_op, nearer_patches_reference
 from kernels.paste_crop import paste_crop_op, paste_crop_reference
+from kernels.vote_patches import vote_patches_op, vote_patches_reference
 from tests.kernels.compiled_step import check_a_step_under_compile
+from tests.kernels.plain_patches import nearer_by_loops, row_at, vote_by_loops
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 too_large_for_the_interpreter = pytest.mark.skipif(DEVICE == "cpu", reason="too large for the interpreter: needs CUDA")
@@ -274,6 +277,126 @@ def test_beyond_2_to_31_elements(layout: str) -> None:
     assert grad.count_nonzero() == 3 * 8
 
 
+def a_search(targets: int, numbers: int, sources: int = 9) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Arguments of `nearer_patches` before `favour`: few sources, so that many candidates are the best already."""
+    sources_MK, targets_NK = (
+        torch.randint(-200, 201, (count, numbers)).to(DEVICE, torch.float32) for count in (sources, targets)
+    )
+    candidates_N, best_N = (torch.randint(lowest, sources, (targets,)).to(DEVICE) for lowest in (-3, 0))
+    return sources_MK, targets_NK, candidates_N, best_N, (sources_MK[best_N] - targets_NK).square().sum(1)
+
+
+def assert_nearer(search: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], favour: float) -> None:
+    got, wanted = kernels.nearer_patches(*search, favour), nearer_patches_reference(*search, favour)
+    for result, expected in zip(got, wanted, strict=True):
+        assert torch.equal(result, expected)
+    assert (got[0].tolist(), got[1].tolist()) == nearer_by_loops(*search, favour)
+
+
+@pytest.mark.parametrize("favour", [0.5, 1.0, 1.15])
+@pytest.mark.parametrize(("targets", "numbers"), [
+    (1, 1),
+    (33, 3),  # one more than a block
+    (70, 34),  # 8 bytes at a time
+    (64, 36),  # 16 bytes at a time
+    (31, 33),
+    (32, 64),
+])  # fmt: skip
+def test_nearer_patches(targets: int, numbers: int, favour: float) -> None:
+    assert_nearer(a_search(targets, numbers), favour)
+
+
+def test_nearer_patches_of_no_targets() -> None:
+    best, distance = kernels.nearer_patches(*a_search(0, 34), 1.0)
+    assert (best.shape, best.dtype) == ((0,), torch.int64)
+    assert (distance.shape, distance.dtype) == ((0,), torch.float32)
+
+
+def test_nearer_patches_of_any_strides() -> None:
+    sources_MK, targets_NK, *places = a_search(40, 40)
+    every_second = [torch.stack((each, each), 1)[:, 0] for each in places]
+    for rows in (slice(0, 34), slice(1, 35), slice(0, 40, 2)):
+        search = (sources_MK[:, rows], targets_NK[:, rows], *every_second)
+        assert_nearer(search, 1.0)  # type: ignore[arg-type]
+    search = (sources_MK.T.contiguous().T, targets_NK[:1].expand(40, 40), *every_second)
+    assert_nearer(search, 1.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("numbers", [8, 34, 64])
+def test_nearer_patches_just_below_2_to_24(numbers: int) -> None:
+    """Exact sums, and `favour` times the distance rounded to fp32: what is exactly as far as that does not win."""
+    distances = [*range(7_300_000, 7_300_015), *range(14_588_780, 14_588_796)]
+    distance_N = torch.tensor(distances, dtype=torch.float32, device=DEVICE).repeat_interleave(3)
+    limits = [int(far) for far in (torch.tensor(1.15) * distance_N.cpu()).tolist()]
+    rows = [row_at(far + away, numbers) for far, away in zip(limits, [-1, 0, 1] * len(distances), strict=True)]
+    assert 2**24 - 200 < max(limits) < 2**24 - 1
+    order = torch.randperm(numbers)
+    rows_N = torch.arange(len(rows), device=DEVICE)
+    search = (torch.tensor(rows)[:, order].to(DEVICE), torch.zeros(len(rows), numbers, device=DEVICE), rows_N)
+    assert_nearer((*search, torch.full_like(rows_N, 999), distance_N), 1.15)
+
+
+def a_vote(
+    size: tuple[int, int], channels: int, dtype: torch.dtype, largest: int
+) -> tuple[Tensor, int, Tensor, Tensor]:
+    """Arguments of `vote_patches`: an image of 12x15, half of the weights 0."""
+    image = torch.randint(0, largest + 1, (12 * 15, channels)).to(DEVICE, dtype)
+    patches = (torch.randint(3, 9, size) * 15 + torch.randint(3, 12, size)).to(DEVICE)
+    weights = (torch.randint(0, 1024, size) * torch.randint(0, 2, size)).to(DEVICE, dtype)
+    return image, 15, patches, weights
+
+
+def assert_votes(vote: tuple[Tensor, int, Tensor, Tensor]) -> None:
+    voted = kernels.vote_patches(*vote)
+    assert torch.equal(voted, vote_patches_reference(*vote))
+    assert torch.equal(voted.cpu(), torch.from_numpy(vote_by_loops(*vote)))
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [(torch.float32, 255), (torch.float64, 65535)])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(7, 7), (9, 16), (17, 23)])
+def test_vote_patches(size: tuple[int, int], channels: int, dtype: torch.dtype, largest: int) -> None:
+    assert_votes(a_vote(size, channels, dtype, largest))
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [(torch.float32, 255), (torch.float64, 65535)])
+def test_vote_patches_of_the_largest_weights_and_colours(dtype: torch.dtype, largest: int) -> None:
+    image, stride, patches, weights = a_vote((10, 11), 3, dtype, largest)
+    image.clamp_(min=largest - 1)
+    weights.clamp_(min=1022)
+    assert_votes((image, stride, patches, weights))
+    assert kernels.vote_patches(image.fill_(largest), stride, patches, weights.fill_(1023)).eq(largest).all()
+
+
+def test_vote_patches_of_any_strides() -> None:
+    image, stride, patches, weights = a_vote((20, 22), 3, torch.float32, 255)
+    assert_votes((image, stride, patches[3:15, 5:19], weights[:12, 2:16]))
+    assert_votes((image.T.contiguous().T, stride, patches.T, weights.T))
+    assert_votes((image[:, :1], stride, patches[:, ::2], weights[:, ::2]))
+
+
+def test_no_votes_are_black() -> None:
+    image, stride, patches, weights = a_vote((9, 9), 3, torch.float32, 255)
+    assert not kernels.vote_patches(image, stride, patches, weights.zero_()).any()
+
+
+@too_large_for_the_interpreter
+def test_patches_beyond_2_to_31_elements() -> None:
+    if torch.cuda.mem_get_info()[0] < 24 * 2**30:
+        pytest.skip("needs 24 GiB of free GPU memory")
+    rows = 2**31 // 34 + 5
+    sources_MK, targets_NK = torch.zeros(rows, 34, device=DEVICE), torch.ones(1, 34, device=DEVICE)
+    sources_MK[-1] = 2
+    last, first = torch.tensor([rows - 1], device=DEVICE), torch.tensor([0], device=DEVICE)
+    best, distance = kernels.nearer_patches(sources_MK, targets_NK, last, first, last.float(), 1.0)
+    assert (best.item(), distance.item()) == (rows - 1, 34)
+    image = sources_MK.flatten()[: 100 * (2**31 // 100 + 1)].view(-1, 1)
+    image[-700:] = torch.arange(700, device=DEVICE, dtype=torch.float32)[:, None] % 256
+    patches = torch.full((7, 7), len(image) - 4 * 100 + 50, device=DEVICE)
+    vote = (image[-700:], 100, patches - (len(image) - 700), torch.ones(7, 7, device=DEVICE))
+    assert torch.equal(kernels.vote_patches(image, 100, patches, vote[3]), vote_patches_reference(*vote))
+
+
 def test_under_compile() -> None:
     check_a_step_under_compile(DEVICE, "aot_eager")
 
@@ -299,6 +422,8 @@ def test_opcheck() -> None:
     torch.library.opcheck(paste_crop_op, (generated, photo, mask, centres, 2))
     tensors = [[torch.rand(5, device=DEVICE), torch.rand(3, 2, device=DEVICE)] for _ in range(4)]
     torch.library.opcheck(adadelta_op, (*tensors, 1.0, 0.9, 1e-6, 0.0))
+    torch.library.opcheck(nearer_patches_op, (*a_search(5, 4), 1.15))
+    torch.library.opcheck(vote_patches_op, a_vote((8, 9), 3, torch.float64, 255))
 
 
 def test_what_the_kernels_cannot_do_is_refused() -> None:

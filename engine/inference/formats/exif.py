@@ -67,7 +67,7 @@ def edited(exif: bytes, upright: bool, swapped: bool) -> bytes | None:
     return bytes(block)
 
 
-def directory(block: bytearray, order: str, offset: int) -> tuple[dict[int, int], int | None]:
+def directory(block: bytes | bytearray, order: str, offset: int) -> tuple[dict[int, int], int | None]:
     """Where the entry of each tag of an image file directory is, and where its link to the next directory is.
 
     Some writers leave the link out: None, where the block ends instead.

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
@@ -43,6 +43,21 @@ def places(content: bytes) -> Iterator[tuple[int, slice]]:
 def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     """(marker, payload) of each segment before the picture's data."""
     return ((marker, content[where]) for marker, where in places(content))
+
+
+class Frame(NamedTuple):
+    """How the picture in a JPEG is coded: the marker, which tells the process, and the bits of a sample."""
+
+    marker: int
+    bits: int
+
+
+def frame_of(content: bytes) -> Frame | None:
+    """That of a JPEG; None if it has none."""
+    for marker, payload in segments(content):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and payload:
+            return Frame(marker, payload[0])
+    return None
 
 
 def metadata(content: bytes, orientation: int) -> list[tuple[int, bytes]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kernels.nearer_patches import nearer_patches
 
-FAVOUR = 1.15
+FAVOUR = 1.3
 """A neighbour's offset is taken where its patch is up to this many times as far as the one at hand."""
 
 RADII = (16, 4, 1)

@@ -4,7 +4,9 @@ Each hole by itself, whatever lies beside it: drawn from patches of the photo if
 colours, and given the photo's grain.
 """
 
-from typing import Literal, NamedTuple
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -12,76 +14,90 @@ import torch
 from numpy.typing import NDArray
 
 from engine.inference.harmonic import Floats
-from engine.inference.mask import Mask, Where, pieces, relative, thickness
+from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, thickness
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
+from engine.inference.texture.detail import detail_of
 from engine.inference.texture.grain import add_grain
-from engine.inference.texture.sources import Neighbourhood, allowed, neighbourhood, without_some
+from engine.inference.texture.patches import describe
+from engine.inference.texture.sources import Neighbourhood, neighbourhood, without_some
 from engine.inference.texture.synthesis import Drawing, is_detailed, octaves_for, pyramid, synthesise
+from kernels.vote_patches import REACH
 
 Texture = Literal["auto", "photo", "none"]
 
 THIN = 8
 """Pixels across a hole up to which the network's completion stays: there is no room for texture in it."""
 
+FAINT = 128
+"""Levels of 255 between the darkest and the brightest known pixel below which a picture is stretched."""
+
+FINEST, LOCAL, MOST_RAISED = 2.0, 8.0, 0.5
+"""Standard deviations in pixels of what counts as detail to be raised, and of how locally; and by how much at most."""
+
 NEAR_GUIDE = 4.0
 """Pixels (standard deviation) over which the mean of what is drawn is moved to that of the network's completion."""
 
 
-class TextureOptions(NamedTuple):
-    """What users say of texture, masks as bool arrays of the photo's size."""
+@dataclass(frozen=True, slots=True)
+class TextureStage:
+    """Draws the holes of one completed photo again where the surroundings have more detail."""
 
-    texture: Texture = "auto"
-    seed: int = 0
-    sample_HW: Mask | None = None
-    avoid_HW: Mask | None = None
+    texture: Texture
+    seed: int
+    allowed_HW: Mask
+    """What may be copied, of the photo's size; see `allowed`."""
+    sampled: bool
+    """The user has said where to take texture from: it is looked for there even if that is far away."""
+    device: torch.device
+    report: Report
 
+    def draw(self, photo_HW3: Pixels, hole_HW: Mask) -> None:
+        """Draw the holes of a completed photo (uint8 or uint16 RGB) again, in place, where that is wanted.
 
-def draw_texture(
-    photo_HW3: Pixels, hole_HW: Mask, unknown_HW: Mask, options: TextureOptions, device: torch.device, report: Report
-) -> None:
-    """Draw the holes of a completed photo again, in place, where its surroundings have more detail.
+        The same photo, masks and seed give the same bits, whatever the number of threads and of other holes.
+        """
+        outcomes = Counter(self.draw_hole(photo_HW3, where, part_HW) for where, part_HW, _ in pieces(hole_HW, 0))
+        self.report.texture = {"photo": outcomes["photo"], "network": outcomes.total() - outcomes["photo"]}
+        if outcomes["no source"]:
+            self.report.warnings.append(
+                f"{outcomes['no source']} hole(s) have no 7x7 known pixels near that texture could be taken from: "
+                "completed by the network alone"
+            )
 
-    `photo_HW3` is uint8 or uint16 RGB, `hole_HW` what was completed, `unknown_HW` that and all else that is not to be
-    copied. The same arguments give the same bits, whatever the number of threads and of holes. ValueError as `allowed`.
-    """
-    allowed_HW = allowed(unknown_HW, options.sample_HW, options.avoid_HW)
-    drawn, kept, without_source = 0, 0, 0
-    for where, part_HW, _ in pieces(hole_HW, 0):
+    def draw_hole(self, photo_HW3: Pixels, where: Where, part_HW: Mask) -> Literal["photo", "network", "no source"]:
+        """Draw one hole, the mask `part_HW` at `where`, in place; what its texture is now."""
         thick = thickness(part_HW)
-        if thick <= THIN and options.texture == "auto":
-            kept += 1
-            continue
+        if thick <= THIN and self.texture == "auto":
+            return "network"
         octaves = octaves_for(thick)
-        near = neighbourhood(photo_HW3, where, part_HW, allowed_HW, 1 << octaves, options.sample_HW is not None)
-        generator = np.random.default_rng([options.seed, where[0].start, where[1].start])
-        if options.seed:
+        near = neighbourhood(photo_HW3, where, part_HW, self.allowed_HW, 1 << octaves, self.sampled)
+        generator = np.random.default_rng([self.seed, where[0].start, where[1].start])
+        if self.seed:
             near = near._replace(known_HW=without_some(near.known_HW, generator))
-        scales = pyramid(eight_bits(near), near.hole_HW, near.known_HW, octaves, device)
+        scales = pyramid(eight_bits(near, near.pixels_HW3), near.hole_HW, near.known_HW, octaves, self.device)
         finest = next(scales, None)
         if finest is None:
-            without_source += 1
-            continue
-        drawn_HW3 = near.pixels_HW3.astype(np.float32)
-        if options.texture == "auto" and is_detailed(finest):
-            kept += 1
+            return "no source"
+        stays = self.texture == "auto" and is_detailed(finest)
+        if stays:
+            drawn_HW3 = near.pixels_HW3.astype(np.float32)
         else:
             drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator))
-            drawn += 1
         write(photo_HW3, near, where, part_HW, add_grain(drawn_HW3, near, generator))
-    say(report, drawn, kept, without_source)
+        return "network" if stays else "photo"
 
 
-def eight_bits(near: Neighbourhood) -> NDArray[np.uint8]:
-    """The neighbourhood in 8 bits, to compare patches; deeper or fainter pictures stretched by what is known of them."""
-    pixels_HW3 = near.pixels_HW3
-    known_P3 = pixels_HW3[near.known_HW]
-    if not known_P3.size:
-        return np.zeros(pixels_HW3.shape, np.uint8)
-    low, high = float(known_P3.min()), float(known_P3.max())
-    if pixels_HW3.dtype == np.uint8 and high - low >= 128:
-        return pixels_HW3
-    scaled_HW3 = (pixels_HW3 - np.float32(low)) * np.float32(255 / max(high - low, 1))
+def eight_bits(near: Neighbourhood, pixels_HW3: NDArray[Any]) -> NDArray[np.uint8]:
+    """The neighbourhood's pixels, or others in their units, in 8 bits, to compare patches.
+
+    Deeper or fainter pictures are stretched to what is known.
+    """
+    known_P3 = near.pixels_HW3[near.known_HW]
+    low, high = (float(known_P3.min()), float(known_P3.max())) if known_P3.size else (0.0, 255.0)
+    if near.pixels_HW3.dtype == np.uint8 and high - low >= FAINT:
+        low, high = 0.0, 255.0
+    scaled_HW3 = (pixels_HW3.astype(np.float32) - low) * np.float32(255 / max(high - low, 1))
     return np.rint(scaled_HW3.clip(0, 255)).astype(np.uint8)
 
 
@@ -91,7 +107,28 @@ def from_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
     completed_HW3 = near.pixels_HW3.astype(np.float32 if near.pixels_HW3.dtype == np.uint8 else np.float64)
     drawn_HW3 = drawing.of(torch.from_numpy(completed_HW3).to(drawing.weight_N.device)).cpu().numpy()
     drawn_HW3 = np.where(near.hole_HW[..., None], drawn_HW3, completed_HW3)
-    return drawn_HW3 + cv2.GaussianBlur(completed_HW3 - drawn_HW3, (0, 0), NEAR_GUIDE)
+    share_HW = missing_detail(near, drawing, drawn_HW3)
+    finest_HW3 = drawn_HW3 - cv2.GaussianBlur(drawn_HW3, (0, 0), FINEST)
+    drawn_HW3 = drawn_HW3 + cv2.GaussianBlur(completed_HW3 - drawn_HW3, (0, 0), NEAR_GUIDE)
+    return drawn_HW3 + share_HW[..., None] * finest_HW3
+
+
+def missing_detail(near: Neighbourhood, drawing: Drawing, drawn_HW3: Floats) -> Floats:
+    """The share by which the detail of what is drawn is to be raised, up to MOST_RAISED; 0 outside the hole.
+
+    The mean of patches has less detail than each of them.
+    """
+    box = bounding_box(near.hole_HW, 2 * REACH)
+    hole_hw = near.hole_HW[box].astype(np.float32)
+    wanted_P = np.zeros(near.hole_HW.size, np.float32)
+    wanted_P[drawing.field.target_N.cpu().numpy()] = drawing.wanted_N.cpu().numpy()
+    wanted_hw = wanted_P.reshape(near.hole_HW.shape)[box]
+    image_hw3 = torch.from_numpy(eight_bits(near, drawn_HW3)[box].astype(np.float32))
+    has_hw = detail_of(describe(image_hw3).flatten(0, 1)).view(hole_hw.shape).numpy()
+    energies = [cv2.GaussianBlur(hole_hw * detail_hw**2, (0, 0), LOCAL) for detail_hw in (wanted_hw, has_hw)]
+    share_HW = np.zeros(near.hole_HW.shape, np.float32)
+    share_HW[box] = (np.sqrt(energies[0] / np.maximum(energies[1], 1e-3)) - 1).clip(0, MOST_RAISED) * hole_hw
+    return share_HW
 
 
 def write(photo_HW3: Pixels, near: Neighbourhood, where: Where, part_HW: Mask, drawn_HW3: Floats) -> None:
@@ -99,13 +136,3 @@ def write(photo_HW3: Pixels, near: Neighbourhood, where: Where, part_HW: Mask, d
     here = relative(where, near.where)
     drawn_HW3 = np.rint(drawn_HW3[here]).clip(0, np.iinfo(photo_HW3.dtype).max).astype(photo_HW3.dtype)
     np.copyto(photo_HW3[where], drawn_HW3, where=part_HW[..., None])
-
-
-def say(report: Report, drawn: int, kept: int, without_source: int) -> None:
-    """Tell in the report what became of the holes."""
-    report.texture = {"photo": drawn, "network": kept + without_source}
-    if without_source:
-        report.warnings.append(
-            f"{without_source} hole(s) have no 7x7 known pixels near that texture could be taken from: "
-            "completed by the network alone"
-        )

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -40,6 +41,12 @@ GRID = 20
 
 ROUNDS = (2, 3, 3)
 """Times that patches are matched and the hole is drawn: at the photo's scale, at 1/2, and below."""
+
+NOISE = 1.5
+"""Of the hole when it is begun, against the detail that belongs there."""
+
+USED, MOST_USED = 0.5, 8.0
+"""By how much a source is farther for each time that it is used beyond the first, as a share of the hole's detail."""
 
 SMOOTH, ENOUGH = 0.7, 0.7
 """Detail in grey levels below which surroundings are smooth, and the share of theirs that is enough in a completion."""
@@ -114,6 +121,8 @@ class Drawing:
     field: Field
     weight_N: Tensor
     """fp32, integers from 1 to WEIGHT."""
+    wanted_N: Tensor
+    """The detail that belongs there, in grey levels."""
 
     def of(self, image_HWC: Tensor) -> Tensor:
         """The image with what the patches cover drawn from it."""
@@ -143,32 +152,50 @@ def box_of(place_N: Tensor, width: int) -> tuple[slice, slice]:
 
 def draw(scale: Scale, coarser: Drawing | None, octave: int, generator: np.random.Generator) -> Drawing:
     """Draw the hole at one scale, from the drawing at half its size or from the network's completion alone."""
-    height, width = scale.size
-    target_N = scale.target_N
+    (height, width), target_N = scale.size, scale.target_N
     matching = Matching.of(scale, GUIDANCE[min(octave, len(GUIDANCE) - 1)])
+    one_N = torch.ones_like(matching.wanted_N)
     if coarser is None:
-        field = Field(height, width, scale.source_P, target_N, torch.zeros_like(target_N), target_N.float())
-        drawing, drawn_HW3 = Drawing(field, target_N.float()), scale.image_HW3
+        field = Field(height, width, scale.source_P, target_N, torch.zeros_like(target_N), one_N)
+        drawing, drawn_HW3 = Drawing(field, one_N, matching.wanted_N), with_noise(scale, matching.wanted_N, generator)
     else:
         field = coarser.field.finer(height, width, scale.source_P, target_N)
-        drawing = Drawing(field, torch.ones_like(field.distance_N))
+        drawing = Drawing(field, one_N, matching.wanted_N)
         drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
     rounds = ROUNDS[min(octave, len(ROUNDS) - 1)]
     for turn in range(rounds):
-        sources_PK, targets_NK = matching.sources_PK, matching.targets(drawn_HW3)
-        if coarser is None:
-            field.find_best(sources_PK, targets_NK)
-        else:
-            field.measure(sources_PK, targets_NK)
-        for radius in RADII if coarser else (0,):
-            field.try_neighbours(sources_PK, targets_NK)
-            if radius:
-                field.try_near(sources_PK, targets_NK, radius, generator)
+        if turn or coarser:
+            matching.discourage_used(field)
+        match(field, matching.sources_PK, matching.targets(drawn_HW3), coarser is None, generator)
         last = octave == 0 and turn == rounds - 1
         drawing.weight_N = weights(field.distance_N, SHARPEST if last else SHARP)
         if not last:
             drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
     return drawing
+
+
+def match(field: Field, sources_PK: Tensor, targets_NK: Tensor, coarsest: bool, generator: np.random.Generator) -> None:
+    """Find a source for each target: at the coarsest scale among all, at others near those that they have."""
+    if coarsest:
+        field.find_best(sources_PK, targets_NK)
+        field.try_neighbours(sources_PK, targets_NK)
+        return
+    field.measure(sources_PK, targets_NK)
+    for radius in RADII:
+        field.try_neighbours(sources_PK, targets_NK)
+        field.try_near(sources_PK, targets_NK, radius, generator)
+
+
+def with_noise(scale: Scale, wanted_N: Tensor, generator: np.random.Generator) -> Tensor:
+    """The image with as much noise in the hole as there should be detail.
+
+    Where the network has drawn one colour, all patches would else begin with the same source.
+    """
+    deviation_P = wanted_N.new_zeros(len(scale.source_P))
+    deviation_P[scale.target_N] = wanted_N * NOISE
+    noise_HW1 = torch.from_numpy(generator.standard_normal((*scale.size, 1), dtype=np.float32))
+    noisy_HW3 = scale.image_HW3 + noise_HW1.to(deviation_P.device) * deviation_P.view(*scale.size, 1)
+    return into_hole(noisy_HW3.clamp(0, 255), scale)
 
 
 def into_hole(drawn_HW3: Tensor, scale: Scale) -> Tensor:
@@ -185,7 +212,7 @@ def weights(distance_N: Tensor, sharpness: float) -> Tensor:
 
 @dataclass(slots=True)
 class Matching:
-    """What patches are compared by at one scale: weighted coefficients and detail, integers in fp32."""
+    """What patches are compared by at one scale, integers in fp32: weighted coefficients, detail, and earlier uses."""
 
     target_N: Tensor
     box: tuple[slice, slice]
@@ -194,8 +221,8 @@ class Matching:
     """Coefficients of the network's completion."""
     guidance_K: Tensor
     """The weight of each against those of the hole as drawn."""
-    wanted_N1: Tensor
-    """The detail that the hole's patches should have, weighted."""
+    wanted_N: Tensor
+    """The detail that the hole's patches should have, in grey levels."""
     sources_PK: Tensor
 
     @classmethod
@@ -204,14 +231,24 @@ class Matching:
         (height, width), target_N = scale.size, scale.target_N
         order_K = torch.tensor([one.order for one in filters()[1]], device=target_N.device)
         guidance_K = guidance * (torch.where(order_K == 0, 1.0, 0.0) + torch.where(order_K == 1, SLOPES, 0.0))
-        known_PK = scale.coefficients_PK
-        sources_PK = torch.cat((known_PK * (1 + guidance_K).sqrt(), DETAIL * scale.detail_P[:, None]), 1).round_()
+        sources_PK = F.pad(scale.coefficients_PK * (1 + guidance_K).sqrt(), (0, 2))
+        sources_PK[:, -2] = DETAIL * scale.detail_P
         rows, columns = box_of(target_N, width)
         box = (
             slice(max(rows.start - REACH, 0), min(rows.stop + REACH, height)),
             slice(max(columns.start - REACH, 0), min(columns.stop + REACH, width)),
         )
-        return cls(target_N, box, known_PK[target_N], guidance_K, DETAIL * wanted_detail(scale)[:, None], sources_PK)
+        guide_NK = scale.coefficients_PK[target_N]
+        return cls(target_N, box, guide_NK, guidance_K, wanted_detail(scale), sources_PK.round_())
+
+    def discourage_used(self, field: Field) -> None:
+        """Put sources that are used more than once farther from all targets, so that nothing is copied everywhere."""
+        used_P = torch.zeros_like(field.source_P, dtype=torch.float32)
+        used_P.index_add_(0, field.best_N, torch.ones_like(field.distance_N))
+        used_HW = cv2.boxFilter(used_P.view(field.height, field.width).cpu().numpy(), -1, (PATCH, PATCH))
+        excess_P = torch.from_numpy(used_HW.ravel()).to(used_P.device).sub_(1).clamp_(0, MOST_USED)
+        energy = float(self.wanted_N.double().square().mean()) * PATCH**2
+        self.sources_PK[:, -1] = (USED * energy * excess_P).sqrt_().round_()
 
     def targets(self, drawn_HW3: Tensor) -> Tensor:
         """`targets_NK` for the hole as it is drawn now."""
@@ -221,7 +258,9 @@ class Matching:
         in_box_N = (self.target_N // width - rows.start) * (columns.stop - columns.start)
         in_box_N += self.target_N % width - columns.start
         mixed_NK = drawn_PK.index_select(0, in_box_N).addcmul_(self.guidance_K, self.guide_NK)
-        return torch.cat((mixed_NK.div_((1 + self.guidance_K).sqrt()), self.wanted_N1), 1).round_()
+        targets_NK = F.pad(mixed_NK.div_((1 + self.guidance_K).sqrt()), (0, 2))
+        targets_NK[:, -2] = DETAIL * self.wanted_N
+        return targets_NK.round_()
 
 
 def wanted_detail(scale: Scale) -> Tensor:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from io import BytesIO
 
 import cv2
 import numpy as np
@@ -723,7 +724,84 @@ def test_several_photos_are_not_written_to_one_file(run, tmp_path, monkeypatch):
 
 def test_a_photo_of_a_kind_that_is_not_written_is_to_be_converted(run, photo):
     Image.open(photo).save(photo.with_suffix(".bmp"))
-    assert "others are to be converted first" in run(photo.with_suffix(".bmp"), "--hole", HOLE)[1]
+    printed = run(photo.with_suffix(".bmp"), "--hole", HOLE)[1]
+    assert f"cannot read the photo {photo.with_suffix('.bmp')}: it is BMP, and photos are read as JPEG" in printed
+    assert "convert it" in printed
+    photo.rename(photo.with_suffix(".photo"))
+    assert "others are to be converted first" in run(photo.with_suffix(".photo"), "--hole", HOLE)[1]
+
+
+FRAME = struct.pack(">HH", 130, 150) + b"\3\1\x11\0\2\x11\0\3\x11\0"
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("photo.heic", b"\0\0\0\x18ftypheic" + bytes(64), "it is an HEIC picture, which is not read; save it as a JPEG"),
+    ("photo.jxl", b"\xff\x0a" + bytes(64), "it is a JPEG XL picture"),
+    ("photo.ora", b"PK\3\4" + bytes(26) + b"mimetypeimage/openraster" + bytes(64), "it is an OpenRaster picture"),
+    ("photo.kra", b"PK\3\4" + bytes(26) + b"mimetypeapplication/x-krita" + bytes(64), "it is a Krita document"),
+    ("photo.png", b"8BPS\0\1" + bytes(64), "it is a Photoshop document"),
+    ("photo.jpg", b"\xff\xd8\xff\xc3\0\x11\x08" + FRAME, "it is a lossless JPEG (process 3)"),
+    ("photo.jpg", b"\xff\xd8\xff\xc9\0\x11\x08" + FRAME, "a JPEG with arithmetic coding"),
+    ("photo.jpg", b"\xff\xd8\xff\xc1\0\x11\x0c" + FRAME, "a JPEG of 12 bits per sample"),
+])  # fmt: skip
+def test_an_error_says_what_the_file_is(name, content, message, run, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    status, printed = run(tmp_path / name, "--hole", HOLE)
+    assert status == 1
+    assert f"cannot read the photo {tmp_path / name}: " in printed
+    assert message in printed
+    assert "Traceback" not in printed
+    Image.new("RGB", (150, 130)).save(tmp_path / "good.png")
+    status, printed = run(tmp_path / "good.png", "--mask", tmp_path / name)
+    assert "cannot read the mask" in printed
+    assert message in printed
+
+
+@pytest.mark.parametrize("samples", [
+    np.ones((60, 70, 3), np.float32), np.ones((60, 70), np.float32), np.ones((60, 70, 3), np.int16),
+    np.ones((60, 70, 3), np.uint32),
+], ids=["rgb float", "grey float", "signed", "32 bits"])  # fmt: skip
+def test_a_tiff_of_other_numbers_is_told_so(samples, run, tmp_path):
+    tifffile.imwrite(tmp_path / "photo.tif", samples, photometric="rgb" if samples.ndim == 3 else "minisblack")
+    status, printed = run(tmp_path / "photo.tif", "--hole", HOLE)
+    assert status == 1
+    assert re.search(r"it is a TIFF of .* numbers of \d+ bits .*; save it as a JPEG, PNG, TIFF or WebP", printed), (
+        printed
+    )
+
+
+def raw_files():
+    """Cameras' raw files as they begin, of makers whose files are TIFFs and of others."""
+    small_HW3, mosaic_HW = np.full((60, 80, 3), 90, np.uint8), np.arange(24_000, dtype=np.uint16).reshape(120, 200)
+    version = (50706, 1, 4, (1, 4, 0, 0), True)
+    for name, tags, compression in (("dng", [version], None), ("nef", [], None)):
+        file = BytesIO()
+        with tifffile.TiffWriter(file) as tif:
+            tif.write(small_HW3, photometric="rgb", subfiletype=1, subifds=1, extratags=tags, compression=compression)
+            tif.write(mosaic_HW, photometric=32803)
+        yield name, file.getvalue()
+    file = BytesIO()
+    tifffile.imwrite(file, mosaic_HW, photometric=32803, extratags=[version])
+    yield "dng without a small picture", file.getvalue()
+    file = BytesIO()
+    Image.fromarray(small_HW3).save(file, "TIFF")
+    yield "cr2", b"II*\0\x10\0\0\0CR\2\0" + bytes(64)
+    yield "cr3", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(64)
+    yield "raf", b"FUJIFILMCCD-RAW 0201" + bytes(64)
+    yield "rw2", b"IIU\0\x18\0\0\0" + bytes(64)
+    yield "orf", b"IIRO\x08\0\0\0" + bytes(64)
+
+
+@pytest.mark.parametrize("kind", [name for name, _ in raw_files()])
+@pytest.mark.parametrize("ending", ["tif", "dng", "jpg"])
+def test_a_raw_file_is_refused_and_its_small_picture_never_completed(kind, ending, run, tmp_path):
+    path = tmp_path / f"photo.{ending}"
+    path.write_bytes(dict(raw_files())[kind])
+    status, printed = run(path, "--hole", "10,10,20,20", "--out", tmp_path / "done.jpg")
+    assert status == 1
+    assert "it is a camera's raw file" in printed
+    assert "develop it with a raw converter (such as darktable" in printed
+    assert not (tmp_path / "done.jpg").exists()
 
 
 def test_who_stops_reading_ends_no_folder(weights, tmp_path):

@@ -198,6 +198,7 @@ REFUSED = {
     "cut short": (PHOTO[:2000], MASK, 415, "cannot read the photo"),
     "a bomb": (bomb(60000), MASK, 413, "60000x60000 pixels and the limit is 4000000"),
     "kind not read": (b"GIF89a" + bytes(100), MASK, 415, "cannot read the photo"),
+    "raw": (b"IIRO\x08\0\0\0" + bytes(64), MASK, 415, "it is a camera's raw file (Olympus)"),
     "mask no picture": (PHOTO, b"nor this", 415, "cannot read the mask: it is no picture"),
     "mask a bomb": (PHOTO, bomb(60000), 422, "the mask is 60000x60000 and the photo 200x160"),
     "mask of another size": (PHOTO, png(mask_of((200, 161), HOLE)), 422, "they must be the same size"),
