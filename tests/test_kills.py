@@ -38,6 +38,7 @@ from tests.engine.inference.conftest import random_network
 from tests.engine.serve.conftest import mask_of, png
 from tests.engine.training.conftest import TINY
 from tests.engine.training.tiny_runs import command, final_state, states_equal
+from tests.test_no_network import connections, traced
 
 FORKED = multiprocessing.get_context("forkserver")
 multiprocessing.set_forkserver_preload(["tests.test_kills", "torch._dynamo", "torch.utils.tensorboard"])
@@ -332,7 +333,7 @@ def test_a_training_goes_on_with_the_clock_set_back(training, undisturbed, tmp_p
 
 
 def test_two_processes_train_on_a_machine_whose_name_leads_nowhere(training, tmp_path):
-    """It took ten minutes to fail."""
+    """It took ten minutes to fail. They meet without asking a name server anything."""
     names = "import socket; socket.gethostname = socket.getfqdn = lambda *_: 'nowhere.invalid'"
     (tmp_path / "sitecustomize.py").write_text(names)
     (tmp_path / "temporary").mkdir()
@@ -340,11 +341,13 @@ def test_two_processes_train_on_a_machine_whose_name_leads_nowhere(training, tmp
     environment = os.environ | {"PYTHONPATH": paths, "TMPDIR": str(tmp_path / "temporary"), "OMP_NUM_THREADS": "1"}
     environment["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path / "compiled")  # which torch makes for later
     config = training(tmp_path / "run")
-    words = command(config, "--processes", "2")
+    words = traced(command(config, "--processes", "2"), tmp_path / "trace")
     with subprocess.Popen(words, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
         _, said = process.communicate(timeout=100)
     assert process.returncode == 0, said
     assert "nowhere" not in said
+    if (tmp_path / "trace").exists():
+        assert all("127.0.0.1" in call for call in connections(tmp_path / "trace") if "AF_INET" in call)
     assert final_state(config)["iteration"] == 12
     assert not left_of_session(process.pid)
     assert not list((tmp_path / "temporary").iterdir())
