@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -73,6 +74,29 @@ def _locked(path: Path) -> int:
             path.unlink(missing_ok=True)
         raise
     return lock
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what is to become that, gone when the block ends; for one process at a time.
+
+    What a killed one left in it is written over, and goes with it. Creates missing folders.
+    """
+    folder = path.with_name(f".{path.name[-40:]}.tmp")
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # the file system may have no locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), os.stat(folder)):  # else another process has just removed it
+                break
+        os.close(lock)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 @contextmanager

@@ -11,6 +11,10 @@ from torch.distributed.rendezvous import rendezvous
 MEETING = timedelta(seconds=50)
 """How long processes that were started together wait for each other at first: they say why not within a minute."""
 
+MEETING_FILE = "ENGINE_MEETING_FILE"
+"""In the environment of processes that are all on this machine: the file that is their store. torch's server of one
+asks name servers who connects to it, and waits for them where there are none."""
+
 
 def started_by_launcher() -> bool:
     """Whether torchrun, or engine-train's own launcher, started this process as one of several.
@@ -27,11 +31,15 @@ def meet() -> dist.Store:
     """
     deadline = time.monotonic() + MEETING.total_seconds()
     rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+    where = os.environ.get(MEETING_FILE) or f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
     try:
-        wait_for_address(deadline)
-        left = timedelta(seconds=max(1.0, deadline - time.monotonic()))
-        store, *_ = next(iter(rendezvous("env://", timeout=left)))
+        store: dist.Store
+        if MEETING_FILE in os.environ:
+            store = dist.FileStore(where, ranks)
+        else:
+            wait_for_address(deadline)
+            left = timedelta(seconds=max(1.0, deadline - time.monotonic()))
+            store, *_ = next(iter(rendezvous("env://", timeout=left)))
     except (OSError, ValueError, dist.DistError) as error:
         raise ConnectionError(
             f"process {rank} of {ranks} cannot meet the others at {where} ({one_line(error)}): is that an address of "

@@ -13,13 +13,12 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import tyro
 
 from data.catalog import Catalog
-from data.files import write_atomically
+from data.files import folder_beside, write_atomically
 from data.headers import Unusable
 from engine.commands.ending import ends_in_a_line
 from engine.evaluation import Task
@@ -125,9 +124,8 @@ def write_openvino(config: ExportConfig, network: CompletionNetwork, out: Path) 
         graphs = GRAPHS if config.precision == "fp32" else (config.graph,)
         contents = {graph: cached_onnx(network, config.precision, graph) for graph in graphs}
     model = openvino.Core().read_model(contents[config.graph])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-        saved = Path(folder, out.name)
+    with folder_beside(out) as folder:
+        saved = folder / out.name
         try:
             openvino.save_model(model, str(saved), compress_to_fp16=False)
         except RuntimeError as error:  # which is all that it says of a full disk

@@ -6,6 +6,7 @@
 Only this machine can open the page, unless --host says otherwise.
 """
 
+import asyncio
 import logging
 import math
 import signal
@@ -107,10 +108,16 @@ def serve(config: ServeConfig) -> None:
         if config.open:
             webbrowser.open(address)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        logging.getLogger("uvicorn.error").addFilter(tells_something)
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # of `nohup`
             signal.signal(signal.SIGHUP, server.handle_exit)  # as uvicorn does for SIGTERM and SIGINT
         with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has shut down
             server.run(sockets=[listening])
+
+
+def tells_something(record: logging.LogRecord) -> bool:
+    """Whether a message is more than the traceback of a request that uvicorn has cancelled itself, as it shuts down."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def listen(host: str, port: int) -> socket.socket:

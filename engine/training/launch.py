@@ -3,9 +3,12 @@
 import logging
 import os
 import pickle
+import socket
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,6 +70,7 @@ def start(config: TrainConfig, processes: int, started: float) -> Outcome:
     They are programs and not functions of elastic's, which wait at their end for the launcher to read what they return:
     while it waits for them, after a signal, and without an end where it is no more.
     """
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # else it opens one beside the file: see MEETING_FILE
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SECONDS_TO_STOP))  # LaunchConfig reads it
     with TemporaryDirectory() as folder:
         launch = LaunchConfig(
@@ -75,7 +79,8 @@ def start(config: TrainConfig, processes: int, started: float) -> Outcome:
             nproc_per_node=processes,
             run_id=uuid.uuid4().hex,
             rdzv_backend="c10d",
-            rdzv_endpoint="127.0.0.1:0",
+            rdzv_endpoint=str(Path(folder, "meeting")),
+            rdzv_configs={"store_type": "file"},  # see MEETING_FILE
             local_addr="127.0.0.1",  # and not this machine's name, which may lead nowhere
             max_restarts=0,  # elastic's restarts ask neither what failed nor whether there is anything to resume
             monitor_interval=0.5,
@@ -84,12 +89,24 @@ def start(config: TrainConfig, processes: int, started: float) -> Outcome:
         )
         Path(folder, OPTIONS).write_bytes(pickle.dumps((config, started)))
         try:
-            elastic_launch(launch, sys.executable)("-c", START, folder, *sys.path)
+            with own_name_not_looked_up():
+                elastic_launch(launch, sys.executable)("-c", START, folder, *sys.path)
         except SignalException:
             if not Path(folder, OUTCOME).exists():
                 raise RuntimeError(why_not_saved(config, Path(folder))) from None
         outcome: Outcome = pickle.loads(Path(folder, OUTCOME).read_bytes())
         return outcome
+
+
+@contextmanager
+def own_name_not_looked_up() -> Iterator[None]:
+    """Elastic asks name servers what this machine is called in full, for its log, and waits for those that are gone."""
+    looked_up = socket.getfqdn
+    socket.getfqdn = lambda name="": name or socket.gethostname()
+    try:
+        yield
+    finally:
+        socket.getfqdn = looked_up
 
 
 def why_not_saved(config: TrainConfig, folder: Path) -> str:

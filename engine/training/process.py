@@ -13,6 +13,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 from data.files import write_atomically
 from engine.output import outlive_readers
+from engine.torchrun import MEETING_FILE
 from engine.training.distributed import OWN_LAUNCHER, speaks
 from engine.training.trainer import train
 
@@ -32,6 +33,7 @@ def main(folder: str) -> None:
     multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
     logging.basicConfig(level=logging.INFO if speaks() else logging.ERROR, format="%(message)s")
     os.environ[OWN_LAUNCHER] = "1"
+    os.environ[MEETING_FILE] = str(Path(folder, "store"))
     for _, interface in socket.if_nameindex():
         if interface in ("lo", "lo0"):  # all are on this machine, whose name may lead nowhere
             os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
