@@ -48,7 +48,7 @@ from engine.evaluation import (
     means,
     picture_grid,
 )
-from engine.inference.completer import Completer
+from engine.inference.completer import Completer, CompletionOptions
 from engine.learned_metrics import Fid, Lpips
 from engine.quality import FeatureDistance
 
@@ -100,7 +100,7 @@ class EvaluateConfig(NetworkConfig):
     middle, and of the region that a stroke lies in."""
 
     seed: int = 0
-    """Which random holes."""
+    """Which random holes. The texture in them is the one that engine-infer gives first."""
 
     limit: int | None = None
     """Evaluate so many photos, spread evenly over the folder; by default all."""
@@ -137,6 +137,11 @@ class EvaluateConfig(NetworkConfig):
             raise ValueError(f"--limit is {self.limit}; it must be at least 1")
         if self.grid and self.grid.suffix.lower() != ".png":
             raise ValueError(f"--grid is {self.grid}; it must be the name of a .png file")
+
+    @property
+    def options(self) -> CompletionOptions:
+        """How holes are completed: whichever they are, in the same way."""
+        return super().options._replace(seed=CompletionOptions().seed)
 
     @property
     def rivals(self) -> list[str]:
@@ -243,7 +248,7 @@ def document(
         "photos": len(cases),
         "left_out": left_out(config, task, cases),
         "masks_beside": masks_beside(task),
-        **{name: getattr(config, name) for name in ("size", "hole_size", "masks", "seed", "blend", "scale")},
+        **{name: getattr(config, name) for name in ("size", "hole_size", "masks", "seed", "blend", "scale", "texture")},
         # What "auto" became, for each weights by itself; known only after they have run.
         "runtime": {name: completer.runtime.name for name, completer in completers.items()},
         "precision": {name: completer.runtime.precision for name, completer in completers.items()},

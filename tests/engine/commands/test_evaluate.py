@@ -15,6 +15,7 @@ from data.catalog import Catalog
 from engine.commands import completion
 from engine.commands import evaluate as command
 from engine.evaluation import Task
+from engine.inference.completer import Completer
 from engine.inference.runtimes.torch_runtime import fast_precision
 from engine.learned_metrics import INCEPTION_FEATURES, Lpips
 from engine.weights import save_weights
@@ -154,6 +155,23 @@ def test_the_table_fits_a_terminal(run, photos, weights, tmp_path, monkeypatch):
     out = run(photos, "--weights", "mine", "--against", "telea", columns=80)[1]
     assert "…" not in out
     assert len(next(line for line in out.splitlines() if line.startswith("mine")).split()) == 11
+
+
+def test_the_seed_draws_holes_and_leaves_texture_as_it_is(run, photos, weights, monkeypatch):
+    seen, complete = [], Completer.complete
+
+    def spy(self, photo_HW3, mask_HW, **options):
+        seen.append((options["texture"], options["seed"], mask_HW.tobytes()))
+        return complete(self, photo_HW3, mask_HW, **options)
+
+    monkeypatch.setattr(Completer, "complete", spy)
+    for seed, texture in ((0, "auto"), (7, "auto"), (7, "none")):
+        options = ("--weights", weights, "--limit", "1", "--seed", seed, "--texture", texture, "--json")
+        found = json.loads(run(photos, *options)[1])
+        assert (found["seed"], found["texture"]) == (seed, texture)
+    textures, seeds, holes = zip(*seen, strict=True)
+    assert (textures, seeds) == (("auto", "auto", "none"), (0, 0, 0))
+    assert holes[0] != holes[1] == holes[2]
 
 
 def test_other_sizes(run, photos, weights, tmp_path):
