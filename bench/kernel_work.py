@@ -1,4 +1,7 @@
-"""What the kernels are measured at: each operation by the kernel and by plain PyTorch, on a training batch."""
+"""What the kernels are measured at: each operation by the kernel and by plain PyTorch.
+
+Those of training on a batch; those of patch synthesis on a hole of 120x120 in some 360x360 pixels of a photo.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,7 +12,9 @@ from torch import Tensor
 import kernels
 from kernels.fill_holes import fill_holes_reference, mask_of_boxes
 from kernels.masked_mse import masked_mse_reference
+from kernels.nearer_patches import nearer_patches_reference
 from kernels.paste_crop import paste_crop_reference
+from kernels.vote_patches import REACH, vote_patches_reference
 
 SIDE, PATCH = 256, 128
 
@@ -106,3 +111,49 @@ def make_inputs(batch: int, memory_format: torch.memory_format, device: str = "c
         generated=torch.rand_like(photo, dtype=torch.bfloat16).requires_grad_(),
         mean_pixel=torch.rand(3, device=device),
     )
+
+
+AROUND, TARGETS, NUMBERS = 360, 126, 34
+"""Columns and rows of the pixels around the hole; patches a side that reach into it; numbers in a descriptor."""
+
+
+class PatchWork(NamedTuple):
+    """The same step of patch synthesis by the kernel and by plain PyTorch, and the bytes that it must move."""
+
+    fused: Callable[..., Any]
+    plain: Callable[..., Any]
+    arguments: Callable[[str], tuple[Any, ...]]
+    """For a device."""
+    moved: float
+
+
+def some_patches(shape: tuple[int, ...]) -> Tensor:
+    """Pixels, at random, around which lies a patch."""
+    row, column = torch.randint(REACH, AROUND - REACH, (2, *shape))
+    return row * AROUND + column
+
+
+def search(device: str) -> tuple[Any, ...]:
+    """Every target tries another source than it has."""
+    sources_MK, targets_NK = (
+        torch.randint(-200, 201, (count, NUMBERS), dtype=torch.float32) for count in (AROUND**2, TARGETS**2)
+    )
+    candidates_N, best_N = some_patches((2, TARGETS**2))
+    distance_N = (sources_MK[best_N] - targets_NK).square().sum(1)
+    tensors = (sources_MK, targets_NK, candidates_N, best_N, distance_N)
+    return *(tensor.to(device) for tensor in tensors), 1.15
+
+
+def vote(device: str) -> tuple[Any, ...]:
+    image_PC = torch.randint(0, 256, (AROUND**2, 3), dtype=torch.float32)
+    sides = (TARGETS + 2 * REACH, TARGETS + 2 * REACH)
+    weights_HW = torch.randint(1, 1024, sides, dtype=torch.float32)
+    return image_PC.to(device), AROUND, some_patches(sides).to(device), weights_HW.to(device)
+
+
+PATCH_WORK = {
+    "nearer_patches": PatchWork(
+        kernels.nearer_patches, nearer_patches_reference, search, (8 * NUMBERS + 32) * TARGETS**2
+    ),
+    "vote_patches": PatchWork(kernels.vote_patches, vote_patches_reference, vote, 1188 * TARGETS**2),
+}

@@ -8,7 +8,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import limits
-from bench.kernel_work import SIDE, WORK, make_inputs
+from bench.kernel_work import PATCH_WORK, SIDE, TARGETS, WORK, make_inputs
 from bench.rows import measure
 
 BATCH = 8
@@ -27,4 +27,19 @@ def test_reference(benchmark: BenchmarkFixture, name: str) -> None:
         limit=limits.copying(),
         images=BATCH,
         moved=work.bytes_per_pixel * BATCH * SIDE * SIDE,
+    )
+
+
+@pytest.mark.parametrize("name", PATCH_WORK)
+def test_patch_reference(benchmark: BenchmarkFixture, name: str) -> None:
+    torch.manual_seed(0)
+    work = PATCH_WORK[name]
+    arguments = work.arguments("cpu")
+    measure(
+        benchmark,
+        "Kernels: plain versions on the CPU",
+        f"{name}, {TARGETS}x{TARGETS}",
+        lambda: work.fused(*arguments),
+        limit=limits.copying(),
+        moved=work.moved,
     )

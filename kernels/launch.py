@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 BACKENDS = ("auto", "triton", "reference")
 TRITON_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.uint8, torch.bool)
-"""What the kernels read and write. They compute in fp32: float64 (gradcheck) is the reference's business."""
+"""What the training kernels read and write. They compute in fp32: float64 (gradcheck) is the reference's business."""
 
 
 def _known(name: str, source: str) -> str:

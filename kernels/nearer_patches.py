@@ -1,7 +1,7 @@
 """The inner loop of a search for similar patches: try one source patch for each target, keep the nearer one.
 
-Patches are rows of descriptors with integer values in fp32. As long as distances stay below 2**24, where fp32 adds
-integers without rounding, every implementation, order of summation and number of threads gives the same bits.
+Patches are rows of descriptors with integer values in fp32, which adds integers without rounding up to 2**24: every
+implementation, order of summation and number of threads gives the same bits.
 
 Bytes moved per target with K numbers in a descriptor: 8 K + 32 (two rows; candidate, best and distance; the results),
 or 32 where the candidate is none or already the best. Plain PyTorch writes and reads rows, differences and squares
@@ -14,6 +14,10 @@ from torch import Tensor
 from kernels.checks import check_device
 from kernels.launch import use_triton
 
+FARTHEST = 2.0**24
+"""What larger distances count as. Squares that add up to more are rounded, in each order differently, but in every one
+they come to at least this."""
+
 
 def nearer_patches(
     sources_MK: Tensor, targets_NK: Tensor, candidates_N: Tensor, best_N: Tensor, distance_N: Tensor, favour: float
@@ -22,7 +26,8 @@ def nearer_patches(
 
     `sources_MK` and `targets_NK` are fp32 with integer values; candidates and best are int64 rows of the sources, a
     negative candidate is none. `distance_N` is fp32, the squared distance of the best. A candidate wins where its own
-    is less than `favour` times that, rounded to fp32: more than 1 favours candidates.
+    is less than `favour` times that, rounded to fp32: more than 1 favours candidates. One that is farther than FARTHEST
+    counts as that far.
 
     ValueError if shapes, dtypes or devices are others.
     """
@@ -39,7 +44,7 @@ def nearer_patches_reference(
     found_N = torch.full_like(distance_N, torch.inf)
     tried_T = torch.nonzero((candidates_N >= 0) & (candidates_N != best_N))[:, 0]
     rows_TK, targets_TK = sources_MK.index_select(0, candidates_N[tried_T]), targets_NK.index_select(0, tried_T)
-    found_N.index_copy_(0, tried_T, rows_TK.sub_(targets_TK).square_().sum(1))
+    found_N.index_copy_(0, tried_T, rows_TK.sub_(targets_TK).square_().sum(1).clamp_(max=FARTHEST))
     won_N = found_N < favour * distance_N
     return torch.where(won_N, candidates_N, best_N), torch.where(won_N, found_N, distance_N)
 

@@ -12,6 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kernels.gpu.tiles import on_device_of
+from kernels.nearer_patches import FARTHEST
 
 # 8 targets a warp, whose rows are on their way at once. From the compiled code (sm_90, rows of 34), not timed on a GPU
 # yet: 16 a warp take 141 registers a thread instead of 88.
@@ -33,6 +34,7 @@ def _nearer_patches_kernel(
     K: tl.constexpr,
     SOURCE_STRIDE: tl.constexpr,
     TARGET_STRIDE: tl.constexpr,
+    FARTHEST: tl.constexpr,
     BLOCK: tl.constexpr,
     WIDTH: tl.constexpr,  # the power of two from K on
 ):
@@ -49,7 +51,7 @@ def _nearer_patches_kernel(
     source_row = tl.load(sources_ptr + candidate[:, None] * SOURCE_STRIDE + k, mask=read, other=0.0)
     target_row = tl.load(targets_ptr + target[:, None] * TARGET_STRIDE + k, mask=read, other=0.0)
     difference = source_row - target_row
-    found = tl.sum(difference * difference, axis=1)
+    found = tl.minimum(tl.sum(difference * difference, axis=1), FARTHEST)
 
     won = tried & (found < favour * distance)
     tl.store(new_best_ptr + target, tl.where(won, candidate, best), mask=inside)
@@ -71,6 +73,7 @@ def launch(
             sources_MK, targets_NK, candidates_N.contiguous(), best_N.contiguous(), distance_N.contiguous(),
             new_best_N, new_distance_N, count, favour,
             K=width, SOURCE_STRIDE=sources_MK.stride(0), TARGET_STRIDE=targets_NK.stride(0),
-            BLOCK=BLOCK, WIDTH=triton.next_power_of_2(width), num_warps=WARPS, enable_fp_fusion=False,
+            FARTHEST=FARTHEST, BLOCK=BLOCK, WIDTH=triton.next_power_of_2(width),
+            num_warps=WARPS, enable_fp_fusion=False,
         )  # fmt: skip
     return new_best_N, new_distance_N

@@ -16,6 +16,7 @@ def nearer_by_loops(
     for n, candidate in enumerate(candidates_N.tolist()):
         if candidate >= 0 and candidate != best[n]:
             found = sum((a - b) ** 2 for a, b in zip(sources[candidate], targets[n], strict=True))
+            found = min(found, 2**24)
             if np.float32(found) < np.float32(favour) * np.float32(distance[n]):
                 best[n], distance[n] = candidate, float(found)
     return best, distance

@@ -56,6 +56,19 @@ def test_distances_just_below_2_to_24_are_exact(below: int, numbers: int, seed: 
     assert distance.tolist() == [far - 1, far, far]
 
 
+@given(numbers=st.integers(1, 64), largest=st.sampled_from([1000, 5000, 100_000]), seed=st.integers(0, 999))
+@settings(deadline=None, max_examples=60)
+def test_farther_than_2_to_24_is_2_to_24_in_any_order(numbers: int, largest: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    rows = generator.integers(-largest, largest + 1, (20, numbers))
+    sources_MK = torch.from_numpy(rows[:, generator.permutation(numbers)]).float()
+    candidates_N, best_N = torch.arange(20), torch.full((20,), 99)
+    distance_N = torch.from_numpy(generator.choice([2.0**23, 2.0**24, 2.0**25], 20)).float()
+    search = (sources_MK, torch.zeros(20, numbers), candidates_N, best_N, distance_N, 1.0)
+    best, distance = kernels.nearer_patches(*search)
+    assert (best.tolist(), distance.tolist()) == nearer_by_loops(*search)
+
+
 def test_favour_times_distance_is_rounded_to_fp32() -> None:
     """What is exactly as far as the rounded product does not win, though the product itself may be more."""
     distance_N = torch.arange(8_000_000, 8_000_040).float()

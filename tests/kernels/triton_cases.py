@@ -336,6 +336,15 @@ def test_nearer_patches_just_below_2_to_24(numbers: int) -> None:
     assert_nearer((*search, torch.full_like(rows_N, 999), distance_N), 1.15)
 
 
+@pytest.mark.parametrize("largest", [1000, 100_000])
+def test_nearer_patches_beyond_2_to_24(largest: int) -> None:
+    sources_MK = torch.randint(-largest, largest + 1, (70, 34)).to(DEVICE, torch.float32)
+    rows_N = torch.arange(70, device=DEVICE)
+    for distance in (2.0**23, 2.0**24, 2.0**25):
+        distance_N = torch.full((70,), distance, device=DEVICE)
+        assert_nearer((sources_MK, torch.zeros_like(sources_MK), rows_N, torch.full_like(rows_N, 99), distance_N), 1.0)
+
+
 def a_vote(
     size: tuple[int, int], channels: int, dtype: torch.dtype, largest: int
 ) -> tuple[Tensor, int, Tensor, Tensor]:
