@@ -176,6 +176,8 @@ def decode(image: Image.Image, content: bytes) -> Photo:
     if container == "JPEG":
         photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, orientation)
         photo.file, photo.orientation = content, orientation
+        if lost := jpeg.left_out(content):
+            photo.notes.append(lost)
     elif container == "PNG":
         photo.carried = png.metadata(content, swapped)
         photo.exif = dict(photo.carried).get(b"eXIf")
@@ -184,6 +186,8 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         photo.carried = tiff.metadata(image)
         photo.exif = tiff.exif_block(photo.carried)
         photo.nodata = tiff.nodata(image)
+        if tiff.is_premultiplied(image):
+            photo.notes.append("the file's colours are multiplied by its alpha, and the result's are not")
     elif container == "WEBP":
         photo.compression = webp.compression(content)
     set_samples(photo, upright(*decode_samples(image, content, orientation)))
@@ -357,10 +361,18 @@ def with_own_metadata(photo: Photo, encoded: bytes, container: str) -> bytes:
 
 def changes_of_kind(photo: Photo, container: str) -> list[str]:
     """What a file of this format does not store as the photo's file does, for notes."""
-    if photo.few and container != photo.container:
+    if container == photo.container:
+        return []
+    notes = []
+    if photo.few:
         stored = "one bit per pixel" if photo.few.bits == 1 else "a palette"
-        return [f"the photo is stored with {stored}, and the {container} has 8 bits per sample"]
-    return []
+        notes.append(f"the photo is stored with {stored}, and the {container} has 8 bits per sample")
+    if photo.container == "PNG" and (chunk := png.colours_beside_icc(photo.carried)):
+        notes.append(
+            f"the photo's {chunk} chunk says which colours its values mean, and the {container} does not: it will look "
+            "different; write a .png, or convert the photo to sRGB first"
+        )
+    return notes
 
 
 def as_grey(pixels_HW3: Pixels) -> Pixels:
