@@ -23,7 +23,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from data.files import write_atomically
 from data.orientation import TURNS, turned_back, upright
 from data.pillow import open_image
-from engine.inference.formats import jpeg, kinds, png, tiff, webp
+from engine.inference.formats import jpeg, kinds, png, tiff, tiff_pages, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 from engine.inference.formats.few_colours import FewColours
 
@@ -44,6 +44,10 @@ NEW_COMPRESSION: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True, "exact": True},
 }
 """Encoder options where the photo came from another format."""
+
+cv2.utils.logging.setLogLevel(
+    cv2.utils.logging.LOG_LEVEL_SILENT
+)  # what it has to say of a file is no user's concern: errors are raised
 
 MAX_SIDES = {"JPEG": 65_500, "WEBP": 16_383}
 """The longest side that files of a format hold, or of a JPEG, which could hold 35 more, that libjpeg writes."""
@@ -152,7 +156,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
     container = "JPEG" if image.format == "MPO" else str(image.format)
     if container not in CONTAINERS.values():
         raise ValueError(f"it is {container}, and photos are read as JPEG, PNG, TIFF or WebP; convert it")
-    if container != "JPEG" and getattr(image, "n_frames", 1) > 1:
+    if container not in ("JPEG", "TIFF") and getattr(image, "n_frames", 1) > 1:
         raise ValueError(f"it holds {getattr(image, 'n_frames', 1)} pictures; a photo is one")
     orientation = orientation_of(image)
     swapped = TURNS[orientation].transpose
@@ -172,6 +176,8 @@ def decode(image: Image.Image, content: bytes) -> Photo:
     if container == "JPEG":
         photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, orientation)
         photo.file, photo.orientation = content, orientation
+        if lost := jpeg.left_out(content):
+            photo.notes.append(lost)
     elif container == "PNG":
         photo.carried = png.metadata(content, swapped)
         photo.exif = dict(photo.carried).get(b"eXIf")
@@ -180,14 +186,30 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         photo.carried = tiff.metadata(image)
         photo.exif = tiff.exif_block(photo.carried)
         photo.nodata = tiff.nodata(image)
+        if tiff.is_premultiplied(image):
+            photo.notes.append("the file's colours are multiplied by its alpha, and the result's are not")
     elif container == "WEBP":
         photo.compression = webp.compression(content)
     set_samples(photo, upright(*decode_samples(image, content, orientation)))
     photo.few = FewColours.of(image, content, orientation_of(image))
+    if container == "TIFF":
+        add_what_is_beside(photo, content, orientation)
     bits = bits_of(image, content)
     if bits < 8 and not photo.few:
         photo.notes.append(f"the file has {bits} bit(s) per sample, and the result has 8")
     return photo
+
+
+def add_what_is_beside(photo: Photo, content: bytes, orientation: int) -> None:
+    """Make a TIFF's mask of transparency the photo's alpha; ValueError if it holds another photo."""
+    height, width = photo.pixels_HW3.shape[:2]
+    stored = (width, height) if TURNS[orientation].transpose else (height, width)
+    mask_HW, notes = tiff_pages.beside_photo(content, photo.alpha_HW is not None, stored)
+    photo.notes += notes
+    if mask_HW is not None:
+        dtype = photo.pixels_HW3.dtype
+        photo.alpha_HW = np.ascontiguousarray(upright(mask_HW, orientation)) * dtype.type(np.iinfo(dtype).max)
+        photo.few = None
 
 
 def bits_of(image: Image.Image, content: bytes) -> int:
@@ -339,10 +361,18 @@ def with_own_metadata(photo: Photo, encoded: bytes, container: str) -> bytes:
 
 def changes_of_kind(photo: Photo, container: str) -> list[str]:
     """What a file of this format does not store as the photo's file does, for notes."""
-    if photo.few and container != photo.container:
+    if container == photo.container:
+        return []
+    notes = []
+    if photo.few:
         stored = "one bit per pixel" if photo.few.bits == 1 else "a palette"
-        return [f"the photo is stored with {stored}, and the {container} has 8 bits per sample"]
-    return []
+        notes.append(f"the photo is stored with {stored}, and the {container} has 8 bits per sample")
+    if photo.container == "PNG" and (chunk := png.colours_beside_icc(photo.carried)):
+        notes.append(
+            f"the photo's {chunk} chunk says which colours its values mean, and the {container} does not: it will look "
+            "different; write a .png, or convert the photo to sRGB first"
+        )
+    return notes
 
 
 def as_grey(pixels_HW3: Pixels) -> Pixels:

@@ -19,6 +19,8 @@ EXIF_HEAD = b"Exif\0\0"
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 BEHIND = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
 """Of the segments about pictures that follow in the file: all of them, and a gain map by ISO 21496-1."""
+GAIN_MAP_SIGNS = (b"http://ns.adobe.com/hdr-gain-map/", b"http://ns.apple.com/HDRGainMap/", b'Semantic="GainMap"')
+"""What announces a gain map in XMP."""
 START_OF_SCAN, COMMENT = 0xDA, 0xFE
 APP0, APP1, APP13, APP14, APP15 = 0xE0, 0xE1, 0xED, 0xEE, 0xEF
 
@@ -43,6 +45,16 @@ def places(content: bytes) -> Iterator[tuple[int, slice]]:
 def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     """(marker, payload) of each segment before the picture's data."""
     return ((marker, content[where]) for marker, where in places(content))
+
+
+def left_out(content: bytes) -> str | None:
+    """What of a JPEG is not carried over since it shows the photo as it was, for a note; None if nothing is."""
+    found = [payload for marker, payload in segments(content) if APP0 <= marker <= APP15]
+    if any(payload.startswith(BEHIND[1]) or any(sign in payload for sign in GAIN_MAP_SIGNS) for payload in found):
+        return "the gain map in the photo's file, which makes it HDR, shows the hole and is left out"
+    if any(payload.startswith(BEHIND[0]) for payload in found):
+        return "other pictures in the photo's file, which show the hole, are left out"
+    return None
 
 
 class Frame(NamedTuple):

@@ -69,6 +69,27 @@ def metadata(content: bytes, swapped: bool) -> list[tuple[bytes, bytes]]:
     return kept
 
 
+SRGB_GAMMA, SRGB_COLOURS = 45455, (1, 13, 0, 1)
+"""The gamma and the code points that mean sRGB, as which colours are taken where nothing is said."""
+
+
+def colours_beside_icc(kept: list[tuple[bytes, bytes]]) -> str | None:
+    """The chunk that gives the colours a meaning which no other format carries, for a note; None if there is none."""
+    chunks_kept = dict(kept)
+    if b"cICP" in chunks_kept:
+        return None if tuple(chunks_kept[b"cICP"]) == SRGB_COLOURS else "cICP"
+    if b"iCCP" in chunks_kept or b"sRGB" in chunks_kept:
+        return None
+    gamma = chunks_kept.get(b"gAMA", b"")
+    if len(gamma) == 4 and struct.unpack(">I", gamma)[0] != SRGB_GAMMA:
+        return "gAMA"
+    return "cHRM" if chunks_kept.get(b"cHRM", SRGB_PRIMARIES) != SRGB_PRIMARIES else None
+
+
+SRGB_PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+"""White, red, green and blue of sRGB, as a cHRM chunk says them."""
+
+
 def exif_in_text(kind: bytes, data: bytes) -> bytes:
     """The EXIF block in one of `EXIF_TEXTS`; what is none if it is broken, or no EXIF (XMP is APP1, too)."""
     try:

@@ -79,6 +79,12 @@ def check_samples(image: Image.Image) -> None:
         raise ValueError(f"it has 16 bits per sample and stores {stored}; save it as a PNG of 16 bits")
 
 
+def is_premultiplied(image: Image.Image) -> bool:
+    """Whether the colours of an opened TIFF are multiplied by its alpha."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    return PREMULTIPLIED_ALPHA in image.tag_v2.get(Tag.ExtraSamples, ())
+
+
 def bits_of(image: Image.Image) -> int:
     """How many a sample of an opened TIFF has."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)

@@ -468,6 +468,106 @@ def test_what_has_fewer_bits_than_are_written_is_told(run, tmp_path):
     assert "note: the photo is stored with one bit per pixel, and the JPEG has 8 bits per sample" in printed
 
 
+GAMMA = struct.pack(">I", 100_000)
+
+
+@pytest.mark.parametrize(("chunk", "to", "told"), [
+    ((b"cICP", bytes((9, 16, 0, 1))), "jpg", "cICP"),
+    ((b"cICP", bytes((12, 13, 0, 1))), "tif", "cICP"),
+    ((b"gAMA", GAMMA), "webp", "gAMA"),
+    ((b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)), "jpg", "cHRM"),
+    ((b"cICP", bytes((9, 16, 0, 1))), "png", None),
+    ((b"cICP", bytes((1, 13, 0, 1))), "jpg", None),
+    ((b"gAMA", struct.pack(">I", 45455)), "jpg", None),
+    ((b"sRGB", b"\0"), "jpg", None),
+])  # fmt: skip
+def test_colours_that_the_result_does_not_tell_are_noted(chunk, to, told, run, photo, tmp_path):
+    Image.open(photo).convert("RGB").save(photo)
+    photo.write_bytes(png.with_metadata(photo.read_bytes(), [chunk]))
+    status, printed = run(photo, "--hole", HOLE, "--out", tmp_path / f"out.{to}")
+    assert status == 0
+    assert ("chunk says which colours its values mean" in printed) == (told is not None)
+    if told:
+        assert f"the photo's {told} chunk" in printed
+    if to == "png":
+        assert chunk in png.chunks((tmp_path / "out.png").read_bytes())
+
+
+@pytest.mark.parametrize(("payload", "note"), [
+    (b"http://ns.adobe.com/xap/1.0/\0<x xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/'/>", True),
+    (b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0", True),
+    (b"http://ns.adobe.com/xap/1.0/\0<x dc:title='none'/>", False),
+])  # fmt: skip
+def test_a_gain_map_is_not_left_out_without_a_word(payload, note, run, photo, tmp_path):
+    Image.open(photo).convert("RGB").save(tmp_path / "hdr.jpg")
+    content = (tmp_path / "hdr.jpg").read_bytes()
+    marker = b"\xff\xe1" if payload.startswith(b"http") else b"\xff\xe2"
+    (tmp_path / "hdr.jpg").write_bytes(
+        content[:2] + marker + struct.pack(">H", len(payload) + 2) + payload + content[2:]
+    )
+    status, printed = run(tmp_path / "hdr.jpg", "--hole", HOLE)
+    assert status == 0
+    assert ("gain map in the photo's file, which makes it HDR, shows the hole and is left out" in printed) == note
+
+
+def test_colours_multiplied_by_alpha_are_said_to_be_divided(run, photo, tmp_path):
+    samples_HW4 = np.dstack((np.asarray(Image.open(photo).convert("RGB")) // 2, np.full((130, 150), 128, np.uint8)))
+    tifffile.imwrite(tmp_path / "a.tif", samples_HW4, photometric="rgb", extrasamples=["assocalpha"])
+    status, printed = run(tmp_path / "a.tif", "--hole", HOLE)
+    assert status == 0
+    assert "the file's colours are multiplied by its alpha, and the result's are not" in printed
+
+
+def write_pages(path, scene_HW3, kinds, bigtiff=False):
+    """A TIFF of the scene and pages of these kinds after it: reduced copies, a mask of transparency, another photo."""
+    tiled = {"tile": (32, 32), "compression": "adobe_deflate", "predictor": True}
+    with tifffile.TiffWriter(path, bigtiff=bigtiff) as tif:
+        tif.write(scene_HW3, photometric="rgb", **tiled)
+        for number, kind in enumerate(kinds, 1):
+            if kind == "reduced":
+                tif.write(scene_HW3[:: 2**number, :: 2**number], photometric="rgb", subfiletype=1, **tiled)
+            elif kind == "mask":
+                seen_HW = np.ones(scene_HW3.shape[:2], bool)
+                seen_HW[:, :12] = False
+                tif.write(seen_HW, photometric="mask", subfiletype=4)
+            elif kind == "reduced mask":
+                tif.write(np.ones((40, 40), bool), photometric="mask", subfiletype=5)
+            else:
+                tif.write(scene_HW3, photometric="rgb")
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("kinds", "notes"), [
+    (["reduced"], ["1 reduced copies of the photo in its file"]),
+    (["reduced", "reduced"], ["2 reduced copies"]),
+    (["mask"], ["the mask of transparency in the photo's file becomes an alpha channel"]),
+    (["mask", "reduced", "reduced mask"], ["2 reduced copies", "becomes an alpha channel"]),
+])  # fmt: skip
+def test_pages_that_belong_to_the_photo(kinds, notes, dtype, bigtiff, run, photo, tmp_path):
+    """As cloud-optimised GeoTIFFs have them."""
+    scene_HW3 = np.asarray(Image.open(photo).convert("RGB")).astype(dtype) * dtype(np.iinfo(dtype).max // 255)
+    write_pages(tmp_path / "map.tif", scene_HW3, kinds, bigtiff)
+    status, printed = run(tmp_path / "map.tif", "--hole", HOLE)
+    assert status == 0, printed
+    for note in notes:
+        assert note in printed
+    after = tifffile.imread(tmp_path / "map.completed.tif")
+    assert after.dtype == dtype
+    assert after.shape[2] == (4 if "mask" in kinds else 3)
+    np.testing.assert_array_equal(after[60:, :, :3], scene_HW3[60:])
+    if "mask" in kinds:
+        assert not after[:, :12, 3].any()
+        assert (after[:, 12:, 3] == np.iinfo(dtype).max).all()
+
+
+def test_another_photo_in_the_file_is_refused(run, photo, tmp_path):
+    write_pages(tmp_path / "two.tif", np.asarray(Image.open(photo).convert("RGB")), ["reduced", "photo"])
+    status, printed = run(tmp_path / "two.tif", "--hole", HOLE)
+    assert status == 1
+    assert "it holds 2 pictures; a photo is one" in printed
+
+
 @pytest.mark.parametrize(("declared", "option"), [("0", ()), (None, ("--nodata", "0")), ("-9999", ("--nodata", "0"))])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_the_collar_of_a_map_does_not_run_into_the_hole(declared, option, dtype, run, tmp_path):

@@ -585,6 +585,14 @@ def test_what_cannot_be_kept_is_refused(make, message, tmp_path):
         read_photo(path)
 
 
+def test_opencvs_warnings_do_not_reach_the_terminal(tmp_path, capfd):
+    samples_HW3 = picture(dtype=np.uint16)
+    unknown = [(65000, 2, 5, "what", True), (42113, 2, 2, "0", True)]
+    tifffile.imwrite(tmp_path / "map.tif", samples_HW3, photometric="rgb", extratags=unknown)
+    np.testing.assert_array_equal(read_photo(tmp_path / "map.tif").pixels_HW3, samples_HW3)
+    assert capfd.readouterr().err == ""
+
+
 def test_too_many_pixels_are_refused_before_decoding(tmp_path):
     path = tmp_path / "bomb.png"
     header = png.chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
