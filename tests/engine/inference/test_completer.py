@@ -59,8 +59,10 @@ def test_windows_equal_the_full_frame_bit_for_bit(height, width, holes, blend, d
         return
     options = {"blend": blend, "octaves": 0}
     lite = completer(16, memory=400 << 20, precision=precision)
-    windowed_HW3 = lite.complete(photo_HW3, mask_HW, **options)
-    np.testing.assert_array_equal(windowed_HW3, lite.complete(photo_HW3, mask_HW, full_frame=True, **options))
+    windowed_HW3 = lite.complete(photo_HW3, mask_HW, **options, texture="none")
+    np.testing.assert_array_equal(
+        windowed_HW3, lite.complete(photo_HW3, mask_HW, full_frame=True, **options, texture="none")
+    )
     outside_HW = ~(widen(mask_HW, 4) if blend == "feather" else mask_HW)
     assert windowed_HW3.dtype == dtype
     np.testing.assert_array_equal(windowed_HW3[outside_HW], photo_HW3[outside_HW])
@@ -182,8 +184,8 @@ def test_a_hole_at_the_border_is_warned_about_and_met_without_a_slope():
     report = Report()
     for box in ((0, 0, 200, 40), (0, 100, 30, 60), (150, 250, 50, 50)):
         mask_HW = mask_with((200, 300), box)
-        generated = flat.complete(photo_HW3, mask_HW, blend="none")[mask_HW].astype(int)
-        joined = flat.complete(photo_HW3, mask_HW, blend="poisson", report=report)[mask_HW].astype(int)
+        generated = flat.complete(photo_HW3, mask_HW, blend="none", texture="none")[mask_HW].astype(int)
+        joined = flat.complete(photo_HW3, mask_HW, blend="poisson", report=report, texture="none")[mask_HW].astype(int)
         assert abs(joined - 77).mean() < abs(generated - 77).mean() / 2
     assert any("at the photo's border" in warning for warning in report.warnings)
 
@@ -199,7 +201,9 @@ def test_holes_at_the_border_go_on_smoothly(box, most, dtype):
     levels_HW = np.linspace(0.9, 0.7, 200)[:, None] * largest + np.zeros((200, 300))
     sky_HW3 = np.repeat(levels_HW[..., None], 3, axis=2).astype(dtype)
     mask_HW = mask_with((200, 300), box)
-    completed_HW3 = Completer.load(runtime="torch", precision="fp32", device="cpu").complete(sky_HW3, mask_HW)
+    completed_HW3 = Completer.load(runtime="torch", precision="fp32", device="cpu").complete(
+        sky_HW3, mask_HW, texture="none"
+    )
     assert completed_HW3.shape == sky_HW3.shape
     assert np.array_equal(completed_HW3[~mask_HW], sky_HW3[~mask_HW])
     assert abs(completed_HW3.astype(float) - sky_HW3)[mask_HW].max() < most * largest
@@ -235,9 +239,9 @@ def test_a_long_thin_hole_is_completed_in_pieces_as_it_would_be_whole(monkeypatc
     line_HW = np.zeros((1000, 1500), np.uint8)
     cv2.line(line_HW, (50, 100), (1400, 900), 1, thickness)
     model = Completer.load(runtime="torch", device="cpu")
-    in_pieces_HW3 = model.complete(photo_HW3, line_HW > 0, blend=blend)
+    in_pieces_HW3 = model.complete(photo_HW3, line_HW > 0, blend=blend, texture="none")
     monkeypatch.setattr(mask, "LONG", 2**30)
-    whole_HW3 = model.complete(photo_HW3, line_HW > 0, blend=blend)
+    whole_HW3 = model.complete(photo_HW3, line_HW > 0, blend=blend, texture="none")
     difference = abs(in_pieces_HW3.astype(int) - whole_HW3)
     assert 0 < difference[line_HW > 0].mean() < most
     assert not difference[widen(line_HW > 0, 4) == 0].any()
@@ -259,8 +263,8 @@ def test_runs_out_of_memory_then_takes_smaller_windows(caplog):
     network = random_network(16)
     small = Completer(SmallDevice(network, precision="fp32", device="cpu", memory=1 << 30), network)
     whole = Completer.of(network, precision="fp32", device="cpu", memory=1 << 30)
-    expected = whole.complete(photo_HW3, mask_HW, octaves=0)
-    np.testing.assert_array_equal(small.complete(photo_HW3, mask_HW, octaves=0), expected)
+    expected = whole.complete(photo_HW3, mask_HW, octaves=0, texture="none")
+    np.testing.assert_array_equal(small.complete(photo_HW3, mask_HW, octaves=0, texture="none"), expected)
     assert "ran out of memory" in caplog.text
 
 
@@ -289,9 +293,9 @@ def test_windows_that_are_not_finite_are_computed_in_fp32(caplog):
     mask_HW = mask_with((900, 400), (180, 180, 32, 32), (700, 180, 32, 32))
     network = random_network(4)
     overflowing = Completer(Overflowing(network, precision="fp32", device="cpu"), network)
-    completed_HW3 = overflowing.complete(photo_HW3, mask_HW)
+    completed_HW3 = overflowing.complete(photo_HW3, mask_HW, texture="none")
     in_fp32 = Completer.of(network, "torch", precision="fp32", device="cpu")
-    assert np.array_equal(completed_HW3, in_fp32.complete(photo_HW3, mask_HW))
+    assert np.array_equal(completed_HW3, in_fp32.complete(photo_HW3, mask_HW, texture="none"))
     assert "1 window(s) are not finite in fp16; PyTorch computes them in fp32" in caplog.messages
 
 
@@ -308,7 +312,9 @@ def test_half_precision_is_less_than_half_a_level_off(precision, output, astrona
     photo_HW3, mask_HW = astronaut_HW3.astype(np.uint16) * 257, mask_with((512, 512), (200, 200, 60, 60))
     network = random_network(16, output=output)
     exact, near = (
-        Completer.of(network, "torch", p, device="cpu", memory=1 << 30).complete(photo_HW3, mask_HW, blend="none")
+        Completer.of(network, "torch", p, device="cpu", memory=1 << 30).complete(
+            photo_HW3, mask_HW, blend="none", texture="none"
+        )
         for p in ("fp32", precision)
     )
     assert 0 < abs(exact.astype(int) - near).max() <= 257 / 2
