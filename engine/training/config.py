@@ -144,7 +144,7 @@ class TrainConfig:
     """VGG-16's weights in torchvision's layout (.pth or .safetensors); given alone, they mean --perceptual vgg16."""
 
     perceptual_weight: float | None = None
-    """Weight of the perceptual loss in the generator's. Default: 1 with EfficientNet-Lite0, 1e-3 with VGG-16."""
+    """Weight of the perceptual loss in the generator's. Default: 2 with EfficientNet-Lite0, 1e-3 with VGG-16."""
 
     perceptual_scale: tuple[float, float] = (1.0, 1.0)
     """Patches are enlarged by a random factor in this range before the perceptual network sees them, another for each
@@ -247,7 +247,7 @@ class TrainConfig:
     @property
     def weight_of_perceptual(self) -> float:
         """The weight of the perceptual loss, or the default of its network."""
-        return self.perceptual_weight or (1e-3 if self.perceptual == "vgg16" else 1.0)
+        return self.perceptual_weight or (1e-3 if self.perceptual == "vgg16" else 2.0)
 
     @property
     def run_folder(self) -> Path:

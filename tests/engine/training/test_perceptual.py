@@ -221,7 +221,7 @@ def test_runs_with_efficientnet_resume_bit_for_bit(tiny, tmp_path, lite, scale):
 def test_the_network_and_its_file_go_together(tmp_path):
     assert TrainConfig(perceptual_weights=tmp_path / "vgg16.pth").perceptual == "vgg16"
     assert TrainConfig(perceptual_weights=tmp_path / "vgg16.pth").weight_of_perceptual == 1e-3
-    assert TrainConfig(perceptual="efficientnet-lite0").weight_of_perceptual == 1
+    assert TrainConfig(perceptual="efficientnet-lite0").weight_of_perceptual == 2
     for options in (
         {"perceptual": "vgg16"},
         {"perceptual": "efficientnet-lite0", "perceptual_weights": tmp_path / "vgg16.pth"},
