@@ -332,6 +332,7 @@ def test_a_training_goes_on_with_the_clock_set_back(training, undisturbed, tmp_p
     check_resumed(config, undisturbed, tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_train_on_a_machine_whose_name_leads_nowhere(training, tmp_path):
     """It took ten minutes to fail. They meet without asking a name server anything."""
     names = "import socket; socket.gethostname = socket.getfqdn = lambda *_: 'nowhere.invalid'"

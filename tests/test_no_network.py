@@ -44,6 +44,7 @@ def in_home(folder: Path) -> set[str]:
     return {"/".join(path.parts[:2]) for path in files}
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme(desk):
     words = traced([sys.executable, "-m", "tests.every_command"], desk / "trace")
     environment = home_of(desk) | {"PYTHONPATH": str(Path(__file__).parents[1]), "ENGINE_PHOTOS": "photos"}

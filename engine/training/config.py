@@ -5,24 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.constructors import PrimitiveConstructorSpec
-
 from data.masks import HoleConfig
 from engine.networks import CompletionSpec
 from engine.training.limits import check_limits
+from engine.training.on_off_or_auto import ON_OFF_OR_AUTO
 from engine.training.phases import Schedule
-
-OFF_ON_AUTO: dict[str, bool | Literal["auto"]] = {"off": False, "on": True, "auto": "auto"}
-
-ON_OFF_OR_AUTO = PrimitiveConstructorSpec[bool | Literal["auto"]](
-    nargs=(0, 1),
-    metavar="[on|off|auto]",
-    instance_from_str=lambda words: OFF_ON_AUTO[words[0] if words else "on"],
-    is_instance=lambda value: value in OFF_ON_AUTO.values(),
-    str_from_instance=lambda value: [next(word for word, meant in OFF_ON_AUTO.items() if meant == value)],
-    choices=tuple(OFF_ON_AUTO),
-)
-"""An option that may be given without a value, as those that are on or off."""
 
 
 @dataclass(kw_only=True, slots=True)

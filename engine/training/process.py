@@ -1,5 +1,6 @@
 """One of the processes that `launch` starts, as a program: `main` with a folder that holds `train`'s arguments."""
 
+import atexit
 import logging
 import os
 import pickle
@@ -43,3 +44,7 @@ def main(folder: str) -> None:
         sys.exit(1)
     if speaks():
         write_atomically(Path(folder, OUTCOME), pickle.dumps(outcome))
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # on a busy machine, torch's threads now and then abort a process that takes itself apart at its end
