@@ -3,24 +3,47 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import NamedTuple
 
+import numpy as np
 from fastapi import HTTPException, Request
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from engine.inference.mask import Mask, OtherSize
+from engine.inference.mask import Mask, OtherSize, Where
 from engine.inference.mask_files import MaskOptions, parse_mask
 from engine.inference.photo import Photo, TooManyPixels, parse_photo
 
 MOST_FIELDS = 16
 """That are read from a form, only to say what is wrong with them."""
 
-OPTIONS = "how holes are completed is set when engine-serve starts (--mask-dilate, --blend, --feather, --scale)"
+OPTIONS = (
+    "how holes are completed is set when engine-serve starts (--mask-dilate, --blend, --feather, --scale); texture and "
+    "seed are texts of the form that /complete takes"
+)
 """What is to be said to requests that bring options."""
 
 CLIENT_GONE = 499
 """The status that nobody reads, for the log."""
+
+
+class Fields(NamedTuple):
+    """What a form may have, by name."""
+
+    required: tuple[str, ...]
+    """Files without which it is refused."""
+    optional: tuple[str, ...] = ()
+    """Files that may be there."""
+    texts: tuple[str, ...] = ()
+
+
+class Form(NamedTuple):
+    """What a form has, by name."""
+
+    files: dict[str, tuple[str, bytes]]
+    """File name and content."""
+    texts: dict[str, str]
 
 
 class Incoming:
@@ -66,11 +89,21 @@ class Incoming:
         async with self.in_time():
             return await self.request.body()
 
-    async def files(self, *names: str) -> list[tuple[str, bytes]]:
-        """(file name, content) of each of these files of a form. HTTPException 422 if one is not there, or text is."""
+    async def form(self, fields: Fields) -> Form:
+        """A form's files and texts. HTTPException 422 if one is missing, given twice, or none of these fields."""
+        names = fields.required + fields.optional
         async with self.in_time(), self.request.form(max_files=len(names), max_fields=MOST_FIELDS) as form:
-            check_fields(form, names)
-            return [await file_in(form, name) for name in names]
+            check_fields(form, fields)
+            texts = {name: value for name, value in form.items() if isinstance(value, str)}
+            files = {name: await file_in(form, name) for name in names if name in form or name in fields.required}
+            return Form(files, texts)
+
+    async def painted(self) -> tuple[bytes, bytes | None]:
+        """The files of a mask and of where texture may not be taken from: of a form, or the mask alone as the body."""
+        if not self.request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            return await self.body(), None
+        files, _ = await self.form(Fields(("mask",), ("avoid",)))
+        return files["mask"][1], files["avoid"][1] if "avoid" in files else None
 
 
 def check_parameters(request: Request) -> None:
@@ -80,13 +113,19 @@ def check_parameters(request: Request) -> None:
         raise HTTPException(422, f"{unknown}: no parameter of {request.url.path}; {OPTIONS}")
 
 
-def check_fields(form: FormData, names: tuple[str, ...]) -> None:
-    """HTTPException 422 if a form has text: a file's name where the file should be, or an option."""
+def check_fields(form: FormData, fields: Fields) -> None:
+    """HTTPException 422 if a form has a file's name where the file should be, a field twice, or another one."""
+    files = fields.required + fields.optional
     for name, value in form.multi_items():
-        if isinstance(value, str) and name in names:
+        if len(form.getlist(name)) > 1:
+            raise HTTPException(422, f"{name} is given {len(form.getlist(name))} times; send one")
+        if isinstance(value, str) and name in files:
             raise HTTPException(422, f"{name} must be a file: -F {name}=@{value[:100] or name} (with the @)")
-        if isinstance(value, str):
-            raise HTTPException(422, f"{name}: no file, and a form has files only; {OPTIONS}")
+        if not isinstance(value, str) and name in fields.texts:
+            raise HTTPException(422, f"{name} must be text and no file: -F {name}=VALUE (without the @)")
+        if name not in files + fields.texts:
+            known = f"its files are {', '.join(files)}" + "".join(f", its text {text}" for text in fields.texts)
+            raise HTTPException(422, f"{name}: no file or text that the form takes; {known}; {OPTIONS}")
 
 
 async def file_in(form: FormData, name: str) -> tuple[str, bytes]:
@@ -125,7 +164,28 @@ def mask_from(content: bytes, size: tuple[int, ...], notes: list[str]) -> Mask:
         return parse_mask(content, size=size, notes=notes)
 
 
-def painted_from(content: bytes, size: tuple[int, ...]) -> Mask:
-    """The same for the box of what was painted on the page, where nothing is to be guessed."""
+def area_from(files: dict[str, tuple[str, bytes]], name: str, size: tuple[int, ...], notes: list[str]) -> Mask | None:
+    """The same for a form's file of this name; None if it has none."""
+    if name not in files:
+        return None
+    with naming(name):
+        return mask_from(files[name][1], size, notes)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """HTTPExceptions begin with the name of the field that they are about."""
+    try:
+        yield
+    except HTTPException as error:
+        raise HTTPException(error.status_code, f"{name}: {error.detail}") from error
+
+
+def painted_from(content: bytes, size: tuple[int, int], box: Where) -> Mask:
+    """The mask of which a file has the box that was painted on the page, where nothing is to be guessed."""
+    mask_HW = np.zeros(size, np.bool_)
+    rows, columns = box
     with refusing(415):
-        return parse_mask(content, size=size, options=MaskOptions(threshold=0.5))
+        size = (rows.stop - rows.start, columns.stop - columns.start)
+        mask_HW[box] = parse_mask(content, size=size, options=MaskOptions(threshold=0.5))
+    return mask_HW

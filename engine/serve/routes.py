@@ -12,15 +12,26 @@ from importlib.metadata import version
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from engine.inference.mask import Mask, Where
 from engine.inference.photo import Photo, encode
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, Layers, changes, result_name, safe_name
-from engine.serve.bodies import Incoming, check_parameters, mask_from, painted_from, photo_from, refusing
+from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, Layers, changes, result_name, safe_name
+from engine.serve.bodies import (
+    Fields,
+    Incoming,
+    area_from,
+    check_parameters,
+    mask_from,
+    naming,
+    painted_from,
+    photo_from,
+    refusing,
+)
+from engine.serve.described import FILE, FORM_BODY, MASK_BODY, PHOTO_BODY, REFUSALS
+from engine.serve.texture import AREAS, CHOICES, Texturing, chosen, notes_of_variant, variant_of
 from engine.serve.work import Step, Ticket, Work
 
 router = APIRouter()
@@ -58,24 +69,6 @@ WithPhoto = Annotated[KeptPhoto, Depends(a_photo)]
 
 NOTES_HEADER = "X-Notes"
 
-FILE = {"type": "string", "format": "binary"}
-FORM = {"schema": {"type": "object", "required": ["photo", "mask"], "properties": {"photo": FILE, "mask": FILE}}}
-PHOTO_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": FILE}}}}
-MASK_BODY = {"requestBody": {"required": True, "content": {"image/png": {"schema": FILE}}}}
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    403: {"description": "A page of another origin, which is not allowed."},
-    404: {"description": "No such photo, or not any more; or no such completion of it."},
-    408: {"description": "The body did not arrive within the time limit."},
-    413: {"description": "Too many bytes or pixels."},
-    415: {"description": "No picture, or of a kind that is not read."},
-    422: {"description": "The mask has another size, is empty, or covers the whole photo; or an unknown parameter."},
-    429: {"description": "Too many requests wait already."},
-    500: {"description": "The server failed, which its log explains."},
-    503: {"description": "Out of memory."},
-    504: {"description": "Not done within the time limit."},
-}
-"""All errors are JSON: {"detail": "what is wrong, the limit, and what to do"}."""
-
 
 @router.get("/health")
 async def health(work: WithWork, album: WithAlbum) -> dict[str, str | int]:
@@ -102,20 +95,31 @@ async def model(work: WithWork) -> dict[str, Any]:
     "/complete",
     response_class=Response,
     responses=REFUSALS | {200: {"content": {kind: {"schema": FILE} for kind in MEDIA_TYPES.values()}}},
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
+    openapi_extra=FORM_BODY,
 )
 async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Response:
     """The photo, completed where the mask is white: the file that engine-infer writes for the two.
 
-    What engine-infer says in notes is in the header X-Notes, as a list in JSON.
+    `sample`, `avoid`, `texture` and `seed` are its options of these names, and may be left out. What engine-infer says
+    in notes is in the header X-Notes, as a list in JSON.
     """
     incoming = Incoming(request, work.limits.max_bytes, ticket.seconds_left)
-    (name, photo_file), (_, mask_file) = await incoming.files("photo", "mask")
+    files, texts = await incoming.form(Fields(("photo", "mask"), AREAS, CHOICES))
+    (name, photo_file), (_, mask_file) = files["photo"], files["mask"]
+    options = chosen(work.options, texts, [area for area in AREAS if area in files])
     photo = await work.on_files(ticket, photo_from, photo_file, safe_name(name), work.limits.max_pixels)
     report = Report(warnings=list(photo.notes))
-    mask_HW = await work.on_files(ticket, mask_from, mask_file, photo.pixels_HW3.shape[:2], report.warnings)
+    size, notes = photo.pixels_HW3.shape[:2], report.warnings
+    mask_HW = await work.on_files(ticket, mask_from, mask_file, size, notes)
+    areas = [await work.on_files(ticket, area_from, files, area, size, notes) for area in AREAS]
     pixels_HW3, photo.alpha_HW = await work.complete(
-        ticket, photo.pixels_HW3, mask_HW, report, alpha_HW=photo.alpha_HW, nodata=photo.nodata
+        ticket,
+        photo.pixels_HW3,
+        mask_HW,
+        report,
+        alpha_HW=photo.alpha_HW,
+        nodata=photo.nodata,
+        texturing=Texturing(options, *areas),
     )
     content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
     response = file_response(content, photo, name)
@@ -165,17 +169,21 @@ async def add_completion(
     width: Annotated[int, Query(ge=1)],
     height: Annotated[int, Query(ge=1)],
     onto: Annotated[int, Query(ge=0)] = 0,
+    variant: Annotated[int, Query(ge=0)] = 0,
 ) -> StreamingResponse:
     """Complete a hole on top of an earlier completion (`onto`; 0: the photo itself).
 
-    The body is the mask's box at x, y, of width x height. The answer is a stream of server-sent events: `progress` with
-    the scale 1/n at which the network runs now, the windows that are done there and how many there are; at the end
-    `completed`, with the completion's number and box, or `error`. The picture of a completion lies over the photo; if
-    it `replaces`, since transparency was completed too, the photo's box is to be cleared before.
+    The body is the mask's box at x, y, of width x height, or a form with `mask` and `avoid`, both of that box. Another
+    `variant` gives another texture: it is added to the seed with which engine-serve was started. The answer is a stream
+    of server-sent events: `progress` with the scale 1/n at which the network runs now, the windows that are done there
+    and how many there are; at the end `completed`, with the completion's number and box, or `error`. The picture of a
+    completion lies over the photo; if it `replaces`, since transparency was completed too, the photo's box is to be
+    cleared before.
     """
-    mask_file = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
+    painted = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).painted()
     box = (slice(y, y + height), slice(x, x + width))
-    before, mask_HW = await work.on_files(ticket, hole_in, kept, onto, box, mask_file)
+    before, mask_HW, avoid_HW = await work.on_files(ticket, hole_in, kept, onto, box, *painted)
+    texturing = Texturing(variant_of(work.options, variant, avoid_HW is not None), avoid_HW=avoid_HW)
     steps: asyncio.Queue[Step | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
@@ -185,18 +193,12 @@ async def add_completion(
     async def finish() -> dict[str, Any]:
         report = Report(warnings=list(kept.photo.notes))
         hidden = before.alpha_HW, kept.photo.nodata
-        after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, *hidden))
+        after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, *hidden, texturing))
         completed = await work.on_files(ticket, changes, before, after, mask_HW, work.options, onto)
         kept.completions.append(completed)
         album.make_room()
-        rows, columns = completed.where
-        return {
-            "completion": len(kept.completions),
-            "replaces": completed.alpha_HW is not None,
-            "box": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
-            "seconds": report.seconds,
-            "warnings": report.warnings,
-        }
+        report.warnings += notes_of_variant(variant, report)
+        return described(completed, len(kept.completions), report)
 
     task = asyncio.create_task(finish())
     task.add_done_callback(lambda _: steps.put_nowait(None))
@@ -204,6 +206,18 @@ async def add_completion(
     if first is None:  # it failed before it began: the answer can still say so by its status
         task.result()
     return StreamingResponse(events(first, steps, task), media_type="text/event-stream")
+
+
+def described(completed: Completed, number: int, report: Report) -> dict[str, Any]:
+    """A completion as its last event tells it."""
+    rows, columns = completed.where
+    return {
+        "completion": number,
+        "replaces": completed.alpha_HW is not None,
+        "box": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
+        "seconds": report.seconds,
+        "warnings": report.warnings,
+    }
 
 
 async def events(
@@ -226,16 +240,25 @@ def event(kind: str, data: dict[str, Any]) -> str:
     return f"event: {kind}\ndata: {json.dumps(data)}\n\n"
 
 
-def hole_in(kept: KeptPhoto, onto: int, box: Where, mask_file: bytes) -> tuple[Layers, Mask]:
-    """The photo after a completion, and the mask of which a box is given. HTTPException 404, 415 or 422."""
+def hole_in(
+    kept: KeptPhoto, onto: int, box: Where, mask_file: bytes, avoid_file: bytes | None
+) -> tuple[Layers, Mask, Mask | None]:
+    """The photo after a completion, and the masks of which a box is given, None where nothing is to be avoided.
+
+    HTTPException 404, 415 or 422.
+    """
     rows, columns = box
     height, width = kept.size
     if rows.stop > height or columns.stop > width:
         raise HTTPException(422, f"the mask reaches {columns.stop}, {rows.stop}, and the photo is {width}x{height}")
-    mask_HW = np.zeros(kept.size, np.bool_)
-    mask_HW[box] = painted_from(mask_file, (rows.stop - rows.start, columns.stop - columns.start))
+    mask_HW = painted_from(mask_file, kept.size, box)
+    avoid_HW = None
+    if avoid_file is not None:
+        with naming("avoid"):
+            avoid_HW = painted_from(avoid_file, kept.size, box)
+        avoid_HW = avoid_HW if avoid_HW.any() else None
     with refusing(404):
-        return kept.after(onto), mask_HW
+        return kept.after(onto), mask_HW, avoid_HW
 
 
 @router.get(

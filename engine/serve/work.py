@@ -26,6 +26,7 @@ from engine.inference.report import Report
 from engine.inference.window_runs import is_out_of_memory
 from engine.inference.windows import NoRoom
 from engine.serve.bodies import CLIENT_GONE
+from engine.serve.texture import Texturing
 
 log = logging.getLogger(__name__)
 
@@ -117,12 +118,14 @@ class Work:
         progress: Callable[[Step], None] = lambda step: None,
         alpha_HW: Pixels | None = None,
         nodata: float | None = None,
+        texturing: Texturing | None = None,
     ) -> tuple[Pixels, Pixels | None]:
         """The completed photo and its completed alpha, if it has any; `nodata` is the value of pixels without data.
 
-        `progress` is called on the network's thread before each run of it. HTTPException 422 if the mask cannot
-        be completed, 503 without memory, 504 after the time limit.
+        `texturing` is what the request says of it, if it does. `progress` is called on the network's thread before
+        each run of it. HTTPException 422 if the mask cannot be completed, 503 without memory, 504 after the time limit.
         """
+        options, sample_HW, avoid_HW = texturing or Texturing(self.options)
 
         def watch(scale: int, done: int, windows: int) -> None:
             if ticket.over.is_set():
@@ -132,13 +135,18 @@ class Work:
         def step() -> tuple[Pixels, Pixels | None]:
             try:
                 hidden_HW = hidden_pixels(pixels_HW3, alpha_HW, nodata, report)
-                options = self.options._asdict()
                 completed_HW3 = self.completer.complete(
-                    pixels_HW3, mask_HW, **options, hidden_HW=hidden_HW, report=report
+                    pixels_HW3,
+                    mask_HW,
+                    **options._asdict(),
+                    hidden_HW=hidden_HW,
+                    sample_HW=sample_HW,
+                    avoid_HW=avoid_HW,
+                    report=report,
                 )
                 if alpha_HW is None:
                     return completed_HW3, None
-                return completed_HW3, complete_alpha(self.completer, alpha_HW, mask_HW, self.options, report)
+                return completed_HW3, complete_alpha(self.completer, alpha_HW, mask_HW, options, report)
             finally:
                 give_freed_memory_back()
 

@@ -12,8 +12,11 @@ function section(path, method, operation) {
     ...(operation.parameters ?? []).map(({ name, in: where, required }) => [
       name, `in the ${where}${required ? ", required" : ""}`,
     ]),
-    ...Object.entries(operation.requestBody?.content ?? {}).map(([kind, { schema }]) => [
-      "body", [kind, Object.keys(schema.properties ?? {}).join(", ")].filter(Boolean).join(": "),
+    ...Object.entries(operation.requestBody?.content ?? {}).flatMap(([kind, { schema }]) => [
+      ["body", kind],
+      ...Object.entries(schema.properties ?? {}).map(([name, { type, format, description }]) => [
+        name, [`${format ? "file" : type}${schema.required?.includes(name) ? ", required" : ""}`, description].filter(Boolean).join(" · "),
+      ]),
     ]),
     ...Object.entries(operation.responses).map(([status, { description, content }]) => [
       status, [description, Object.keys(content ?? {}).join(", ")].filter(Boolean).join(" · "),

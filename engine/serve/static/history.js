@@ -1,10 +1,14 @@
-// What was done, to be undone and done again: strokes, and completions that use up the strokes before them.
+// What was done, to be undone and done again: strokes, completions that use up the hole's strokes before them, and
+// clearing where texture is not taken from, which stays over completions.
+
+/** A step's name for people. */
+export const nameOf = ({ stroke, cleared }) => (stroke ? "Stroke" : cleared ? "Clearing" : "Completion");
 
 export class History {
   #steps = [];
   #done = 0;
 
-  /** Adds a step {stroke} or {completion}; what had been undone is gone. */
+  /** Adds a step {stroke}, {completion} or {cleared: true}; what had been undone is gone. */
   push(step) {
     this.#steps.length = this.#done;
     this.#done = this.#steps.push(step);
@@ -26,9 +30,14 @@ export class History {
     return this.#steps[this.#done++];
   }
 
-  /** Completions that show now. */
+  get #shown() {
+    return this.#steps.slice(0, this.#done);
+  }
+
+  /** Completions that show now: of each hole the last one. */
   get completions() {
-    return this.#steps.slice(0, this.#done).flatMap((step) => step.completion ?? []);
+    const all = this.#shown.flatMap((step) => step.completion ?? []);
+    return all.filter(({ hole }, i) => hole !== all[i + 1]?.hole);
   }
 
   /** All that could show, with those that are undone. */
@@ -36,10 +45,22 @@ export class History {
     return this.#steps.flatMap((step) => step.completion ?? []);
   }
 
-  /** Strokes since the last completion. */
+  /** Strokes of the hole since the last completion. */
+  get hole() {
+    const last = this.#shown.findLastIndex((step) => step.completion);
+    return this.#shown.slice(last + 1).flatMap(({ stroke }) => (stroke && stroke.tool !== "avoid" ? stroke : []));
+  }
+
+  /** Strokes that show, of both kinds, in order. */
   get strokes() {
-    const steps = this.#steps.slice(0, this.#done);
-    const last = steps.findLastIndex((step) => step.completion);
-    return steps.slice(last + 1).map((step) => step.stroke);
+    const showing = new Set([...this.hole, ...this.avoided]);
+    return this.#shown.flatMap(({ stroke }) => (showing.has(stroke) ? stroke : []));
+  }
+
+  /** Strokes of where texture is not taken from, since that was cleared; the eraser takes away from it, too. */
+  get avoided() {
+    const last = this.#shown.findLastIndex((step) => step.cleared);
+    const here = (stroke) => stroke?.tool === "avoid" || stroke?.tool === "eraser";
+    return this.#shown.slice(last + 1).flatMap(({ stroke }) => (here(stroke) ? stroke : []));
   }
 }

@@ -1,11 +1,13 @@
 // The page: a photo, what was done to it, and the buttons and keys that do it.
 
-import { History } from "./history.js";
+import { History, nameOf } from "./history.js";
+import { BrushSize } from "./brush_size.js";
+import { listenToDrops } from "./drops.js";
 import { listenToKeys } from "./keys.js";
 import { Painter } from "./painter.js";
 import { listen } from "./pointers.js";
 import * as server from "./server.js";
-import { clamp, maskOf } from "./strokes.js";
+import { addSomething, clamp, masksOf } from "./strokes.js";
 import { View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -16,10 +18,10 @@ let photo = null; // the server's name for it
 let history = new History();
 let running = null; // what aborts the request that is under way
 let comparing = false;
-let largestSize = 400; // of the brush
 
 const view = new View(stage, $("photo"), $("mask"));
 const painter = new Painter(view, $("cursor"), addStroke, () => !running && !comparing);
+const size = new BrushSize(painter, $("size"), $("size-value"));
 listen(stage, view, painter);
 
 function scene() {
@@ -52,7 +54,11 @@ function refresh() {
   $("compare").disabled = $("download").disabled = !idle || !completed;
   $("compare").setAttribute("aria-pressed", comparing);
   $("comparison").hidden = !comparing;
-  $("complete").disabled = !idle || history.strokes.length === 0;
+  const painted = addSomething(history.hole);
+  $("complete").disabled = !idle || !painted;
+  $("another").disabled = !idle || !completed || painted;
+  $("clear-avoided").hidden = !addSomething(history.avoided);
+  $("clear-avoided").disabled = !idle;
   $("open").disabled = $("choose").disabled = running !== null;
   $("cancel").hidden = running === null;
   for (const button of document.querySelectorAll("#tools button, #zoom button")) button.disabled = file === null;
@@ -96,9 +102,9 @@ async function open(chosen) {
     $("photo-name").textContent = `${chosen.name} · ${kept.width} × ${kept.height}`;
     await view.show(bitmap, scene);
     const longest = Math.max(kept.width, kept.height);
-    largestSize = Math.max(longest / 3, 64);
     painter.key = null;
-    setSize(longest / 20);
+    size.largest = Math.max(longest / 3, 64);
+    size.set(longest / 20);
     stage.focus({ preventScroll: true });
     say(`${kept.width} × ${kept.height} pixels. Paint over what should go.`);
   });
@@ -119,13 +125,14 @@ async function withPhoto(request, signal) {
 async function sendAgain(signal) {
   say("Sending the photo again…");
   photo = (await server.sendPhoto(file)).photo;
-  let onto = 0;
   for (const completion of history.everyCompletion) {
-    onto = completion.number = (await server.complete(photo, onto, completion.mask, signal, () => {})).completion;
+    const { hole, masks, variant } = completion;
+    completion.number = (await server.complete(photo, below(hole), masks, variant, signal, () => {})).completion;
   }
 }
 
 const latest = () => history.completions.at(-1)?.number ?? 0;
+const below = (hole) => hole.below?.number ?? 0; // which it has once the photo has been sent again, too
 
 function sayStep({ scale, done, windows }) {
   const where = scale === 1 ? "" : ` at 1/${scale} of the resolution`;
@@ -133,23 +140,38 @@ function sayStep({ scale, done, windows }) {
   say(`Completing${where}${share}…`);
 }
 
-async function complete() {
-  if (running || !file || history.strokes.length === 0) return;
+/** Completes a hole, {strokes, below: the completion under it or nothing, tried: how many times it was completed}. */
+async function fill(hole) {
   await run(async (signal) => {
-    const mask = await maskOf(history.strokes, view.bitmap);
-    if (!mask) throw new server.Refused(0, "Nothing is painted on the photo; paint over what should go.");
+    const masks = await masksOf(hole.strokes, history.avoided, view.bitmap);
+    if (!masks) throw new server.Refused(0, "Nothing is painted on the photo; paint over what should go.");
     say("Completing…");
     const began = performance.now();
+    const variant = hole.tried;
     const [done, region] = await withPhoto(async () => {
-      const done = await server.complete(photo, latest(), mask, signal, sayStep);
+      const done = await server.complete(photo, below(hole), masks, variant, signal, sayStep);
       return [done, await server.picture(photo, done.completion)];
     }, signal);
     const [x, y] = done.box;
     const picture = await createImageBitmap(region);
-    history.push({ completion: { number: done.completion, x, y, picture, replaces: done.replaces, mask } });
+    const { completion: number, replaces } = done;
+    history.push({ completion: { number, x, y, picture, replaces, hole, masks, variant } });
+    hole.tried += 1;
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    say([`Completed in ${seconds} s.`, ...done.warnings.map((warning) => `Note: ${warning}.`)].join(" "));
+    const which = variant ? `, variant ${variant + 1}` : "";
+    say([`Completed in ${seconds} s${which}.`, ...done.warnings.map((warning) => `Note: ${warning}.`)].join(" "));
   });
+}
+
+async function complete() {
+  if ($("complete").disabled) return;
+  await fill({ strokes: history.hole, below: history.completions.at(-1), tried: 0 });
+}
+
+/** Shows the hole that was completed last with another texture. */
+async function another() {
+  if ($("another").disabled) return;
+  await fill(history.completions.at(-1).hole);
 }
 
 async function download() {
@@ -172,15 +194,22 @@ function addStroke(stroke) {
   refresh();
 }
 
+function clearAvoided() {
+  if ($("clear-avoided").hidden || running) return;
+  history.push({ cleared: true });
+  say("Texture may be taken from everywhere again.");
+  refresh();
+}
+
 function undo() {
   if ($("undo").disabled) return;
-  say(history.undo().stroke ? "Stroke undone." : "Completion undone.");
+  say(`${nameOf(history.undo())} undone.`);
   refresh();
 }
 
 function redo() {
   if ($("redo").disabled) return;
-  say(history.redo().stroke ? "Stroke redone." : "Completion redone.");
+  say(`${nameOf(history.redo())} redone.`);
   refresh();
 }
 
@@ -200,25 +229,6 @@ function setTool(tool) {
   for (const button of $("tools").children) button.setAttribute("aria-pressed", button.dataset.tool === tool);
   if (comparing) compare();
   refresh();
-}
-
-/** The brush's size in the photo's pixels. */
-function setSize(size) {
-  painter.size = Math.round(clamp(size, 2, largestSize));
-  $("size").value = (100 * Math.log(painter.size / 2)) / Math.log(largestSize / 2);
-  showSize();
-}
-
-/** The slider is logarithmic: small brushes need the finer steps. */
-function slideSize() {
-  painter.size = Math.round(2 * (largestSize / 2) ** ($("size").value / 100));
-  showSize();
-}
-
-function showSize() {
-  $("size").setAttribute("aria-valuetext", `${painter.size} pixels`);
-  $("size-value").textContent = `${painter.size} px`;
-  painter.hover();
 }
 
 /** Zooms around a place on the stage, or its middle. */
@@ -259,11 +269,12 @@ $("redo").onclick = redo;
 $("compare").onclick = compare;
 $("download").onclick = download;
 $("complete").onclick = complete;
+$("another").onclick = another;
+$("clear-avoided").onclick = clearAvoided;
 $("cancel").onclick = cancel;
 $("dismiss").onclick = () => ($("alert").hidden = true);
 $("help").onclick = () => $("help-dialog").showModal();
 $("divider").oninput = () => view.redraw();
-$("size").oninput = slideSize;
 $("zoom-in").onclick = () => zoom(1.25);
 $("zoom-out").onclick = () => zoom(0.8);
 $("zoom-fit").onclick = fit;
@@ -273,21 +284,10 @@ stage.addEventListener("wheel", (event) => {
   event.preventDefault();
   const factor = Math.exp(-clamp(event.deltaY, -100, 100) / 400);
   if (event.ctrlKey || event.metaKey) zoom(factor ** 2, painter.place);
-  else setSize(painter.size * factor + Math.sign(factor - 1)); // at least by a pixel
+  else size.multiply(factor);
 }, { passive: false });
 
-document.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dropping");
-});
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) document.body.classList.remove("dropping");
-});
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dropping");
-  open(event.dataTransfer.files[0]);
-});
+listenToDrops(open);
 addEventListener("pagehide", (event) => {
   if (photo && !event.persisted) server.dropPhoto(photo);
 });
@@ -302,15 +302,15 @@ listenToKeys({
     painter.hover();
   },
   actions: {
-    complete, undo, redo, compare, download, cancel, setTool, zoom, fit, moveKey, pressKey,
+    complete, another, clearAvoided, undo, redo, compare, download, cancel, setTool, zoom, fit, moveKey, pressKey,
     open: () => $("open").click(),
     help: () => $("help").click(),
-    resize: (factor) => setSize(painter.size * factor + Math.sign(factor - 1)),
+    resize: (factor) => size.multiply(factor),
     ownPixels: () => zoom(1 / devicePixelRatio / view.scale),
   },
 });
 
 $("shortcuts").checked = localStorage.getItem("shortcuts") !== "off";
 $("shortcuts").onchange = () => localStorage.setItem("shortcuts", $("shortcuts").checked ? "on" : "off");
-setSize(40);
+size.set(40);
 refresh();

@@ -47,7 +47,7 @@ export class Painter {
   /** Shows the brush's ring around a place on the stage, which is where it was if none is given; null hides it. */
   hover(place = this.place) {
     this.place = place;
-    const round = this.tool === "brush" || this.tool === "eraser";
+    const round = this.tool !== "rectangle" && this.tool !== "hand";
     this.ring.hidden = !place || this.pans() || (!round && !this.key);
     if (this.ring.hidden) return;
     const side = round ? this.size * this.view.scale : 8;

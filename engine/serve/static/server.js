@@ -33,19 +33,26 @@ export function dropPhoto(photo) {
 }
 
 /**
- * Completes a mask on top of a completion: {completion, box, seconds, warnings}. `onStep` is given what the network does
- * next, {scale, done, windows}; aborting `signal` cancels it.
+ * Completes masks on top of a completion, as one of several variants: {completion, box, seconds, warnings}. `onStep` is
+ * given what the network does next, {scale, done, windows}; aborting `signal` cancels it.
  */
-export async function complete(photo, onto, mask, signal, onStep) {
-  const { x, y, width, height, png } = mask;
-  const query = new URLSearchParams({ x, y, width, height, onto });
-  const response = await ask(`photos/${photo}/completions?${query}`, { method: "POST", body: png, signal });
+export async function complete(photo, onto, masks, variant, signal, onStep) {
+  const { x, y, width, height, png, avoid } = masks;
+  const query = new URLSearchParams({ x, y, width, height, onto, variant });
+  const body = avoid ? formOf({ mask: png, avoid }) : png;
+  const response = await ask(`photos/${photo}/completions?${query}`, { method: "POST", body, signal });
   for await (const { kind, data } of events(response.body)) {
     if (kind === "completed") return data;
     if (kind === "error") throw new Refused(data.status, data.detail);
     onStep(data);
   }
   throw new Refused(0, "The connection ended before the completion did.");
+}
+
+function formOf(files) {
+  const form = new FormData();
+  for (const [name, file] of Object.entries(files)) form.append(name, file);
+  return form;
 }
 
 /** The photo as a picture that every browser can show, a completion's region, and the completed photo's file. */

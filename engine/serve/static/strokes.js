@@ -1,11 +1,12 @@
 // What is painted: strokes in the photo's pixels, drawn on screen and turned into the mask that the server takes.
-// A stroke is {tool: "brush" | "eraser", size, points: [{x, y}, ...]} or {tool: "rectangle", x, y, width, height}.
+// A stroke is {tool: "brush" | "eraser" | "avoid", size, points: [{x, y}, ...]} or {tool: "rectangle", x, y, width,
+// height}; those of "avoid" are where texture is not taken from, and the eraser takes away from these and the hole.
 
 /** Draws strokes on a 2D context whose transform maps the photo's pixels; the eraser takes away. */
-export function drawStrokes(context, strokes, ink) {
+export function drawStrokes(context, strokes, ink, avoidedInk = ink) {
   context.lineCap = context.lineJoin = "round";
-  context.strokeStyle = context.fillStyle = ink;
   for (const stroke of strokes) {
+    context.strokeStyle = context.fillStyle = stroke.tool === "avoid" ? avoidedInk : ink;
     context.globalCompositeOperation = stroke.tool === "eraser" ? "destination-out" : "source-over";
     if (stroke.tool === "rectangle") {
       context.fillRect(stroke.x, stroke.y, stroke.width, stroke.height);
@@ -33,10 +34,22 @@ export function rectangle(from, to, photo) {
   return { tool: "rectangle", x, y, width: right - x, height: bottom - y };
 }
 
-/** The mask of the strokes: the box that they paint in, as a PNG, white on black. Null if that is nothing. */
-export async function maskOf(strokes, photo) {
-  const box = boxOf(strokes, photo);
-  if (!box) return null;
+/** Whether strokes add anything. */
+export const addSomething = (strokes) => strokes.some((stroke) => stroke.tool !== "eraser");
+
+/**
+ * The masks of the strokes of a hole and of what is to be avoided: their box, {x, y, width, height}, and two PNGs of it,
+ * {png, avoid}, white on black. Null if there is no hole; without `avoid` if there is nothing to be avoided.
+ */
+export async function masksOf(hole, avoided, photo) {
+  if (!boxOf(hole, photo)) return null;
+  const avoids = boxOf(avoided, photo) !== null;
+  const box = boxOf(avoids ? [...hole, ...avoided] : hole, photo);
+  return { ...box, png: await pngOf(hole, box), avoid: avoids ? await pngOf(avoided, box) : null };
+}
+
+/** A box of what strokes paint, as a PNG, white on black. */
+function pngOf(strokes, box) {
   const painted = canvasOf(box);
   const context = painted.getContext("2d");
   context.translate(-box.x, -box.y);
@@ -45,10 +58,10 @@ export async function maskOf(strokes, photo) {
   const opaque = mask.getContext("2d");
   opaque.fillRect(0, 0, box.width, box.height);
   opaque.drawImage(painted, 0, 0);
-  return { ...box, png: await new Promise((resolve) => mask.toBlob(resolve, "image/png")) };
+  return new Promise((resolve) => mask.toBlob(resolve, "image/png"));
 }
 
-/** Where the strokes that add to the mask lie in the photo. */
+/** Where the strokes that add something lie in the photo; null if that is nowhere. */
 function boxOf(strokes, photo) {
   let [left, top, right, bottom] = [photo.width, photo.height, 0, 0];
   const include = (x, y, reach) => {
@@ -58,7 +71,7 @@ function boxOf(strokes, photo) {
     bottom = Math.max(bottom, y + reach);
   };
   for (const stroke of strokes) {
-    if (stroke.tool === "brush") for (const { x, y } of stroke.points) include(x, y, stroke.size / 2);
+    if (stroke.tool === "brush" || stroke.tool === "avoid") for (const { x, y } of stroke.points) include(x, y, stroke.size / 2);
     if (stroke.tool === "rectangle") {
       include(stroke.x, stroke.y, 0);
       include(stroke.x + stroke.width, stroke.y + stroke.height, 0);

@@ -2,7 +2,8 @@
 
 import { clamp, drawStrokes } from "./strokes.js";
 
-const INK = "#ff2d87";
+const INK = "#ff2d87"; // of the hole
+const AVOIDED = "#1d8bff"; // where texture is not taken from
 const MARGIN = 16; // of the stage around the whole photo, in CSS pixels
 const LARGEST_FIT = 4; // small photos are shown enlarged at most so many times
 const SMALL = 2048; // longest side of the reduced photo that is drawn instead of a large one when zoomed out
@@ -105,7 +106,7 @@ export class View {
     const mask = this.start(this.maskCanvas);
     if (split === null) {
       this.clipToPhoto(mask);
-      drawStrokes(mask, strokes, INK);
+      drawStrokes(mask, strokes, INK, AVOIDED);
       mask.restore();
     } else {
       this.drawBefore(photo, split);

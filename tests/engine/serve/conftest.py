@@ -77,15 +77,14 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def command(weights: Path, tmp_path: Path) -> Callable[[Path, Image.Image], bytes]:
-    """What engine-infer writes for a photo's file and a mask."""
+def command(weights: Path, tmp_path: Path) -> Callable[..., bytes]:
+    """What engine-infer writes for a photo's file and a mask, with options."""
 
-    def call(photo: Path, mask: Image.Image) -> bytes:
+    def call(photo: Path, mask: Image.Image, **options: object) -> bytes:
         mask.save(tmp_path / "mask.png")
         out = tmp_path / "command" / photo.name
-        config = infer.InferConfig(
-            photos=(photo,), mask=tmp_path / "mask.png", out=out, weights=weights, runtime="torch", overwrite=True
-        )
+        mine = {"mask": tmp_path / "mask.png", "out": out, "weights": weights, "runtime": "torch", "overwrite": True}
+        config = infer.InferConfig(photos=(photo,), **mine, **options)
         jobs, _ = find_jobs(config.photos, config.out)
         assert infer.run(config, jobs) == {"completed": 1}
         return out.read_bytes()

@@ -38,12 +38,14 @@ def keep(client, photo):
     return reply.json()["photo"]
 
 
-def complete_in(client, name, box, onto=0):
+def complete_in(client, name, box, onto=0, avoid=None, **params):
     """The events of completing a box of a kept photo."""
     left, top, right, bottom = box
     size = {"width": right - left, "height": bottom - top}
     mask = png(Image.new("L", tuple(size.values()), 255))
-    reply = client.post(f"/photos/{name}/completions", params={"x": left, "y": top, "onto": onto, **size}, content=mask)
+    body = {"content": mask} if avoid is None else {"files": {"mask": mask, "avoid": avoid}}
+    where = {"x": left, "y": top, "onto": onto, **size, **params}
+    reply = client.post(f"/photos/{name}/completions", params=where, **body)
     assert reply.status_code == 200, reply.text
     return events(reply.text)
 
@@ -245,6 +247,98 @@ def test_options_in_a_request_are_refused_and_not_ignored(client, photo):
         assert reply.json()["detail"].startswith(message)
         assert where in reply.json()["detail"]
     assert "when engine-serve starts" in client.get("/api.html").text
+
+
+AREA = mask_of((200, 160), (0, 0, 100, 160))
+TEXTURES = {
+    "seed": {"seed": 7},
+    "no texture": {"texture": "none"},
+    "texture and seed": {"texture": "photo", "seed": 1},
+    "sample": {"sample": AREA},
+    "avoid and seed": {"avoid": AREA, "seed": 2},
+    "both": {"sample": AREA, "avoid": mask_of((200, 160), (0, 0, 100, 40))},
+}
+
+
+@pytest.mark.parametrize("case", TEXTURES)
+def test_what_a_request_says_of_texture_is_what_the_command_does(client, command, photo, tmp_path, case):
+    files = {"photo": ("photo.png", photo.read_bytes()), "mask": ("mask.png", MASK)}
+    data, options = {}, {}
+    for name, value in TEXTURES[case].items():
+        if isinstance(value, Image.Image):
+            files[name] = (f"{name}.png", png(value))
+            options[name] = tmp_path / f"{name}.png"
+            value.save(options[name])
+        else:
+            data[name] = options[name] = value
+    reply = client.post("/complete", files=files, data=data)
+    assert reply.status_code == 200, reply.text
+    mask = mask_of((200, 160), HOLE)
+    assert reply.content == command(photo, mask, **options) != command(photo, mask)
+
+
+@pytest.mark.parametrize(
+    ("files", "texts", "status", "message"),
+    [
+        ({}, {"seed": "many"}, 422, "seed is 'many'; it must be a whole number, 0 or more"),
+        ({}, {"seed": "1.5"}, 422, "seed is '1.5'; it must be"),
+        ({}, {"seed": ""}, 422, "seed is ''; it must be"),
+        ({}, {"seed": "9" * 5000}, 422, "it must be a whole number"),
+        ({}, {"seed": "-1"}, 422, "seed is -1; it must be 0 or more"),
+        ({}, {"seed": ["1", "2"]}, 422, "seed is given 2 times; send one"),
+        ({"seed": b"1"}, {}, 422, "seed must be text and no file: -F seed=VALUE"),
+        ({}, {"texture": "wood"}, 422, "texture is 'wood'; it must be one of: auto, photo, none"),
+        ({}, {"sample": "here.png"}, 422, "sample must be a file: -F sample=@here.png"),
+        ({"smaple": MASK}, {}, 422, "smaple: no file or text that the form takes; its files are photo, mask, sample"),
+        ({"avoid": MASK}, {"texture": "none"}, 422, "avoid is given and texture is none, so that no texture is taken"),
+        ({"sample": MASK}, {"texture": "none"}, 422, "leave sample out, or send texture=auto"),
+        ({"sample": b"no picture"}, {}, 415, "sample: cannot read the mask: it is no picture"),
+        ({"avoid": png(AREA.crop((0, 0, 200, 150)))}, {}, 422, "avoid: the mask is 200x150 and the photo 200x160"),
+        ({"sample": MASK}, {}, 422, "leave no 7x7 pixels of the photo to take texture from"),  # the hole alone
+        ({"sample": png(mask_of((200, 160), (0, 0, 0, 0)))}, {}, 422, "leave no 7x7 pixels"),
+        ({"avoid": png(mask_of((200, 160), (0, 0, 200, 160)))}, {}, 422, "leave no 7x7 pixels"),
+        ({"sample": png(AREA), "avoid": png(AREA)}, {}, 422, "--sample and --avoid and the hole leave no 7x7 pixels"),
+    ],
+)
+def test_textures_that_cannot_be_had_are_refused(client, files, texts, status, message):
+    files = {"photo": ("photo.png", PHOTO), "mask": ("mask.png", MASK)} | files
+    reply = client.post("/complete", files=files, data=texts)
+    assert (reply.status_code, message in reply.json()["detail"]) == (status, True), reply.text
+
+
+def test_variants_of_a_kept_photo_and_where_they_take_no_texture_from(client, command, photo, tmp_path):
+    AREA.save(tmp_path / "avoid.png")
+    kept, mask = keep(client, photo), mask_of((200, 160), HOLE)
+    complete_in(client, kept, HOLE, variant=2)
+    assert client.get(f"/photos/{kept}/completions/1/file").content == command(photo, mask, seed=2)
+    nothing = png(Image.new("L", (30, 22)))
+    complete_in(client, kept, HOLE, avoid=nothing)
+    assert client.get(f"/photos/{kept}/completions/2/file").content == command(photo, mask)
+    whole = {"x": 0, "y": 0, "width": 200, "height": 160}
+    reply = client.post(f"/photos/{kept}/completions", params=whole, files={"mask": MASK, "avoid": png(AREA)})
+    assert events(reply.text)[-1][0] == "completed", reply.text
+    expected = command(photo, mask, avoid=tmp_path / "avoid.png")
+    assert client.get(f"/photos/{kept}/completions/3/file").content == expected
+    dot = (100, 100, 101, 101)
+    (note,) = complete_in(client, kept, dot, variant=1)[-1][1]["warnings"]
+    assert "nothing else varies but the grain" in note
+
+
+def test_a_variant_that_cannot_vary(weights, photo, tmp_path):
+    box = {"x": 60, "y": 40, "width": 30, "height": 22}
+    painted = png(Image.new("L", (30, 22), 255))
+    with (
+        serving(weights, tmp_path, "--texture", "none") as plain,
+        httpx.Client(base_url=plain.address, timeout=60) as client,
+    ):
+        kept = keep(client, photo)
+        for params, avoid in (({"variant": 1}, {}), ({}, {"avoid": painted})):
+            files = {"mask": painted} | avoid
+            reply = client.post(f"/photos/{kept}/completions", params=box | params, files=files)
+            assert reply.status_code == 422
+            assert "texture is none, so that no texture is taken; start engine-serve with" in reply.json()["detail"]
+        reply = client.post(f"/photos/{kept}/completions", params=box, content=painted)
+        assert events(reply.text)[-1][0] == "completed"
 
 
 @pytest.mark.parametrize("announced", [True, False])

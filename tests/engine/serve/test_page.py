@@ -28,10 +28,20 @@ window.fetch = (path, options) => {
 """
 """Playwright does not show the bodies of requests that are blobs."""
 
-READ_MASK = """async (number) => {
-  const [path, blob] = window.masks.at(number);
+READ_MASK = """async ([number, name]) => {
+  const [path, body] = window.masks.at(number);
+  const blob = body instanceof FormData ? body.get(name) : body;
   const bytes = new Uint8Array(await blob.arrayBuffer());
   return [path, btoa(String.fromCharCode(...bytes))];
+}"""
+
+INKS = """() => {
+  const canvas = document.getElementById("mask");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const found = new Set();
+  for (let at = 0; at < data.length; at += 4)
+    if (data[at + 3] === 255) found.add(data[at] > data[at + 2] ? "hole" : "avoided");
+  return [...found];
 }"""
 
 DROP = """([name, content]) => {
@@ -104,9 +114,9 @@ def complete(page):
     says(page, "Completed in")
 
 
-def mask_sent(page, size, number=-1):
-    """The whole mask of a completion, from the box that the page has sent."""
-    path, content = page.evaluate(READ_MASK, number)
+def mask_sent(page, size, number=-1, name="mask"):
+    """The whole mask of a completion, or that of what it avoids, from the box that the page has sent."""
+    path, content = page.evaluate(READ_MASK, [number, name])
     x, y = (int(re.search(rf"[?&]{name}=(\d+)", path)[1]) for name in "xy")
     mask = Image.new("L", size)
     mask.paste(Image.open(BytesIO(base64.b64decode(content))), (x, y))
@@ -210,6 +220,105 @@ def test_undo_redo_erase_and_completing_the_result_again(visit, command, photo, 
     assert downloaded(page)[1] == once.read_bytes()
 
 
+def test_another_completion_of_the_same_hole(visit, command, photo, client):
+    page = opened(visit(), photo)
+    expect(page.locator("#another")).to_be_disabled()
+    before = shown(page)
+    paint(page, (0.45, 0.4), (0.55, 0.6))
+    complete(page)
+    first, mask = shown(page), mask_sent(page, (200, 160))
+    page.click("#another")
+    says(page, "variant 2")
+    second = shown(page)
+    assert len({image.tobytes() for image in (before, first, second)}) == 3
+    assert mask_sent(page, (200, 160)) == mask
+    assert downloaded(page)[1] == command(photo, mask, seed=1)
+    page.keyboard.press("a")
+    says(page, "variant 3")
+    assert downloaded(page)[1] == command(photo, mask, seed=2)
+    page.click("#compare")
+    page.locator("#divider").fill("1")
+    assert shown(page) == before
+    page.keyboard.press("c")
+    page.keyboard.press("Control+z")
+    assert shown(page) == second
+    page.keyboard.press("Control+z")
+    assert shown(page) == first
+    page.click("#another")
+    says(page, "variant 4")  # and none that was seen already
+    name = re.search(r"photos/([\w-]+)/", page.evaluate("() => window.masks[0][0]"))[1]
+    assert client.delete(f"/photos/{name}").status_code == 204
+    assert downloaded(page)[1] == command(photo, mask, seed=3)
+    paint(page, (0.6, 0.3), (0.61, 0.31))
+    expect(page.locator("#another")).to_be_disabled()  # what is painted is to be completed first
+
+
+def test_texture_is_not_taken_from_what_is_painted_so(visit, command, photo, tmp_path):
+    page = opened(visit(), photo)
+    page.keyboard.press("n")
+    paint(page, (0.3, 0.3), (0.4, 0.7))
+    expect(page.locator("#complete")).to_be_disabled()  # this is no hole
+    page.keyboard.press("b")
+    paint(page, (0.45, 0.4), (0.55, 0.6))
+    screenshot(page, "avoided")
+    complete(page)
+    mask, avoid = (mask_sent(page, (200, 160), name=name) for name in ("mask", "avoid"))
+    assert not (np.asarray(mask) & np.asarray(avoid))[:, :80].any()
+    assert np.asarray(avoid).any()
+    avoid.save(tmp_path / "avoid.png")
+    expected = command(photo, mask, avoid=tmp_path / "avoid.png")
+    assert downloaded(page)[1] == expected != command(photo, mask)
+
+    page.click("#another")
+    says(page, "variant 2")
+    assert mask_sent(page, (200, 160), name="avoid") == avoid  # it is kept
+    page.keyboard.press("x")
+    says(page, "from everywhere again")
+    expect(page.locator("#clear-avoided")).to_be_hidden()
+    page.keyboard.press("Control+z")
+    says(page, "Clearing undone")
+    expect(page.locator("#clear-avoided")).to_be_visible()
+    page.click("#clear-avoided")
+    page.click("#another")
+    says(page, "variant 3")
+    assert downloaded(page)[1] == command(photo, mask, seed=2)
+
+
+def test_both_kinds_of_strokes_are_seen_undone_and_erased(visit, photo):
+    page = opened(visit(), photo)
+
+    def inks():
+        """What is painted, by its colour."""
+        shown(page)
+        return set(page.evaluate(INKS))
+
+    paint(page, (0.45, 0.3), (0.55, 0.3))
+    page.click('[data-tool="avoid"]')
+    paint(page, (0.45, 0.7), (0.55, 0.7))
+    assert inks() == {"hole", "avoided"}
+    page.keyboard.press("Control+z")
+    assert inks() == {"hole"}
+    page.keyboard.press("Control+Shift+z")
+    page.keyboard.press("e")
+    paint(page, (0.4, 0.7), (0.6, 0.7))
+    assert inks() == {"hole"}
+    page.keyboard.press("n")
+    paint(page, (0.45, 0.7), (0.55, 0.7))
+    assert inks() == {"hole", "avoided"}  # over what was erased
+    complete(page)
+    assert inks() == {"avoided"}
+    page.keyboard.press("?")
+    expect(page.locator("#help-dialog")).to_contain_text("another completion of the same hole")
+
+
+def test_the_api_is_described(visit):
+    page = visit()
+    page.goto(f"{page.url}api.html")
+    expect(page.locator("#operations")).to_contain_text("Mask of where texture may not be taken from")
+    expect(page.locator("#operations")).to_contain_text("file, required · Of the photo's size")
+    screenshot(page, "api")
+
+
 def test_by_the_keyboard_alone(visit, photo):
     page = opened(visit(), photo)
     expect(page.locator("#stage")).to_be_focused()
@@ -297,6 +406,11 @@ def test_two_fingers_zoom_and_a_pen_paints(visit, photo):
 def test_on_a_phone(visit, photo, scheme):
     """At 360 px everything is there, large enough for a finger, and can be read; touch paints."""
     page = opened(visit(360, 640, has_touch=True, color_scheme=scheme), photo)
+    stage = page.locator("#stage").bounding_box()
+    page.click('[data-tool="avoid"]')
+    page.touchscreen.tap(stage["x"] + stage["width"] / 4, stage["y"] + stage["height"] / 2)
+    expect(page.locator("#clear-avoided")).to_be_visible()
+    page.click('[data-tool="brush"]')
     assert page.evaluate("() => document.documentElement.scrollWidth") == 360
     for button in page.locator("button:visible").all():
         box = button.bounding_box()

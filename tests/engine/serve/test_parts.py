@@ -20,7 +20,7 @@ from engine.inference.photo import Photo
 from engine.inference.report import Report
 from engine.serve.album import Album, Completed, KeptPhoto, result_name, safe_name
 from engine.serve.app import create_app
-from engine.serve.bodies import CLIENT_GONE, Incoming
+from engine.serve.bodies import CLIENT_GONE, Fields, Incoming
 from engine.serve.gate import Gate
 from engine.serve.routes import events
 from engine.serve.work import Abandoned, Limits, Step, Work
@@ -71,7 +71,7 @@ def test_a_client_that_goes_while_it_sends_is_no_failure(form):
     headers = [(b"content-type", b"multipart/form-data; boundary=b")] if form else []
     incoming = Incoming(Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive), 1000, 30)
     with pytest.raises(HTTPException, match="the client has gone") as refused:
-        asyncio.run(incoming.files("photo") if form else incoming.body())
+        asyncio.run(incoming.form(Fields(("photo",))) if form else incoming.body())
     assert refused.value.status_code == CLIENT_GONE
 
 

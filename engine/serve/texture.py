@@ -1,0 +1,72 @@
+"""What a request says of the texture of its holes: which, and from where in the photo it is taken."""
+
+from typing import NamedTuple
+
+from fastapi import HTTPException
+
+from engine.inference.completer import CompletionOptions, check_options
+from engine.inference.mask import Mask
+from engine.inference.report import Report
+from engine.serve.bodies import refusing
+
+AREAS = ("sample", "avoid")
+"""Masks of the photo's size: where alone texture may be taken from, and where it may not."""
+
+CHOICES = ("texture", "seed")
+"""Options that a request chooses."""
+
+
+class Texturing(NamedTuple):
+    """How holes are completed for a request."""
+
+    options: CompletionOptions
+    sample_HW: Mask | None = None
+    avoid_HW: Mask | None = None
+
+
+def chosen(options: CompletionOptions, texts: dict[str, str], areas: list[str]) -> CompletionOptions:
+    """The server's options with what the texts of a form choose; `areas` are the names of those that it has.
+
+    HTTPException 422 if a value is none that the option has, or they contradict each other.
+    """
+    if "texture" in texts:
+        options = options._replace(texture=texts["texture"])  # type: ignore[arg-type]  # it is checked below
+    if "seed" in texts:
+        options = options._replace(seed=seed_of(texts["seed"]))
+    with refusing(422):
+        check_options(options)
+    for name in areas:
+        check_drawn(options, f"{name} is given", f"leave {name} out, or send texture=auto")
+    return options
+
+
+def seed_of(text: str) -> int:
+    """A seed's number. HTTPException 422 if it is none."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise HTTPException(422, f"seed is {text[:100]!r}; it must be a whole number, 0 or more") from error
+
+
+def check_drawn(options: CompletionOptions, asked: str, remedy: str) -> None:
+    """HTTPException 422, with what was asked for and what to do, if no texture is drawn."""
+    if options.texture == "none":
+        raise HTTPException(422, f"{asked} and texture is none, so that no texture is taken; {remedy}")
+
+
+def variant_of(options: CompletionOptions, variant: int, avoids: bool) -> CompletionOptions:
+    """The options of one of several completions, as engine-infer --variants numbers them, from 0 on.
+
+    HTTPException 422 if no texture is drawn, and another variant or what to avoid is asked for.
+    """
+    for asked, given in (("another variant is asked for", variant), ("avoid is given", avoids)):
+        if given:
+            check_drawn(options, asked, "start engine-serve with --texture auto")
+    return options._replace(seed=options.seed + variant)
+
+
+def notes_of_variant(variant: int, report: Report) -> list[str]:
+    """What is to be said of a variant that may look as the others do."""
+    if variant and not report.texture.get("photo"):
+        return ["no hole is drawn with texture of the photo, and nothing else varies but the grain"]
+    return []
