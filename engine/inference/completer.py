@@ -32,7 +32,7 @@ from engine.inference.plain import fill_plain_holes
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.scales import BAND, beyond, double, halve, halve_mask, halve_where, octaves_for, put_ring_beside
-from engine.inference.texture.sources import allowed
+from engine.inference.texture.sources import not_copied
 from engine.inference.texture.stage import Texture, TextureStage
 from engine.inference.window_runs import Generated, WindowRunner, assemble
 from engine.networks import STRIDE, CompletionNetwork, CompletionSpec
@@ -132,7 +132,7 @@ class Completer:
         with report.stage("mask"):
             hole_HW = prepare_mask(mask_HW, photo_HW3.shape[:2], dilate)
             unknown_HW = hole_HW if hidden_HW is None else with_hidden(hole_HW, hidden_HW)
-            allowed_HW = allowed(unknown_HW, sample_HW, avoid_HW)
+            not_copied_HW = not_copied(unknown_HW, sample_HW, avoid_HW)
         ends = ends_for(hole_HW)
         if np.any(ends):
             report.warnings.append("a hole is at the photo's border: beyond it there is only the photo, mirrored")
@@ -141,7 +141,7 @@ class Completer:
             wide_hole_HW, wide_unknown_HW = mirror(hole_HW, ends), mirror(unknown_HW, ends)
         if hidden_HW is not None:
             wide_HW3[wide_unknown_HW] = np.rint(np.array(self.spec.mean_pixel) * np.iinfo(photo_HW3.dtype).max)
-        completion = Completion(self.runner, self.spec, blend, feather, full_frame, report, np.zeros_like(wide_hole_HW))
+        completion = Completion(self.runner, self.spec, blend, feather, full_frame, report)
         completion.complete(
             wide_HW3, wide_unknown_HW, own_holes(wide_hole_HW, ends), octaves, 1, own_part(hole_HW.shape, ends)
         )
@@ -150,11 +150,11 @@ class Completer:
             report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
         if texture != "none":
-            plain_HW = cut(completion.plain_HW, ends)
-            stage = TextureStage(texture, seed, allowed_HW, sample_HW is not None, self.runtime.device, report)
+            stage = TextureStage(texture, seed, not_copied_HW, sample_HW is not None, self.runtime.device, report)
+            drawn_HW = hole_HW if completion.plain_HW is None else hole_HW & ~cut(completion.plain_HW, ends)
             # Many small steps: where another program has a core, waiting for a second thread takes longer than they do.
             with report.stage("texture"), threads(1):
-                stage.draw(completed_HW3, hole_HW & ~plain_HW)
+                stage.draw(completed_HW3, drawn_HW)
         if hidden_HW is not None:
             np.copyto(completed_HW3, photo_HW3, where=(unknown_HW & ~hole_HW)[..., None])
         return completed_HW3
@@ -178,8 +178,8 @@ class Completion:
     feather: int
     full_frame: bool
     report: Report
-    plain_HW: Mask
-    """Holes in plain parts of the photo, which nothing is drawn in."""
+    plain_HW: Mask | None = None
+    """Holes in plain parts of the photo, where nothing is to be drawn; None if there are none."""
     large: int = 0
     """Holes larger than those of the training."""
     too_large: bool = False

@@ -7,7 +7,7 @@ texture belongs there: as much as near patches of the same colour have.
 import torch
 from torch import Tensor
 
-from engine.inference.texture.patches import filters
+from engine.inference.texture.patches import PATCH, filters
 
 COLOUR, NEAR = 12.0, 0.5
 """Standard deviations of the weights by which patches are alike: in grey levels, and in the hole's own size."""
@@ -18,8 +18,8 @@ SAMPLES = 500
 
 def detail_of(coefficients_PK: Tensor) -> Tensor:
     """The standard deviation, in grey levels, of each patch's brightness about its plane; `detail_P`, fp32."""
-    kept = [k for k, one in enumerate(filters()[1]) if one.channel == 0 and one.order > 1]
-    return (coefficients_PK[:, kept].square().sum(1) / 49).sqrt_()
+    kept_K = torch.tensor([float(one.channel == 0 and one.order > 1) for one in filters()[1]])
+    return (coefficients_PK.square() @ kept_K.to(coefficients_PK.device) / PATCH**2).sqrt_()
 
 
 def expected_detail(

@@ -16,7 +16,7 @@ from kernels.nearer_patches import nearer_patches
 FAVOUR = 1.3
 """A neighbour's offset is taken where its patch is up to this many times as far as the one at hand."""
 
-RADII = (16, 4, 1)
+RADII = (8, 1)
 """How far around its source a target looks for a nearer one, in pixels, one try each."""
 
 ROWS = 256

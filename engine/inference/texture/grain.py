@@ -23,8 +23,8 @@ SMOOTH_OVER = 3.0
 FLAT = 0.2
 """Share of the windows that count as flat, the flattest ones; others up to twice their variance are as good."""
 
-FEWEST, MOST = 4, 6
-"""Flat windows below which nothing is known of the grain, and those that the spectrum is the mean of."""
+FEWEST, MEASURED, MOST = 4, 200, 6
+"""Flat windows: too few to know the grain by, those that are measured, and those that the spectrum is the mean of."""
 
 HIGHEST_KURTOSIS = 4.0
 """Noise has 3; edges and texture in the flattest windows have more, and then there is no telling grain from them."""
@@ -70,9 +70,10 @@ def flat_windows(near: Neighbourhood) -> Floats | None:
     energy_K = energy_HW[y_K, x_K]
     if len(energy_K) < FEWEST:
         return None
-    flat_K = energy_K <= 2 * np.quantile(energy_K, FLAT)
+    flat = np.flatnonzero(energy_K <= 2 * np.quantile(energy_K, FLAT))
+    flat = flat[:: -(-len(flat) // MEASURED)]
     windows = [
-        grain_HW3[y - WINDOW + 1 : y + 1, x - WINDOW + 1 : x + 1] for y, x in zip(y_K[flat_K], x_K[flat_K], strict=True)
+        grain_HW3[y - WINDOW + 1 : y + 1, x - WINDOW + 1 : x + 1] for y, x in zip(y_K[flat], x_K[flat], strict=True)
     ]
     return np.stack(windows) if len(windows) >= FEWEST else None
 

@@ -31,9 +31,14 @@ class Neighbourhood(NamedTuple):
     """What may be copied."""
 
 
-def allowed(unknown_HW: Mask, sample_HW: Mask | None, avoid_HW: Mask | None) -> Mask:
-    """Where the photo may be copied from. ValueError if nothing of PATCH x PATCH pixels is left by the user's masks."""
-    allowed_HW = ~unknown_HW
+def not_copied(unknown_HW: Mask, sample_HW: Mask | None, avoid_HW: Mask | None) -> Mask:
+    """Where the photo may not be copied from: what is unknown (the same array, if the user has said no more).
+
+    ValueError if a mask has another size, or nothing of PATCH x PATCH pixels is left by them.
+    """
+    if sample_HW is None and avoid_HW is None:
+        return unknown_HW
+    not_copied_HW = unknown_HW
     for name, mask_HW in (("sample", sample_HW), ("avoid", avoid_HW)):
         if mask_HW is None:
             continue
@@ -41,18 +46,18 @@ def allowed(unknown_HW: Mask, sample_HW: Mask | None, avoid_HW: Mask | None) -> 
             check_size(mask_HW.shape, unknown_HW.shape)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-        allowed_HW &= mask_HW if name == "sample" else ~mask_HW
-    if (sample_HW is not None or avoid_HW is not None) and not all_around(allowed_HW).any():
+        not_copied_HW = not_copied_HW | (~mask_HW if name == "sample" else mask_HW)
+    if not all_around(~not_copied_HW).any():
         given = " and ".join(f"--{n}" for n, mask in (("sample", sample_HW), ("avoid", avoid_HW)) if mask is not None)
         raise ValueError(
             f"{given} and the hole leave no {PATCH}x{PATCH} pixels of the photo to take texture from; "
             "give larger areas to sample, smaller ones to avoid, or --texture none"
         )
-    return allowed_HW
+    return not_copied_HW
 
 
 def neighbourhood(
-    photo_HW3: Pixels, where: Where, part_HW: Mask, allowed_HW: Mask, multiple: int, sampled: bool
+    photo_HW3: Pixels, where: Where, part_HW: Mask, not_copied_HW: Mask, multiple: int, sampled: bool
 ) -> Neighbourhood:
     """The surroundings of the hole that is `part_HW` at `where`, with sides of a multiple of `multiple`.
 
@@ -60,14 +65,14 @@ def neighbourhood(
     """
     reach = int(np.clip(np.count_nonzero(part_HW) ** 0.5, *REACH_LIMITS))
     crop = with_context(where, photo_HW3.shape, reach)
-    hole_HW = np.zeros_like(allowed_HW[crop])
+    hole_HW = np.zeros_like(not_copied_HW[crop])
     hole_HW[relative(where, crop)] = part_HW
-    pixels_HW3, known_HW = photo_HW3[crop], allowed_HW[crop]
+    pixels_HW3, known_HW = photo_HW3[crop], ~not_copied_HW[crop]
     if sampled and not all_around(known_HW).any():
-        beside = nearest_sample(allowed_HW, where, reach)
+        beside = nearest_sample(~not_copied_HW, where, reach)
         pixels_HW3 = side_by_side(pixels_HW3, photo_HW3[beside])
-        known_HW = side_by_side(known_HW, allowed_HW[beside])
-        hole_HW = side_by_side(hole_HW, np.zeros_like(allowed_HW[beside]))
+        known_HW = side_by_side(known_HW, ~not_copied_HW[beside])
+        hole_HW = side_by_side(hole_HW, np.zeros_like(not_copied_HW[beside]))
     ends = tuple((0, -side % multiple) for side in hole_HW.shape)
     return Neighbourhood(
         crop,

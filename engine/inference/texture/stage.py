@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.inference.blend import is_grey
 from engine.inference.harmonic import Floats
 from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, thickness
-from engine.inference.photo import Pixels
+from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.texture.detail import detail_of
 from engine.inference.texture.grain import add_grain
@@ -45,8 +46,8 @@ class TextureStage:
 
     texture: Texture
     seed: int
-    allowed_HW: Mask
-    """What may be copied, of the photo's size; see `allowed`."""
+    not_copied_HW: Mask
+    """What may not be copied, of the photo's size; see `sources.not_copied`."""
     sampled: bool
     """The user has said where to take texture from: it is looked for there even if that is far away."""
     device: torch.device
@@ -71,7 +72,7 @@ class TextureStage:
         if thick <= THIN and self.texture == "auto":
             return "network"
         octaves = octaves_for(thick)
-        near = neighbourhood(photo_HW3, where, part_HW, self.allowed_HW, 1 << octaves, self.sampled)
+        near = neighbourhood(photo_HW3, where, part_HW, self.not_copied_HW, 1 << octaves, self.sampled)
         generator = np.random.default_rng([self.seed, where[0].start, where[1].start])
         if self.seed:
             near = near._replace(known_HW=without_some(near.known_HW, generator))
@@ -84,7 +85,11 @@ class TextureStage:
             drawn_HW3 = near.pixels_HW3.astype(np.float32)
         else:
             drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator))
-        write(photo_HW3, near, where, part_HW, add_grain(drawn_HW3, near, generator))
+        drawn_HW3 = np.rint(add_grain(drawn_HW3, near, generator)).clip(0, np.iinfo(photo_HW3.dtype).max)
+        drawn_HW3 = drawn_HW3[relative(where, near.where)].astype(photo_HW3.dtype)
+        if is_grey(near.pixels_HW3, near.known_HW):
+            drawn_HW3 = as_grey(drawn_HW3)  # what is hidden nearby may have colours
+        np.copyto(photo_HW3[where], drawn_HW3, where=part_HW[..., None])
         return "network" if stays else "photo"
 
 
@@ -129,10 +134,3 @@ def missing_detail(near: Neighbourhood, drawing: Drawing, drawn_HW3: Floats) -> 
     share_HW = np.zeros(near.hole_HW.shape, np.float32)
     share_HW[box] = (np.sqrt(energies[0] / np.maximum(energies[1], 1e-3)) - 1).clip(0, MOST_RAISED) * hole_hw
     return share_HW
-
-
-def write(photo_HW3: Pixels, near: Neighbourhood, where: Where, part_HW: Mask, drawn_HW3: Floats) -> None:
-    """Put what was drawn into the hole."""
-    here = relative(where, near.where)
-    drawn_HW3 = np.rint(drawn_HW3[here]).clip(0, np.iinfo(photo_HW3.dtype).max).astype(photo_HW3.dtype)
-    np.copyto(photo_HW3[where], drawn_HW3, where=part_HW[..., None])

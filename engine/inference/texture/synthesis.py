@@ -39,7 +39,7 @@ DETAIL = 7.0
 GRID = 20
 """Places across the hole where the detail that belongs there is asked for."""
 
-ROUNDS = (2, 3, 3)
+ROUNDS = (1, 2, 3)
 """Times that patches are matched and the hole is drawn: at the photo's scale, at 1/2, and below."""
 
 NOISE = 1.5
@@ -221,6 +221,8 @@ class Matching:
     """Coefficients of the network's completion."""
     guidance_K: Tensor
     """The weight of each against those of the hole as drawn."""
+    divisor: float
+    """What all is divided by, for the largest distance to stay below 2**24."""
     wanted_N: Tensor
     """The detail that the hole's patches should have, in grey levels."""
     sources_PK: Tensor
@@ -231,15 +233,18 @@ class Matching:
         (height, width), target_N = scale.size, scale.target_N
         order_K = torch.tensor([one.order for one in filters()[1]], device=target_N.device)
         guidance_K = guidance * (torch.where(order_K == 0, 1.0, 0.0) + torch.where(order_K == 1, SLOPES, 0.0))
-        sources_PK = F.pad(scale.coefficients_PK * (1 + guidance_K).sqrt(), (0, 2))
-        sources_PK[:, -2] = DETAIL * scale.detail_P
+        divisor = (1 + guidance) ** 0.5
+        coefficients_PK = scale.coefficients_PK
+        sources_PK = coefficients_PK.new_zeros(len(coefficients_PK), coefficients_PK.shape[1] + 2)
+        torch.mul(coefficients_PK, (1 + guidance_K).sqrt() / divisor, out=sources_PK[:, :-2])
+        sources_PK[:, -2] = DETAIL / divisor * scale.detail_P
         rows, columns = box_of(target_N, width)
         box = (
             slice(max(rows.start - REACH, 0), min(rows.stop + REACH, height)),
             slice(max(columns.start - REACH, 0), min(columns.stop + REACH, width)),
         )
         guide_NK = scale.coefficients_PK[target_N]
-        return cls(target_N, box, guide_NK, guidance_K, wanted_detail(scale), sources_PK.round_())
+        return cls(target_N, box, guide_NK, guidance_K, divisor, wanted_detail(scale), sources_PK.round_())
 
     def discourage_used(self, field: Field) -> None:
         """Put sources that are used more than once farther from all targets, so that nothing is copied everywhere."""
@@ -248,7 +253,7 @@ class Matching:
         used_HW = cv2.boxFilter(used_P.view(field.height, field.width).cpu().numpy(), -1, (PATCH, PATCH))
         excess_P = torch.from_numpy(used_HW.ravel()).to(used_P.device).sub_(1).clamp_(0, MOST_USED)
         energy = float(self.wanted_N.double().square().mean()) * PATCH**2
-        self.sources_PK[:, -1] = (USED * energy * excess_P).sqrt_().round_()
+        self.sources_PK[:, -1] = (USED * energy * excess_P).sqrt_().div_(self.divisor).round_()
 
     def targets(self, drawn_HW3: Tensor) -> Tensor:
         """`targets_NK` for the hole as it is drawn now."""
@@ -258,8 +263,8 @@ class Matching:
         in_box_N = (self.target_N // width - rows.start) * (columns.stop - columns.start)
         in_box_N += self.target_N % width - columns.start
         mixed_NK = drawn_PK.index_select(0, in_box_N).addcmul_(self.guidance_K, self.guide_NK)
-        targets_NK = F.pad(mixed_NK.div_((1 + self.guidance_K).sqrt()), (0, 2))
-        targets_NK[:, -2] = DETAIL * self.wanted_N
+        targets_NK = F.pad(mixed_NK.div_((1 + self.guidance_K).sqrt() * self.divisor), (0, 2))
+        targets_NK[:, -2] = DETAIL / self.divisor * self.wanted_N
         return targets_NK.round_()
 
 
