@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.inference.blend import is_grey
 from engine.inference.harmonic import Floats
-from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, thickness
+from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
 from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.texture.detail import detail_of
@@ -68,7 +68,10 @@ class TextureStage:
 
     def draw_hole(self, photo_HW3: Pixels, where: Where, part_HW: Mask) -> Literal["photo", "network", "no source"]:
         """Draw one hole, the mask `part_HW` at `where`, in place; what its texture is now."""
-        thick = thickness(part_HW)
+        # Exactly around the hole: how much more `where` has depends on the other holes.
+        tight = bounding_box(part_HW)
+        where, part_HW = (shift(tight[0], where[0].start), shift(tight[1], where[1].start)), part_HW[tight]
+        thick = thickness(np.pad(part_HW, 1))
         if thick <= THIN and self.texture == "auto":
             return "network"
         octaves = octaves_for(thick)
