@@ -57,11 +57,16 @@ def open_in_openvino(content: bytes, hint: str = "f32") -> GraphRunner:
     return run
 
 
+def onednn_lacks_bf16() -> bool:
+    """Whether oneDNN is told to do without instructions for bf16."""
+    return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_BF16
+
+
 def openvino_has_bf16() -> bool:
     """Whether this CPU computes in bf16, and oneDNN is not told to do without. ValueError if OpenVINO is not installed.
 
     OpenVINO looks at the CPU alone, and fails to compile where oneDNN, which it computes with, may not use all of it.
     """
-    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_BF16:
+    if onednn_lacks_bf16():
         return False
     return "BF16" in import_optional("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

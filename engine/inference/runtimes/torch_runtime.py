@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from engine.inference.folding import fold_batch_norm
+from engine.inference.graph_runners import onednn_lacks_bf16
 from engine.inference.memory import memory_limit
 from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork
 from engine.networks import CompletionNetwork
@@ -60,7 +61,7 @@ def fast_precision(device: torch.device) -> str:
     if device.type == "cuda":
         return "fp16"
     has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16" if has_bf16 else "fp32"
+    return "bf16" if has_bf16 and not onednn_lacks_bf16() else "fp32"
 
 
 def pick_device(device: str) -> torch.device:
