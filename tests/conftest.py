@@ -3,13 +3,23 @@
 import os
 import resource
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import skimage
+import torch
 from PIL import Image
+
+# Kernels that torch.compile made for one instruction set give NaN or crash under another (ATEN_CPU_CAPABILITY), and
+# its cache does not tell them apart.
+os.environ.setdefault(
+    "TORCHINDUCTOR_CACHE_DIR",
+    f"{tempfile.gettempdir()}/torchinductor-{os.getuid()}-{torch.backends.cpu.get_cpu_capability()}"
+    f"-{os.environ.get('ONEDNN_MAX_CPU_ISA', 'all')}",
+)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ A second use of the explicit zeros: oneDNN computes an output beside its own pad
 one further in, so that a padded window and the full frame differ in the last bit. Unpadded convolutions (and the
 transposed ones as 2x2 convolutions with a pixel shuffle) have one order, whatever the window's place, size and batch:
 measured bit-identical on AVX-512 with oneDNN 3.12 in fp32 and bf16, channels-last, for base widths of 16 and more and
-regions of at least MIN_REGION on each side. With fewer channels (the `demo` preset has 8), oneDNN's choice of kernel
-depends on the size now and then, and the last bit with it.
+regions of at least MIN_REGION on each side. In bf16 on a CPU with AMX tiles they are the same to rounding only. With
+fewer channels (the `demo` preset has 8), oneDNN's choice of kernel depends on the size now and then, and the last bit
+with it.
 """
 
 import math

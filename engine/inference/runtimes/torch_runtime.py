@@ -5,6 +5,7 @@ from torch import Tensor
 
 from engine.cpu import cpu_has_bf16
 from engine.inference.folding import fold_batch_norm
+from engine.inference.graph_runners import onednn_lacks_bf16
 from engine.inference.memory import memory_limit
 from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork
 from engine.networks import CompletionNetwork
@@ -60,7 +61,7 @@ def fast_precision(device: torch.device) -> str:
     """What a device computes in fastest without a loss that is seen: bf16 on CPUs that have instructions for it."""
     if device.type == "cuda":
         return "fp16"
-    return "bf16" if cpu_has_bf16() else "fp32"
+    return "bf16" if cpu_has_bf16() and not onednn_lacks_bf16() else "fp32"
 
 
 def pick_device(device: str) -> torch.device:
