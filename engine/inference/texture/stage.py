@@ -36,8 +36,8 @@ FAINT = 128
 FINEST, LOCAL, MOST_RAISED = 2.0, 8.0, 0.5
 """Standard deviations in pixels of what counts as detail to be raised, and of how locally; and by how much at most."""
 
-NEAR_GUIDE = 4.0
-"""Pixels (standard deviation) over which the mean of what is drawn is moved to that of the network's completion."""
+NEAR_GUIDE = 1.0
+"""Pixels of the coarsest scale (standard deviation) over which the mean of what is drawn is that of the network's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class TextureStage:
         if stays:
             drawn_HW3 = near.pixels_HW3.astype(np.float32)
         else:
-            drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator))
+            drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator), NEAR_GUIDE * 2**octaves)
         drawn_HW3 = np.rint(add_grain(drawn_HW3, near, generator)).clip(0, np.iinfo(photo_HW3.dtype).max)
         drawn_HW3 = drawn_HW3[relative(where, near.where)].astype(photo_HW3.dtype)
         if is_grey(near.pixels_HW3, near.known_HW):
@@ -109,15 +109,15 @@ def eight_bits(near: Neighbourhood, pixels_HW3: NDArray[Any]) -> NDArray[np.uint
     return np.rint(scaled_HW3.clip(0, 255)).astype(np.uint8)
 
 
-def from_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
-    """The neighbourhood with its hole drawn from patches, near the network's colours."""
+def from_patches(near: Neighbourhood, drawing: Drawing, over: float) -> Floats:
+    """The neighbourhood with its hole drawn from patches, with the network's colours as means over `over` pixels."""
     # fp64 holds the sums of 16-bit colours exactly.
     completed_HW3 = near.pixels_HW3.astype(np.float32 if near.pixels_HW3.dtype == np.uint8 else np.float64)
     drawn_HW3 = drawing.of(torch.from_numpy(completed_HW3).to(drawing.weight_N.device)).cpu().numpy()
     drawn_HW3 = np.where(near.hole_HW[..., None], drawn_HW3, completed_HW3)
     share_HW = missing_detail(near, drawing, drawn_HW3)
     finest_HW3 = drawn_HW3 - cv2.GaussianBlur(drawn_HW3, (0, 0), FINEST)
-    drawn_HW3 = drawn_HW3 + cv2.GaussianBlur(completed_HW3 - drawn_HW3, (0, 0), NEAR_GUIDE)
+    drawn_HW3 = drawn_HW3 + cv2.GaussianBlur(completed_HW3 - drawn_HW3, (0, 0), over)
     return drawn_HW3 + share_HW[..., None] * finest_HW3
 
 

@@ -27,8 +27,9 @@ from kernels.vote_patches import REACH, WEIGHT, vote_patches
 THICK = 30
 """Pixels across the hole at the coarsest scale, about: four patches."""
 
-GUIDANCE = (0.3, 0.5, 1.0)
-"""Weight of the network's mean colour against that of the hole as drawn: at the photo's scale, at 1/2, and below."""
+GUIDANCE = (1.0, 0.5, 0.3, 0.1, 0.0)
+"""Weight of the network's mean colour against that of the hole as drawn: at the coarsest scale, and at each finer one.
+The network has nothing to say of what is finer than about a thirtieth of the hole."""
 
 SLOPES = 0.3
 """The same for slopes, as a share of the weight for the mean."""
@@ -109,7 +110,8 @@ def synthesise(scales: list[Scale], generator: np.random.Generator) -> "Drawing"
     """
     drawing = None
     for octave in reversed(range(len(scales))):
-        drawing = draw(scales[octave], drawing, octave, generator)
+        guidance = GUIDANCE[min(len(scales) - 1 - octave, len(GUIDANCE) - 1)]
+        drawing = draw(scales[octave], drawing, octave, guidance, generator)
     assert drawing is not None
     return drawing
 
@@ -150,10 +152,12 @@ def box_of(place_N: Tensor, width: int) -> tuple[slice, slice]:
     return slice(int(row_N.min()), int(row_N.max()) + 1), slice(int(column_N.min()), int(column_N.max()) + 1)
 
 
-def draw(scale: Scale, coarser: Drawing | None, octave: int, generator: np.random.Generator) -> Drawing:
+def draw(
+    scale: Scale, coarser: Drawing | None, octave: int, guidance: float, generator: np.random.Generator
+) -> Drawing:
     """Draw the hole at one scale, from the drawing at half its size or from the network's completion alone."""
     (height, width), target_N = scale.size, scale.target_N
-    matching = Matching.of(scale, GUIDANCE[min(octave, len(GUIDANCE) - 1)])
+    matching = Matching.of(scale, guidance)
     one_N = torch.ones_like(matching.wanted_N)
     if coarser is None:
         field = Field(height, width, scale.source_P, target_N, torch.zeros_like(target_N), one_N)
