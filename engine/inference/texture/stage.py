@@ -22,7 +22,7 @@ from engine.inference.texture.detail import detail_of
 from engine.inference.texture.grain import add_grain
 from engine.inference.texture.patches import describe
 from engine.inference.texture.sources import Neighbourhood, neighbourhood, without_some
-from engine.inference.texture.synthesis import Drawing, is_detailed, octaves_for, pyramid, synthesise
+from engine.inference.texture.synthesis import SMOOTH, Drawing, is_detailed, octaves_for, pyramid, synthesise
 from kernels.vote_patches import REACH
 
 Texture = Literal["auto", "photo", "none"]
@@ -36,8 +36,8 @@ FAINT = 128
 FINEST, LOCAL, MOST_RAISED = 2.0, 8.0, 0.5
 """Standard deviations in pixels of what counts as detail to be raised, and of how locally; and by how much at most."""
 
-NEAR_GUIDE = 1.0
-"""Pixels of the coarsest scale (standard deviation) over which the mean of what is drawn is that of the network's."""
+NEAR_GUIDE = 4
+"""Pixels, or one of the coarsest scale, if that is more, over which the mean of what is drawn is the network's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class TextureStage:
         if stays:
             drawn_HW3 = near.pixels_HW3.astype(np.float32)
         else:
-            drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator), NEAR_GUIDE * 2**octaves)
+            drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator), max(NEAR_GUIDE, 2**octaves))
         drawn_HW3 = np.rint(add_grain(drawn_HW3, near, generator)).clip(0, np.iinfo(photo_HW3.dtype).max)
         drawn_HW3 = drawn_HW3[relative(where, near.where)].astype(photo_HW3.dtype)
         if is_grey(near.pixels_HW3, near.known_HW):
@@ -110,30 +110,35 @@ def eight_bits(near: Neighbourhood, pixels_HW3: NDArray[Any]) -> NDArray[np.uint
 
 
 def from_patches(near: Neighbourhood, drawing: Drawing, over: float) -> Floats:
-    """The neighbourhood with its hole drawn from patches, with the network's colours as means over `over` pixels."""
+    """The neighbourhood with its hole drawn from patches, with the network's colours as means over `over` pixels.
+
+    Where next to no detail belongs in the hole, the network's completion stays.
+    """
     # fp64 holds the sums of 16-bit colours exactly.
     completed_HW3 = near.pixels_HW3.astype(np.float32 if near.pixels_HW3.dtype == np.uint8 else np.float64)
     drawn_HW3 = drawing.of(torch.from_numpy(completed_HW3).to(drawing.weight_N.device)).cpu().numpy()
     drawn_HW3 = np.where(near.hole_HW[..., None], drawn_HW3, completed_HW3)
-    share_HW = missing_detail(near, drawing, drawn_HW3)
+    wanted_HW, has_HW = details(near, drawing, drawn_HW3)
+    raised_HW = (wanted_HW / np.maximum(has_HW, 0.03) - 1).clip(0, MOST_RAISED)
     finest_HW3 = drawn_HW3 - cv2.GaussianBlur(drawn_HW3, (0, 0), FINEST)
     drawn_HW3 = drawn_HW3 + cv2.GaussianBlur(completed_HW3 - drawn_HW3, (0, 0), over)
-    return drawn_HW3 + share_HW[..., None] * finest_HW3
+    drawn_HW3 = drawn_HW3 + raised_HW[..., None] * finest_HW3
+    share_HW = (wanted_HW / SMOOTH - 1).clip(0, 1)
+    return completed_HW3 + share_HW[..., None] * (drawn_HW3 - completed_HW3)
 
 
-def missing_detail(near: Neighbourhood, drawing: Drawing, drawn_HW3: Floats) -> Floats:
-    """The share by which the detail of what is drawn is to be raised, up to MOST_RAISED; 0 outside the hole.
-
-    The mean of patches has less detail than each of them.
-    """
+def details(near: Neighbourhood, drawing: Drawing, drawn_HW3: Floats) -> tuple[Floats, Floats]:
+    """The detail that belongs in the hole and the one that is drawn there, as means over LOCAL; 0 outside the hole."""
     box = bounding_box(near.hole_HW, 2 * REACH)
     hole_hw = near.hole_HW[box].astype(np.float32)
     wanted_P = np.zeros(near.hole_HW.size, np.float32)
     wanted_P[drawing.field.target_N.cpu().numpy()] = drawing.wanted_N.cpu().numpy()
-    wanted_hw = wanted_P.reshape(near.hole_HW.shape)[box]
     image_hw3 = torch.from_numpy(eight_bits(near, drawn_HW3)[box].astype(np.float32))
     has_hw = detail_of(describe(image_hw3).flatten(0, 1)).view(hole_hw.shape).numpy()
-    energies = [cv2.GaussianBlur(hole_hw * detail_hw**2, (0, 0), LOCAL) for detail_hw in (wanted_hw, has_hw)]
-    share_HW = np.zeros(near.hole_HW.shape, np.float32)
-    share_HW[box] = (np.sqrt(energies[0] / np.maximum(energies[1], 1e-3)) - 1).clip(0, MOST_RAISED) * hole_hw
-    return share_HW
+    weight_hw = np.maximum(cv2.GaussianBlur(hole_hw, (0, 0), LOCAL), 1e-6)
+    means = []
+    for detail_hw in (wanted_P.reshape(near.hole_HW.shape)[box], has_hw):
+        mean_HW = np.zeros(near.hole_HW.shape, np.float32)
+        mean_HW[box] = np.sqrt(cv2.GaussianBlur(hole_hw * detail_hw**2, (0, 0), LOCAL) / weight_hw) * hole_hw
+        means.append(mean_HW)
+    return means[0], means[1]

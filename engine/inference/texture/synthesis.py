@@ -31,6 +31,9 @@ GUIDANCE = (1.0, 0.5, 0.3, 0.1, 0.0)
 """Weight of the network's mean colour against that of the hole as drawn: at the coarsest scale, and at each finer one.
 The network has nothing to say of what is finer than about a thirtieth of the hole."""
 
+SCALES = 3
+"""Holes with fewer scales have the last weights of so many."""
+
 SLOPES = 0.3
 """The same for slopes, as a share of the weight for the mean."""
 
@@ -110,7 +113,8 @@ def synthesise(scales: list[Scale], generator: np.random.Generator) -> "Drawing"
     """
     drawing = None
     for octave in reversed(range(len(scales))):
-        guidance = GUIDANCE[min(len(scales) - 1 - octave, len(GUIDANCE) - 1)]
+        finer = max(len(scales), SCALES) - 1 - octave
+        guidance = GUIDANCE[min(finer, len(GUIDANCE) - 1)]
         drawing = draw(scales[octave], drawing, octave, guidance, generator)
     assert drawing is not None
     return drawing
