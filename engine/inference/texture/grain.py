@@ -39,9 +39,11 @@ def add_grain(drawn_HW3: Floats, near: Neighbourhood, generator: np.random.Gener
     if windows_KWW3 is None:
         return drawn_HW3
     level = float((windows_KWW3**2).mean())
-    kurtosis = float((windows_KWW3**4).mean((1, 2, 3)).mean() / ((windows_KWW3**2).mean((1, 2, 3)) ** 2).mean())
     coarsest = COARSEST * np.iinfo(near.pixels_HW3.dtype).max / 255
-    if kurtosis > HIGHEST_KURTOSIS or not FAINTEST**2 < level < coarsest**2:
+    if not FAINTEST**2 < level < coarsest**2:
+        return drawn_HW3
+    kurtosis = float((windows_KWW3**4).mean((1, 2, 3)).mean() / ((windows_KWW3**2).mean((1, 2, 3)) ** 2).mean())
+    if kurtosis > HIGHEST_KURTOSIS:
         return drawn_HW3
     where = bounding_box(near.hole_HW)
     share_hw = missing_share(drawn_HW3[where], near.hole_HW[where], level)

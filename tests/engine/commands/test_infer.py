@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from io import BytesIO
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -108,11 +109,13 @@ def test_a_star_is_removed_from_a_sky_that_uses_little_of_16_bits(run, tmp_path)
     y_HW, x_HW = np.mgrid[:256, :256]
     sky_HW += 40000 * np.exp(-((y_HW - 128) ** 2 + (x_HW - 128) ** 2) / 60)
     cv2.imwrite(str(tmp_path / "sky.tif"), sky_HW.clip(0, 65535).astype(np.uint16))
-    assert run(tmp_path / "sky.tif", "--hole", "100,100,56,56", weights=None)[0] == 0
-    completed_HW = cv2.imread(str(tmp_path / "sky.completed.tif"), cv2.IMREAD_UNCHANGED)
-    error_HW = abs(completed_HW - (300 + 120 * np.linspace(0, 1, 256)))[100:156, 100:156]
-    assert error_HW.mean() < 4
-    assert error_HW.max() < 12
+    for texture, most in (("none", 12), ("auto", 12 + 4 * 3)):  # auto has the sky's own noise
+        arguments = ("--hole", "100,100,56,56", "--texture", texture, "--overwrite")
+        assert run(tmp_path / "sky.tif", *arguments, weights=None)[0] == 0
+        completed_HW = cv2.imread(str(tmp_path / "sky.completed.tif"), cv2.IMREAD_UNCHANGED)
+        error_HW = abs(completed_HW - (300 + 120 * np.linspace(0, 1, 256)))[100:156, 100:156]
+        assert error_HW.mean() < 4
+        assert error_HW.max() < most
 
 
 def test_the_picture_beside_it_replaces_nothing_unasked(run, photo, tmp_path):
@@ -700,7 +703,7 @@ def test_a_folder_with_broken_photos(run, tmp_path):
     assert done["out"].endswith("sub/1.png")
     assert done["hole_pixels"] == 760  # 20x20 and 4 px around it, less the corners
     assert done["scales"] == [1]
-    assert set(done["seconds"]) == {"read", "mask", "copy", "network", "blend", "write"}
+    assert set(done["seconds"]) == {"read", "mask", "copy", "network", "blend", "texture", "write"}
 
     (tmp_path / "in" / "broken.jpg").unlink()
     assert run(*arguments)[0] == 0
@@ -717,7 +720,7 @@ def test_jobs(tmp_path):
     (tmp_path / "a" / "masks").mkdir()
     Image.open(tmp_path / "a" / "0.png").save(tmp_path / "a" / "masks" / "0.png")
     make_folder(tmp_path / "a" / "done")
-    names = {job.name for job in find_jobs((tmp_path / "a",), tmp_path / "a" / "done", tmp_path / "a" / "masks")[0]}
+    names = {job.name for job in find_jobs((tmp_path / "a",), tmp_path / "a" / "done", [tmp_path / "a" / "masks"])[0]}
     assert names == {job.name for job in find_jobs((tmp_path / "b",), None)[0]}
     with pytest.raises(ValueError, match="2 of the photos would be written to"):
         find_jobs((tmp_path / "a", tmp_path / "b"), tmp_path / "out")
@@ -976,3 +979,36 @@ def test_500_malformed_photos_and_masks(tmp_path):
             assert len(outcome.error) > 20
     counts = [sum(outcome.status == status for outcome in outcomes) for status in ("completed", "failed")]
     assert min(counts) > 50, "the damage should be survivable now and then"
+
+
+def test_variants_are_numbered_files_and_differ(run, photo, tmp_path):
+    status, printed = run(photo, "--hole", "20,20,40,40", "--texture", "photo", "--variants", "3", "--json")
+    assert status == 0, printed
+    outs = [json.loads(line).get("out") for line in printed.splitlines()]
+    assert outs[:3] == [str(photo.with_name(f"{photo.stem}-{n}.completed{photo.suffix}")) for n in (1, 2, 3)]
+    assert len({Path(out).read_bytes() for out in outs[:3]}) == 3
+    single = tmp_path / "single.png"
+    assert run(photo, "--hole", "20,20,40,40", "--texture", "photo", "--seed", "1", "--out", single)[0] == 0
+    assert np.array_equal(np.asarray(Image.open(single)), np.asarray(Image.open(outs[1])))
+    # Results are no photos, when the folder is searched.
+    assert len(find_jobs((photo.parent,), None)[0]) == len(list(photo.parent.glob("*.png"))) - 3
+
+
+def test_areas_to_take_texture_from_are_masks_of_the_photo(run, photo, tmp_path):
+    size = Image.open(photo).size
+    Image.new("L", size, 255).save(tmp_path / "all.mask.png")
+    Image.new("L", (9, 9), 255).save(tmp_path / "small.mask.png")
+    for arguments, message in (
+        (("--avoid", tmp_path / "all.mask.png"), "--avoid and the hole leave no 7x7 pixels"),
+        (("--sample", tmp_path / "small.mask.png"), "--sample: the mask is 9x9"),
+        (("--sample", tmp_path / "none.png"), "--sample: "),
+        (("--sample", tmp_path / "all.mask.png", "--texture", "none"), "--sample and --texture none are both given"),
+        (("--variants", "2", "--texture", "none"), "--variants and --texture none are both given"),
+        (("--variants", "0"), "--variants is 0; it must be 1 to 99"),
+        (("--seed", "-1"), "--seed is -1; it must be 0 or more"),
+    ):
+        status, printed = run(photo, "--hole", "20,20,40,40", *arguments)
+        assert status != 0
+        assert message in printed
+        assert "Traceback" not in printed
+        assert not photo.with_name(f"{photo.stem}.completed{photo.suffix}").exists()
