@@ -33,7 +33,7 @@ def commands(name: str) -> list[list[str]]:
 
 @pytest.fixture
 def desk(tmp_path: Path, photos: Path, shipped_photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with photo.jpg, mask.png, photos/ and masks/ in it."""
+    """The current folder, with photo.jpg, mask.png, people.png, photos/ and masks/ in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ENGINE_CACHE", str(tmp_path / "cache"))
     photo = Image.open(shipped_photos / "astronaut.png").convert("RGB").resize((256, 256))
@@ -42,6 +42,7 @@ def desk(tmp_path: Path, photos: Path, shipped_photos: Path, monkeypatch: pytest
     photo.save("photo.jpg")
     shutil.copy(DEFAULT_WEIGHTS, "weights.safetensors")
     Image.fromarray(mask).save("mask.png")
+    Image.fromarray(mask[::-1]).save("people.png")
     shutil.copytree(photos, "photos")
     Path("masks").mkdir()
     for path in Path("photos").iterdir():
