@@ -54,7 +54,8 @@ def main() -> None:
     )
     check_outside(photo, completed)
     print(f"\nThe photo outside the holes is as it was. Look at:\n  {completed}\n  {pictures}")
-    print(f"Your own photo next:\n  .venv/bin/engine-infer PHOTO --hole X,Y,WIDTH,HEIGHT --weights {weights}")
+    print("Your own photo next, with the weights that come with the engine, which have seen far more:")
+    print("  .venv/bin/engine-infer PHOTO --hole X,Y,WIDTH,HEIGHT")
 
 
 def cut_into_tiles(path: Path, folder: Path) -> None:
