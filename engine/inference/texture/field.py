@@ -47,7 +47,7 @@ class Field:
             # Up to a constant, minus half the squared distance.
             likeness_RM = torch.addmm(-half_M, targets_NK[rows], sources_MK.T)
             self.best_N[rows] = place_M[first_largest(likeness_RM)]
-        self.distance_N = (sources_PK.index_select(0, self.best_N) - targets_NK).square_().sum(1)
+        self.measure(sources_PK, targets_NK)
 
     def measure(self, sources_PK: Tensor, targets_NK: Tensor) -> None:
         """Set the distances of the sources that the targets have."""

@@ -35,7 +35,7 @@ SCALES = 3
 """Holes with fewer scales have the last weights of so many."""
 
 SLOPES = 0.3
-"""The same for slopes, as a share of the weight for the mean."""
+"""Weight of the network's slopes, as a share of that of its mean colour."""
 
 DETAIL = 7.0
 """Weight of a patch's detail (see detail.py) against a coefficient of its own."""
