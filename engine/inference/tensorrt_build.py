@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 PACKAGES = ("tensorrt", "tensorrt_rtx")
 """In the order in which they are tried."""
 
+BUILD_VERSION = 1
+"""Part of an engine's key in the cache: to be raised whenever `build_engine` configures the builder in another way."""
+
 OPTIMISATION_LEVEL = 3
 """Of 0 to 5: how many ways of computing the builder tries. 3 is its default."""
 

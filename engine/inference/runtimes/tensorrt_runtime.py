@@ -2,18 +2,18 @@
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.inference import engine_cache, tensorrt_build
-from engine.inference.export import TOLERANCES, Graph, cached_onnx, code_hash, example, onnx_key
+from engine.inference import engine_cache
+from engine.inference.export import TOLERANCES, Graph, cached_onnx, example, onnx_key
 from engine.inference.memory import memory_limit
 from engine.inference.runtimes.torch_runtime import TorchRuntime, pick_device
 from engine.inference.static_shapes import STATIC_SIDES, padding_to_static, static_batches
 from engine.inference.tensorrt_build import (
+    BUILD_VERSION,
     Capability,
     Shape,
     build_engine,
@@ -220,7 +220,7 @@ class TensorrtRuntime:
             "kind": "engine",
             "shape": "x".join(map(str, shape)),
             "workspace": self.workspace or 0,
-            "build_code": code_hash(Path(tensorrt_build.__file__)),
+            "build": BUILD_VERSION,
         }
 
 

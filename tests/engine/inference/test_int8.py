@@ -106,12 +106,6 @@ def with_loss(content: bytes, loss: str) -> bytes:
     return model.SerializeToString()
 
 
-def test_a_change_of_any_code_that_the_file_comes_from_voids_it(net, monkeypatch):
-    monkeypatch.setattr(int8, "code_hash", lambda *files: " ".join(sorted(file.name for file in files)))
-    code = "calibration.py export.py folding.py int8.py networks.py window_network.py"
-    assert int8_key(net, "padded")["code"] == code
-
-
 @pytest.mark.parametrize("loss", ["0.31", "nan"])
 def test_a_file_that_lost_too_much_is_neither_made_nor_loaded(contents, net, samples, loss, monkeypatch, caplog):
     lossy = with_loss(contents["padded"], loss)
