@@ -125,39 +125,24 @@ def _parse_png(data: bytes) -> Header:
     raise Unusable("its PNG header is cut short")
 
 
-_PILLOW_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    struct.error,
-)
-"""What Pillow raises for damage, besides its own errors."""
-
-
 def _ask_pillow(data: bytes) -> Header:
-    from PIL import UnidentifiedImageError
-
+    from data.decoders import UnknownPicture, UnreadablePhoto, decoding
     from data.pillow import open_image
 
     try:
-        with open_image(data) as image:
-            if image.mode == "CMYK":
-                raise Unusable(_CMYK)
-            if getattr(image, "is_animated", False):
-                raise Unusable("an animation")
-            # Not a TIFF's: OpenCV turns those upright whatever it is told, and `size` is that of the turned photo.
-            orientation = _exif_orientation(image.info.get("exif", b""))
-            return Header((image.format or "").lower(), *image.size, orientation)
-    except Unusable:
-        raise
-    except UnidentifiedImageError:
+        with open_image(data) as image, decoding():
+            animated = getattr(image, "is_animated", False)
+    except UnknownPicture:
         raise Unusable("not an image" if data else "an empty file") from None
-    except _PILLOW_ERRORS as error:
+    except UnreadablePhoto as error:
         raise Unusable(f"damaged: {error}") from None
+    if image.mode == "CMYK":
+        raise Unusable(_CMYK)
+    if animated:
+        raise Unusable("an animation")
+    # Not a TIFF's: OpenCV turns those upright whatever it is told, and `size` is that of the turned photo.
+    orientation = _exif_orientation(image.info.get("exif", b""))
+    return Header((image.format or "").lower(), *image.size, orientation)
 
 
 def is_complete(data: bytes, header: Header) -> bool:

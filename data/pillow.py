@@ -6,6 +6,8 @@ from threading import Lock
 
 from PIL import Image
 
+from data.decoders import decoding
+
 _limit_lock = Lock()
 """Pillow's limit is one for the whole process."""
 # Nobody holds it at a fork: the loader's worker would wait for it without end, or be left without the limit.
@@ -13,8 +15,8 @@ os.register_at_fork(before=_limit_lock.acquire, after_in_parent=_limit_lock.rele
 
 
 def open_image(content: bytes) -> Image.Image:
-    """Pillow's image of a file's bytes, not decoded yet."""
-    with _limit_lock:
+    """Pillow's image of a file's bytes, not decoded yet. UnreadablePhoto if Pillow cannot open it."""
+    with _limit_lock, decoding():
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             return Image.open(BytesIO(content))

@@ -1,7 +1,9 @@
 """Completing many photo files: reading, completing and writing overlapped, errors kept to the photo that has them."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -20,7 +22,6 @@ from engine.inference.jobs import Job, MaskSource, NoMask, area_for
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, prepare_mask
 from engine.inference.photo import (
-    DECODE_ERRORS,
     MAX_PIXELS,
     Photo,
     Pixels,
@@ -32,9 +33,9 @@ from engine.inference.photo import (
     write_photo,
 )
 from engine.inference.report import Report
+from engine.inference.window_runs import is_out_of_memory
 
-PHOTO_ERRORS = (*DECODE_ERRORS, RuntimeError)
-"""What a photo may fail with without stopping the others; RuntimeErrors are torch's, where memory is short."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,8 +66,8 @@ class Outcome:
     """What became of one photo."""
 
     job: Job
-    status: Literal["completed", "copied", "skipped", "failed"]
-    """Copied: there was nothing to complete, and the file is written as it is."""
+    status: Literal["pending", "completed", "copied", "skipped", "failed"] = "pending"
+    """Completed and copied from when the file is written; copied: as it is, since there was nothing to complete."""
     error: str | None = None
     size: tuple[int, int] = (0, 0)
     """Height and width in pixels."""
@@ -108,6 +109,8 @@ class Loaded:
     erased: bool = False
     """Whether the mask is what was erased from the photo, which is opaque once it is completed."""
     completed_HW3: Pixels | None = None
+    to_be_copied: bool = False
+    """Whether there is nothing to complete, and the file is to be written as it is."""
 
 
 def complete_files(
@@ -132,9 +135,9 @@ def completed(completer: Completer, reads: Iterator[Loaded], options: Options) -
 
 def load(job: Job, options: Options) -> Loaded:
     """Read a photo and its mask, unless the result is there already."""
-    loaded = Loaded(Outcome(job, "completed"))
+    loaded = Loaded(Outcome(job))
     outcome = loaded.outcome
-    try:
+    with isolated(outcome):
         container = container_to_write(job, options.max_pixels)
         if job.out.exists() and not options.overwrite:
             if job.out.resolve() == job.photo.resolve():
@@ -150,23 +153,24 @@ def load(job: Job, options: Options) -> Loaded:
                 check_sides(container_of(options.side_by_side), "--side-by-side", height, 3 * width)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
-            mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
+            try:
+                mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
+            except NoMask:
+                if options.copy_missing:
+                    return Loaded(outcome, to_be_copied=True)
+                raise
             loaded.sample_HW, loaded.avoid_HW = (
                 area_for(path, option, job, loaded.photo.pixels_HW3.shape[:2], outcome.report.warnings)
                 for option, path in (("--sample", options.sample), ("--avoid", options.avoid))
             )
         if options.copy_empty and not mask_HW.any():
-            return to_be_copied(outcome)
+            return Loaded(outcome, to_be_copied=True)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
         if loaded.erased and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
             loaded.photo.alpha_HW[loaded.hole_HW] = np.iinfo(loaded.photo.alpha_HW.dtype).max
-    except PHOTO_ERRORS as error:
-        if isinstance(error, NoMask) and options.copy_missing:
-            return to_be_copied(outcome)
-        fail(outcome, error)
     return loaded
 
 
@@ -181,22 +185,16 @@ def container_to_write(job: Job, max_pixels: int) -> str:
         raise
 
 
-def to_be_copied(outcome: Outcome) -> Loaded:
-    """What goes through the stages of a photo in which there is nothing to complete."""
-    outcome.status = "copied"
-    return Loaded(outcome)
-
-
 def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None:
     """Complete a photo that has neither failed nor been skipped."""
     outcome = loaded.outcome
-    if loaded.photo is None or loaded.hole_HW is None:
+    if outcome.status != "pending" or loaded.photo is None or loaded.hole_HW is None:
         return
     # The hole is the widened mask already.
     completion = options.completion._replace(dilate=0, seed=options.completion.seed + outcome.job.variant)
     photo = loaded.photo
     nodata = photo.nodata if options.nodata is None else options.nodata
-    try:
+    with isolated(outcome):
         hidden_HW = hidden_pixels(photo.pixels_HW3, photo.alpha_HW, nodata, outcome.report)
         loaded.completed_HW3 = completer.complete(
             loaded.photo.pixels_HW3,
@@ -210,44 +208,41 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
         if loaded.photo.alpha_HW is not None and not loaded.erased:
             alpha_HW, hole_HW = loaded.photo.alpha_HW, loaded.hole_HW
             loaded.photo.alpha_HW = complete_alpha(completer, alpha_HW, hole_HW, completion, outcome.report)
-    except PHOTO_ERRORS as error:
-        fail(outcome, error)
-        return
-    if not (options.side_by_side or options.lossless_outside):
+    if not (outcome.status == "failed" or options.side_by_side or options.lossless_outside):
         loaded.photo.pixels_HW3 = loaded.completed_HW3  # the original is large and not needed any more
 
 
 def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float]) -> Outcome:
     """Write the completed photo, if there is one."""
     outcome, completed_HW3 = loaded.outcome, loaded.completed_HW3
-    if outcome.status == "copied":
-        return copy(outcome)
-    if loaded.photo is None or loaded.hole_HW is None or completed_HW3 is None:
+    if loaded.to_be_copied:
+        with isolated(outcome):
+            write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
+            outcome.status = "copied"
+    if outcome.status != "pending" or loaded.photo is None or loaded.hole_HW is None or completed_HW3 is None:
         return outcome
-    try:
+    with isolated(outcome):
         with outcome.report.stage("write"):
             write = write_losslessly if options.lossless_outside else write_photo
             write(outcome.job.out, loaded.photo, completed_HW3)
             if options.side_by_side:
                 before_HW3, hole_HW = loaded.photo.pixels_HW3, loaded.hole_HW
                 write_side_by_side(options.side_by_side, before_HW3, hole_HW, completed_HW3, mean_pixel)
-    except PHOTO_ERRORS as error:
-        fail(outcome, error)
+        outcome.status = "completed"
     return outcome
 
 
-def copy(outcome: Outcome) -> Outcome:
-    """Write the photo's file as it is."""
+@contextmanager
+def isolated(outcome: Outcome) -> Iterator[None]:
+    """An error in the block fails this photo alone; of one that is the engine's own, the log has the traceback."""
     try:
-        write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
-    except PHOTO_ERRORS as error:
-        fail(outcome, error)
-    return outcome
-
-
-def fail(outcome: Outcome, error: BaseException) -> None:
-    """Mark a photo as failed."""
-    outcome.status, outcome.error = "failed", str(error) or type(error).__name__
+        yield
+    except Exception as error:
+        said = str(error) or type(error).__name__
+        if not (isinstance(error, ValueError | OSError) or is_out_of_memory(error)):
+            log.exception("%s: an error of the engine's own, not of the photo", outcome.job.photo)
+            said = f"{type(error).__name__}: {error} (an error of the engine's own: please report what the log says)"
+        outcome.status, outcome.error = "failed", said
 
 
 def write_side_by_side(

@@ -10,14 +10,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from data.decoders import UnknownPicture, decoding
 from data.orientation import upright
 from data.pillow import open_image
 from engine.inference.formats import kinds
 from engine.inference.labels import LabelMap
 from engine.inference.mask import Mask, OtherSize, check_size
-from engine.inference.photo import DECODE_ERRORS, orientation_of, read_content
+from engine.inference.photo import orientation_of, read_content
 
 EDGE = 1 / 16
 """A mask's values are near its least one, or near its largest one, within this share of what lies between these."""
@@ -91,10 +92,10 @@ def parse_mask(
             mask_HW = mask_in(image, options, [] if notes is None else notes)
     except OtherSize:
         raise
-    except UnidentifiedImageError as error:
+    except UnknownPicture as error:
         why = kinds.description(content) or "it is no picture, or its beginning is damaged"
         raise ValueError(f"cannot read the {called}: {why}") from error
-    except DECODE_ERRORS as error:
+    except ValueError as error:
         raise ValueError(f"cannot read the {called}: {kinds.reason(error, content)}") from error
     if size is not None:
         check_size(mask_HW.shape, size)
@@ -103,7 +104,8 @@ def parse_mask(
 
 def mask_in(image: Image.Image, options: MaskOptions, notes: list[str]) -> Mask:
     """The mask in an opened image; see `read_mask`."""
-    image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
+    with decoding():
+        image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
     orientation = orientation_of(image)
     if not options.labels or image.mode != "P":
         image = by_alpha_or_colours(image, notes)

@@ -7,8 +7,6 @@ removed: thumbnails (in EXIF, XMP, Photoshop's resources), and what phones put b
 what announces it.
 """
 
-import struct
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -18,8 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
+from data.decoders import UnknownPicture, UnreadablePhoto, decoding
 from data.files import write_atomically
 from data.orientation import TURNS, turned_back, upright
 from data.pillow import open_image
@@ -57,23 +56,6 @@ MAX_METADATA = 65_000
 
 MAX_PIXELS = 500_000_000
 """Photos above this are refused by default: a small file can claim to hold any number of pixels."""
-
-DECODE_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    cv2.error,
-    Image.DecompressionBombError,
-)
-"""What Pillow and cv2 raise for files that are not what they claim."""
 
 Pixels = NDArray[Any]
 """uint8 or uint16."""
@@ -113,7 +95,8 @@ class TooManyPixels(ValueError):
 
 
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
-    """The photo at `path`. ValueError if it is missing, broken, too large, or of a kind that could not be kept."""
+    """The photo at `path`. ValueError if it is missing; UnreadablePhoto if it is broken or of a kind that could not be
+    kept, TooManyPixels if it is too large."""
     return parse_photo(read_content(path, "photo"), str(path), max_pixels)
 
 
@@ -128,10 +111,10 @@ def read_content(path: Path, what: str) -> bytes:
 
 
 def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
-    """The photo in a file's bytes; `name` is for errors. ValueError as `read_photo`."""
+    """The photo in a file's bytes; `name` is for errors. UnreadablePhoto or TooManyPixels as `read_photo`."""
     try:
         if refused := kinds.refusal(content):
-            raise ValueError(refused)
+            raise UnreadablePhoto(refused)
         with open_image(content) as image:
             if image.width * image.height > max_pixels:
                 raise TooManyPixels(
@@ -139,25 +122,26 @@ def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
                     f"{max_pixels}; if that is right, raise --max-pixels"
                 )
             return decode(image, content)
-    except TooManyPixels:
-        raise
-    except UnidentifiedImageError as error:
+    except UnknownPicture as error:
         why = kinds.description(content) or (
             "it is no picture of a kind that is read (JPEG, PNG, TIFF or WebP with 8 bits per sample, PNG or TIFF with "
             "16), or its beginning is damaged"
         )
-        raise ValueError(f"cannot read the photo {name}: {why}") from error
-    except DECODE_ERRORS as error:
-        raise ValueError(f"cannot read the photo {name}: {kinds.reason(error, content)}") from error
+        raise UnreadablePhoto(f"cannot read the photo {name}: {why}") from error
+    except UnreadablePhoto as error:
+        raise UnreadablePhoto(f"cannot read the photo {name}: {kinds.reason(error, content)}") from error
 
 
 def decode(image: Image.Image, content: bytes) -> Photo:
     """The photo in an opened image, whose file's bytes are `content`."""
     container = "JPEG" if image.format == "MPO" else str(image.format)
     if container not in CONTAINERS.values():
-        raise ValueError(f"it is {container}, and photos are read as JPEG, PNG, TIFF or WebP; convert it")
-    if container not in ("JPEG", "TIFF") and getattr(image, "n_frames", 1) > 1:
-        raise ValueError(f"it holds {getattr(image, 'n_frames', 1)} pictures; a photo is one")
+        raise UnreadablePhoto(f"it is {container}, and photos are read as JPEG, PNG, TIFF or WebP; convert it")
+    if container not in ("JPEG", "TIFF"):
+        with decoding():
+            pictures = getattr(image, "n_frames", 1)
+        if pictures > 1:
+            raise UnreadablePhoto(f"it holds {pictures} pictures; a photo is one")
     orientation = orientation_of(image)
     swapped = TURNS[orientation].transpose
     exif, xmp = image.info.get("exif"), image.info.get("xmp")
@@ -222,8 +206,9 @@ def bits_of(image: Image.Image, content: bytes) -> int:
 def orientation_of(image: Image.Image) -> int:
     """By EXIF, 1 to 8; 1 where the file says none of these, or its EXIF is broken."""
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except (SyntaxError, struct.error):
+        with decoding():
+            orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except UnreadablePhoto:
         return 1
     return int(orientation) if orientation in TURNS else 1
 
@@ -239,21 +224,28 @@ def resolution_of(image: Image.Image) -> tuple[float, float] | None:
 def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tuple[Pixels, int]:
     """The samples as stored, (height, width) or (height, width, 2 to 4), and the orientation still to be applied."""
     if has_16_bit_colour(image, content):
-        samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        with decoding():
+            samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
         if samples is None or samples.dtype != np.uint16 or samples.shape[:2] != (image.height, image.width):
-            raise ValueError("its 16-bit samples cannot be decoded")
+            raise UnreadablePhoto("its 16-bit samples cannot be decoded")
         order = cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB
         return cv2.cvtColor(samples, order), 1 if image.format == "TIFF" else orientation  # cv2 turns a TIFF upright
     if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
         transparent = "transparency" in image.info
-        image = image.convert(("LA" if image.mode in ("1", "L") else "RGBA") if transparent else "RGB")
+        mode = ("LA" if image.mode in ("1", "L") else "RGBA") if transparent else "RGB"
+        with decoding():
+            image = image.convert(mode)
     elif image.mode == "1":
-        image = image.convert("L")
+        with decoding():
+            image = image.convert("L")
     elif image.mode in ("F", "I") and image.format == "TIFF":
-        raise ValueError(kinds.description(content))
+        raise UnreadablePhoto(kinds.description(content))
     elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L"):
-        raise ValueError(f"its colours are {image.mode}, and they would not be kept; convert it to RGB or grey first")
-    image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
+        raise UnreadablePhoto(
+            f"its colours are {image.mode}, and they would not be kept; convert it to RGB or grey first"
+        )
+    with decoding():
+        image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
     orientation = orientation_of(image)
     samples = np.asarray(image)
     return samples.astype(samples.dtype.newbyteorder("="), copy=False), orientation
@@ -263,7 +255,7 @@ def has_16_bit_colour(image: Image.Image, content: bytes) -> bool:
     """Whether there are 16 bits per sample and several samples, which Pillow would halve."""
     if image.format == "PNG":
         if content[24] == 16 and b"tRNS" in (kind for kind, _ in png.chunks(content)):
-            raise ValueError("it has 16 bits and a transparent colour; give it an alpha channel instead")
+            raise UnreadablePhoto("it has 16 bits and a transparent colour; give it an alpha channel instead")
         return content[24] == 16 and content[25] != 0
     if image.format == "TIFF":
         return tiff.has_16_bit_colour(image)

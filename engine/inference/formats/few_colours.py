@@ -39,7 +39,9 @@ class FewColours(NamedTuple):
             compression = image.info.get("compression")
             options["compression"] = compression if compression in TIFF_COMPRESSIONS else "tiff_adobe_deflate"
             if image.mode == "1":
-                options["tiffinfo"] = {Tag.PhotometricInterpretation: image.tag_v2[Tag.PhotometricInterpretation]}
+                options["tiffinfo"] = {
+                    Tag.PhotometricInterpretation: image.tag_v2.get(Tag.PhotometricInterpretation, 0)
+                }
         indices_HW = np.asarray(image).astype(np.uint8)
         return cls(np.ascontiguousarray(upright(indices_HW, orientation)), palette_of(image), bits, options)
 

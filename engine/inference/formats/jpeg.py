@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
+from data.decoders import UnreadablePhoto
 from engine.inference.formats.exif import only_orientation, without_thumbnail
 from engine.inference.formats.thumbnails import (
     EXTENDED_HEAD,
@@ -140,8 +141,10 @@ def with_metadata(encoded: bytes, kept: list[tuple[int, bytes]]) -> bytes:
 
 
 def compression(image: Image.Image) -> dict[str, Any]:
-    """How an opened JPEG was compressed, as options of Pillow's encoder."""
+    """The options of Pillow's encoder that compress as an opened JPEG is. UnreadablePhoto if its tables are missing."""
     assert isinstance(image, JpegImagePlugin.JpegImageFile)
+    if unknown := {component[3] for component in image.layer} - set(image.quantization):
+        raise UnreadablePhoto(f"its tables of quantisation lack number {min(unknown)}")
     # -1: not one of the three that Pillow can write (or grey); keeping every chroma sample loses nothing.
     sampling = max(JpegImagePlugin.get_sampling(image), 0)
     progressive = "progression" in image.info or "progressive" in image.info

@@ -3,6 +3,7 @@
 import struct
 from typing import Any
 
+from data.decoders import UnreadablePhoto
 from engine.inference.formats.exif import BROKEN, SIZES, directory
 from engine.inference.formats.jpeg import frame_of
 
@@ -73,11 +74,10 @@ def description(content: bytes) -> str | None:
     return kind and f"it is {kind}, which is not read; {REMEDY}"
 
 
-def reason(error: Exception, content: bytes) -> str:
+def reason(error: ValueError, content: bytes) -> str:
     """Why a file cannot be decoded: what this engine says, else what the file is, else what its decoder says."""
-    if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
-        return str(error)
-    return description(content) or str(error) or type(error).__name__
+    said_by_decoder = isinstance(error, UnreadablePhoto) and error.__cause__ is not None
+    return (said_by_decoder and description(content)) or str(error)
 
 
 def kind_of(content: bytes) -> str | None:

@@ -11,6 +11,7 @@ from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from data.decoders import UnreadablePhoto
 from engine.inference.formats.exif import make_xmp_upright
 from engine.inference.formats.jpeg import EXIF_HEAD
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
@@ -60,14 +61,14 @@ UNDEFINED, LONG = 7, 4
 
 
 def check_samples(image: Image.Image) -> None:
-    """ValueError if an opened TIFF has samples that would be lost, or that Pillow and cv2 take for other ones."""
+    """UnreadablePhoto if an opened TIFF has samples that would be lost, or that Pillow and cv2 take for other ones."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     directory, bands = image.tag_v2, len(image.getbands())
     channels, bits = directory.get(Tag.SamplesPerPixel, 1), max(directory.get(Tag.BitsPerSample, (1,)))
     if channels > bands:
-        raise ValueError(f"it has {channels} channels, of which {bands} could be kept; save it without the others")
+        raise UnreadablePhoto(f"it has {channels} channels, of which {bands} could be kept; save it without the others")
     if 8 < bits < 16:
-        raise ValueError(f"it has {bits} bits per sample, which would not be kept; save it with 8 or 16")
+        raise UnreadablePhoto(f"it has {bits} bits per sample, which would not be kept; save it with 8 or 16")
     unread = {
         "white as 0": directory.get(Tag.PhotometricInterpretation) == WHITE_IS_ZERO,
         "each channel as a plane of its own": channels > 1
@@ -76,7 +77,7 @@ def check_samples(image: Image.Image) -> None:
     }
     if bits == 16 and any(unread.values()):
         stored = " and ".join(how for how, is_so in unread.items() if is_so)
-        raise ValueError(f"it has 16 bits per sample and stores {stored}; save it as a PNG of 16 bits")
+        raise UnreadablePhoto(f"it has 16 bits per sample and stores {stored}; save it as a PNG of 16 bits")
 
 
 def is_premultiplied(image: Image.Image) -> bool:

@@ -1,11 +1,12 @@
 """The pages of a TIFF beside its photo: reduced copies of it, a mask of its transparency, or other photos."""
 
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.decoders import UnreadablePhoto, decoding
 from data.pillow import open_image
 
 NEW_SUBFILE_TYPE, SUBFILE_TYPE, PHOTOMETRIC = 254, 255, 262
@@ -97,14 +98,14 @@ class Beside(NamedTuple):
 def beside_photo(content: bytes, has_alpha: bool, size: tuple[int, int]) -> Beside:
     """What a TIFF holds beside the photo of its first page, which has this (height, width).
 
-    ValueError if there is another photo.
+    UnreadablePhoto if there is another photo.
     """
     others = pages(content)[1:]
     reduced = [page for page in others if page.kind & REDUCED]
     masks = [page for page in others if page.kind & MASK and not page.kind & REDUCED]
     photos = len(others) - len(reduced) - len(masks) + 1
     if photos > 1:
-        raise ValueError(f"it holds {photos} pictures; a photo is one")
+        raise UnreadablePhoto(f"it holds {photos} pictures; a photo is one")
     notes = []
     if reduced:
         notes.append(f"{len(reduced)} reduced copies of the photo in its file, which show the hole, are left out")
@@ -128,10 +129,9 @@ def mask_of(content: bytes, page: Page) -> NDArray[np.bool_] | None:
     struct.pack_into(layout.order + layout.offset, edited, layout.first, page.offset)
     if page.photometric is not None:
         struct.pack_into(layout.order + "H", edited, page.photometric, BLACK_IS_ZERO)
-    errors: Any = (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error)
     try:
-        with open_image(bytes(edited)) as image:
+        with open_image(bytes(edited)) as image, decoding():
             samples = np.asarray(image.convert("L"))
-    except errors:
+    except UnreadablePhoto:
         return None
     return samples > 0
