@@ -7,6 +7,7 @@ from threading import Lock
 from PIL import Image
 
 from data.decoders import decoding
+from data.orientation import exif_orientation, orientation_of
 
 _limit_lock = Lock()
 """Pillow's limit is one for the whole process."""
@@ -22,3 +23,12 @@ def open_image(content: bytes) -> Image.Image:
             return Image.open(BytesIO(content))
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+def orientation_to_apply(image: Image.Image, content: bytes) -> int:
+    """The orientation, 1 to 8, of the pixels that decoders give of an opened file: they turn a TIFF upright."""
+    if image.format == "TIFF":
+        return 1
+    if image.format in ("JPEG", "MPO", "PNG", "WEBP"):
+        return orientation_of(content)
+    return exif_orientation(image.info.get("exif", b"")) or 1

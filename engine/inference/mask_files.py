@@ -14,11 +14,11 @@ from PIL import Image
 
 from data.decoders import UnknownPicture, decoding
 from data.orientation import upright
-from data.pillow import open_image
+from data.pillow import open_image, orientation_to_apply
 from engine.inference.formats import kinds
 from engine.inference.labels import LabelMap
 from engine.inference.mask import Mask, OtherSize, check_size
-from engine.inference.photo import orientation_of, read_content
+from engine.inference.photo import read_content
 
 EDGE = 1 / 16
 """A mask's values are near its least one, or near its largest one, within this share of what lies between these."""
@@ -89,7 +89,8 @@ def parse_mask(
             stated = (image.height, image.width)
             if size is not None and sorted(stated) != sorted(size):
                 check_size(stated, size)  # not even on its side, by its orientation: not worth decoding
-            mask_HW = mask_in(image, options, [] if notes is None else notes)
+            orientation = orientation_to_apply(image, content)
+            mask_HW = upright(mask_in(image, options, [] if notes is None else notes), orientation)
     except OtherSize:
         raise
     except UnknownPicture as error:
@@ -99,14 +100,14 @@ def parse_mask(
         raise ValueError(f"cannot read the {called}: {kinds.reason(error, content)}") from error
     if size is not None:
         check_size(mask_HW.shape, size)
-    return mask_HW
+    return np.ascontiguousarray(mask_HW)
 
 
 def mask_in(image: Image.Image, options: MaskOptions, notes: list[str]) -> Mask:
-    """The mask in an opened image; see `read_mask`."""
+    """The mask in an opened image, as it is stored; see `read_mask`."""
+    image.info.pop("xmp", None)  # by which, too, Pillow would turn a TIFF upright, while it loads
     with decoding():
-        image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
-    orientation = orientation_of(image)
+        image.load()
     if not options.labels or image.mode != "P":
         image = by_alpha_or_colours(image, notes)
     # A given threshold overrules the guess that this is a label map, and labels that are asked for any other.
@@ -118,7 +119,6 @@ def mask_in(image: Image.Image, options: MaskOptions, notes: list[str]) -> Mask:
         notes.append(note + ("" if options.labels else " (--label chooses, or --mask-threshold by brightness)"))
     else:
         mask_HW = by_brightness(image, options.threshold, notes)
-    mask_HW = np.ascontiguousarray(upright(mask_HW, orientation))
     return ~mask_HW if options.invert else mask_HW
 
 

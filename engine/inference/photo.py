@@ -16,12 +16,12 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
 from data.decoders import UnknownPicture, UnreadablePhoto, decoding
 from data.files import write_atomically
-from data.orientation import TURNS, turned_back, upright
-from data.pillow import open_image
+from data.orientation import TURNS, orientation_of, turned_back, upright
+from data.pillow import open_image, orientation_to_apply
 from engine.inference.formats import jpeg, kinds, png, tiff, tiff_pages, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 from engine.inference.formats.few_colours import FewColours
@@ -142,9 +142,9 @@ def decode(image: Image.Image, content: bytes) -> Photo:
             pictures = getattr(image, "n_frames", 1)
         if pictures > 1:
             raise UnreadablePhoto(f"it holds {pictures} pictures; a photo is one")
-    orientation = orientation_of(image)
+    orientation, to_apply = orientation_of(content), orientation_to_apply(image, content)
     swapped = TURNS[orientation].transpose
-    exif, xmp = image.info.get("exif"), image.info.get("xmp")
+    exif, xmp = image.info.get("exif"), image.info.pop("xmp", None)  # by which, too, Pillow would turn a TIFF
     if exif:
         exif = make_upright(exif.removeprefix(jpeg.EXIF_HEAD), swapped)
     photo = Photo(
@@ -174,8 +174,8 @@ def decode(image: Image.Image, content: bytes) -> Photo:
             photo.notes.append("the file's colours are multiplied by its alpha, and the result's are not")
     elif container == "WEBP":
         photo.compression = webp.compression(content)
-    set_samples(photo, upright(*decode_samples(image, content, orientation)))
-    photo.few = FewColours.of(image, content, orientation_of(image))
+    set_samples(photo, upright(decode_samples(image, content), to_apply))
+    photo.few = FewColours.of(image, content, to_apply)
     if container == "TIFF":
         add_what_is_beside(photo, content, orientation)
     bits = bits_of(image, content)
@@ -203,16 +203,6 @@ def bits_of(image: Image.Image, content: bytes) -> int:
     return tiff.bits_of(image) if image.format == "TIFF" else 8
 
 
-def orientation_of(image: Image.Image) -> int:
-    """By EXIF, 1 to 8; 1 where the file says none of these, or its EXIF is broken."""
-    try:
-        with decoding():
-            orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except UnreadablePhoto:
-        return 1
-    return int(orientation) if orientation in TURNS else 1
-
-
 def resolution_of(image: Image.Image) -> tuple[float, float] | None:
     """Dots per inch across and down, if the file says what can be: a JPEG holds no more than 65535."""
     dpi = image.info.get("dpi")
@@ -221,15 +211,15 @@ def resolution_of(image: Image.Image) -> tuple[float, float] | None:
     return None
 
 
-def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tuple[Pixels, int]:
-    """The samples as stored, (height, width) or (height, width, 2 to 4), and the orientation still to be applied."""
+def decode_samples(image: Image.Image, content: bytes) -> Pixels:
+    """The samples as stored, (height, width) or (height, width, 2 to 4); of a TIFF, turned upright."""
     if has_16_bit_colour(image, content):
         with decoding():
             samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
         if samples is None or samples.dtype != np.uint16 or samples.shape[:2] != (image.height, image.width):
             raise UnreadablePhoto("its 16-bit samples cannot be decoded")
         order = cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB
-        return cv2.cvtColor(samples, order), 1 if image.format == "TIFF" else orientation  # cv2 turns a TIFF upright
+        return cv2.cvtColor(samples, order)
     if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
         transparent = "transparency" in image.info
         mode = ("LA" if image.mode in ("1", "L") else "RGBA") if transparent else "RGB"
@@ -245,10 +235,8 @@ def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tupl
             f"its colours are {image.mode}, and they would not be kept; convert it to RGB or grey first"
         )
     with decoding():
-        image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
-    orientation = orientation_of(image)
-    samples = np.asarray(image)
-    return samples.astype(samples.dtype.newbyteorder("="), copy=False), orientation
+        samples = np.asarray(image)
+    return samples.astype(samples.dtype.newbyteorder("="), copy=False)
 
 
 def has_16_bit_colour(image: Image.Image, content: bytes) -> bool:

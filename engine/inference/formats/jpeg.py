@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
+from data.containers import START_OF_SCAN, STARTS_OF_FRAME, jpeg_segments
 from data.decoders import UnreadablePhoto
+from data.orientation import EXIF_HEAD, XMP_HEAD
 from engine.inference.formats.exif import only_orientation, without_thumbnail
 from engine.inference.formats.thumbnails import (
     EXTENDED_HEAD,
@@ -16,31 +18,17 @@ from engine.inference.formats.thumbnails import (
     without_xmp_pictures,
 )
 
-EXIF_HEAD = b"Exif\0\0"
-XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 BEHIND = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
 """Of the segments about pictures that follow in the file: all of them, and a gain map by ISO 21496-1."""
 GAIN_MAP_SIGNS = (b"http://ns.adobe.com/hdr-gain-map/", b"http://ns.apple.com/HDRGainMap/", b'Semantic="GainMap"')
 """What announces a gain map in XMP."""
-START_OF_SCAN, COMMENT = 0xDA, 0xFE
+COMMENT = 0xFE
 APP0, APP1, APP13, APP14, APP15 = 0xE0, 0xE1, 0xED, 0xEE, 0xEF
 
 
 def places(content: bytes) -> Iterator[tuple[int, slice]]:
     """(marker, where its payload is) of each segment before the picture's data."""
-    position = 2
-    while position + 4 <= len(content):
-        marker = content[position + 1]
-        if content[position] != 0xFF or marker in (0, 0xFF):  # a fill byte, or what decoders pass over
-            position = content.find(b"\xff", position + 1)
-            if position < 0:
-                return
-            continue
-        if marker == START_OF_SCAN:
-            return
-        length = struct.unpack_from(">H", content, position + 2)[0]
-        yield marker, slice(position + 4, position + 2 + length)
-        position += 2 + length
+    return ((marker, payload) for marker, payload, _ in jpeg_segments(content) if marker != START_OF_SCAN)
 
 
 def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -68,7 +56,7 @@ class Frame(NamedTuple):
 def frame_of(content: bytes) -> Frame | None:
     """That of a JPEG; None if it has none."""
     for marker, payload in segments(content):
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and payload:
+        if marker in STARTS_OF_FRAME and payload:
             return Frame(marker, payload[0])
     return None
 
@@ -143,13 +131,15 @@ def with_metadata(encoded: bytes, kept: list[tuple[int, bytes]]) -> bytes:
 def compression(image: Image.Image) -> dict[str, Any]:
     """The options of Pillow's encoder that compress as an opened JPEG is. UnreadablePhoto if its tables are missing."""
     assert isinstance(image, JpegImagePlugin.JpegImageFile)
-    if unknown := {component[3] for component in image.layer} - set(image.quantization):
-        raise UnreadablePhoto(f"its tables of quantisation lack number {min(unknown)}")
     # -1: not one of the three that Pillow can write (or grey); keeping every chroma sample loses nothing.
     sampling = max(JpegImagePlugin.get_sampling(image), 0)
     progressive = "progression" in image.info or "progressive" in image.info
     # By component, since Pillow's encoder takes luma's first and chroma's second, whatever their numbers in the file.
-    tables = [image.quantization[number] for number in dict.fromkeys(component[3] for component in image.layer)]
+    numbers = dict.fromkeys(component[3] for component in image.layer)
+    try:
+        tables = [image.quantization[number] for number in numbers]
+    except KeyError as error:
+        raise UnreadablePhoto(f"it lacks table {error} of quantisation") from error
     options = {"qtables": tables, "subsampling": sampling, "progressive": progressive}
     return options | ({"keep_rgb": True} if stores_rgb(image) else {})
 

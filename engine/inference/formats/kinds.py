@@ -1,10 +1,7 @@
 """What a file is, by its content and not by its name: for errors that say so, and what can be done about it."""
 
-import struct
-from typing import Any
-
+from data.containers import Tiff, tiff_directories
 from data.decoders import UnreadablePhoto
-from engine.inference.formats.exif import BROKEN, SIZES, directory
 from engine.inference.formats.jpeg import frame_of
 
 RAW_HEADS = {
@@ -150,36 +147,11 @@ def first(page: dict[int, tuple[int, ...]], tag: int) -> int | None:
 
 
 def tiff_pages(content: bytes) -> list[dict[int, tuple[int, ...]]]:
-    """The whole numbers of the first directory of a TIFF and of those that it holds (no BigTIFF); [] if it is none."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(content[:4])
-    if order is None:
+    """The whole numbers of the first directory of a TIFF, and of those that it holds; [] if it is none."""
+    tiff = Tiff.of(content)
+    main = next(tiff_directories(content, most=1), None)
+    if tiff is None or main is None:
         return []
-    try:
-        main = numbers_of(content, order, struct.unpack_from(order + "I", content, 4)[0])
-    except BROKEN:
-        return []
-    pages = [main]
-    for offset in main.get(SUB_IFDS, ())[:16]:
-        try:
-            pages.append(numbers_of(content, order, offset))
-        except BROKEN:
-            continue
-    return pages
-
-
-def numbers_of(content: bytes, order: str, offset: int) -> dict[int, tuple[int, ...]]:
-    """The values of a directory's tags, of those that are bytes or whole numbers, each at most 64 of them."""
-    values: dict[int, tuple[int, ...]] = {}
-    entries, _ = directory(content, order, offset)
-    for tag, entry in entries.items():
-        kind, count = struct.unpack_from(order + "HI", content, entry + 2)
-        letter: Any = {1: "B", 3: "H", 4: "I", 13: "I"}.get(kind)
-        if letter is None or not 0 < count <= 64:
-            continue
-        size = (SIZES[kind] if kind < len(SIZES) else 4) * count
-        place = entry + 8 if size <= 4 else struct.unpack_from(order + "I", content, entry + 8)[0]
-        try:
-            values[tag] = struct.unpack_from(f"{order}{count}{letter}", content, place)
-        except struct.error:
-            continue
-    return values
+    held = (tiff.directory(content, offset) for offset in tiff.numbers(content, main.entries.get(SUB_IFDS))[:16])
+    pages = [main, *(page for page in held if page is not None and page.is_whole)]
+    return [{tag: tiff.numbers(content, entry) for tag, entry in page.entries.items()} for page in pages]

@@ -4,23 +4,20 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 
-from PIL import PngImagePlugin
-
+from data.containers import PNG_SIGNATURE as SIGNATURE
+from data.containers import png_chunks, text_in
+from data.orientation import EXIF_HEAD, PNG_EXIF
+from data.orientation import PNG_XMP as XMP
 from engine.inference.formats.exif import make_upright, make_xmp_upright
-from engine.inference.formats.jpeg import EXIF_HEAD
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 NOT_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"acTL", b"fcTL", b"fdAT"}
 """The picture itself, and what depends on how its samples are stored."""
 
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
-XMP = b"XML:com.adobe.xmp"
-
-EXIF_TEXTS = {b"Raw profile type exif", b"Raw profile type APP1"}
-"""EXIF as older ImageMagick writes it, in hexadecimal, which becomes a chunk of its own: it has to be made upright."""
+EXIF_TEXTS = {PNG_EXIF, b"Raw profile type APP1"}
+"""They become a chunk of their own: EXIF has to be made upright."""
 
 NOT_KEPT_TEXTS = {b"Raw profile type xmp"}
 """XMP in the same way: the orientation that is applied, and a thumbnail."""
@@ -28,11 +25,7 @@ NOT_KEPT_TEXTS = {b"Raw profile type xmp"}
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(type, data) of each chunk."""
-    position = len(SIGNATURE)
-    while position + 12 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, position)
-        yield kind, content[position + 8 : position + 8 + length]
-        position += 12 + length
+    return ((kind, content[where]) for kind, where in png_chunks(content))
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -118,23 +111,6 @@ EDITED_TEXTS: dict[bytes, Callable[[bytes], bytes]] = {
 }
 
 
-def text_in(kind: bytes, data: bytes) -> tuple[bytes, bytes, bool]:
-    """What precedes the text in a text chunk's data, the text, and whether it is compressed there.
-
-    ValueError or zlib.error if it is broken.
-    """
-    keyword = data.partition(b"\0")[0]
-    if kind == b"tEXt":
-        head, text, packed = data[: len(keyword) + 1], data[len(keyword) + 1 :], False
-    elif kind == b"zTXt":
-        head, text, packed = data[: len(keyword) + 2], data[len(keyword) + 2 :], True
-    else:
-        start = len(keyword) + 3  # after whether it is compressed, and how; then a language and a translated keyword
-        language, translated, text = data[start:].split(b"\0", 2)
-        head, packed = data[:start] + language + b"\0" + translated + b"\0", data[len(keyword) + 1] != 0
-    return head, unpacked(text) if packed else text, packed
-
-
 def with_edited_text(kind: bytes, data: bytes, edit: Callable[[bytes], bytes]) -> bytes:
     """A text chunk's data with its text edited. ValueError or zlib.error if it is broken."""
     head, text, packed = text_in(kind, data)
@@ -142,15 +118,6 @@ def with_edited_text(kind: bytes, data: bytes, edit: Callable[[bytes], bytes]) -
     if edited == text:
         return data
     return head + (zlib.compress(edited) if packed else edited)
-
-
-def unpacked(text: bytes) -> bytes:
-    """A compressed text. ValueError above Pillow's limit: a small file can claim to hold any number of bytes."""
-    decompressor = zlib.decompressobj()
-    text = decompressor.decompress(text, PngImagePlugin.MAX_TEXT_CHUNK)
-    if not decompressor.eof:
-        raise ValueError("the text is longer than is read, or not whole")
-    return text
 
 
 def metadata_chunks(

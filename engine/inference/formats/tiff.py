@@ -12,8 +12,8 @@ from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from data.decoders import UnreadablePhoto
+from data.orientation import EXIF_HEAD
 from engine.inference.formats.exif import make_xmp_upright
-from engine.inference.formats.jpeg import EXIF_HEAD
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 
 DESCRIPTIVE = (

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from data.containers import Directory, Tiff, tiff_directories
 from data.decoders import UnreadablePhoto, decoding
 from data.pillow import open_image
 
@@ -27,64 +28,20 @@ class Page(NamedTuple):
     """Where in the file the way to see the samples is said, if it is."""
 
 
-class Layout(NamedTuple):
-    """How a TIFF's numbers are laid out: classic, or BigTIFF."""
-
-    order: str
-    offset: str
-    """struct's character of an offset."""
-    entries: str
-    """The same of how many entries a directory has."""
-    entry: int
-    """Bytes of one."""
-    first: int
-    """Where the first directory's offset is."""
-
-
-def layout_of(content: bytes) -> Layout | None:
-    """That of a TIFF; None if it is none."""
-    order = {b"II": "<", b"MM": ">"}.get(content[:2])
-    if order is None or len(content) < 16:
-        return None
-    version = struct.unpack_from(order + "H", content, 2)[0]
-    return {42: Layout(order, "I", "H", 12, 4), 43: Layout(order, "Q", "Q", 20, 8)}.get(version)
-
-
 def pages(content: bytes) -> list[Page]:
     """The pages of a TIFF, at most `MOST`, as far as the chain of them leads; [] if it is none."""
-    layout = layout_of(content)
-    found: list[Page] = []
-    if layout is None:
-        return found
-    place = layout.first
-    try:
-        while len(found) < MOST:
-            offset = struct.unpack_from(layout.order + layout.offset, content, place)[0]
-            if offset == 0 or any(page.offset == offset for page in found):
-                break
-            page, place = page_at(content, layout, offset)
-            found.append(page)
-    except struct.error:
-        pass
-    return found
+    return [page_of(content, directory) for directory in tiff_directories(content, MOST)]
 
 
-def page_at(content: bytes, layout: Layout, offset: int) -> tuple[Page, int]:
-    """The page whose directory begins there, and where the offset of the next one is."""
-    count = struct.unpack_from(layout.order + layout.entries, content, offset)[0]
-    start = offset + struct.calcsize(layout.order + layout.entries)
-    if start + count * layout.entry > len(content):
-        raise struct.error("the directory is cut short")
-    kind, photometric = 0, None
-    for place in range(start, start + count * layout.entry, layout.entry):
-        tag, type_ = struct.unpack_from(layout.order + "HH", content, place)
-        value = place + layout.entry - struct.calcsize(layout.order + layout.offset)
-        if tag == PHOTOMETRIC:
-            photometric = value
-        elif tag in (NEW_SUBFILE_TYPE, SUBFILE_TYPE):
-            number = struct.unpack_from(layout.order + ("H" if type_ == 3 else "I"), content, value)[0]
-            kind = number if tag == NEW_SUBFILE_TYPE else REDUCED * (number == OLD_REDUCED)
-    return Page(offset, kind, photometric), start + count * layout.entry
+def page_of(content: bytes, directory: Directory) -> Page:
+    """The page that a directory describes."""
+    tiff, entries = Tiff.of(content), directory.entries
+    assert tiff is not None
+    kind = tiff.numbers(content, entries.get(NEW_SUBFILE_TYPE))
+    if not kind and tiff.numbers(content, entries.get(SUBFILE_TYPE)) == (OLD_REDUCED,):
+        kind = (REDUCED,)
+    photometric = tiff.value_at(entries[PHOTOMETRIC]) if PHOTOMETRIC in entries else None
+    return Page(directory.offset, kind[0] if kind else 0, photometric)
 
 
 class Beside(NamedTuple):
@@ -123,12 +80,12 @@ def mask_of(content: bytes, page: Page) -> NDArray[np.bool_] | None:
 
     Pillow knows no masks: it is given the same file, which begins at this page and calls its samples grey.
     """
-    layout = layout_of(content)
-    assert layout is not None
+    tiff = Tiff.of(content)
+    assert tiff is not None
     edited = bytearray(content)
-    struct.pack_into(layout.order + layout.offset, edited, layout.first, page.offset)
+    struct.pack_into(tiff.order + tiff.offset, edited, tiff.first, page.offset)
     if page.photometric is not None:
-        struct.pack_into(layout.order + "H", edited, page.photometric, BLACK_IS_ZERO)
+        struct.pack_into(tiff.order + "H", edited, page.photometric, BLACK_IS_ZERO)
     try:
         with open_image(bytes(edited)) as image, decoding():
             samples = np.asarray(image.convert("L"))
