@@ -1,9 +1,10 @@
 """What a training run is told: the options, their meaning and their limits."""
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from data.masks import HoleConfig
 from engine.networks import CompletionSpec
@@ -217,6 +218,10 @@ class TrainConfig:
         if self.perceptual_weights and self.perceptual == "none":
             self.perceptual = "vgg16"
         check_limits(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """The options as JSON has them: paths are texts, and ranges lists."""
+        return json.loads(json.dumps(asdict(self), default=str))
 
     @property
     def schedule(self) -> Schedule:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import asdict
 
 import torch
 
@@ -14,7 +13,7 @@ from engine.training.config import TrainConfig
 def write_options(config: TrainConfig) -> None:
     """Note the options in the run folder. ValueError if it cannot be written: now, and not at the first checkpoint."""
     try:
-        write_atomically(config.run_folder / "options.json", json.dumps(asdict(config), indent=2, default=str).encode())
+        write_atomically(config.run_folder / "options.json", json.dumps(config.as_json(), indent=2).encode())
     except OSError as error:
         raise ValueError(f"cannot write into the run folder: {error}; give another with --out") from error
 
