@@ -20,7 +20,7 @@ from data.catalog import Catalog
 from data.cpu_loader import decode_batch
 from data.decode import check, decode
 from data.headers import Unusable
-from data.loading import Loader, Passed, use_or_replace
+from data.loading import INSTALL_DALI, Loader, Passed, use_or_replace
 from data.orientation import TURNS, stored_corner
 from data.sampler import Crop, CropSampler
 
@@ -60,7 +60,7 @@ class DaliLoader(Loader):
         try:
             import nvidia.dali  # noqa: F401
         except ImportError as error:
-            raise ValueError(f"the dali loader needs DALI ({error}): pip install 'glcic-engine[dali]'") from error
+            raise ValueError(f"the dali loader needs DALI ({error}): {INSTALL_DALI}") from error
         self.threads, self.device_id = threads, device_id
         self._unusable: dict[int, str] = {}
         mirrored = sampler.flip or bool((catalog.columns["orientation"] != 1).any())

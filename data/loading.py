@@ -21,6 +21,9 @@ MOST_REPLACEMENTS = 100
 """So many unusable photos in a row are no accident."""
 
 
+INSTALL_DALI = "pip install 'glcic-engine[dali]'"
+
+
 class Passed(NamedTuple):
     """A photo of the catalog that could not be used for a sample, and why."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.inference.blend import Blend
-from engine.inference.completer import Completer, CompletionOptions
+from engine.inference.completer import DEFAULTS, Completer, CompletionOptions
 from engine.inference.memory import keep_freed_memory
 from engine.inference.photo import MAX_PIXELS
 from engine.inference.texture.stage import Texture
@@ -40,14 +40,14 @@ class NetworkConfig:
     scale: str = "auto"
     """Where large holes are completed first: auto, native (the photo's resolution), or N for 1/N of it."""
 
-    blend: Blend = "poisson"
+    blend: Blend = DEFAULTS.blend
     """How the completed hole joins the photo."""
 
-    texture: Texture = "auto"
+    texture: Texture = DEFAULTS.texture
     """Draw holes again with patches of the photo: auto (where the network's completion has less detail than what is
     around), photo (always), or none."""
 
-    seed: int = 0
+    seed: int = DEFAULTS.seed
     """Another number gives another texture."""
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class CompletionConfig(NetworkConfig):
     weights: Path = DEFAULT
     """Weights file; "default" is what comes with the engine."""
 
-    feather: int = 4
+    feather: int = DEFAULTS.feather
     """Pixels outside the mask over which --blend feather fades into the photo."""
 
     mask_dilate: int = 4

@@ -20,8 +20,9 @@ import tyro
 
 from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line
+from engine.inference.packages import install_line
 
-INSTALL = "engine-serve needs FastAPI, uvicorn and python-multipart: pip install 'glcic-engine[serve]'"
+INSTALL = f"engine-serve needs FastAPI, uvicorn and python-multipart: {install_line('fastapi')}"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 

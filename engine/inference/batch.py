@@ -29,6 +29,7 @@ from engine.inference.photo import (
     check_can_hold,
     check_sides,
     container_of,
+    in_8_bits,
     read_photo,
     write_photo,
 )
@@ -251,9 +252,7 @@ def write_side_by_side(
     """The picture input | holed | completed, in 8 bits, whole or not at all. ValueError as `container_of`."""
     holed_HW3 = photo_HW3.copy()
     holed_HW3[hole_HW] = np.rint(np.array(mean_pixel) * np.iinfo(photo_HW3.dtype).max)
-    row = np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1)
-    if row.dtype == np.uint16:
-        row = ((row.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    row = in_8_bits(np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1))
     encoded = BytesIO()
     Image.fromarray(row).save(encoded, container_of(path))
     write_atomically(path, encoded.getvalue())

@@ -50,6 +50,10 @@ class CompletionOptions(NamedTuple):
     seed: int = 0
 
 
+DEFAULTS = CompletionOptions()
+"""The one place that says them, for the commands, too."""
+
+
 class Completer:
     """A completion network ready to complete photos."""
 
@@ -92,12 +96,12 @@ class Completer:
         photo_HW3: Pixels,
         mask_HW: Mask,
         *,
-        dilate: int = 0,
-        blend: Blend = "poisson",
-        feather: int = 4,
-        octaves: int | None = None,
-        texture: Texture = "auto",
-        seed: int = 0,
+        dilate: int = DEFAULTS.dilate,
+        blend: Blend = DEFAULTS.blend,
+        feather: int = DEFAULTS.feather,
+        octaves: int | None = DEFAULTS.octaves,
+        texture: Texture = DEFAULTS.texture,
+        seed: int = DEFAULTS.seed,
         full_frame: bool = False,
         hidden_HW: Mask | None = None,
         sample_HW: Mask | None = None,
@@ -228,9 +232,7 @@ class Completion:
         before_HW3 = contrast.stretch(photo_HW3[crop])
         after_HW3 = before_HW3.copy()
         self.complete_from_coarse_to_fine(after_HW3, hole_HW[crop], here_HW, octaves, 1, relative(own, crop))
-        changed_HW = here_HW
-        if self.blend == "feather":
-            changed_HW = widen(here_HW, self.feather) & (here_HW | ~hole_HW[crop])
+        changed_HW = self.reach_of(here_HW, hole_HW[crop])
         photo_HW3[crop][changed_HW] = contrast.bring_back(after_HW3[changed_HW], photo_HW3.dtype)
         hole_HW[crop][here_HW] = False
 
@@ -248,9 +250,7 @@ class Completion:
             self.too_large |= octaves is not None and any(
                 hole.octaves > octaves for hole in self.large_holes(asked_HW, None)
             )
-        changed_HW = wanted_HW
-        if self.blend == "feather":
-            changed_HW = widen(wanted_HW, self.feather) & (wanted_HW | ~hole_HW)
+        changed_HW = self.reach_of(wanted_HW, hole_HW)
         needed_HW = widen(wanted_HW, 1) if self.blend == "poisson" else changed_HW
         if self.spec.fill == "smooth":
             with self.report.stage("fill"):
@@ -261,6 +261,12 @@ class Completion:
             generated = self.runner.run(photo_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
         with self.report.stage("blend"):
             self.join_holes(photo_HW3, generated, hole_HW, changed_HW)
+
+    def reach_of(self, wanted_HW: Mask, hole_HW: Mask) -> Mask:
+        """The pixels that completing the wanted part of the holes changes: also the photo's into which it fades."""
+        if self.blend != "feather":
+            return wanted_HW
+        return widen(wanted_HW, self.feather) & (wanted_HW | ~hole_HW)
 
     def warn(self, octaves: int | None) -> None:
         """Say in the report which holes asked more than the network was trained for, and what was done about them."""

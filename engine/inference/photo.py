@@ -361,6 +361,11 @@ def as_grey(pixels_HW3: Pixels) -> Pixels:
     return ((pixels_HW3 @ weights + 500) // 1000).astype(pixels_HW3.dtype)[..., None]
 
 
+def in_8_bits(samples: Pixels) -> NDArray[np.uint8]:
+    """Samples of 8 or 16 bits, these rounded, as a screen shows them."""
+    return samples if samples.dtype == np.uint8 else ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
 def with_alpha(samples_HWC: Pixels, alpha_HW: Pixels | None) -> Pixels:
     """The samples with alpha as the last channel, if there is one."""
     return samples_HWC if alpha_HW is None else np.concatenate((samples_HWC, alpha_HW[..., None]), axis=2)

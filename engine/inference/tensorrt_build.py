@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 from engine.inference.graph_runners import INPUT
-from engine.inference.packages import EXTRAS, import_optional
+from engine.inference.packages import import_optional, install_line
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ def import_tensorrt() -> ModuleType:
     if reasons:
         raise ValueError("; ".join(reasons))
     raise ValueError(
-        f"TensorRT is needed: pip install 'glcic-engine[{EXTRAS['tensorrt']}]', "
-        f"or for a GeForce RTX or RTX PRO GPU 'glcic-engine[{EXTRAS['tensorrt_rtx']}]'"
+        f"TensorRT is needed: {install_line('tensorrt')}, or for a GeForce RTX or RTX PRO GPU "
+        f"{install_line('tensorrt_rtx')}"
     )
 
 
@@ -74,7 +74,7 @@ def check_gpu(trt: ModuleType, capability: Capability, gpu: str) -> None:
     if "SM{}{}".format(*capability) not in supported:
         raise ValueError(
             f"TensorRT-RTX {trt.__version__} does not support {gpu} (compute capability {capability[0]}."
-            f"{capability[1]}; it has {', '.join(supported)}): pip install 'glcic-engine[tensorrt]', "
+            f"{capability[1]}; it has {', '.join(supported)}): {install_line('tensorrt')}, "
             "or run without --trt"
         )
 

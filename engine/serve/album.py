@@ -14,7 +14,7 @@ from PIL import Image
 from engine.inference.completer import CompletionOptions
 from engine.inference.jobs import COMPLETED
 from engine.inference.mask import Mask, Where, bounding_box
-from engine.inference.photo import CONTAINERS, Photo, Pixels, encode
+from engine.inference.photo import CONTAINERS, Photo, Pixels, encode, in_8_bits
 
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp"}
 
@@ -125,11 +125,6 @@ class KeptPhoto:
         samples_HW3 = in_8_bits(self.photo.pixels_HW3)
         alpha_HW = self.photo.alpha_HW
         return png(samples_HW3 if alpha_HW is None else np.dstack((samples_HW3, in_8_bits(alpha_HW))), self.photo.icc)
-
-
-def in_8_bits(samples: Pixels) -> NDArray[np.uint8]:
-    """Samples of 8 or 16 bits as a screen shows them."""
-    return samples if samples.dtype == np.uint8 else (samples >> 8).astype(np.uint8)
 
 
 def png(samples_HWC: NDArray[np.uint8], icc: bytes | None) -> bytes:

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from data.files import write_atomically
+from engine.inference.packages import install_line
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ def open_tensorboard(folder: Path, start: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        log.warning("no TensorBoard log: tensorboard is not installed (pip install 'glcic-engine[train]')")
+        log.warning("no TensorBoard log: tensorboard is not installed (%s)", install_line("tensorboard"))
         return None
     with after_newest_events(folder):
         return SummaryWriter(str(folder), purge_step=start + 1)  # that of `start` was written by the run until then

@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from engine.inference.packages import install_line
 from engine.inference.runtimes.torch_runtime import TorchRuntime, fast_precision
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import CompletionNetwork
@@ -83,7 +84,7 @@ def pick_runtime(network: CompletionNetwork, precision: str, device: str) -> tup
     installed = [name for name in names if find_spec({"onnx": "onnxruntime"}.get(name, name))]
     if not installed:
         verb = "is" if len(names) == 1 else "are"
-        return "torch", f"{' and '.join(names)} {verb} not installed: pip install 'glcic-engine[cpu]'"
+        return "torch", f"{' and '.join(names)} {verb} not installed: {install_line('openvino')}"
     from engine.inference.export import is_exported
     from engine.inference.graph_runners import openvino_has_bf16
     from engine.inference.int8 import is_calibrated

@@ -21,7 +21,8 @@ from engine.inference.formats import jpeg, png
 from engine.inference.formats.exif import make_upright
 from engine.inference.formats.thumbnails import without_photoshop_thumbnails
 from engine.inference.lossless import write_losslessly
-from engine.inference.photo import MAX_SIDES, encode, read_photo, write_photo
+from engine.inference.photo import MAX_SIDES, Photo, encode, in_8_bits, read_photo, write_photo
+from engine.serve.album import KeptPhoto
 from tests.engine.inference.made_files import PROFILE, XMP, exif_block
 
 
@@ -660,3 +661,14 @@ def test_nothing_partial_is_left_when_writing_fails(tmp_path):
         write_photo(tmp_path / "out.png", photo, photo.pixels_HW3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.png"]
     assert io.BytesIO(encode(photo, photo.pixels_HW3, "PNG")).read(8) == png.SIGNATURE
+
+
+def test_16_bits_are_rounded_to_8_wherever_they_are_shown():
+    samples = np.arange(65536, dtype=np.uint16)
+    np.testing.assert_array_equal(in_8_bits(samples), np.rint(samples / 257).astype(np.uint8))
+    photo = Photo(
+        pixels_HW3=samples.reshape(256, 256, 1).repeat(3, 2), alpha_HW=None, grey=False,
+        container="PNG", exif=None, icc=None, xmp=None, dpi=None,
+    )  # fmt: skip
+    shown_HW3 = np.asarray(Image.open(io.BytesIO(KeptPhoto(photo, "photo.png").preview())))
+    np.testing.assert_array_equal(shown_HW3, in_8_bits(photo.pixels_HW3))
