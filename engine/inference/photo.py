@@ -160,16 +160,17 @@ def decode(image: Image.Image, content: bytes) -> Photo:
     if container == "JPEG":
         photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, orientation)
         photo.file, photo.orientation = content, orientation
-        if lost := jpeg.left_out(content):
-            photo.notes.append(lost)
+        photo.notes += jpeg.left_out(content)
     elif container == "PNG":
         photo.carried = png.metadata(content, swapped)
         photo.exif = dict(photo.carried).get(b"eXIf")
+        photo.notes += png.left_out(content)
     elif container == "TIFF":
         tiff.check_samples(image)
         photo.carried = tiff.metadata(image)
         photo.exif = tiff.exif_block(photo.carried)
         photo.nodata = tiff.nodata(image)
+        photo.notes += tiff.left_out(image)
         if tiff.is_premultiplied(image):
             photo.notes.append("the file's colours are multiplied by its alpha, and the result's are not")
     elif container == "WEBP":

@@ -8,13 +8,14 @@ from PIL import Image, JpegImagePlugin
 
 from data.containers import START_OF_SCAN, STARTS_OF_FRAME, jpeg_segments
 from data.decoders import UnreadablePhoto
-from data.orientation import EXIF_HEAD, XMP_HEAD
+from data.orientation import EXIF_HEAD
 from engine.inference.formats.exif import only_orientation, without_thumbnail
 from engine.inference.formats.thumbnails import (
     EXTENDED_HEAD,
     PHOTOSHOP_HEAD,
-    extended_xmp_segments,
-    photoshop_segments,
+    PHOTOSHOP_LEFT_OUT,
+    has_extended_picture,
+    has_photoshop_thumbnail,
     without_xmp_pictures,
 )
 
@@ -36,14 +37,37 @@ def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     return ((marker, content[where]) for marker, where in places(content))
 
 
-def left_out(content: bytes) -> str | None:
-    """What of a JPEG is not carried over since it shows the photo as it was, for a note; None if nothing is."""
+def left_out(content: bytes) -> list[str]:
+    """Notes on what of a JPEG is not carried over since it shows the photo as it was."""
+    notes = []
     found = [payload for marker, payload in segments(content) if APP0 <= marker <= APP15]
     if any(payload.startswith(BEHIND[1]) or any(sign in payload for sign in GAIN_MAP_SIGNS) for payload in found):
-        return "the gain map in the photo's file, which makes it HDR, shows the hole and is left out"
-    if any(payload.startswith(BEHIND[0]) for payload in found):
-        return "other pictures in the photo's file, which show the hole, are left out"
-    return None
+        notes.append("the gain map in the photo's file, which makes it HDR, shows the hole and is left out")
+    elif any(payload.startswith(BEHIND[0]) for payload in found):
+        notes.append("other pictures in the photo's file, which show the hole, are left out")
+    heads = heads_left_out(content)
+    if (APP13, PHOTOSHOP_HEAD) in heads:
+        notes.append(PHOTOSHOP_LEFT_OUT)
+    if (APP1, EXTENDED_HEAD) in heads:
+        notes.append("the longer part of the photo's XMP, which has a picture that shows the hole, is left out")
+    return notes
+
+
+def heads_left_out(content: bytes) -> list[tuple[int, bytes]]:
+    """Of the metadata that is spread over segments, that with a picture of the photo: its marker, and how it begins."""
+    found = []
+    for head, is_shown in (
+        ((APP13, PHOTOSHOP_HEAD), lambda parts: has_photoshop_thumbnail(b"".join(parts))),
+        ((APP1, EXTENDED_HEAD), has_extended_picture),
+    ):
+        parts = [payload[len(head[1]) :] for marker, payload in segments(content) if is_of(head, marker, payload)]
+        found += [head] * is_shown(parts)
+    return found
+
+
+def is_of(head: tuple[int, bytes], marker: int, payload: bytes) -> bool:
+    """Whether a segment is one of a kind."""
+    return marker == head[0] and payload.startswith(head[1])
 
 
 class Frame(NamedTuple):
@@ -64,11 +88,13 @@ def frame_of(content: bytes) -> Frame | None:
 def metadata(content: bytes, orientation: int) -> list[tuple[int, bytes]]:
     """The segments to carry over, as the picture stays turned as it is: all that applications add, and comments.
 
-    Not those that point beyond the picture (`BEHIND`), nor thumbnails (EXIF's, JFIF's, Photoshop's, XMP's). Of a broken
-    EXIF block the orientation that it was read with is kept.
+    Not those that point beyond the picture (`BEHIND`), nor those that show it (`left_out`), nor the thumbnails of EXIF,
+    JFIF and XMP. Of a broken EXIF block the orientation that it was read with is kept.
     """
-    kept = []
+    kept, heads = [], heads_left_out(content)
     for marker, payload in segments(content):
+        if any(is_of(head, marker, payload) for head in heads):
+            continue
         if marker == APP1 and payload.startswith(EXIF_HEAD):
             block = payload.removeprefix(EXIF_HEAD).removeprefix(EXIF_HEAD)  # some writers say it twice
             payload = EXIF_HEAD + (without_thumbnail(block) or only_orientation(orientation))
@@ -80,26 +106,7 @@ def metadata(content: bytes, orientation: int) -> list[tuple[int, bytes]]:
             continue
         if is_metadata(marker):
             kept.append((marker, payload))
-    return with_edited_spreads(kept)
-
-
-def with_edited_spreads(kept: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """The segments, with those edited that are parts of a whole: Photoshop's resources, and extended XMP."""
-    photoshop = [number for number, one in enumerate(kept) if one[0] == APP13 and one[1].startswith(PHOTOSHOP_HEAD)]
-    extended = [number for number, one in enumerate(kept) if one[0] == APP1 and one[1].startswith(EXTENDED_HEAD)]
-    made: list[tuple[int, bytes] | None] = list(kept)
-    payloads = photoshop_segments([kept[number][1] for number in photoshop])
-    for place, number in enumerate(photoshop):  # there are as many, or fewer
-        made[number] = (APP13, payloads[place]) if place < len(payloads) else None
-    payloads, guids = extended_xmp_segments([kept[number][1] for number in extended], without_xmp_pictures)
-    for number, payload in zip(extended, payloads, strict=True):
-        made[number] = (APP1, payload)
-    for number, (marker, payload) in enumerate(kept):
-        if marker == APP1 and payload.startswith(XMP_HEAD):
-            for before, after in guids.items():  # it names the extended one
-                payload = payload.replace(before, after)
-            made[number] = (APP1, payload)
-    return [one for one in made if one is not None]
+    return kept
 
 
 def without_metadata(content: bytes) -> bytes:

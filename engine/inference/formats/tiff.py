@@ -14,7 +14,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from data.decoders import UnreadablePhoto
 from data.orientation import EXIF_HEAD
 from engine.inference.formats.exif import make_xmp_upright
-from engine.inference.formats.thumbnails import without_photoshop_thumbnails
+from engine.inference.formats.thumbnails import PHOTOSHOP_LEFT_OUT, has_photoshop_thumbnail
 
 DESCRIPTIVE = (
     Tag.ImageDescription,
@@ -109,13 +109,20 @@ def metadata(image: Image.Image) -> dict[int, Any]:
         kept |= {tag: image.tag_v2[tag] for tag in PLACED if tag in image.tag_v2}
     if isinstance(kept.get(Tag.XMLPacket), bytes):
         kept[Tag.XMLPacket] = make_xmp_upright(kept[Tag.XMLPacket])
-    if isinstance(kept.get(Tag.ImageResources), bytes):
-        kept[Tag.ImageResources] = without_photoshop_thumbnails(kept[Tag.ImageResources])
+    if left_out(image):
+        del kept[Tag.ImageResources]
     exif = image.getexif()
     for tag in DIRECTORIES:
         if directory := exif.get_ifd(tag):
             kept[tag] = dict(directory)
     return {tag: value for tag, value in kept.items() if value != b"" and is_writable(tag, value)}
+
+
+def left_out(image: Image.Image) -> list[str]:
+    """Notes on what of an opened TIFF is not carried over since it shows the photo as it was."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    resources = unwrapped(image.tag_v2.get(Tag.ImageResources))
+    return [PHOTOSHOP_LEFT_OUT] * (isinstance(resources, bytes) and has_photoshop_thumbnail(resources))
 
 
 def nodata(image: Image.Image) -> float | None:
