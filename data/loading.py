@@ -67,7 +67,7 @@ def use_or_replace(
 
 
 class Loader(ABC):
-    """An iterator without end over one rank's batches; it can be stopped, and continued at the very next batch.
+    """An iterator without end over one rank's batches, from the global sample `start` on.
 
     Rank r of R gets the samples r, r + R, r + 2R, ... of the sampler's one order, so that together the ranks see the
     same samples whatever their number. A photo that cannot be used is replaced by the next sample's, and counted.
@@ -127,20 +127,6 @@ class Loader(ABC):
             if name not in self.bad:
                 self.bad[name] = reason
                 log.warning("%s: %s; wherever it comes, the next sample takes its place", name, reason)
-
-    def state_dict(self) -> dict[str, int]:
-        """Where the next batch begins. It holds for any number of ranks, workers and photos in a batch."""
-        return {"seed": self.sampler.seed, "next_sample": self.next_sample}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue with the batch that was next when `state` was taken. ValueError if the order was another seed's."""
-        if state["seed"] != self.sampler.seed:
-            raise ValueError(
-                f"the loader's place was saved with seed {state['seed']}, and this run has seed {self.sampler.seed}: "
-                "a run continues with the seed it began with"
-            )
-        self.close()
-        self.next_sample = state["next_sample"]
 
     def close(self) -> None:
         """Stop the workers. The loader can be used again: it continues where it was."""

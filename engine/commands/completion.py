@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from engine.inference.blend import Blend
 from engine.inference.completer import DEFAULTS, Completer, CompletionOptions
 from engine.inference.memory import keep_freed_memory
 from engine.inference.photo import MAX_PIXELS
+from engine.inference.runtimes import Precision, RuntimeName
 from engine.inference.texture.stage import Texture
 from engine.weights import DEFAULT
 
@@ -21,18 +25,18 @@ class NetworkConfig:
     weights: Path | tuple[str, ...] = DEFAULT
     """One file or several, as the command says; it is here so that --help begins with it."""
 
-    runtime: str = "auto"
-    """What runs the network: torch, onnx, openvino, tensorrt, or auto."""
+    runtime: RuntimeName = "auto"
+    """What runs the network."""
 
     trt: bool = False
     """The same as --runtime tensorrt."""
 
-    precision: str = "auto"
-    """fp32, fp16, bf16, int8 (OpenVINO, once exported), or auto: on a GPU fp16; on a CPU int8 if exported, else bf16 if
+    precision: Precision = "auto"
+    """int8 is for OpenVINO, once exported. auto: on a GPU fp16; on a CPU int8 if exported, else bf16 if
     it has instructions for that, else fp32."""
 
-    device: str = "auto"
-    """cpu, cuda, cuda:N, or auto."""
+    device: Annotated[str, tyro.conf.arg(metavar="{auto,cpu,cuda,cuda:N}")] = "auto"
+    """Where the network runs."""
 
     memory: float | None = None
     """GiB that the network may use at a time. Default: half of what is free."""

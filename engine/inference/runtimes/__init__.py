@@ -2,7 +2,7 @@
 
 import logging
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -14,8 +14,9 @@ from engine.networks import CompletionNetwork
 
 log = logging.getLogger(__name__)
 
-RUNTIMES = ("torch", "onnx", "openvino", "tensorrt")
-"""What `open_runtime` takes besides "auto"."""
+RuntimeName = Literal["auto", "torch", "onnx", "openvino", "tensorrt"]
+RUNTIMES = get_args(RuntimeName)[1:]
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 
 
 class Runtime(Protocol):
