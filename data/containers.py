@@ -77,7 +77,7 @@ def png_chunks(content: Bytes) -> Iterator[Chunk]:
 
 
 def text_in(kind: bytes, data: bytes) -> tuple[bytes, bytes, bool]:
-    """What precedes the text in a text chunk's data, the text, and whether it is compressed there.
+    """The bytes before the text in a text chunk's data, the text, and whether it is compressed there.
 
     ValueError, LookupError or zlib.error if it is broken, or longer than MAX_TEXT.
     """
@@ -120,11 +120,11 @@ class Directory(NamedTuple):
     link: int
     """Where the offset of the next directory is, if the file goes on so far."""
     is_whole: bool
-    """Whether the file goes on as far as the entries."""
+    """True if the file goes on as far as the entries."""
 
 
 class Tiff(NamedTuple):
-    """How the numbers of a TIFF, a BigTIFF or an EXIF block are laid out."""
+    """The layout of the numbers of a TIFF, a BigTIFF or an EXIF block."""
 
     order: str
     """struct's character of the order of bytes."""

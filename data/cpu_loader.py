@@ -131,7 +131,7 @@ def empty_batch(*shape: int) -> Tensor:
 
 
 def _little_shared_memory(batch_bytes: int, workers: int) -> str:
-    """What to do where the batches do not fit; besides those decoded ahead, one is used and one is handed over."""
+    """The advice where the batches do not fit; besides those decoded ahead, one is used and one is handed over."""
     try:
         about = os.statvfs("/dev/shm")
         there = f"/dev/shm, the shared memory, has {about.f_blocks * about.f_frsize / 2**20:.0f} MiB"

@@ -30,7 +30,7 @@ _AHEAD = 3  # batches that DALI works on at a time; 3 made 820-860 crops/s where
 
 
 class _Square(NamedTuple):
-    """What DALI is to do with one photo."""
+    """The work of DALI on one photo."""
 
     inputs: tuple[NDArray[Any], ...]
     """Encoded photo; (y, x) and (height, width) of the square to decode; mirror left to right, upside down."""
@@ -106,7 +106,7 @@ class DaliLoader(Loader):
         return image_N3HW if self.device_id is None else image_N3HW.to(f"cuda:{self.device_id}"), passed
 
     def _source(self, start: int, prepared: Prepared) -> Iterator[tuple[list[NDArray[Any]], ...]]:
-        """What DALI gets, batch after batch; what is needed of it when the batch comes out goes to `prepared`."""
+        """The input of DALI, batch after batch; `prepared` gets what is needed when the batch comes out."""
         while True:
             squares, passed = self._squares(self.ids(start))
             prepared.append((squares, passed))

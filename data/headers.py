@@ -1,4 +1,4 @@
-"""What the first kilobytes of an image file say of it: format, size, orientation. No pixel is decoded.
+"""The header of an image file, from its first kilobytes: format, size, orientation. No pixel is decoded.
 
 JPEG and PNG are parsed here, since an index of millions of photos needs nothing else; other formats ask Pillow.
 """
@@ -101,7 +101,7 @@ def _ask_pillow(data: bytes) -> Header:
 
 
 def is_complete(data: bytes, header: Header) -> bool:
-    """Whether the file has its end. Decoders give a JPEG that was cut short as a photo with a grey lower part."""
+    """True if the file has its end. Decoders give a JPEG that was cut short as a photo with a grey lower part."""
     if header.format == "jpeg":
         return data.rfind(b"\xff\xd9", header.body) >= 0
     if header.format == "png":

@@ -1,4 +1,4 @@
-"""What both loaders have in common: the batch, the place in the order of samples, and what becomes of bad photos."""
+"""The common part of both loaders: the batch, the place in the order of samples, and what becomes of bad photos."""
 
 import logging
 from abc import ABC, abstractmethod

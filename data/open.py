@@ -1,4 +1,4 @@
-"""Which loader a run gets."""
+"""The choice of a run's loader."""
 
 import logging
 from typing import Literal

@@ -13,7 +13,7 @@ Sample = TypeVar("Sample", bound=np.generic)
 
 
 class Turn(NamedTuple):
-    """How stored pixels become upright: exchange rows and columns first, then mirror."""
+    """The turn that makes stored pixels upright: exchange rows and columns first, then mirror."""
 
     transpose: bool
     flip_y: bool
@@ -115,7 +115,7 @@ def metadata_in_text(kind: bytes, data: bytes) -> list[tuple[str, bytes]]:
 
 
 def exif_orientation(exif: bytes) -> int | None:
-    """What a TIFF or an EXIF block says, perhaps behind JPEG's mark, which some write into PNG and WebP, too, or twice.
+    """The orientation in a TIFF or an EXIF block, perhaps behind JPEG's mark, once or twice.
 
     1 where it says what cannot be; None where it does not say.
     """
@@ -130,6 +130,6 @@ def exif_orientation(exif: bytes) -> int | None:
 
 
 def xmp_orientation(xmp: bytes) -> int | None:
-    """What an XMP packet says; None where it does not say what can be."""
+    """The orientation in an XMP packet; None where there is none that can be."""
     found = XMP_ORIENTATION.search(xmp)
     return int(found[2]) if found else None

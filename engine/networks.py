@@ -15,7 +15,8 @@ STRIDE = 4
 BATCH_NORM_EPS = 1e-5
 
 RESIDUAL_MARGIN = 1 / 64
-"""How far from 0 and 1 a residual network takes its fill to be: closer, the sigmoid has hardly a slope."""
+"""The least distance from 0 and 1 that a residual network takes its fill to have: closer, the sigmoid has hardly a
+slope."""
 
 
 class Layer(NamedTuple):
@@ -101,11 +102,11 @@ class CompletionSpec:
     """Batch norm before the activation (the paper) or after it (some public weights)."""
 
     output: Literal["sigmoid", "clip", "residual"] = "sigmoid"
-    """How the last convolution becomes RGB in [0, 1]: by a sigmoid (the paper), clamped to [-1, 1] and shifted, or as a
-    change of what the hole was filled with, added before the sigmoid."""
+    """The step from the last convolution to RGB in [0, 1]: by a sigmoid (the paper), clamped to [-1, 1] and shifted, or
+    as a change of what the hole was filled with, added before the sigmoid."""
 
     fill: Literal["mean", "smooth", "learned"] = "mean"
-    """What holes are filled with before the network sees them: the mean pixel (the paper), the smooth surface through
+    """The fill of holes before the network sees them: the mean pixel (the paper), the smooth surface through
     their border (`kernels.smooth_fill`), or what a small network makes of the mean pixel (`FillNetwork`)."""
 
     input_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -244,7 +245,8 @@ class CompletionNetwork(nn.Module):
         return torch.sigmoid(self.add_to_fill(output_N3HW, filled_N3HW))
 
     def add_to_fill(self, output_N3HW: Tensor, filled_N3HW: Tensor) -> Tensor:
-        """What the sigmoid is taken of; an output of 0 gives a residual network's fill, but not quite 0 or 1."""
+        """The values that the sigmoid is taken of; an output of 0 gives a residual network's fill, but not quite 0 or
+        1."""
         if self.spec.output == "residual":
             return output_N3HW + torch.logit(filled_N3HW, eps=RESIDUAL_MARGIN)
         return output_N3HW

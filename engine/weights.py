@@ -18,7 +18,7 @@ FORMAT = 1
 before and a file of the new one in tests/engine/kept. A field of the spec that a file lacks has its default."""
 
 DEFAULT = Path("default")
-"""What the weights that come with the engine are called, wherever weights are named."""
+"""The name of the weights that come with the engine, wherever weights are named."""
 
 DEFAULT_WEIGHTS = Path(__file__).parent / "default_weights" / "lite.safetensors"
 """Their file; the README beside it says how they were trained and how good they are."""

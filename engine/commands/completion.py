@@ -1,4 +1,4 @@
-"""What engine-infer, engine-serve and engine-evaluate are all told: the network, what runs it, how it is used."""
+"""The options that engine-infer, engine-serve and engine-evaluate share: the network, what runs it, how it is used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,13 @@ MOST_MEMORY = 2**20
 
 @dataclass(kw_only=True)
 class NetworkConfig:
-    """What runs networks, and how they complete holes."""
+    """The options of running a network and of completing holes."""
 
     weights: Path | tuple[str, ...] = DEFAULT
     """One file or several, as the command says; it is here so that --help begins with it."""
 
     runtime: RuntimeName = "auto"
-    """What runs the network."""
+    """The library that runs the network."""
 
     trt: bool = False
     """The same as --runtime tensorrt."""
@@ -45,7 +45,7 @@ class NetworkConfig:
     """Where large holes are completed first: auto, native (the photo's resolution), or N for 1/N of it."""
 
     blend: Blend = DEFAULTS.blend
-    """How the completed hole joins the photo."""
+    """The way in which the completed hole joins the photo."""
 
     texture: Texture = DEFAULTS.texture
     """Draw holes again with patches of the photo: auto (where the network's completion has less detail than what is
@@ -67,7 +67,7 @@ class NetworkConfig:
 
     @property
     def options(self) -> CompletionOptions:
-        """How holes are completed."""
+        """The options of completing holes."""
         return CompletionOptions(
             blend=self.blend, octaves=parse_scale(self.scale), texture=self.texture, seed=self.seed
         )
@@ -81,7 +81,7 @@ class NetworkConfig:
 
 @dataclass(kw_only=True)
 class CompletionConfig(NetworkConfig):
-    """How one network completes photos, in masks that people made."""
+    """The options of completing photos with one network, by masks that people made."""
 
     weights: Path = DEFAULT
     """Weights file; "default" is what comes with the engine."""
@@ -103,7 +103,7 @@ class CompletionConfig(NetworkConfig):
 
     @property
     def options(self) -> CompletionOptions:
-        """How holes are completed."""
+        """The options of completing holes."""
         return super().options._replace(dilate=self.mask_dilate, feather=self.feather)
 
 

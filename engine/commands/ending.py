@@ -1,4 +1,4 @@
-"""How every command ends that cannot go on, or shall not."""
+"""The end of a command that cannot go on, or is told to stop: one line, and the status that shells know."""
 
 import signal
 import sys

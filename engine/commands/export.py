@@ -39,13 +39,13 @@ SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine", "tensorr
 
 @dataclass(kw_only=True, slots=True)
 class ExportConfig:
-    """What engine-export is asked to do."""
+    """The options of engine-export."""
 
     weights: tyro.conf.Positional[Path | None] = None
     """Weights file."""
 
     to: Literal["onnx", "openvino", "tensorrt", "tensorrt-rtx"] = "onnx"
-    """What to write. tensorrt needs the GPU that the engine is for; tensorrt-rtx needs none."""
+    """The format to write. tensorrt needs the GPU that the engine is for; tensorrt-rtx needs none."""
 
     precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
     """Of the weights and of what is computed between the fp32 input and output. int8 (for OpenVINO) needs --photos."""

@@ -32,7 +32,7 @@ MOST_VARIANTS = 99
 
 @dataclass(kw_only=True)
 class InferConfig(CompletionConfig):
-    """What engine-infer is asked to do."""
+    """The options of engine-infer."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]]
     """Photos, folders of photos (searched whole), or globs."""
@@ -42,7 +42,7 @@ class InferConfig(CompletionConfig):
     the sidecar photo.mask.png, then the photo's fully transparent pixels, with the soft edge around them."""
 
     missing_mask: Literal["error", "copy"] = "error"
-    """What becomes of a photo without a mask: copy writes its file as it is, as photos of a folder are whose masks are
+    """The treatment of a photo without a mask: copy writes its file as it is, as photos of a folder are whose masks are
     empty."""
 
     hole: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="X,Y,W,H")] = ()
@@ -208,7 +208,7 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
 
 
 def print_summary(counts: Counter[str], as_json: bool) -> None:
-    """What became of all photos."""
+    """Print the number of photos of each outcome."""
     photos = {status: counts[status] for status in ("completed", "copied", "skipped", "failed")}
     if as_json:
         print(json.dumps({"summary": photos}), flush=True)

@@ -28,7 +28,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(kw_only=True)
 class ServeConfig(CompletionConfig):
-    """What engine-serve is asked to do."""
+    """The options of engine-serve."""
 
     host: str = "127.0.0.1"
     """Address to listen on. 0.0.0.0 lets everyone in who reaches this machine: there is no log-in."""
@@ -117,7 +117,7 @@ def serve(config: ServeConfig) -> None:
 
 
 def tells_something(record: logging.LogRecord) -> bool:
-    """Whether a message is more than the traceback of a request that uvicorn has cancelled itself, as it shuts down."""
+    """True if a message is more than the traceback of a request that uvicorn has cancelled itself, as it shuts down."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 

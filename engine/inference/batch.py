@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """How to complete each photo."""
+    """The options of completing each photo."""
 
     masks: MaskSource
     completion: CompletionOptions
@@ -64,7 +64,7 @@ class Options:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one photo."""
+    """The outcome of one photo."""
 
     job: Job
     status: Literal["pending", "completed", "copied", "skipped", "failed"] = "pending"
@@ -108,10 +108,10 @@ class Loaded:
     sample_HW: Mask | None = None
     avoid_HW: Mask | None = None
     erased: bool = False
-    """Whether the mask is what was erased from the photo, which is opaque once it is completed."""
+    """True if the mask is what was erased from the photo, which is opaque once it is completed."""
     completed_HW3: Pixels | None = None
     to_be_copied: bool = False
-    """Whether there is nothing to complete, and the file is to be written as it is."""
+    """True if there is nothing to complete, and the file is to be written as it is."""
 
 
 def complete_files(

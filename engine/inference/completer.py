@@ -187,7 +187,7 @@ class Completion:
     large: int = 0
     """Holes larger than those of the training."""
     too_large: bool = False
-    """Whether one of these should have been completed at a coarser scale than was asked for."""
+    """True if one of these should have been completed at a coarser scale than was asked for."""
 
     def complete(
         self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int, own: Where
@@ -292,7 +292,7 @@ class Completion:
                 yield LargeHole(where, part_HW, count)
 
     def octaves_of(self, part_HW: Mask, octaves: int | None) -> int:
-        """How many times to halve the resolution for a hole, if it is not said."""
+        """The number of times to halve the resolution for a hole, unless it is given."""
         return octaves_for(thickness(part_HW), self.spec.hole_size[1]) if octaves is None else octaves
 
     def fill_inside(

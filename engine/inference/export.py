@@ -40,7 +40,7 @@ BFLOAT16_OPSET = 22
 OpenVINO; TensorRT-RTX 1.7 builds no transposed ones, so both graphs have pixel shuffles."""
 
 TOLERANCES = {"fp32": (torch.float32, 1e-4), "fp16": (torch.float16, 2e-2), "bf16": (torch.bfloat16, 5e-2)}
-"""What an exported graph can compute in, and by how much it may differ from fp32 PyTorch anywhere, of a range of 1."""
+"""The types that an exported graph computes in, and the largest difference from fp32 PyTorch, of a range of 1."""
 
 EXPORT_VERSION = 1
 """Of the graphs, and part of their keys in the cache: to be raised whenever the graph of a network becomes another, as
@@ -134,7 +134,7 @@ def cached_onnx(network: CompletionNetwork, precision: str, graph: Graph) -> byt
 
 
 def is_exported(network: CompletionNetwork) -> bool:
-    """Whether both graphs are in the cache in fp32."""
+    """True if both graphs are in the cache in fp32."""
     return all(engine_cache.is_cached(onnx_key(network, "fp32", graph)) for graph in GRAPHS)
 
 
@@ -145,7 +145,7 @@ def onnx_key(network: CompletionNetwork, precision: str, graph: Graph) -> engine
 
 
 def describe(network: CompletionNetwork, precision: str, graph: Graph) -> engine_cache.Key:
-    """What a graph is of; the file's metadata."""
+    """The identity of a graph: the file's metadata."""
     digest = hashlib.sha256(json.dumps(asdict(network.spec), sort_keys=True).encode())
     for name, tensor in network.state_dict().items():
         digest.update(name.encode())

@@ -45,7 +45,7 @@ Range = tuple[float, float]
 
 
 class Loss(NamedTuple):
-    """What int8 costs, measured on held-out photos; in the file's metadata under these names."""
+    """The cost of int8, measured on held-out photos; in the file's metadata under these names."""
 
     int8_loss_db: float
     """PSNR in the hole that fp32 reaches and int8 does not, mean."""
@@ -62,7 +62,7 @@ def int8_key(network: CompletionNetwork, graph: Graph) -> engine_cache.Key:
 
 
 def is_calibrated(network: CompletionNetwork) -> bool:
-    """Whether both graphs are in the cache in int8."""
+    """True if both graphs are in the cache in int8."""
     return all(engine_cache.is_cached(int8_key(network, graph)) for graph in GRAPHS)
 
 
@@ -79,7 +79,7 @@ def load_int8(network: CompletionNetwork, graph: Graph) -> bytes:
 
 
 def read_loss(content: bytes) -> Loss:
-    """What was measured when the file was made. ValueError if it says nothing of that."""
+    """The loss that was measured when the file was made. ValueError if it says nothing of that."""
     found = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
     if missing := [name for name in Loss._fields if name not in found]:
         raise ValueError(f"its metadata lack {', '.join(missing)}")

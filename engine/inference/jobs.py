@@ -1,4 +1,4 @@
-"""Which photos to complete, with which mask, into which file."""
+"""The jobs of a call: the photos to complete, each with its mask and its result's file."""
 
 import glob
 from collections import Counter
@@ -146,7 +146,7 @@ def find_jobs(
 
 
 def is_file_name(out: Path) -> bool:
-    """Whether a result is to be written there, and not into a folder of that name."""
+    """True if a result is to be written there, and not into a folder of that name."""
     return out.suffix.lower() in CONTAINERS and not out.is_dir()
 
 
@@ -199,7 +199,7 @@ def search(photos: tuple[Path, ...], others: list[Path]) -> tuple[list[tuple[Pat
 
 
 def is_searched(path: Path) -> bool:
-    """Whether this is a folder or a glob, and not a file."""
+    """True if this is a folder or a glob, and not a file."""
     return path.is_dir() or (not path.exists() and glob.has_magic(str(path)))
 
 
@@ -215,5 +215,5 @@ def files_of(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
 
 
 def is_own(file: Path) -> bool:
-    """Whether a file's name is that of a mask, of a result of ours, or hidden."""
+    """True if a file's name is that of a mask, of a result of ours, or hidden."""
     return file.stem.lower().endswith((SIDECAR, COMPLETED)) or file.name.startswith(".")

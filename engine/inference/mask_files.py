@@ -44,13 +44,13 @@ NOISE = 1 / 8
 
 
 class MaskOptions(NamedTuple):
-    """How masks are to be read."""
+    """Options of reading masks."""
 
     threshold: float | None = None
     """Share of the largest value that the picture could hold (unless all are 0 and 1) from which on it means a hole.
     None: half of that; if the mask's own values all lie around another one, the middle between these."""
     invert: bool = False
-    """What would be no hole is one."""
+    """Complete what would be no hole."""
     labels: tuple[str, ...] = ()
     """Of a label map, those that are holes, by number or by colour as RRGGBB; none: all but the ground."""
 
@@ -123,7 +123,7 @@ def mask_in(image: Image.Image, options: MaskOptions, notes: list[str]) -> Mask:
 
 
 def by_brightness(image: Image.Image, threshold: float | None, notes: list[str]) -> Mask:
-    """What is bright. ValueError if nothing is, or all is something between."""
+    """The bright pixels. ValueError if there are none, or all is something between."""
     values_HW, scale = mask_values(image)
     low, high = float(values_HW.min()), float(values_HW.max())
     between_HW = cv2.inRange(values_HW, low + EDGE * (high - low), high - EDGE * (high - low))
@@ -159,7 +159,7 @@ def by_brightness(image: Image.Image, threshold: float | None, notes: list[str])
 
 
 def is_two_values(values_HW: NDArray[np.float32], low: float, high: float) -> bool:
-    """Whether there are no others than these two, each in areas of its own."""
+    """True if there are no others than these two, each in areas of its own."""
     if not ((values_HW == low) | (values_HW == high)).all():
         return False
     bright_HW = (values_HW == high).astype(np.uint8)
@@ -188,7 +188,7 @@ def check_no_noise(mask_HW: Mask) -> None:
 
 
 def by_alpha_or_colours(image: Image.Image, notes: list[str]) -> Image.Image:
-    """What of a picture is the mask: its alpha, its colours with what is not seen as black, or it itself.
+    """The part of a picture that is the mask: its alpha, its colours with what is not seen as black, or it itself.
 
     The alpha decides where it varies, as in an object that is cut out. But black and white that are seen are the mask
     themselves, and a photo of which something was erased is no mask at all, which its colours tell.

@@ -19,7 +19,7 @@ EXTRAS = {
     "skimage": "demo",
     "fastapi": "serve",
 }
-"""Which extra installs each."""
+"""The extra that installs each package."""
 
 # Unless the user has decided otherwise, runtimes send nothing and leave no identifier behind. Said here, before
 # anything may load them: ONNX Runtime reads the first, and OpenVINO goes without a package that cannot be imported.

@@ -36,7 +36,7 @@ CONTAINERS = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
 }
-"""What is written, by the ending of the file's name."""
+"""The format that is written, by the ending of the file's name."""
 
 NEW_COMPRESSION: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -77,15 +77,16 @@ class Photo:
     compression: dict[str, Any] = field(default_factory=dict)
     """Options of the encoder that wrote the file."""
     carried: Any = None
-    """What of the container is carried over as it is: JPEG segments, PNG chunks or TIFF tags."""
+    """The container's parts that are carried over as they are: JPEG segments, PNG chunks or TIFF tags."""
     orientation: int = 1
-    """How the stored pixels of a JPEG lie; it is written back so, since its blocks, turned, would be other blocks."""
+    """The orientation of a JPEG's stored pixels; it is written back so, since its blocks, turned, would be other
+    blocks."""
     file: bytes = b""
     """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
     few: FewColours | None = None
-    """How the file stores one bit per pixel, or a palette."""
+    """The indices and colours of a file of one bit per pixel, or with a palette."""
     notes: list[str] = field(default_factory=list)
-    """What is not kept of the file."""
+    """Notes on what is not kept of the file."""
     nodata: float | None = None
     """The value of pixels without data, if the file declares one."""
 
@@ -198,7 +199,7 @@ def add_what_is_beside(photo: Photo, content: bytes, orientation: int) -> None:
 
 
 def bits_of(image: Image.Image, content: bytes) -> int:
-    """How many a sample has in an opened image's file."""
+    """The bits of a sample in an opened image's file."""
     if image.format == "PNG":
         return content[24]
     return tiff.bits_of(image) if image.format == "TIFF" else 8
@@ -241,7 +242,7 @@ def decode_samples(image: Image.Image, content: bytes) -> Pixels:
 
 
 def has_16_bit_colour(image: Image.Image, content: bytes) -> bool:
-    """Whether there are 16 bits per sample and several samples, which Pillow would halve."""
+    """True if there are 16 bits per sample and several samples, which Pillow would halve."""
     if image.format == "PNG":
         if content[24] == 16 and b"tRNS" in (kind for kind, _ in png.chunks(content)):
             raise UnreadablePhoto("it has 16 bits and a transparent colour; give it an alpha channel instead")
@@ -341,7 +342,7 @@ def with_own_metadata(photo: Photo, encoded: bytes, container: str) -> bytes:
 
 
 def changes_of_kind(photo: Photo, container: str) -> list[str]:
-    """What a file of this format does not store as the photo's file does, for notes."""
+    """Notes on what a file of this format does not store as the photo's file does."""
     if container == photo.container:
         return []
     notes = []

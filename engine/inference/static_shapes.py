@@ -1,4 +1,4 @@
-"""Which input shapes TensorRT engines are built for, and how windows are padded to them.
+"""The input shapes that TensorRT engines are built for, and the padding of windows to them.
 
 An engine takes minutes to build, so that windows share a few. Where none fits, PyTorch runs the window.
 """

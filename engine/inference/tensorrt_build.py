@@ -29,7 +29,7 @@ OPTIMISATION_LEVEL = 3
 """Of 0 to 5: how many ways of computing the builder tries. 3 is its default."""
 
 MAX_ELEMENTS = 2**31 - 1
-"""What a tensor of a TensorRT convolution may have (https://github.com/NVIDIA/TensorRT/issues/4408)."""
+"""The most elements of a tensor of a TensorRT convolution (https://github.com/NVIDIA/TensorRT/issues/4408)."""
 
 Shape = tuple[int, int, int, int]
 """N, 4, H, W."""
@@ -103,11 +103,11 @@ def parse(trt: ModuleType, content: bytes) -> tuple[Any, Any]:
 
 
 class Built(NamedTuple):
-    """What a build gives."""
+    """The result of a build."""
 
     engine: bytes
     timing_cache: bytes
-    """What the builder has timed; given to the next build of the same TensorRT on the same GPU, it need not again.
+    """The builder's timings; given to the next build of the same TensorRT on the same GPU, it need not again.
     Empty for TensorRT-RTX."""
 
 
@@ -146,7 +146,7 @@ def build_engine(
 
 
 def configure(trt: ModuleType, builder: Any, shape: Shape, capability: Capability | None, workspace: int | None) -> Any:
-    """How the builder builds. ValueError if this TensorRT refuses the shape or the GPU."""
+    """The builder's configuration. ValueError if this TensorRT refuses the shape or the GPU."""
     config = builder.create_builder_config()
     config.builder_optimization_level = OPTIMISATION_LEVEL
     config.clear_flag(trt.BuilderFlag.TF32)  # fp32 that is asked for is fp32

@@ -21,7 +21,7 @@ from engine.training.migration import FORMAT
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[0-9]{8,}\.pt")
-"""What checkpoints are called, so that `00000040_best.pt` is the user's own."""
+"""The names of checkpoints, so that `00000040_best.pt` is the user's own."""
 
 
 class DamagedError(ValueError):

@@ -1,4 +1,4 @@
-"""What a run does before anything else: its options are noted in its folder, and torch is told of them."""
+"""The set-up of a run: its options are written into its folder, and torch is configured."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def write_options(config: TrainConfig) -> None:
 
 
 def set_up_torch(config: TrainConfig) -> None:
-    """What the options say of torch as a whole."""
+    """Configure torch as the options say."""
     if config.kernels != "auto":
         kernels.set_backend(config.kernels)
     torch.backends.cudnn.benchmark = not config.deterministic

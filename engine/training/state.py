@@ -1,4 +1,4 @@
-"""What a run is between two iterations: all that decides the next one, saved and restored as a whole."""
+"""The state of a run between two iterations: all that decides the next one, saved and restored as a whole."""
 
 import logging
 from dataclasses import asdict, astuple, replace

@@ -46,7 +46,7 @@ SHOWN = 4
 
 
 class Outcome(NamedTuple):
-    """How a run ended: `iteration` of `total` are done; `weights` is the completion network's file."""
+    """The end of a run: `iteration` of `total` are done; `weights` is the completion network's file."""
 
     iteration: int
     total: int
@@ -72,7 +72,7 @@ def train(config: TrainConfig, started: float | None = None) -> Outcome:
 
 
 def saved_so_far(config: TrainConfig) -> str:
-    """What to say to who asks, after a failure, how to go on."""
+    """One sentence on the iteration from which a failed run would resume."""
     saved = checkpoints(config.checkpoint_folder)
     if not saved:
         return "nothing is saved yet"
@@ -252,7 +252,7 @@ class Trainer:
             raise FloatingPointError(trouble or "the losses of another process are not finite; it says which")
 
     def divergence(self, meter: Meter) -> str | None:
-        """What to say if a loss since the last report is not finite, with the samples to blame in a file."""
+        """The error message if a loss since the last report is not finite, with the samples to blame in a file."""
         state = self.state
         for learner, name in ((state.completion, "completion network"), (state.discriminator, "discriminator")):
             if learner.scaler.is_enabled() and learner.scaler.get_scale() < 1:

@@ -73,7 +73,7 @@ def directory(tiff: Tiff, block: Bytes, place: int) -> Directory:
 
 
 def is_value(tiff: Tiff, block: Bytes, first: Directory) -> bool:
-    """Whether a value of the directory, or another directory, begins in place of its link."""
+    """True if a value of the directory, or another directory, begins in place of its link."""
     for tag, entry in first.entries.items():
         kind, count, offset = struct.unpack_from(tiff.order + "HII", block, entry + 2)
         elsewhere = tag in (EXIF_IFD, GPS_IFD) or SIZES.get(kind, 0) * count > 4

@@ -18,7 +18,7 @@ AT_A_TIME = 4096
 
 
 class FewColours(NamedTuple):
-    """How such a photo is stored, upright."""
+    """The indices and colours of such a photo, upright."""
 
     indices_HW: NDArray[np.uint8]
     palette_K4: NDArray[np.uint8]
@@ -79,7 +79,7 @@ class FewColours(NamedTuple):
 
     @property
     def is_black_and_white(self) -> bool:
-        """Whether the two indices are black and white, as one bit without a palette has them."""
+        """True if the two indices are black and white, as one bit without a palette has them."""
         return np.array_equal(self.palette_K4[:, :3], [[0, 0, 0], [255, 255, 255]])
 
 

@@ -22,7 +22,7 @@ from engine.inference.formats.thumbnails import (
 BEHIND = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
 """Of the segments about pictures that follow in the file: all of them, and a gain map by ISO 21496-1."""
 GAIN_MAP_SIGNS = (b"http://ns.adobe.com/hdr-gain-map/", b"http://ns.apple.com/HDRGainMap/", b'Semantic="GainMap"')
-"""What announces a gain map in XMP."""
+"""Texts in XMP that announce a gain map."""
 COMMENT = 0xFE
 APP0, APP1, APP13, APP14, APP15 = 0xE0, 0xE1, 0xED, 0xEE, 0xEF
 
@@ -66,12 +66,12 @@ def heads_left_out(content: bytes) -> list[tuple[int, bytes]]:
 
 
 def is_of(head: tuple[int, bytes], marker: int, payload: bytes) -> bool:
-    """Whether a segment is one of a kind."""
+    """True if a segment is one of a kind."""
     return marker == head[0] and payload.startswith(head[1])
 
 
 class Frame(NamedTuple):
-    """How the picture in a JPEG is coded: the marker, which tells the process, and the bits of a sample."""
+    """The coding of a JPEG's picture: the marker, which tells the process, and the bits of a sample."""
 
     marker: int
     bits: int
@@ -120,7 +120,7 @@ def without_metadata(content: bytes) -> bytes:
 
 
 def is_metadata(marker: int) -> bool:
-    """Whether applications add such segments."""
+    """True if applications add such segments."""
     return APP0 <= marker <= APP15 or marker == COMMENT
 
 
@@ -152,7 +152,7 @@ def compression(image: Image.Image) -> dict[str, Any]:
 
 
 def stores_rgb(image: JpegImagePlugin.JpegImageFile) -> bool:
-    """Whether the components are red, green and blue, and not luma and chroma, as libjpeg decides."""
+    """True if the components are red, green and blue, and not luma and chroma, as libjpeg decides."""
     if image.mode != "RGB" or "jfif" in image.info:
         return False
     if "adobe" in image.info:

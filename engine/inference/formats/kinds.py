@@ -1,4 +1,4 @@
-"""What a file is, by its content and not by its name: for errors that say so, and what can be done about it."""
+"""The kind of a file, by its content and not by its name, for errors that name it and the remedy."""
 
 from data.containers import Tiff, tiff_directories
 from data.decoders import UnreadablePhoto
@@ -13,7 +13,7 @@ RAW_HEADS = {
     b"MMOR": "Olympus",
     b"IIU\0": "Panasonic",
 }
-"""How raw files begin that are no TIFFs, and whose they are."""
+"""The first bytes of raw files that are no TIFFs, and their makers."""
 
 BRANDS = {
     b"crx ": "a camera's raw file (CR3)",
@@ -43,7 +43,7 @@ HEADS = {
     b"P6": "a PNM picture",
     b"P5": "a PNM picture",
 }
-"""How files of other formats begin."""
+"""The first bytes of files of other formats."""
 
 RAW_REMEDY = "develop it with a raw converter (such as darktable, RawTherapee or the camera maker's) to a TIFF or JPEG"
 REMEDY = "save it as a JPEG, PNG, TIFF or WebP"
@@ -57,7 +57,7 @@ UNSIGNED = 1
 
 
 def refusal(content: bytes) -> str | None:
-    """What a file is that could be taken for another picture than its photo, and what to do; None for all others.
+    """The reason to refuse a file that decoders take for a smaller picture than its photo, with the remedy; else None.
 
     A camera's raw file begins with a small picture, as if that were all.
     """
@@ -66,7 +66,7 @@ def refusal(content: bytes) -> str | None:
 
 
 def description(content: bytes) -> str | None:
-    """What a file is that cannot be read, and what to do; None if that cannot be told."""
+    """The kind of a file that cannot be read, with the remedy; None if it is unknown."""
     kind = kind_of(content)
     return kind and f"it is {kind}, which is not read; {REMEDY}"
 
@@ -78,7 +78,7 @@ def reason(error: ValueError, content: bytes) -> str:
 
 
 def kind_of(content: bytes) -> str | None:
-    """What a file is, with an article, if it is none that is read."""
+    """The kind of a file that is not read, with an article; None if it is unknown."""
     if not content:
         return "an empty file"
     for head, kind in HEADS.items():
@@ -106,7 +106,7 @@ def jpeg_kind(content: bytes) -> str | None:
 
 
 def raw_kind(content: bytes) -> str | None:
-    """What a camera's raw file is; None for other files."""
+    """The kind of a camera's raw file; None for other files."""
     for head, maker in RAW_HEADS.items():
         if content.startswith(head):
             return f"a camera's raw file ({maker})"

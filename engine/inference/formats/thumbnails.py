@@ -9,7 +9,7 @@ import re
 
 PHOTOSHOP_HEAD = b"Photoshop 3.0\0"
 PHOTOSHOP_THUMBNAIL = re.compile(rb"(?:8BIM|MeSa|PHUT|AgHg|DCSR)\x04[\x09\x0c]")
-"""How such a resource begins: a signature, and one of the two numbers."""
+"""The beginning of such a resource: a signature, and one of the two numbers."""
 
 XMP_VALUE = rb"(?:xmp|xap)GImg:image|hdrgm:\w+|G?Camera:(?:MotionPhoto|MicroVideo)\w*"
 
@@ -28,12 +28,12 @@ PHOTOSHOP_LEFT_OUT = "Photoshop's block in the photo's file, which has a thumbna
 
 
 def has_photoshop_thumbnail(resources: bytes) -> bool:
-    """Whether there is a thumbnail among Photoshop's image resources."""
+    """True if there is a thumbnail among Photoshop's image resources."""
     return PHOTOSHOP_THUMBNAIL.search(resources) is not None
 
 
 def has_extended_picture(payloads: list[bytes]) -> bool:
-    """Whether there is a picture in the XMP that is spread over these segments of a JPEG, in whatever order."""
+    """True if there is a picture in the XMP that is spread over these segments of a JPEG, in whatever order."""
     parts = sorted(payload.removeprefix(EXTENDED_HEAD) for payload in payloads)
     return XMP_PICTURE.search(b"".join(part[EXTENDED_START:] for part in parts)) is not None
 

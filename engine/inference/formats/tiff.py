@@ -27,7 +27,7 @@ DESCRIPTIVE = (
     Tag.DocumentName,
     Tag.HostComputer,
 )
-"""What EXIF shares with TIFF."""
+"""Tags that EXIF shares with TIFF."""
 
 PLACED = (33550, 33922, 34264, 34735, 34736, 34737)
 """GeoTIFF's tags: the scale, points or matrix that place the rows and columns on Earth, and the coordinate system."""
@@ -49,7 +49,7 @@ KEPT = (
 """Also resolution, XMP, IPTC, Photoshop's block, the ICC profile and what GDAL says of the values."""
 
 DIRECTORIES = (Tag.ExifOffset, Tag.GPSInfo)
-"""What EXIF says in directories of their own: about the exposure, and the place."""
+"""Tags of EXIF's own directories: of the exposure, and of the place."""
 
 STRIP_BYTES = 1 << 20
 ADOBE_DEFLATE, HORIZONTAL_PREDICTION = 8, 2
@@ -81,19 +81,19 @@ def check_samples(image: Image.Image) -> None:
 
 
 def is_premultiplied(image: Image.Image) -> bool:
-    """Whether the colours of an opened TIFF are multiplied by its alpha."""
+    """True if the colours of an opened TIFF are multiplied by its alpha."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     return PREMULTIPLIED_ALPHA in image.tag_v2.get(Tag.ExtraSamples, ())
 
 
 def bits_of(image: Image.Image) -> int:
-    """How many a sample of an opened TIFF has."""
+    """The bits of a sample of an opened TIFF."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     return int(max(image.tag_v2.get(Tag.BitsPerSample, (1,))))
 
 
 def has_16_bit_colour(image: Image.Image) -> bool:
-    """Whether an opened TIFF has 16 bits per sample and several samples."""
+    """True if an opened TIFF has 16 bits per sample and several samples."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     bits = image.tag_v2.get(Tag.BitsPerSample, (1,))
     return len(bits) > 1 and max(bits) == 16
@@ -220,7 +220,7 @@ def put(directory: ImageFileDirectory_v2, tag: int, value: Any) -> None:
 
 
 def is_writable(tag: int, value: Any) -> bool:
-    """Whether Pillow can write a tag as it has read it; not where a damaged file has a number for a text."""
+    """True if Pillow can write a tag as it has read it; not where a damaged file has a number for a text."""
     directory = ImageFileDirectory_v2(prefix=b"II")
     try:
         put(directory, tag, value)

@@ -45,7 +45,7 @@ def page_of(content: bytes, directory: Directory) -> Page:
 
 
 class Beside(NamedTuple):
-    """What a TIFF holds beside its photo."""
+    """The parts of a TIFF beside its photo."""
 
     mask_HW: NDArray[np.bool_] | None
     """Where the photo is opaque."""
@@ -53,7 +53,7 @@ class Beside(NamedTuple):
 
 
 def beside_photo(content: bytes, has_alpha: bool, size: tuple[int, int]) -> Beside:
-    """What a TIFF holds beside the photo of its first page, which has this (height, width).
+    """The parts of a TIFF beside the photo of its first page, which has this (height, width).
 
     UnreadablePhoto if there is another photo.
     """

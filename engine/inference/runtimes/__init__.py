@@ -1,4 +1,4 @@
-"""What runs the completion network on windows: one file each, behind one protocol."""
+"""The runtimes, which run the completion network on windows: one file each, behind one protocol."""
 
 import logging
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ class Runtime(Protocol):
 
     name: str
     precision: str
-    """What it computes in: "fp32", "fp16", "bf16", "int8"."""
+    """The type that it computes in: "fp32", "fp16", "bf16", "int8"."""
     device: torch.device
     """Where `run` wants its input and leaves its output."""
     max_batch_pixels: int

@@ -203,7 +203,7 @@ class TensorrtRuntime:
         self.says_misfits = False
 
     def machine(self) -> engine_cache.Key:
-        """What timings and engines are good for."""
+        """The part of the key that names the machine: GPU and versions."""
         properties = torch.cuda.get_device_properties(self.device)
         return {
             "package": self.trt.__name__,
@@ -225,7 +225,7 @@ class TensorrtRuntime:
 
 
 def why_no_gpu() -> str:
-    """What stands between PyTorch and a GPU."""
+    """The reason why PyTorch sees no GPU."""
     if torch.version.cuda is None:
         return "this PyTorch is built without CUDA; https://pytorch.org/get-started has those that are built with it"
     return f"{torch.cuda.device_count()} CUDA devices are visible"
@@ -237,7 +237,8 @@ def available_precisions(capability: Capability) -> list[str]:
 
 
 def pick_precisions(precision: str, capability: Capability) -> list[str]:
-    """What to compute in, and for "auto" what to go on with if that is not exact enough. ValueError if none is left."""
+    """The precision to compute in, and for "auto" those to go on with if it is not exact enough. ValueError if none is
+    left."""
     if precision != "auto" and precision not in PRECISIONS:
         raise ValueError(f"TensorRT engines are {', '.join(PRECISIONS)}, not {precision!r}")
     available = available_precisions(capability)
@@ -250,7 +251,7 @@ def pick_precisions(precision: str, capability: Capability) -> list[str]:
 
 
 def advice(precision: str, capability: Capability) -> str:
-    """What to do about an engine in `precision` that is not exact enough."""
+    """The advice on an engine in `precision` that is not exact enough."""
     available = available_precisions(capability)
     others = available[available.index(precision) + 1 :]
     return f"use --precision {' or '.join(others)}, or run without --trt" if others else "run without --trt"
