@@ -24,7 +24,7 @@ MOST_REPLACEMENTS = 100
 INSTALL_DALI = "pip install 'glcic-engine[dali]'"
 
 
-class Passed(NamedTuple):
+class Skipped(NamedTuple):
     """A photo of the catalog that could not be used for a sample, and why."""
 
     photo: int
@@ -42,12 +42,12 @@ class Batch(NamedTuple):
 
 def use_or_replace(
     catalog: Catalog, sampler: CropSampler, ids_N: NDArray[np.int64], use: Callable[[int, Crop], None]
-) -> list[Passed]:
+) -> list[Skipped]:
     """Call `use(n, crop)` with the crop of each sample, or of the first after it for which `use` is not Unusable.
 
     Returns the photos that were passed over. ValueError if too many in a row are.
     """
-    passed: list[Passed] = []
+    passed: list[Skipped] = []
     for n, first in enumerate(sampler.crops(ids_N)):
         crop = first
         for attempt in range(1, MOST_REPLACEMENTS + 1):
@@ -55,7 +55,7 @@ def use_or_replace(
                 use(n, crop)
                 break
             except Unusable as reason:
-                passed.append(Passed(crop.photo, str(reason)))
+                passed.append(Skipped(crop.photo, str(reason)))
                 (crop,) = sampler.crops(ids_N[n : n + 1] + attempt)
         else:
             raise ValueError(
@@ -94,10 +94,10 @@ class Loader(ABC):
         """Unusable photos that were passed over so far, each as often as it came."""
         self.bad: dict[str, str] = {}
         """Name and reason of each photo that could not be used so far."""
-        self._running: Iterator[tuple[Tensor, list[Passed]]] | None = None
+        self._running: Iterator[tuple[Tensor, list[Skipped]]] | None = None
 
     @abstractmethod
-    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Passed]]]:
+    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Skipped]]]:
         """Images of this rank's batches from the global sample `start` on, and the photos each had to replace."""
 
     def ids(self, start: int) -> NDArray[np.int64]:
@@ -120,7 +120,7 @@ class Loader(ABC):
         self.next_sample += self.batch_size * self.ranks
         return Batch(image_N3HW, ids_N)
 
-    def _report(self, passed: list[Passed]) -> None:
+    def _report(self, passed: list[Skipped]) -> None:
         self.replaced += len(passed)
         for photo, reason in passed:
             name = self.catalog.name(photo)

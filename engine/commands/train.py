@@ -17,7 +17,7 @@ import tyro
 
 from engine.commands.ending import ends_in_a_line
 from engine.training.config import TrainConfig
-from engine.training.distributed import speaks
+from engine.training.distributed import is_first_rank
 from engine.training.launch import run
 from engine.training.presets import PRESETS
 
@@ -37,10 +37,10 @@ def parse(arguments: list[str]) -> TrainConfig:
 
 @ends_in_a_line("engine-train", (ValueError, OSError, RuntimeError, FloatingPointError))
 def main() -> None:
-    logging.basicConfig(level=logging.INFO if speaks() else logging.ERROR, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if is_first_rank() else logging.ERROR, format="%(message)s")
     arguments = sys.argv[1:]
     outcome = run(parse(arguments))
-    if not speaks():
+    if not is_first_rank():
         return
     if outcome.iteration < outcome.total:
         resume = shlex.join(["engine-train", *(a for a in arguments if a != "--resume"), "--resume"])

@@ -122,7 +122,7 @@ def find_jobs(
     ValueError if there is no photo, or none where one is named, if two would be written to one file, or if `out` is no
     name for the results.
     """
-    found, passed_over = search(photos, folders_of_others(out, *masks))
+    found, passed_over = search(photos, excluded_folders(out, *masks))
     if not found:
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
         raise ValueError(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
@@ -168,13 +168,13 @@ def check_out(out: Path, one_file: bool, photos: int, searched: bool) -> None:
         )
 
 
-def folders_of_others(*paths: Path | None) -> list[Path]:
+def excluded_folders(*paths: Path | None) -> list[Path]:
     """The folders of the results and of the masks, where no photos are looked for."""
     return [folder.resolve() for folder in paths if folder and folder.is_dir()]
 
 
-def search(photos: tuple[Path, ...], others: list[Path]) -> tuple[list[tuple[Path, Path]], Counter[str]]:
-    """(photo, its name in the result's folder) for files, for folders without those of `others` below them, and for
+def search(photos: tuple[Path, ...], excluded: list[Path]) -> tuple[list[tuple[Path, Path]], Counter[str]]:
+    """(photo, its name in the result's folder) for files, for folders without those of `excluded` below them, and for
     globs; and how many pictures with each ending are none that can be completed.
 
     ValueError if there is neither file nor folder.
@@ -187,9 +187,9 @@ def search(photos: tuple[Path, ...], others: list[Path]) -> tuple[list[tuple[Pat
                 raise ValueError(f"there is no photo or folder at {path}")
             found.append((path, Path(path.name)))
             continue
-        for file, name in files_of(path, others):
+        for file, name in files_of(path, excluded):
             ending = file.suffix.lower()
-            if is_own(file) or not file.is_file():
+            if is_mask_or_result(file) or not file.is_file():
                 continue
             if ending in CONTAINERS:
                 found.append((file, name))
@@ -203,10 +203,11 @@ def is_searched(path: Path) -> bool:
     return path.is_dir() or (not path.exists() and glob.has_magic(str(path)))
 
 
-def files_of(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
-    """(file, its name in the result's folder) for all in a folder without those of `others` below it, or of a glob."""
+def files_of(path: Path, excluded: list[Path]) -> list[tuple[Path, Path]]:
+    """(file, its name in the result's folder) for all in a folder without those of `excluded` below it, or of a
+    glob."""
     if path.is_dir():
-        below = {folder for folder in others if path.resolve() in folder.parents}
+        below = {folder for folder in excluded if path.resolve() in folder.parents}
         files = sorted(path.rglob("*"))
         return [
             (file, file.relative_to(path)) for file in files if not below or not below & set(file.resolve().parents)
@@ -214,6 +215,6 @@ def files_of(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
     return [(file, Path(file.name)) for file in map(Path, sorted(glob.glob(str(path), recursive=True)))]
 
 
-def is_own(file: Path) -> bool:
+def is_mask_or_result(file: Path) -> bool:
     """True if a file's name is that of a mask, of a result of ours, or hidden."""
     return file.stem.lower().endswith((SIDECAR, COMPLETED)) or file.name.startswith(".")

@@ -132,7 +132,7 @@ def in_memory_order(tensor: Tensor) -> Tensor:
     return (tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1)).view(-1)
 
 
-def speaks() -> bool:
+def is_first_rank() -> bool:
     """True if this process speaks to the terminal: of several, the first one does, and the others of errors alone."""
     return not started_by_launcher() or os.environ["RANK"] == "0"
 
