@@ -33,9 +33,9 @@ disks and network file systems answer many requests at a time."""
 PACKING = "packing.json"
 """The file that `data.shards` writes beside its shards."""
 
-_TOLD_BY_THE_WHOLE = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""The first bytes of files of which HEAD bytes do not tell all: whether a GIF is an animation shows only behind its
-first picture, and most TIFFs have their header at their end, without which Pillow warns of damage."""
+_READ_WHOLE = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""Files that begin so are read whole: a GIF's second picture, if it is an animation, comes behind the first, and most
+TIFFs have their directory at their end, without which Pillow warns of damage."""
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4")
 
@@ -285,7 +285,7 @@ def _examine(descriptor: int, place: Entry) -> Found:
     """`place` with the size and orientation that its header tells."""
     try:
         head = os.pread(descriptor, min(HEAD, place.length), place.offset)
-        if head.startswith(_TOLD_BY_THE_WHOLE):
+        if head.startswith(_READ_WHOLE):
             head = os.pread(descriptor, place.length, place.offset)
         try:
             header = parse_header(head)

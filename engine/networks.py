@@ -218,8 +218,9 @@ class CompletionNetwork(nn.Module):
         self.blocks, channels = conv_blocks(COMPLETION_LAYERS, spec.base_width, spec.norm_order)
         self.to_rgb = nn.Conv2d(channels, 3, kernel_size=3, padding=1)
         if spec.output == "residual":
-            # Begin as the fill itself. Random changes of it are worse than none, and the quickest way to lose them is
-            # one without return: all activations in the hole fall silent (seen with base width 16 and Adam at 1e-3).
+            # With zeros the untrained network returns the fill unchanged. From random weights, training first unlearns
+            # their changes, and can end with all activations in the hole at zero, where no gradient is left (seen
+            # with base width 16 and Adam at 1e-3).
             nn.init.zeros_(self.to_rgb.weight)
             nn.init.zeros_(self.to_rgb.bias)  # type: ignore[arg-type]
         shift = torch.tensor((*spec.input_shift, 0.0)).view(1, 4, 1, 1)

@@ -23,7 +23,7 @@ class NetworkConfig:
     """The options of running a network and of completing holes."""
 
     weights: Path | tuple[str, ...] = DEFAULT
-    """One file or several, as the command says; it is here so that --help begins with it."""
+    """Weights file, or several where the command takes them; declared here so that --help lists it first."""
 
     runtime: RuntimeName = "auto"
     """The library that runs the network."""

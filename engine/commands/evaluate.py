@@ -32,7 +32,7 @@ from data.catalog import Catalog
 from data.files import write_atomically
 from data.sidecars import MASK_BESIDE
 from engine.commands.completion import NetworkConfig
-from engine.commands.ending import ends_in_a_line
+from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.progress import progress
 from engine.evaluation import (
     HOLE_SIZE,
@@ -152,7 +152,7 @@ class EvaluateConfig(NetworkConfig):
 @ends_in_a_line("engine-evaluate")
 def main() -> None:
     """The command line. Exit status 1 if a photo could not be evaluated."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log_to_stderr()
     config = tyro.cli(EvaluateConfig, prog="engine-evaluate", description=__doc__)
     if config.grid:
         check_writable(config.grid)

@@ -20,7 +20,7 @@ import tyro
 from data.catalog import Catalog
 from data.files import folder_beside, write_atomically
 from data.headers import Unusable
-from engine.commands.ending import ends_in_a_line
+from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.evaluation import Task
 from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
 from engine.inference.engine_cache import cache_folder, entries, store
@@ -81,7 +81,7 @@ class ExportConfig:
 
 @ends_in_a_line("engine-export")
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log_to_stderr()
     config = tyro.cli(ExportConfig, prog="engine-export", description=__doc__)
     if config.list_cache:
         list_cache()

@@ -9,7 +9,6 @@ Holes are what is white (or opaque) in a mask. Without one, they are the photo's
 """
 
 import json
-import logging
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Annotated, Literal
 import tyro
 
 from engine.commands.completion import CompletionConfig
-from engine.commands.ending import ends_in_a_line
+from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, MaskSource, find_jobs, is_searched
@@ -118,7 +117,7 @@ class InferConfig(CompletionConfig):
 
 @ends_in_a_line("engine-infer")
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log_to_stderr()
     config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
     rank, world = rank_and_world()
     masks = (config.mask, config.sample, config.avoid)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import tyro
 
 from engine.commands.completion import CompletionConfig
-from engine.commands.ending import ends_in_a_line
+from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.inference.packages import install_line
 
 INSTALL = f"engine-serve needs FastAPI, uvicorn and python-multipart: {install_line('fastapi')}"
@@ -79,7 +79,7 @@ class ServeConfig(CompletionConfig):
 
 @ends_in_a_line("engine-serve")
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log_to_stderr()
     serve(tyro.cli(ServeConfig, prog="engine-serve", description=__doc__))
 
 

@@ -165,11 +165,13 @@ class Completer:
 
 
 class LargeHole(NamedTuple):
-    """A hole too large for the network at this scale: where, the mask there, and how many octaves down it fits."""
+    """A hole that is larger, at this scale, than those that the network was trained on."""
 
     where: Where
     part_HW: Mask
+    """The hole's pixels in that place."""
     octaves: int
+    """The number of times to halve the resolution for the hole to fit."""
 
 
 @dataclass(slots=True)

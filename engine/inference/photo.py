@@ -44,9 +44,8 @@ NEW_COMPRESSION: dict[str, dict[str, Any]] = {
 }
 """Encoder options where the photo came from another format."""
 
-cv2.utils.logging.setLogLevel(
-    cv2.utils.logging.LOG_LEVEL_SILENT
-)  # what it has to say of a file is no user's concern: errors are raised
+# OpenCV prints warnings about files to standard error; what matters of them is raised as an error.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 MAX_SIDES = {"JPEG": 65_500, "WEBP": 16_383}
 """The longest side that files of a format hold, or of a JPEG, which could hold 35 more, that libjpeg writes."""

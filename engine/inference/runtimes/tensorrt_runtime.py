@@ -75,7 +75,7 @@ class TensorrtRuntime:
         """Those that are open, the last used last."""
         self.failures: dict[tuple[str, Graph, Shape], Exception] = {}
         """Of builds, which take minutes and would fail again."""
-        self.says_misfits = True
+        self.misfit_reported = False
 
     @torch.inference_mode()
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
@@ -189,8 +189,8 @@ class TensorrtRuntime:
         return self.in_pytorch[precision]
 
     def say_misfit(self, height: int, width: int) -> None:
-        """Once."""
-        if self.says_misfits:
+        """Warn, the first time, that PyTorch runs a window of this size."""
+        if not self.misfit_reported:
             log.warning(
                 "a window of %dx%d fits none of TensorRT's static shapes (sides of %s; from one border of the photo to "
                 "the opposite one just these; at most %d pixels): PyTorch runs it and others like it in %s",
@@ -200,7 +200,7 @@ class TensorrtRuntime:
                 self.max_batch_pixels,
                 self.precision,
             )
-        self.says_misfits = False
+        self.misfit_reported = True
 
     def machine(self) -> engine_cache.Key:
         """The part of the key that names the machine: GPU and versions."""

@@ -39,7 +39,7 @@ class WithoutGpu(TensorrtRuntime):
         self.network, self.device, self.capability = network, torch.device("cpu"), capability
         self.precision, *self.alternatives = pick_precisions(precision, capability)
         self.workspace, self.memory, self.max_batch_pixels = None, 1 << 28, 1 << 20
-        self.in_pytorch, self.engines, self.failures, self.says_misfits = {}, {}, {}, True
+        self.in_pytorch, self.engines, self.failures, self.misfit_reported = {}, {}, {}, False
         self.builds = []
 
     def machine(self):
