@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from engine import __version__
 from engine.output import outlive_readers
 
 
@@ -20,10 +21,15 @@ def log_to_stderr() -> None:
 def ends_in_a_line(command: str, errors: tuple[type[Exception], ...] = (ValueError, OSError)) -> Iterator[None]:
     """Decorates `main`: one line instead of a traceback, with exit status 1 for `errors` and 130 for Ctrl-C.
 
+    `--version` alone is answered here, before anything else is loaded.
+
     SIGTERM and SIGHUP end it as Ctrl-C does, with status 143 and 129, so that no partial file is left behind. A reader
     that stops reading, as in `engine-... | head`, ends nothing: see `outlive_readers`.
     """
     outlive_readers()
+    if sys.argv[1:] == ["--version"]:
+        print(f"{command} {__version__}")
+        raise SystemExit(0)
     try:
         with _raised_signals(), _written_at_its_end():
             yield
