@@ -217,7 +217,9 @@ def build_progress(trt: ModuleType, title: str, interrupted: threading.Event) ->
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        log.warning("%s: building the engine; this may take minutes", title)
+        log.info(
+            "%s: building the engine%s", title, "" if trt.__name__ == "tensorrt_rtx" else "; this may take minutes"
+        )
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         bars.add_task(title, total=None)
         yield Monitor()

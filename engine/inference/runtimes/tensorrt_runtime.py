@@ -74,7 +74,7 @@ class TensorrtRuntime:
         self.engines: dict[tuple[Graph, Shape], TensorrtEngine] = {}
         """Those that are open, the last used last."""
         self.failures: dict[tuple[str, Graph, Shape], Exception] = {}
-        """Of builds, which take minutes and would fail again."""
+        """The errors of builds, which would fail again: with TensorRT after minutes."""
         self.misfit_reported = False
 
     @torch.inference_mode()
