@@ -98,6 +98,10 @@ class Photo:
     """What of the container is carried over as it is: JPEG segments, PNG chunks or TIFF tags."""
     orientation: int = 1
     """How the stored pixels of a JPEG lie; it is written back so, since its blocks, turned, would be other blocks."""
+    exif_orientation: int = 1
+    """How the file's stored pixels lay, of any format."""
+    selection_HW: Pixels | None = None
+    """The selection that is saved in a TIFF."""
     file: bytes = b""
     """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
     few: FewColours | None = None
@@ -138,7 +142,7 @@ def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
                     f"cannot read the photo {name}: it has {image.width}x{image.height} pixels and the limit is "
                     f"{max_pixels}; if that is right, raise --max-pixels"
                 )
-            return decode(image, content)
+            return with_selection(content) or decode(image, content)
     except TooManyPixels:
         raise
     except UnidentifiedImageError as error:
@@ -149,6 +153,20 @@ def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
         raise ValueError(f"cannot read the photo {name}: {why}") from error
     except DECODE_ERRORS as error:
         raise ValueError(f"cannot read the photo {name}: {kinds.reason(error, content)}") from error
+
+
+def with_selection(content: bytes) -> Photo | None:
+    """The photo in a TIFF beside whose colours a selection is saved; None of all other files."""
+    selected = tiff_pages.with_selection_as_alpha(content)
+    if selected is None:
+        return None
+    with open_image(selected) as image:
+        photo = decode(image, selected)
+    if photo.alpha_HW is None or not tiff_pages.is_selection(photo.alpha_HW):
+        return None
+    photo.selection_HW, photo.alpha_HW = photo.alpha_HW, None
+    photo.notes.append("the selection that is saved in the photo's file is left out of the result")
+    return photo
 
 
 def decode(image: Image.Image, content: bytes) -> Photo:
@@ -172,6 +190,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         icc=image.info.get("icc_profile") or None,
         xmp=make_xmp_upright(xmp) if isinstance(xmp, bytes) else None,
         dpi=resolution_of(image),
+        exif_orientation=orientation,
     )
     if container == "JPEG":
         photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, orientation)

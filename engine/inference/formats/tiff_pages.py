@@ -8,10 +8,15 @@ from numpy.typing import NDArray
 
 from data.pillow import open_image
 
-NEW_SUBFILE_TYPE, SUBFILE_TYPE, PHOTOMETRIC = 254, 255, 262
+NEW_SUBFILE_TYPE, SUBFILE_TYPE, PHOTOMETRIC, EXTRA_SAMPLES = 254, 255, 262, 338
+UNSPECIFIED, UNASSOCIATED_ALPHA = 0, 2
 REDUCED, MASK = 1, 4
 OLD_REDUCED = 2
 BLACK_IS_ZERO = 1
+SHORT = 3
+DECIDED = 0.9
+"""The share of a selection's pixels that are wholly in it or outside: the others are its soft edge."""
+
 MOST = 64
 """Pages that are looked at; a file with more is one of many photos."""
 
@@ -24,6 +29,8 @@ class Page(NamedTuple):
     """NewSubfileType: bits for a reduced copy and a mask."""
     photometric: int | None
     """Where in the file the way to see the samples is said, if it is."""
+    extra: int | None = None
+    """Where in the file the meaning of the one channel is said that is no colour, if there is one."""
 
 
 class Layout(NamedTuple):
@@ -74,16 +81,21 @@ def page_at(content: bytes, layout: Layout, offset: int) -> tuple[Page, int]:
     start = offset + struct.calcsize(layout.order + layout.entries)
     if start + count * layout.entry > len(content):
         raise struct.error("the directory is cut short")
-    kind, photometric = 0, None
+    kind, photometric, extra = 0, None, None
     for place in range(start, start + count * layout.entry, layout.entry):
         tag, type_ = struct.unpack_from(layout.order + "HH", content, place)
         value = place + layout.entry - struct.calcsize(layout.order + layout.offset)
         if tag == PHOTOMETRIC:
             photometric = value
+        elif tag == EXTRA_SAMPLES and (
+            type_,
+            *struct.unpack_from(layout.order + layout.offset, content, place + 4),
+        ) == (3, 1):
+            extra = value
         elif tag in (NEW_SUBFILE_TYPE, SUBFILE_TYPE):
-            number = struct.unpack_from(layout.order + ("H" if type_ == 3 else "I"), content, value)[0]
+            number = struct.unpack_from(layout.order + ("H" if type_ == SHORT else "I"), content, value)[0]
             kind = number if tag == NEW_SUBFILE_TYPE else REDUCED * (number == OLD_REDUCED)
-    return Page(offset, kind, photometric), start + count * layout.entry
+    return Page(offset, kind, photometric, extra), start + count * layout.entry
 
 
 class Beside(NamedTuple):
@@ -135,3 +147,23 @@ def mask_of(content: bytes, page: Page) -> NDArray[np.bool_] | None:
     except errors:
         return None
     return samples > 0
+
+
+def with_selection_as_alpha(content: bytes) -> bytes | None:
+    """A TIFF of which the one channel that is no colour, such as a saved selection, is called alpha, which Pillow reads
+    where it leaves out others; None for all other files."""
+    first = pages(content)[:1]
+    layout = layout_of(content)
+    if layout is None or not first or first[0].extra is None:
+        return None
+    if struct.unpack_from(layout.order + "H", content, first[0].extra)[0] != UNSPECIFIED:
+        return None
+    edited = bytearray(content)
+    struct.pack_into(layout.order + "H", edited, first[0].extra, UNASSOCIATED_ALPHA)
+    return bytes(edited)
+
+
+def is_selection(samples_HW: NDArray[Any]) -> bool:
+    """Whether a channel says yes or no for nearly each pixel; what a camera sees in infrared does not."""
+    none, all_ = samples_HW == 0, samples_HW == np.iinfo(samples_HW.dtype).max
+    return bool((none | all_).mean() >= DECIDED and none.any())

@@ -20,7 +20,8 @@ from engine.commands import infer
 from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.formats import png
-from engine.inference.jobs import Job, MaskSource, find_jobs
+from engine.inference.jobs import Job, find_jobs
+from engine.inference.mask_sources import MaskSource
 from engine.inference.photo import read_photo
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network

@@ -531,7 +531,8 @@ def test_a_tiff_keeps_its_place_on_earth(orientation, order, tmp_path):
     ],
 )
 def test_a_tiff_whose_samples_would_be_lost_or_misread_is_refused(shape, dtype, kind, message, tmp_path):
-    tifffile.imwrite(tmp_path / "photo.tif", np.zeros(shape, dtype), **kind)
+    samples = np.full(shape, 99, dtype)  # a channel of infrared, say, which is no selection
+    tifffile.imwrite(tmp_path / "photo.tif", samples, **kind)
     with pytest.raises(ValueError, match=rf"{message}.*; save it"):
         read_photo(tmp_path / "photo.tif")
 
