@@ -13,7 +13,7 @@ COMPLETED = ".completed"
 """photo.completed.jpg is what photo.jpg becomes if no other name is given."""
 
 OTHER_PICTURES = {
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".jpf", ".jpm", ".jpx", ".jxl", ".jxr", ".mpo",
+    ".bmp", ".gif", ".j2k", ".jp2", ".jpf", ".jpm", ".jpx", ".jxr", ".mpo",
     ".dcm", ".dds", ".exr", ".fit", ".fits", ".hdr", ".kra", ".ora", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb",
     ".psd", ".qoi", ".svg", ".tga", ".xcf",
     ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",

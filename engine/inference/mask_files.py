@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from data.orientation import upright
 from data.pillow import open_image
 from engine.inference.annotations import document, layers
-from engine.inference.formats import kinds, tiff_pages
+from engine.inference.formats import kinds, modern, tiff_pages
 from engine.inference.labels import LabelMap
 from engine.inference.mask import Mask, OtherSize, check_size
 from engine.inference.photo import DECODE_ERRORS, orientation_of, read_content
@@ -129,6 +129,7 @@ def parse_mask(
         if layers.is_layered(content):
             image = layers.mask_image(content, options.labels, size, notes)
             return mask_in(image, options._replace(labels=()), notes)
+        modern.register_for(content)
         with open_image(content) as image:
             stated = (image.height, image.width)
             if size is not None and sorted(stated) != sorted(size):
@@ -153,7 +154,7 @@ def refused(called: str, content: bytes = b"") -> Iterator[None]:
     except UnidentifiedImageError as error:
         why = damage(content) or kinds.description(content) or "it is no picture, or its beginning is damaged"
         raise ValueError(f"cannot read the {called}: {why}") from error
-    except DECODE_ERRORS as error:
+    except (*DECODE_ERRORS, RuntimeError) as error:  # the latter is pillow-jxl-plugin's and pillow-heif's
         own = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
         why = str(error) if own else damage(content) or kinds.reason(error, content)
         raise ValueError(f"cannot read the {called}: {why}") from error

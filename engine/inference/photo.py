@@ -23,7 +23,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from data.files import write_atomically
 from data.orientation import TURNS, turned_back, upright
 from data.pillow import open_image
-from engine.inference.formats import jpeg, kinds, png, tiff, tiff_pages, webp
+from engine.inference.formats import heif, jpeg, jpeg_xl, kinds, modern, png, tiff, tiff_pages, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 from engine.inference.formats.few_colours import FewColours
 
@@ -36,6 +36,7 @@ CONTAINERS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".webp": "WEBP",
+    **modern.CONTAINERS,
 }
 """What is written, by the ending of the file's name."""
 
@@ -102,6 +103,8 @@ class Photo:
     """How the file's stored pixels lay, of any format."""
     selection_HW: Pixels | None = None
     """The selection that is saved in a TIFF."""
+    colours_beside_icc: bool = False
+    """A HEIC says by other means than an ICC profile that its values are no sRGB."""
     file: bytes = b""
     """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
     few: FewColours | None = None
@@ -136,23 +139,31 @@ def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
     try:
         if refused := kinds.refusal(content):
             raise ValueError(refused)
+        modern.register_for(content)
+        if jpeg_xl.is_jpeg_xl(content):  # its plugin decodes all as it opens the file
+            check_pixels(*jpeg_xl.header(content).size, name, max_pixels)
         with open_image(content) as image:
-            if image.width * image.height > max_pixels:
-                raise TooManyPixels(
-                    f"cannot read the photo {name}: it has {image.width}x{image.height} pixels and the limit is "
-                    f"{max_pixels}; if that is right, raise --max-pixels"
-                )
+            check_pixels(image.height, image.width, name, max_pixels)
             return with_selection(content) or decode(image, content)
     except TooManyPixels:
         raise
     except UnidentifiedImageError as error:
         why = kinds.description(content) or (
-            "it is no picture of a kind that is read (JPEG, PNG, TIFF or WebP with 8 bits per sample, PNG or TIFF with "
-            "16), or its beginning is damaged"
+            "it is no picture of a kind that is read (JPEG, PNG, TIFF, WebP, HEIC, AVIF or JPEG XL), or its beginning "
+            "is damaged"
         )
         raise ValueError(f"cannot read the photo {name}: {why}") from error
-    except DECODE_ERRORS as error:
+    except (*DECODE_ERRORS, RuntimeError) as error:  # the latter is pillow-jxl-plugin's and pillow-heif's
         raise ValueError(f"cannot read the photo {name}: {kinds.reason(error, content)}") from error
+
+
+def check_pixels(height: int, width: int, name: str, max_pixels: int) -> None:
+    """TooManyPixels if a photo has more than the limit."""
+    if width * height > max_pixels:
+        raise TooManyPixels(
+            f"cannot read the photo {name}: it has {width}x{height} pixels and the limit is {max_pixels}; if that is "
+            "right, raise --max-pixels"
+        )
 
 
 def with_selection(content: bytes) -> Photo | None:
@@ -173,10 +184,12 @@ def decode(image: Image.Image, content: bytes) -> Photo:
     """The photo in an opened image, whose file's bytes are `content`."""
     container = "JPEG" if image.format == "MPO" else str(image.format)
     if container not in CONTAINERS.values():
-        raise ValueError(f"it is {container}, and photos are read as JPEG, PNG, TIFF or WebP; convert it")
+        raise ValueError(
+            f"it is {container}, and photos are read as JPEG, PNG, TIFF, WebP, HEIC, AVIF or JPEG XL; convert it"
+        )
     if container not in ("JPEG", "TIFF") and getattr(image, "n_frames", 1) > 1:
         raise ValueError(f"it holds {getattr(image, 'n_frames', 1)} pictures; a photo is one")
-    orientation = orientation_of(image)
+    orientation = modern.orientation_of(image, orientation_of(image))
     swapped = TURNS[orientation].transpose
     exif, xmp = image.info.get("exif"), image.info.get("xmp")
     if exif:
@@ -190,7 +203,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         icc=image.info.get("icc_profile") or None,
         xmp=make_xmp_upright(xmp) if isinstance(xmp, bytes) else None,
         dpi=resolution_of(image),
-        exif_orientation=orientation,
+        exif_orientation=modern.turned_from(image, content) or orientation,
     )
     if container == "JPEG":
         photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, orientation)
@@ -209,6 +222,12 @@ def decode(image: Image.Image, content: bytes) -> Photo:
             photo.notes.append("the file's colours are multiplied by its alpha, and the result's are not")
     elif container == "WEBP":
         photo.compression = webp.compression(content)
+    else:
+        photo.compression = modern.compression(image, content)
+        photo.notes += modern.notes_of(image, content)
+        if container == "JXL":
+            photo.xmp = jpeg_xl.xmp_in(content)
+        photo.colours_beside_icc = container == "HEIF" and heif.is_other_than_srgb(image)
     set_samples(photo, upright(*decode_samples(image, content, orientation)))
     photo.few = FewColours.of(image, content, orientation_of(image))
     if container == "TIFF":
@@ -263,6 +282,8 @@ def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tupl
             raise ValueError("its 16-bit samples cannot be decoded")
         order = cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB
         return cv2.cvtColor(samples, order), 1 if image.format == "TIFF" else orientation  # cv2 turns a TIFF upright
+    if (deep := modern.deep_samples(image, content)) is not None:
+        return deep, orientation
     if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
         transparent = "transparency" in image.info
         image = image.convert(("LA" if image.mode in ("1", "L") else "RGBA") if transparent else "RGB")
@@ -272,8 +293,9 @@ def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tupl
         raise ValueError(kinds.description(content))
     elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L"):
         raise ValueError(f"its colours are {image.mode}, and they would not be kept; convert it to RGB or grey first")
-    image.load()  # Pillow turns a TIFF upright while it loads, and then forgets its orientation
-    orientation = orientation_of(image)
+    image.load()
+    if image.format == "TIFF":  # Pillow turns it upright while it loads, and then forgets its orientation
+        orientation = orientation_of(image)
     samples = np.asarray(image)
     return samples.astype(samples.dtype.newbyteorder("="), copy=False), orientation
 
@@ -322,13 +344,16 @@ def container_of(path: Path) -> str:
 
 
 def check_can_hold(container: str, photo: Photo) -> None:
-    """ValueError if files of this format cannot hold the photo's sides, samples or metadata."""
+    """ValueError if files of this format cannot hold the photo's sides, samples or metadata, or not be written."""
+    modern.check_encoder(container)
     height, width = photo.pixels_HW3.shape[:2]
     check_sides(container, "the photo", height, width)
     if photo.pixels_HW3.itemsize == 2 and container in ("JPEG", "WEBP"):
         raise ValueError(f"the photo has 16 bits per sample and {container} holds 8; write a .png or .tif")
     if photo.alpha_HW is not None and container == "JPEG":
         raise ValueError("the photo has an alpha channel and JPEG holds none; write a .png, .tif or .webp")
+    grey_alone = photo.grey and photo.alpha_HW is None
+    modern.check_can_hold(container, photo.container, 8 * photo.pixels_HW3.itemsize, grey_alone, photo.icc)
     longest = max(len(photo.exif or b""), len(photo.xmp or b""))
     if container == "JPEG" != photo.container and longest > MAX_METADATA:
         raise ValueError(
@@ -361,6 +386,10 @@ def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
     if container == "TIFF":
         kept = photo.carried if same else tiff.tags(photo.exif, photo.icc, photo.xmp, photo.dpi)
         return tiff.encode(samples_HWC, photo.alpha_HW is not None, kept)
+    if container in modern.NAMES:
+        known = {"exif": photo.exif and jpeg.EXIF_HEAD + photo.exif, "xmp": photo.xmp, "icc_profile": photo.icc}
+        options = photo.compression if same else {}
+        return modern.encode(container, samples_HWC, options, {name: value for name, value in known.items() if value})
     if bits == 16 and samples_HWC.shape[2] > 1:
         encoded = encode_16_bit_png(samples_HWC)
     else:
@@ -390,6 +419,11 @@ def changes_of_kind(photo: Photo, container: str) -> list[str]:
         notes.append(
             f"the photo's {chunk} chunk says which colours its values mean, and the {container} does not: it will look "
             "different; write a .png, or convert the photo to sRGB first"
+        )
+    if photo.colours_beside_icc:
+        notes.append(
+            f"the photo's HEIC says which colours its values mean without an ICC profile, and the {container} does "
+            "not: it will look different; write a .heic"
         )
     return notes
 

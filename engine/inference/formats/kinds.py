@@ -70,6 +70,8 @@ def refusal(content: bytes) -> str | None:
 def description(content: bytes) -> str | None:
     """What a file is that cannot be read, and what to do; None if that cannot be told."""
     kind = kind_of(content)
+    if kind in ("an HEIC picture", "an AVIF picture", "a JPEG XL picture"):
+        return f"it is {kind}, and is damaged or cut short"
     return kind and f"it is {kind}, which is not read; {REMEDY}"
 
 

@@ -741,7 +741,7 @@ def test_a_jpeg_by_any_of_its_endings(run, photo, tmp_path):
 
 def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
     (tmp_path / "folder.gif").mkdir()
-    for name in ("1.HEIC", "sub/2.heic", "3.bmp", "5.psd", "6.orf", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
+    for name in ("1.JP2", "sub/2.jp2", "3.bmp", "5.psd", "6.orf", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     hole = Image.new("L", (150, 130))
@@ -749,7 +749,7 @@ def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
     hole.save(tmp_path / "masks" / "photo.png")
     status, printed = run(tmp_path, "--mask", tmp_path / "masks")
     assert status == 0
-    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .heic, 1 .orf, 1 .psd\n" in printed
+    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .jp2, 1 .orf, 1 .psd\n" in printed
     assert "passed over" not in run(photo, "--hole", HOLE, "--overwrite")[1]
 
 
@@ -839,7 +839,7 @@ FRAME = struct.pack(">HH", 130, 150) + b"\3\1\x11\0\2\x11\0\3\x11\0"
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
-    ("photo.heic", b"\0\0\0\x18ftypheic" + bytes(64), "it is an HEIC picture, which is not read; save it as a JPEG"),
+    ("photo.heic", b"\0\0\0\x18ftypheic" + bytes(64), "it is an HEIC picture, and is damaged or cut short"),
     ("photo.jxl", b"\xff\x0a" + bytes(64), "it is a JPEG XL picture"),
     ("photo.ora", b"PK\3\4" + bytes(26) + b"mimetypeimage/openraster" + bytes(64), "it is an OpenRaster picture"),
     ("photo.kra", b"PK\3\4" + bytes(26) + b"mimetypeapplication/x-krita" + bytes(64), "it is a Krita document"),
