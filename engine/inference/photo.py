@@ -103,6 +103,8 @@ class Photo:
     """How the file's stored pixels lay, of any format."""
     selection_HW: Pixels | None = None
     """The selection that is saved in a TIFF."""
+    premultiplied: bool = False
+    """The colours in a TIFF are multiplied by its alpha."""
     colours_beside_icc: bool = False
     """A HEIC says by other means than an ICC profile that its values are no sRGB."""
     file: bytes = b""
@@ -218,8 +220,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         photo.carried = tiff.metadata(image)
         photo.exif = tiff.exif_block(photo.carried)
         photo.nodata = tiff.nodata(image)
-        if tiff.is_premultiplied(image):
-            photo.notes.append("the file's colours are multiplied by its alpha, and the result's are not")
+        photo.premultiplied = tiff.is_premultiplied(image)
     elif container == "WEBP":
         photo.compression = webp.compression(content)
     else:
@@ -385,7 +386,8 @@ def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
         samples_HWC = turned_back(samples_HWC, photo.orientation)
     if container == "TIFF":
         kept = photo.carried if same else tiff.tags(photo.exif, photo.icc, photo.xmp, photo.dpi)
-        return tiff.encode(samples_HWC, photo.alpha_HW is not None, kept)
+        alpha = photo.alpha_HW is not None
+        return tiff.encode(samples_HWC, alpha, kept, premultiplied=same and alpha and photo.premultiplied)
     if container in modern.NAMES:
         known = {"exif": photo.exif and jpeg.EXIF_HEAD + photo.exif, "xmp": photo.xmp, "icc_profile": photo.icc}
         options = photo.compression if same else {}
