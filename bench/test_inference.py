@@ -21,7 +21,8 @@ from bench.setups import SIZE_24_MP, smooth_photo, square_holes, untrained, untr
 from bench.timing import Timing
 from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.jobs import Job, MaskSource
+from engine.inference.jobs import Job
+from engine.inference.mask_sources import MaskSource
 from engine.inference.photo import Photo, write_photo
 from engine.inference.report import Report
 from engine.inference.runtimes.torch_runtime import DTYPES, TorchRuntime

@@ -26,8 +26,11 @@ def open_image(content: bytes) -> Image.Image:
 
 
 def orientation_to_apply(image: Image.Image, content: bytes) -> int:
-    """The orientation, 1 to 8, of the pixels that decoders give of an opened file: they turn a TIFF upright."""
-    if image.format == "TIFF":
+    """The orientation, 1 to 8, of the pixels that decoders give of an opened file.
+
+    They turn a TIFF, a HEIF and a JPEG XL upright, but for a JPEG that was packed into a JPEG XL.
+    """
+    if image.format in ("TIFF", "HEIF") or (image.format == "JXL" and not getattr(image, "jpeg", False)):
         return 1
     if image.format in ("JPEG", "MPO", "PNG", "WEBP"):
         return orientation_of(content)

@@ -1,6 +1,10 @@
-"""Masks that lie beside photographs, and are none: photo.mask.png is where photo.jpg is to be completed."""
+"""Masks that lie beside photographs, and are none: photo.mask.png is where photo.jpg is to be completed.
+
+Or photo_mask.png, photo_mask001.png and so on, as LaMa calls them, of which a photo may have several.
+"""
 
 import os
+import re
 from collections.abc import Collection
 
 from data.headers import SUFFIXES
@@ -12,21 +16,22 @@ MASK_BESIDE = "the mask of a photo beside it"
 """Why such a file is left out."""
 
 _ENDINGS = [*sorted(SUFFIXES), *(suffix.upper() for suffix in sorted(SUFFIXES))]
+_CALLED = re.compile(r"(?P<photo>.+)[._-]mask[._-]?\d*", re.IGNORECASE | re.DOTALL)
 
 
 def is_mask_beside(root: str | os.PathLike[str], name: str) -> bool:
     """True if the file `name` under `root` is the mask of a photo that lies beside it."""
-    photo = _photo_of(name)
+    photo = photo_of(name)
     return photo is not None and any(os.path.exists(os.path.join(root, photo + ending)) for ending in _ENDINGS)
 
 
 def masks_among(names: Collection[str]) -> set[str]:
     """Those of the names in a shard that are masks of others there."""
     there = {os.path.splitext(name)[0].casefold() for name in names}
-    return {name for name in names if (photo := _photo_of(name)) is not None and photo.casefold() in there}
+    return {name for name in names if (photo := photo_of(name)) is not None and photo.casefold() in there}
 
 
-def _photo_of(mask: str) -> str | None:
+def photo_of(mask: str) -> str | None:
     """The name, without its ending, of the photo that a file would be the mask of; None if it is called otherwise."""
-    stem = os.path.splitext(mask)[0]
-    return stem[: -len(SIDECAR)] if stem.lower().endswith(SIDECAR) else None
+    called = _CALLED.fullmatch(os.path.splitext(mask)[0])
+    return called and called["photo"]

@@ -21,9 +21,9 @@ from data.masks import HoleConfig, draw_holes
 from data.sampler import Crop, reduction
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.fill import fill_smoothly
-from engine.inference.jobs import find_mask
 from engine.inference.mask import Mask
-from engine.inference.mask_files import read_mask
+from engine.inference.mask_files import AS_IT_LOOKS
+from engine.inference.mask_sources import find_masks, read_joined
 from engine.inference.packages import import_optional
 from engine.learned_metrics import Fid, Lpips
 from engine.metrics import Scores, measure
@@ -153,18 +153,18 @@ class Task:
     def mask_beside(self, i: int) -> Mask:
         """The part of photo `i`'s mask that lies in the square: each pixel that it covers a part of."""
         width, height = self.catalog.size(i)
-        file = find_mask(self.catalog.root / self.catalog.name(i), sidecar_only=True)
-        if file is None:
+        files = find_masks(self.catalog.root / self.catalog.name(i), sidecar_only=True)
+        if not files:
             raise Unusable("there is no mask beside it")
         try:
-            mask_HW = read_mask(file, size=(height, width))
+            mask_HW = read_joined(files, AS_IT_LOOKS, (height, width), [])
         except ValueError as error:
             raise Unusable(str(error)) from error
         _, x, y, side, _ = self.square(i)
         square_HW = mask_HW[y : y + side, x : x + side].astype(np.float32)
         hole_HW: Mask = cv2.resize(square_HW, (self.size, self.size), interpolation=cv2.INTER_AREA) > 0
         if hole_HW.all() or not hole_HW.any():
-            raise Unusable(f"{file} covers {'all' if hole_HW.any() else 'nothing'} of the square that is evaluated")
+            raise Unusable(f"{files[0]} covers {'all' if hole_HW.any() else 'nothing'} of the square that is evaluated")
         return hole_HW
 
 

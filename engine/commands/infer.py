@@ -4,6 +4,7 @@
     engine-infer photo.jpg --mask mask.png          or a folder of masks
     engine-infer photo.jpg                          photo.mask.png beside it
     engine-infer photos/ --mask masks/ --out done/  many; torchrun divides them
+    engine-infer photos/ --mask coco.json --label person
 
 Holes are what is white (or opaque) in a mask. Without one, they are the photo's own transparent pixels.
 """
@@ -21,8 +22,9 @@ from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
-from engine.inference.jobs import Job, MaskSource, find_jobs, is_searched
-from engine.inference.mask_files import MaskOptions
+from engine.inference.jobs import Job, find_jobs, is_searched
+from engine.inference.mask_files import MaskOptions, split_labels
+from engine.inference.mask_sources import MaskSource
 from engine.inference.photo import container_of
 from engine.inference.ranks import meet_others, own_device, rank_and_world, total
 
@@ -37,8 +39,9 @@ class InferConfig(CompletionConfig):
     """Photos, folders of photos (searched whole), or globs."""
 
     mask: Path | None = None
-    """Mask for all photos, or a folder with a mask of the same name for each. White or opaque is completed. Default:
-    the sidecar photo.mask.png, then the photo's fully transparent pixels, with the soft edge around them."""
+    """Mask for all photos, a folder with a mask of the same name for each, or the annotations of COCO, LabelMe, Label
+    Studio, CVAT and others. White, opaque or annotated is completed. Default: what lies beside the photo as
+    photo.mask.png or photo_mask001.png, then its fully transparent pixels, with the soft edge around them."""
 
     missing_mask: Literal["error", "copy"] = "error"
     """The treatment of a photo without a mask: copy writes its file as it is, as photos of a folder are whose masks are
@@ -65,7 +68,8 @@ class InferConfig(CompletionConfig):
     Default: 0.5, or halfway between its own dark and bright; of a label map, all but the ground is a hole."""
 
     label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="N,M")] = ()
-    """Of a label map (a palette or a few flat colours), complete these: numbers, or colours as RRGGBB."""
+    """Of a label map (a palette or a few flat colours), complete these: numbers, or colours as RRGGBB; of annotations,
+    these categories; of a layered file, this layer or saved selection."""
 
     mask_invert: bool = False
     """Complete what masks leave black instead."""
@@ -213,11 +217,6 @@ def print_summary(counts: Counter[str], as_json: bool) -> None:
         print(json.dumps({"summary": photos}), flush=True)
     else:
         print(", ".join(f"{count} {status}" for status, count in photos.items() if count), flush=True)
-
-
-def split_labels(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The labels of N,M and again N."""
-    return tuple(label.strip() for text in texts for label in text.split(",") if label.strip())
 
 
 def parse_hole(text: str) -> tuple[int, int, int, int]:

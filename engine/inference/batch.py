@@ -18,9 +18,10 @@ from data.in_order import in_order
 from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.hidden import hidden_pixels
-from engine.inference.jobs import Job, MaskSource, NoMask, area_for
+from engine.inference.jobs import Job
 from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, prepare_mask
+from engine.inference.mask_sources import MaskSource, NoMask, area_for
 from engine.inference.photo import (
     MAX_PIXELS,
     Photo,
@@ -161,11 +162,13 @@ def load(job: Job, options: Options) -> Loaded:
                     return Loaded(outcome, to_be_copied=True)
                 raise
             loaded.sample_HW, loaded.avoid_HW = (
-                area_for(path, option, job, loaded.photo.pixels_HW3.shape[:2], outcome.report.warnings)
+                area_for(path, option, job, loaded.photo, outcome.report.warnings)
                 for option, path in (("--sample", options.sample), ("--avoid", options.avoid))
             )
         if options.copy_empty and not mask_HW.any():
             return Loaded(outcome, to_be_copied=True)
+        if not mask_HW.any() and outcome.report.warnings:
+            raise ValueError(f"the mask is empty: {'; '.join(outcome.report.warnings)}")
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)

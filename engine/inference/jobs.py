@@ -1,4 +1,4 @@
-"""The jobs of a call: the photos to complete, each with its mask and its result's file."""
+"""The jobs of a call: the photos to complete, each with its result's file."""
 
 import glob
 from collections import Counter
@@ -6,24 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.sidecars import SIDECAR
-from engine.inference.mask import Mask, cut_out, mask_of_holes
-from engine.inference.mask_files import AS_IT_LOOKS, MaskOptions, read_mask
-from engine.inference.photo import CONTAINERS, Photo
-
-
-class NoMask(ValueError):
-    """A photo for which no mask is given."""
-
+from data.sidecars import SIDECAR, is_mask_beside, photo_of
+from engine.inference.photo import CONTAINERS
 
 COMPLETED = ".completed"
 """photo.completed.jpg is what photo.jpg becomes if no other name is given."""
 
-MASK_ENDINGS = (".png", *(ending for ending in (*CONTAINERS, ".bmp", ".gif") if ending != ".png"))
-"""Of mask files, in the order in which they are looked for."""
-
 OTHER_PICTURES = {
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jp2", ".jpf", ".jpm", ".jpx", ".jxl", ".jxr", ".mpo",
+    ".bmp", ".gif", ".j2k", ".jp2", ".jpf", ".jpm", ".jpx", ".jxr", ".mpo",
     ".dcm", ".dds", ".exr", ".fit", ".fits", ".hdr", ".kra", ".ora", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb",
     ".psd", ".qoi", ".svg", ".tga", ".xcf",
     ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
@@ -42,73 +32,6 @@ class Job:
     out: Path
     variant: int = 0
     """Of several completions of one photo, which: added to the seed."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MaskSource:
-    """Where masks come from: rectangles, else a file or folder, else the photo's sidecar, else its alpha."""
-
-    holes: tuple[tuple[int, int, int, int], ...] = ()
-    path: Path | None = None
-    options: MaskOptions = AS_IT_LOOKS
-
-    def mask_for(self, job: Job, photo: Photo, notes: list[str]) -> tuple[Mask, bool]:
-        """The mask of a photo, and whether it is the photo's own transparency; what was guessed goes to `notes`.
-
-        NoMask if there is none, ValueError if it cannot be read.
-        """
-        size = photo.pixels_HW3.shape[:2]
-        if self.holes:
-            return mask_of_holes(self.holes, size), False
-        if self.path and not self.path.is_dir():
-            return read_mask(self.path, self.options, size, notes), False
-        file = find_mask(self.path / job.name if self.path else job.photo, sidecar_only=self.path is None)
-        if file:
-            return read_mask(file, self.options, size, notes), False
-        if self.path:
-            raise NoMask(
-                f"no mask for {job.photo} in the folder {self.path}: it needs {job.name.stem}.png there (or "
-                "--missing-mask copy, if there is nothing to complete)"
-            )
-        if photo.alpha_HW is not None and photo.alpha_HW.min() == 0:
-            return cut_out(photo.alpha_HW), True
-        raise NoMask(
-            f"no mask for {job.photo}. Give one of: --mask FILE (white is completed); --hole X,Y,WIDTH,HEIGHT; "
-            f"a file {job.photo.stem}{SIDECAR}.png beside the photo, or fully transparent pixels in the photo itself"
-        )
-
-
-def area_for(path: Path | None, option: str, job: Job, size: tuple[int, ...], notes: list[str]) -> Mask | None:
-    """The area of a photo of `size` that the mask `path`, or the one in the folder `path`, marks; None without a path.
-
-    ValueError, which begins with the name of the command's `option`, if there is none or it cannot be read.
-    """
-    if path is None:
-        return None
-    file = find_mask(path / job.name, sidecar_only=False) if path.is_dir() else path
-    if file is None:
-        raise ValueError(f"{option}: no mask for {job.photo} in the folder {path}: it needs {job.name.stem}.png there")
-    try:
-        return read_mask(file, AS_IT_LOOKS, size, notes)
-    except ValueError as error:
-        raise ValueError(f"{option}: {error}") from error
-
-
-def find_mask(photo: Path, sidecar_only: bool) -> Path | None:
-    """The mask file beside where `photo` is or would be: photo.mask.png, or, in a folder of masks, photo.png.
-
-    Without regard to case, as cameras write IMG_1.JPG and other programs IMG_1.mask.png, if none has the same case.
-    """
-    suffixes = (SIDECAR,) if sidecar_only else (SIDECAR, "")
-    names = [photo.stem + suffix + ending for suffix in suffixes for ending in MASK_ENDINGS]
-    for name in names:
-        if photo.with_name(name).is_file():
-            return photo.with_name(name)
-    if not photo.parent.is_dir():
-        return None
-    there = {file.name.casefold(): file for file in sorted(photo.parent.iterdir(), reverse=True)}
-    found = (there.get(name.casefold()) for name in names)
-    return next((file for file in found if file and file.is_file()), None)
 
 
 def find_jobs(
@@ -185,11 +108,12 @@ def search(photos: tuple[Path, ...], excluded: list[Path]) -> tuple[list[tuple[P
         if not is_searched(path):
             if not path.exists():
                 raise ValueError(f"there is no photo or folder at {path}")
-            found.append((path, Path(path.name)))
+            if not belongs_to_another(path, photos):
+                found.append((path, Path(path.name)))
             continue
         for file, name in files_of(path, excluded):
             ending = file.suffix.lower()
-            if is_mask_or_result(file) or not file.is_file():
+            if is_mask_or_result(file) or is_mask_beside(file.parent, file.name) or not file.is_file():
                 continue
             if ending in CONTAINERS:
                 found.append((file, name))
@@ -218,3 +142,10 @@ def files_of(path: Path, excluded: list[Path]) -> list[tuple[Path, Path]]:
 def is_mask_or_result(file: Path) -> bool:
     """True if a file's name is that of a mask, of a result of ours, or hidden."""
     return file.stem.lower().endswith((SIDECAR, COMPLETED)) or file.name.startswith(".")
+
+
+def belongs_to_another(file: Path, photos: tuple[Path, ...]) -> bool:
+    """Whether a file is the mask of another of the photos, or its result: a shell's *.png names these, too."""
+    stem = file.stem.lower()
+    other = stem.removesuffix(COMPLETED) if stem.endswith(COMPLETED) else photo_of(file.name.lower())
+    return any(other == photo.stem.lower() and file.parent == photo.parent for photo in photos if photo != file)

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.files import write_atomically
 from data.orientation import turned_back
-from engine.inference.formats import jpeg
+from engine.inference.formats import jpeg, modern
 from engine.inference.formats.jpeg_blocks import differing, with_changes
 from engine.inference.packages import import_optional
 from engine.inference.photo import Photo, Pixels, container_of, parse_photo, write_photo
@@ -33,6 +33,9 @@ def check_lossless(photo: Photo, out: Path) -> None:
         import_optional("jpeglib")
     elif container == "WEBP" and photo.container == "WEBP" and not photo.compression["lossless"]:
         raise ValueError(f"{out} would be a WebP with lossy compression again, which changes every pixel; write a .png")
+    elif modern.is_lossy(container, photo.compression if container == photo.container else {}):
+        name = modern.NAMES[container]
+        raise ValueError(f"{out} would be a {name} with lossy compression, which changes every pixel; write a .png")
 
 
 def write_losslessly(path: Path, photo: Photo, pixels_HW3: Pixels) -> None:

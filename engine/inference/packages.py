@@ -18,6 +18,9 @@ EXTRAS = {
     "tensorboard": "train",
     "skimage": "demo",
     "fastapi": "serve",
+    "psd_tools": "masks",
+    "pillow_heif": "photos",
+    "pillow_jxl": "photos",
 }
 """The extra that installs each package."""
 

@@ -22,7 +22,7 @@ from data.decoders import UnknownPicture, UnreadablePhoto, decoding
 from data.files import write_atomically
 from data.orientation import TURNS, orientation_of, turned_back, upright
 from data.pillow import open_image, orientation_to_apply
-from engine.inference.formats import jpeg, kinds, png, tiff, tiff_pages, webp
+from engine.inference.formats import heif, jpeg, jpeg_xl, kinds, modern, png, tiff, tiff_pages, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 from engine.inference.formats.few_colours import FewColours
 
@@ -35,6 +35,7 @@ CONTAINERS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".webp": "WEBP",
+    **modern.CONTAINERS,
 }
 """The format that is written, by the ending of the file's name."""
 
@@ -80,6 +81,14 @@ class Photo:
     orientation: int = 1
     """The orientation of a JPEG's stored pixels; it is written back so, since its blocks, turned, would be other
     blocks."""
+    exif_orientation: int = 1
+    """The orientation of the file's stored pixels, of any format."""
+    selection_HW: Pixels | None = None
+    """The selection that is saved in a TIFF."""
+    premultiplied: bool = False
+    """True if the colours in a TIFF are multiplied by its alpha."""
+    colours_beside_icc: bool = False
+    """True if a HEIC says by other means than an ICC profile that its values are no sRGB."""
     file: bytes = b""
     """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
     few: FewColours | None = None
@@ -115,34 +124,61 @@ def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
     try:
         if refused := kinds.refusal(content):
             raise UnreadablePhoto(refused)
+        modern.register_for(content)
+        if jpeg_xl.is_jpeg_xl(content):  # its plugin decodes all as it opens the file
+            check_pixels(*jpeg_xl.header(content).size, name, max_pixels)
         with open_image(content) as image:
-            if image.width * image.height > max_pixels:
-                raise TooManyPixels(
-                    f"cannot read the photo {name}: it has {image.width}x{image.height} pixels and the limit is "
-                    f"{max_pixels}; if that is right, raise --max-pixels"
-                )
-            return decode(image, content)
+            check_pixels(image.height, image.width, name, max_pixels)
+            return with_selection(content) or decode(image, content)
+    except TooManyPixels:
+        raise
     except UnknownPicture as error:
         why = kinds.description(content) or (
-            "it is no picture of a kind that is read (JPEG, PNG, TIFF or WebP with 8 bits per sample, PNG or TIFF with "
-            "16), or its beginning is damaged"
+            "it is no picture of a kind that is read (JPEG, PNG, TIFF, WebP, HEIC, AVIF or JPEG XL), or its beginning "
+            "is damaged"
         )
         raise UnreadablePhoto(f"cannot read the photo {name}: {why}") from error
-    except UnreadablePhoto as error:
+    except ValueError as error:
         raise UnreadablePhoto(f"cannot read the photo {name}: {kinds.reason(error, content)}") from error
+
+
+def check_pixels(height: int, width: int, name: str, max_pixels: int) -> None:
+    """TooManyPixels if a photo has more than the limit."""
+    if width * height > max_pixels:
+        raise TooManyPixels(
+            f"cannot read the photo {name}: it has {width}x{height} pixels and the limit is {max_pixels}; if that is "
+            "right, raise --max-pixels"
+        )
+
+
+def with_selection(content: bytes) -> Photo | None:
+    """The photo in a TIFF beside whose colours a selection is saved; None of all other files."""
+    selected = tiff_pages.with_selection_as_alpha(content)
+    if selected is None:
+        return None
+    with open_image(selected) as image:
+        photo = decode(image, selected)
+    if photo.alpha_HW is None or not tiff_pages.is_selection(photo.alpha_HW):
+        return None
+    photo.selection_HW, photo.alpha_HW = photo.alpha_HW, None
+    photo.notes.append("the selection that is saved in the photo's file is left out of the result")
+    return photo
 
 
 def decode(image: Image.Image, content: bytes) -> Photo:
     """The photo in an opened image, whose file's bytes are `content`."""
     container = "JPEG" if image.format == "MPO" else str(image.format)
     if container not in CONTAINERS.values():
-        raise UnreadablePhoto(f"it is {container}, and photos are read as JPEG, PNG, TIFF or WebP; convert it")
+        raise UnreadablePhoto(
+            f"it is {container}, and photos are read as JPEG, PNG, TIFF, WebP, HEIC, AVIF or JPEG XL; convert it"
+        )
     if container not in ("JPEG", "TIFF"):
         with decoding():
             pictures = getattr(image, "n_frames", 1)
         if pictures > 1:
             raise UnreadablePhoto(f"it holds {pictures} pictures; a photo is one")
-    orientation, to_apply = orientation_of(content), orientation_to_apply(image, content)
+    to_apply = orientation_to_apply(image, content)
+    orientation = orientation_of(content) if container == "TIFF" else to_apply
     swapped = TURNS[orientation].transpose
     exif, xmp = image.info.get("exif"), image.info.pop("xmp", None)  # by which, too, Pillow would turn a TIFF
     if exif:
@@ -156,6 +192,7 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         icc=image.info.get("icc_profile") or None,
         xmp=make_xmp_upright(xmp) if isinstance(xmp, bytes) else None,
         dpi=resolution_of(image),
+        exif_orientation=modern.turned_from(image, content) or orientation,
     )
     if container == "JPEG":
         photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, orientation)
@@ -171,10 +208,15 @@ def decode(image: Image.Image, content: bytes) -> Photo:
         photo.exif = tiff.exif_block(photo.carried)
         photo.nodata = tiff.nodata(image)
         photo.notes += tiff.left_out(image)
-        if tiff.is_premultiplied(image):
-            photo.notes.append("the file's colours are multiplied by its alpha, and the result's are not")
+        photo.premultiplied = tiff.is_premultiplied(image)
     elif container == "WEBP":
         photo.compression = webp.compression(content)
+    else:
+        photo.compression = modern.compression(image, content)
+        photo.notes += modern.notes_of(image, content)
+        if container == "JXL":
+            photo.xmp = jpeg_xl.xmp_in(content)
+        photo.colours_beside_icc = container == "HEIF" and heif.is_other_than_srgb(image)
     set_samples(photo, upright(decode_samples(image, content), to_apply))
     photo.few = FewColours.of(image, content, to_apply)
     if container == "TIFF":
@@ -221,6 +263,8 @@ def decode_samples(image: Image.Image, content: bytes) -> Pixels:
             raise UnreadablePhoto("its 16-bit samples cannot be decoded")
         order = cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB
         return cv2.cvtColor(samples, order)
+    if (deep := modern.deep_samples(image, content)) is not None:
+        return deep
     if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
         transparent = "transparency" in image.info
         mode = ("LA" if image.mode in ("1", "L") else "RGBA") if transparent else "RGB"
@@ -284,13 +328,16 @@ def container_of(path: Path) -> str:
 
 
 def check_can_hold(container: str, photo: Photo) -> None:
-    """ValueError if files of this format cannot hold the photo's sides, samples or metadata."""
+    """ValueError if files of this format cannot hold the photo's sides, samples or metadata, or not be written."""
+    modern.check_encoder(container)
     height, width = photo.pixels_HW3.shape[:2]
     check_sides(container, "the photo", height, width)
     if photo.pixels_HW3.itemsize == 2 and container in ("JPEG", "WEBP"):
         raise ValueError(f"the photo has 16 bits per sample and {container} holds 8; write a .png or .tif")
     if photo.alpha_HW is not None and container == "JPEG":
         raise ValueError("the photo has an alpha channel and JPEG holds none; write a .png, .tif or .webp")
+    grey_alone = photo.grey and photo.alpha_HW is None
+    modern.check_can_hold(container, photo.container, 8 * photo.pixels_HW3.itemsize, grey_alone, photo.icc)
     longest = max(len(photo.exif or b""), len(photo.xmp or b""))
     if container == "JPEG" != photo.container and longest > MAX_METADATA:
         raise ValueError(
@@ -322,7 +369,12 @@ def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
         samples_HWC = turned_back(samples_HWC, photo.orientation)
     if container == "TIFF":
         kept = photo.carried if same else tiff.tags(photo.exif, photo.icc, photo.xmp, photo.dpi)
-        return tiff.encode(samples_HWC, photo.alpha_HW is not None, kept)
+        alpha = photo.alpha_HW is not None
+        return tiff.encode(samples_HWC, alpha, kept, premultiplied=same and alpha and photo.premultiplied)
+    if container in modern.NAMES:
+        known = {"exif": photo.exif and jpeg.EXIF_HEAD + photo.exif, "xmp": photo.xmp, "icc_profile": photo.icc}
+        options = photo.compression if same else {}
+        return modern.encode(container, samples_HWC, options, {name: value for name, value in known.items() if value})
     if bits == 16 and samples_HWC.shape[2] > 1:
         encoded = encode_16_bit_png(samples_HWC)
     else:
@@ -352,6 +404,11 @@ def changes_of_kind(photo: Photo, container: str) -> list[str]:
         notes.append(
             f"the photo's {chunk} chunk says which colours its values mean, and the {container} does not: it will look "
             "different; write a .png, or convert the photo to sRGB first"
+        )
+    if photo.colours_beside_icc:
+        notes.append(
+            f"the photo's HEIC says which colours its values mean without an ICC profile, and the {container} does "
+            "not: it will look different; write a .heic"
         )
     return notes
 

@@ -16,7 +16,10 @@ from engine.inference.jobs import COMPLETED
 from engine.inference.mask import Mask, Where, bounding_box
 from engine.inference.photo import CONTAINERS, Photo, Pixels, encode, in_8_bits
 
-MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp"}
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp",
+    "HEIF": "image/heic", "AVIF": "image/avif", "JXL": "image/jxl",
+}  # fmt: skip
 
 
 class Layers(NamedTuple):

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from engine.inference.mask import Mask, OtherSize, Where
-from engine.inference.mask_files import MaskOptions, parse_mask
+from engine.inference.mask_files import ANY_PHOTO, AS_IT_LOOKS, MaskOptions, OfPhoto, parse_mask
 from engine.inference.photo import Photo, TooManyPixels, parse_photo
 
 MOST_FIELDS = 16
@@ -155,13 +155,15 @@ def photo_from(content: bytes, name: str, max_pixels: int) -> Photo:
         return parse_photo(content, name, max_pixels)
 
 
-def mask_from(content: bytes, size: tuple[int, ...], notes: list[str]) -> Mask:
+def mask_from(
+    content: bytes, size: tuple[int, ...], notes: list[str], options: MaskOptions = AS_IT_LOOKS, of: OfPhoto = ANY_PHOTO
+) -> Mask:
     """The mask of (height, width) in a file's bytes; what was guessed is appended to `notes`.
 
     HTTPException 415 if it is no mask, 422 if of another size.
     """
     with refusing(415):
-        return parse_mask(content, size=size, notes=notes)
+        return parse_mask(content, "", options, size, notes, of)
 
 
 def area_from(files: dict[str, tuple[str, bytes]], name: str, size: tuple[int, ...], notes: list[str]) -> Mask | None:

@@ -10,7 +10,8 @@ FORM = {
     "required": ["photo", "mask"],
     "properties": {
         "photo": FILE,
-        "mask": FILE | {"description": "Of the photo's size; what is white in it is completed."},
+        "mask": FILE | {"description": "Of the photo's size; white is completed. Or annotations of a tool."},
+        "label": {"type": "string", "description": "Of annotations or a label map, complete these: N,M."},
         "sample": FILE | {"description": "Mask of where alone texture may be taken from."},
         "avoid": FILE | {"description": "Mask of where texture may not be taken from."},
         "texture": {

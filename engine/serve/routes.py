@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from engine.inference.mask import Mask, Where
+from engine.inference.mask_files import MaskOptions, OfPhoto, split_labels
 from engine.inference.photo import Photo, encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, Layers, changes, result_name, safe_name
@@ -100,17 +101,19 @@ async def model(work: WithWork) -> dict[str, Any]:
 async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Response:
     """The photo, completed where the mask is white: the file that engine-infer writes for the two.
 
-    `sample`, `avoid`, `texture` and `seed` are its options of these names, and may be left out. What engine-infer says
-    in notes is in the header X-Notes, as a list in JSON.
+    `label`, `sample`, `avoid`, `texture` and `seed` are its options of these names, and may be left out. What
+    engine-infer says in notes is in the header X-Notes, as a list in JSON.
     """
     incoming = Incoming(request, work.limits.max_bytes, ticket.seconds_left)
-    files, texts = await incoming.form(Fields(("photo", "mask"), AREAS, CHOICES))
+    files, texts = await incoming.form(Fields(("photo", "mask"), AREAS, (*CHOICES, "label")))
     (name, photo_file), (_, mask_file) = files["photo"], files["mask"]
     options = chosen(work.options, texts, [area for area in AREAS if area in files])
     photo = await work.on_files(ticket, photo_from, photo_file, safe_name(name), work.limits.max_pixels)
     report = Report(warnings=list(photo.notes))
     size, notes = photo.pixels_HW3.shape[:2], report.warnings
-    mask_HW = await work.on_files(ticket, mask_from, mask_file, size, notes)
+    labelled = MaskOptions(labels=split_labels((texts.get("label", ""),)))
+    of = OfPhoto(name, photo.exif_orientation)
+    mask_HW = await work.on_files(ticket, mask_from, mask_file, size, notes, labelled, of)
     areas = [await work.on_files(ticket, area_from, files, area, size, notes) for area in AREAS]
     pixels_HW3, photo.alpha_HW = await work.complete(
         ticket,

@@ -68,6 +68,8 @@ def refusal(content: bytes) -> str | None:
 def description(content: bytes) -> str | None:
     """The kind of a file that cannot be read, with the remedy; None if it is unknown."""
     kind = kind_of(content)
+    if kind in ("an HEIC picture", "an AVIF picture", "a JPEG XL picture"):
+        return f"it is {kind}, and is damaged or cut short"
     return kind and f"it is {kind}, which is not read; {REMEDY}"
 
 

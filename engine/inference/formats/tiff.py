@@ -162,8 +162,20 @@ def exif_block(kept: dict[int, Any]) -> bytes | None:
     return exif.tobytes().removeprefix(EXIF_HEAD) if len(exif) else None
 
 
-def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any]) -> bytes:
-    """A TIFF file of `samples_HWC` (1 or 3 channels, and one more if `alpha`) with the tags of `metadata`."""
+def multiplied(samples_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Samples with their colours multiplied by alpha, the last channel, as they were before Pillow divided by it.
+
+    It rounds down as it divides; multiplied and rounded up, each is what it was.
+    """
+    colours, alpha = samples_HWC[..., :-1].astype(np.uint16), samples_HWC[..., -1:]
+    return np.concatenate(((colours * alpha + 254) // 255, alpha), axis=2).astype(np.uint8)
+
+
+def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any], premultiplied: bool = False) -> bytes:
+    """A TIFF file of `samples_HWC` (1 or 3 channels, and one more if `alpha`) with the tags of `metadata`; its colours
+    are multiplied by alpha if the file is to be `premultiplied` (8 bits)."""
+    if premultiplied:
+        samples_HWC = multiplied(samples_HWC)
     height, width, channels = samples_HWC.shape
     predicted = np.diff(samples_HWC, axis=1, prepend=np.zeros_like(samples_HWC[:, :1]))
     predicted = predicted.astype(samples_HWC.dtype.newbyteorder("<"), copy=False)
@@ -186,7 +198,7 @@ def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any]) -> byte
     directory[Tag.SamplesPerPixel], directory[Tag.RowsPerStrip] = channels, rows
     directory[Tag.PlanarConfiguration] = ONE_PLANE
     if alpha:
-        directory[Tag.ExtraSamples] = UNASSOCIATED_ALPHA
+        directory[Tag.ExtraSamples] = PREMULTIPLIED_ALPHA if premultiplied else UNASSOCIATED_ALPHA
     return b"".join([b"II*\0", struct.pack("<I", 8), directory.tobytes(8), *strips])
 
 

@@ -1,7 +1,7 @@
 """The pages of a TIFF beside its photo: reduced copies of it, a mask of its transparency, or other photos."""
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,14 @@ from data.containers import Directory, Tiff, tiff_directories
 from data.decoders import UnreadablePhoto, decoding
 from data.pillow import open_image
 
-NEW_SUBFILE_TYPE, SUBFILE_TYPE, PHOTOMETRIC = 254, 255, 262
+NEW_SUBFILE_TYPE, SUBFILE_TYPE, PHOTOMETRIC, EXTRA_SAMPLES = 254, 255, 262, 338
+UNSPECIFIED, UNASSOCIATED_ALPHA = 0, 2
 REDUCED, MASK = 1, 4
 OLD_REDUCED = 2
 BLACK_IS_ZERO = 1
+DECIDED = 0.9
+"""The share of a selection's pixels that are wholly in it or outside: the others are its soft edge."""
+
 MOST = 64
 """Pages that are looked at; a file with more is one of many photos."""
 
@@ -26,6 +30,8 @@ class Page(NamedTuple):
     """NewSubfileType: bits for a reduced copy and a mask."""
     photometric: int | None
     """Where in the file the way to see the samples is said, if it is."""
+    extra: int | None = None
+    """Where in the file the meaning of the one channel is said that is no colour, if there is one."""
 
 
 def pages(content: bytes) -> list[Page]:
@@ -40,8 +46,10 @@ def page_of(content: bytes, directory: Directory) -> Page:
     kind = tiff.numbers(content, entries.get(NEW_SUBFILE_TYPE))
     if not kind and tiff.numbers(content, entries.get(SUBFILE_TYPE)) == (OLD_REDUCED,):
         kind = (REDUCED,)
-    photometric = tiff.value_at(entries[PHOTOMETRIC]) if PHOTOMETRIC in entries else None
-    return Page(directory.offset, kind[0] if kind else 0, photometric)
+    places = {tag: tiff.value_at(entries[tag]) for tag in (PHOTOMETRIC, EXTRA_SAMPLES) if tag in entries}
+    if len(tiff.numbers(content, entries.get(EXTRA_SAMPLES))) != 1:
+        places.pop(EXTRA_SAMPLES, None)
+    return Page(directory.offset, kind[0] if kind else 0, places.get(PHOTOMETRIC), places.get(EXTRA_SAMPLES))
 
 
 class Beside(NamedTuple):
@@ -92,3 +100,22 @@ def mask_of(content: bytes, page: Page) -> NDArray[np.bool_] | None:
     except UnreadablePhoto:
         return None
     return samples > 0
+
+
+def with_selection_as_alpha(content: bytes) -> bytes | None:
+    """A TIFF of which the one channel that is no colour, such as a saved selection, is called alpha, which Pillow reads
+    where it leaves out others; None for all other files."""
+    tiff, first = Tiff.of(content), pages(content)[:1]
+    if tiff is None or not first or first[0].extra is None:
+        return None
+    if struct.unpack_from(tiff.order + "H", content, first[0].extra)[0] != UNSPECIFIED:
+        return None
+    edited = bytearray(content)
+    struct.pack_into(tiff.order + "H", edited, first[0].extra, UNASSOCIATED_ALPHA)
+    return bytes(edited)
+
+
+def is_selection(samples_HW: NDArray[Any]) -> bool:
+    """True if a channel says yes or no for nearly each pixel; what a camera sees in infrared does not."""
+    none, all_ = samples_HW == 0, samples_HW == np.iinfo(samples_HW.dtype).max
+    return bool((none | all_).mean() >= DECIDED and none.any())

@@ -21,7 +21,8 @@ from engine.inference import batch
 from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.formats import png
-from engine.inference.jobs import Job, MaskSource, find_jobs
+from engine.inference.jobs import Job, find_jobs
+from engine.inference.mask_sources import MaskSource
 from engine.inference.photo import read_photo
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
@@ -541,12 +542,26 @@ def test_a_gain_map_is_not_left_out_without_a_word(payload, note, run, photo, tm
     assert ("gain map in the photo's file, which makes it HDR, shows the hole and is left out" in printed) == note
 
 
-def test_colours_multiplied_by_alpha_are_said_to_be_divided(run, photo, tmp_path):
-    samples_HW4 = np.dstack((np.asarray(Image.open(photo).convert("RGB")) // 2, np.full((130, 150), 128, np.uint8)))
-    tifffile.imwrite(tmp_path / "a.tif", samples_HW4, photometric="rgb", extrasamples=["assocalpha"])
-    status, printed = run(tmp_path / "a.tif", "--hole", HOLE)
-    assert status == 0
-    assert "the file's colours are multiplied by its alpha, and the result's are not" in printed
+def test_colours_multiplied_by_alpha_stay_so(run, tmp_path):
+    """Bit for bit outside the hole, though they are divided to be completed."""
+    random = np.random.default_rng(0)
+    alpha = random.integers(0, 256, (130, 150, 1))
+    samples = np.concatenate((random.integers(0, alpha + 1, (130, 150, 3)), alpha), 2).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "photo.tif", samples, photometric="rgb", extrasamples=["assocalpha"])
+    status, printed = run(tmp_path / "photo.tif", "--hole", HOLE)
+    assert status == 0, printed
+    with tifffile.TiffFile(tmp_path / "photo.completed.tif") as file:
+        after = file.asarray()
+        assert file.pages[0].tags["ExtraSamples"].value == (tifffile.EXTRASAMPLE.ASSOCALPHA,)
+    outside_HW = np.ones((130, 150), bool)
+    outside_HW[26:50, 16:48] = False
+    np.testing.assert_array_equal(after[outside_HW], samples[outside_HW])
+    assert (after[..., :3] <= after[..., 3:]).all()
+    status, printed = run(tmp_path / "photo.tif", "--hole", HOLE, "--out", tmp_path / "straight.png")
+    assert status == 0, printed
+    straight = np.asarray(Image.open(tmp_path / "straight.png")).astype(int)
+    shown = straight[..., :3] * straight[..., 3:] / 255
+    assert np.abs(shown - samples[..., :3])[outside_HW].max() <= 1
 
 
 def write_pages(path, scene_HW3, kinds, bigtiff=False):
@@ -768,7 +783,7 @@ def test_a_jpeg_by_any_of_its_endings(run, photo, tmp_path):
 
 def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
     (tmp_path / "folder.gif").mkdir()
-    for name in ("1.HEIC", "sub/2.heic", "3.bmp", "5.psd", "6.orf", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
+    for name in ("1.JP2", "sub/2.jp2", "3.bmp", "5.psd", "6.orf", "photo.mask.bmp", "notes.txt", "masks/4.gif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     hole = Image.new("L", (150, 130))
@@ -776,7 +791,7 @@ def test_pictures_that_are_passed_over_are_counted(run, photo, tmp_path):
     hole.save(tmp_path / "masks" / "photo.png")
     status, printed = run(tmp_path, "--mask", tmp_path / "masks")
     assert status == 0
-    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .heic, 1 .orf, 1 .psd\n" in printed
+    assert "passed over, as pictures to be converted first: 1 .bmp, 2 .jp2, 1 .orf, 1 .psd\n" in printed
     assert "passed over" not in run(photo, "--hole", HOLE, "--overwrite")[1]
 
 
@@ -866,7 +881,7 @@ FRAME = struct.pack(">HH", 130, 150) + b"\3\1\x11\0\2\x11\0\3\x11\0"
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
-    ("photo.heic", b"\0\0\0\x18ftypheic" + bytes(64), "it is an HEIC picture, which is not read; save it as a JPEG"),
+    ("photo.heic", b"\0\0\0\x18ftypheic" + bytes(64), "it is an HEIC picture, and is damaged or cut short"),
     ("photo.jxl", b"\xff\x0a" + bytes(64), "it is a JPEG XL picture"),
     ("photo.ora", b"PK\3\4" + bytes(26) + b"mimetypeimage/openraster" + bytes(64), "it is an OpenRaster picture"),
     ("photo.kra", b"PK\3\4" + bytes(26) + b"mimetypeapplication/x-krita" + bytes(64), "it is a Krita document"),

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
+from engine.inference.formats import heif, jpeg_xl
+
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -74,9 +76,14 @@ def files_of_every_kind() -> dict[str, bytes]:
         "tiff of jpeg": ("TIFF", rgb, {"compression": "jpeg"}),
         "webp with metadata": ("WEBP", rgb, {"exif": block, "xmp": XMP}),
         "webp without loss": ("WEBP", rgb, {"lossless": True}),
+        "avif": ("AVIF", rgb, {"exif": tags, "xmp": XMP}),
+        "heic": ("HEIF", rgb, {"exif": tags.tobytes(), "xmp": XMP}),
+        "jpeg xl": ("JXL", rgb, {"lossless": True}),
         "gif": ("GIF", rgb, {}),
         "bmp": ("BMP", rgb, {}),
     }
+    heif.register()
+    jpeg_xl.register()
     files = {}
     for name, (kind, image, options) in made.items():
         file = io.BytesIO()

