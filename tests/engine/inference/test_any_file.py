@@ -12,7 +12,7 @@ from data.decode import decode
 from data.decoders import UnreadablePhoto, decoding
 from data.headers import Unusable, parse_header
 from data.orientation import TURNS, orientation_of, upright
-from engine.inference import photo
+from engine.inference import photo_decoding
 from engine.inference.mask_files import MaskOptions, parse_mask
 from engine.inference.photo import CONTAINERS, TooManyPixels, encode, parse_photo
 from tests.engine.inference.made_files import XMP, exif_block, files_of_every_kind, mangle
@@ -137,7 +137,7 @@ def test_an_error_of_our_own_is_not_told_as_an_unreadable_photo(monkeypatch):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr(photo, "set_samples", fail)
+    monkeypatch.setattr(photo_decoding, "set_samples", fail)
     with pytest.raises(AttributeError) as raised:
         parse_photo(files_of_every_kind()["webp without loss"], "photo")
     assert raised.value is error
