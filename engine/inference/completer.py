@@ -12,11 +12,7 @@ from engine.inference.blend import Blend
 from engine.inference.border import cut, ends_for, mirror, own_holes, own_part
 from engine.inference.coarse_to_fine import CoarseToFine
 from engine.inference.fill import threads
-from engine.inference.mask import (
-    Mask,
-    prepare_mask,
-    with_hidden,
-)
+from engine.inference.mask import Mask, prepare_mask, with_hidden
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
