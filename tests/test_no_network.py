@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.training.conftest import tiny
+from tests.engine.training.test_launch import PROGRAMS, torchrun_of_the_readme
+from tests.engine.training.tiny_runs import command
 from tests.test_readme import COMMANDS, desk
 
-__all__ = ["desk"]
+__all__ = ["desk", "tiny"]
 
 STRACE = ["strace", "-f", "--seccomp-bpf", "-e", "trace=network", "-o"]
 
@@ -29,7 +32,7 @@ def connections(trace: Path) -> list[str]:
     if not trace.exists():
         pytest.skip("strace is not installed, or may not trace: connections are not counted")
     calls = re.findall(r"(?:connect|sendto|sendmsg|sendmmsg)\(.*", trace.read_text())
-    return [call for call in calls if "AF_INET" in call or "AF_" not in call]
+    return [call for call in calls if "AF_INET" in call or not re.search(r"AF_|msg_name=NULL", call)]
 
 
 def home_of(folder: Path) -> dict[str, str]:
@@ -56,6 +59,33 @@ def test_the_commands_of_the_readme(desk):
     assert len(well) >= len(ended) - 2, ended  # but for --trt without a GPU, and the import of what is ours already
     assert in_home(desk) == {".cache/glcic-engine"}
     assert connections(desk / "trace") == []
+
+
+@pytest.mark.slow
+def test_torchrun_as_the_readme_has_it(tiny, tmp_path):
+    """But for one node, and two processes: they connect to this machine alone. PyTorch's store asks the name server
+    what 127.0.0.1 is called, for its log."""
+    words = [*torchrun_of_the_readme(), str(PROGRAMS / "engine-train"), *command(tiny())[3:], "--amp"]
+    done = subprocess.run(
+        traced(words, tmp_path / "trace"), env=home_of(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert in_home(tmp_path) <= {".cache/glcic-engine"}
+    addressed = [call for call in connections(tmp_path / "trace") if "AF_INET" in call]
+    assert addressed, "the processes connect to each other"
+    assert [call for call in addressed if not re.search(r'"(::ffff:)?127\.|"::1"|htons\(53\)', call)] == []
+
+
+@pytest.mark.slow
+def test_make_demo(tmp_path, monkeypatch):
+    """What it runs once all is installed, which pip does from where it is set up to."""
+    monkeypatch.chdir(tmp_path)
+    environment = home_of(tmp_path) | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    words = traced([sys.executable, "-m", "engine.commands.demo"], tmp_path / "trace")
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert in_home(tmp_path) <= {".cache/glcic-engine"}
+    assert connections(tmp_path / "trace") == []
 
 
 def test_the_server(desk):

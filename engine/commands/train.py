@@ -16,10 +16,12 @@ from dataclasses import replace
 import tyro
 
 from engine.commands.ending import ends_in_a_line
+from engine.torchrun import end_at_once, started_by_launcher
 from engine.training.config import TrainConfig
 from engine.training.distributed import is_first_rank
 from engine.training.launch import run
 from engine.training.presets import PRESETS
+from engine.training.trainer import Outcome
 
 
 def parse(arguments: list[str]) -> TrainConfig:
@@ -40,8 +42,14 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO if is_first_rank() else logging.ERROR, format="%(message)s")
     arguments = sys.argv[1:]
     outcome = run(parse(arguments))
-    if not is_first_rank():
-        return
+    if is_first_rank():
+        tell(outcome, arguments)
+    if started_by_launcher():
+        end_at_once()
+
+
+def tell(outcome: Outcome, arguments: list[str]) -> None:
+    """Print what is there now, and how to go on."""
     if outcome.iteration < outcome.total:
         resume = shlex.join(["engine-train", *(a for a in arguments if a != "--resume"), "--resume"])
         print(f"Stopped after iteration {outcome.iteration} of {outcome.total}. To continue:\n  {resume}")

@@ -145,7 +145,7 @@ def is_mask_or_result(file: Path) -> bool:
 
 
 def belongs_to_another(file: Path, photos: tuple[Path, ...]) -> bool:
-    """Whether a file is the mask of another of the photos, or its result: a shell's *.png names these, too."""
+    """True if a file is the mask of another of the photos, or its result: a shell's *.png names these, too."""
     stem = file.stem.lower()
     other = stem.removesuffix(COMPLETED) if stem.endswith(COMPLETED) else photo_of(file.name.lower())
     return any(other == photo.stem.lower() and file.parent == photo.parent for photo in photos if photo != file)

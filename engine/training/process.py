@@ -1,6 +1,5 @@
 """One of the processes that `launch` starts, as a program: `main` with a folder that holds `train`'s arguments."""
 
-import atexit
 import logging
 import os
 import pickle
@@ -14,7 +13,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 from data.files import write_atomically
 from engine.output import outlive_readers
-from engine.torchrun import MEETING_FILE
+from engine.torchrun import MEETING_FILE, end_at_once
 from engine.training.distributed import OWN_LAUNCHER, is_first_rank
 from engine.training.trainer import train
 
@@ -44,7 +43,4 @@ def main(folder: str) -> None:
         sys.exit(1)
     if is_first_rank():
         write_atomically(Path(folder, OUTCOME), pickle.dumps(outcome))
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # on a busy machine, torch's threads now and then abort a process that takes itself apart at its end
+    end_at_once()

@@ -108,3 +108,11 @@ def test_engine_infer_says_so_before_it_completes_a_photo(store, closed_port, ph
     (line,) = done.stderr.splitlines()
     assert line.startswith("engine-infer: process 1 of 2 cannot meet the others at 127.0.0.1:many (")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_has_done_its_work_does_not_take_itself_apart():
+    """Where something of it may abort."""
+    program = "import atexit, os, sys; from engine.torchrun import end_at_once; atexit.register(print, 'handled'); "
+    program += "sys.kept = type('Aborts', (), {'__del__': lambda self: os.abort()})(); print('done'); end_at_once()"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "done\nhandled\n"), ended.stderr

@@ -12,7 +12,7 @@ KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a text"}
 
 
 def parse_json(content: bytes) -> Any:
-    """What a JSON file holds. ValueError if it is damaged, or deeper than any tool writes."""
+    """The value in a JSON file. ValueError if it is damaged, or deeper than any tool writes."""
     try:
         return json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -26,7 +26,7 @@ LEAST_POINTS = {
 
 
 def is_labelme(document: Any) -> bool:
-    """Whether a JSON document is one of LabelMe's."""
+    """True if a JSON document is one of LabelMe's."""
     return isinstance(document, dict) and "shapes" in document and "imageHeight" in document
 
 

@@ -12,7 +12,7 @@ from engine.inference.annotations.layer import Layer, Layered, is_zip_of, member
 
 
 def is_openraster(content: bytes) -> bool:
-    """Whether a file is such a document."""
+    """True if a file is such a document."""
     return is_zip_of(content, b"image/openraster")
 
 

@@ -23,7 +23,7 @@ MOST_BYTES = 2**28
 
 
 def is_supervisely(document: Any) -> bool:
-    """Whether a JSON document is one of Supervisely's."""
+    """True if a JSON document is one of Supervisely's."""
     return isinstance(document, dict) and {"objects", "size"} <= document.keys()
 
 

@@ -25,7 +25,7 @@ def encode(image: Image.Image, metadata: dict[str, bytes]) -> bytes:
 
 
 def is_writable(exif: bytes) -> bool:
-    """Whether Pillow can write an EXIF block again, which it does for an AVIF; not if that is damaged."""
+    """True if Pillow can write an EXIF block again, which it does for an AVIF; not if that is damaged."""
     block = Image.Exif()
     try:
         block.load(exif)

@@ -14,7 +14,7 @@ QUALITY = 95
 """Of what is encoded again; the file does not say what it was encoded with."""
 
 NCLX = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
-"""What says which colours the values mean."""
+"""The fields that say which colours the values mean."""
 
 SRGB_PRIMARIES, SRGB_TRANSFERS = (1, 2), (1, 2, 6, 13)
 
@@ -42,7 +42,7 @@ def left_out(image: Image.Image) -> list[str]:
 
 
 def is_other_than_srgb(image: Image.Image) -> bool:
-    """Whether the values mean other colours than sRGB's, without an ICC profile that says so."""
+    """True if the values mean other colours than sRGB's, without an ICC profile that says so."""
     nclx = image.info.get("nclx_profile") or {}
     other_primaries = nclx.get("color_primaries", 2) not in SRGB_PRIMARIES
     return not image.info.get("icc_profile") and (

@@ -31,7 +31,7 @@ def check_encoder(container: str) -> None:
 
 
 def is_lossy(container: str, options: dict[str, Any]) -> bool:
-    """Whether what is written in this format, with a photo's `compression`, changes pixels beside the hole, too."""
+    """True if what is written in this format, with a photo's `compression`, changes pixels beside the hole, too."""
     return container in ("HEIF", "AVIF") or (container == "JXL" and not options.get("lossless", True))
 
 

@@ -29,17 +29,22 @@ README = Path(__file__).parents[3] / "README.md"
 PROGRAMS = Path(sys.executable).parent
 
 
-def test_torchrun_starts_it_as_the_readme_says(tiny):
-    """But for one node in place of two, and two processes in place of four."""
+def torchrun_of_the_readme() -> list[str]:
+    """Its words but for one node in place of two, two processes in place of four, and this machine."""
     text = " ".join(README.read_text().split())
     (said,) = re.findall(r"`(torchrun [^`]* --no-python) engine-train [^`]*`", text)
     here = said.replace("--nnodes 2", "--nnodes 1").replace("--nproc-per-node 4", "--nproc-per-node 2")
     torchrun, *words = shlex.split(here.replace("HOST:29500", "localhost:0"))
-    assert words[:4] == ["--nnodes", "1", "--nproc-per-node", "2"]
+    return [str(PROGRAMS / torchrun), *words]
+
+
+def test_torchrun_starts_it_as_the_readme_says(tiny):
+    words = torchrun_of_the_readme()
+    assert words[1:5] == ["--nnodes", "1", "--nproc-per-node", "2"]
     config = tiny()
     *_, first = command(config)[:3]
     assert first == "engine.commands.train"
-    words = [str(PROGRAMS / torchrun), *words, str(PROGRAMS / "engine-train"), *command(config)[3:], "--amp"]
+    words += [str(PROGRAMS / "engine-train"), *command(config)[3:], "--amp"]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
     assert ended.returncode == 0, ended.stderr
     assert final_state(config)["iteration"] == 12
