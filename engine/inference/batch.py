@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -110,7 +110,8 @@ class Loaded:
     avoid_HW: Mask | None = None
     erased: bool = False
     """True if the mask is what was erased from the photo, which is opaque once it is completed."""
-    completed_HW3: Pixels | None = None
+    completed: Photo | None = None
+    """The photo as it is to be written."""
     to_be_copied: bool = False
     """True if there is nothing to complete, and the file is to be written as it is."""
 
@@ -173,8 +174,6 @@ def load(job: Job, options: Options) -> Loaded:
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
-        if loaded.erased and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
-            loaded.photo.alpha_HW[loaded.hole_HW] = np.iinfo(loaded.photo.alpha_HW.dtype).max
     return loaded
 
 
@@ -196,42 +195,47 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
         return
     # The hole is the widened mask already.
     completion = options.completion._replace(dilate=0, seed=options.completion.seed + outcome.job.variant)
-    photo = loaded.photo
+    photo, hole_HW = loaded.photo, loaded.hole_HW
     nodata = photo.nodata if options.nodata is None else options.nodata
     with isolated(outcome):
-        hidden_HW = hidden_pixels(photo.pixels_HW3, photo.alpha_HW, nodata, outcome.report)
-        loaded.completed_HW3 = completer.complete(
-            loaded.photo.pixels_HW3,
-            loaded.hole_HW,
+        alpha_HW = photo.alpha_HW
+        if loaded.erased and alpha_HW is not None:  # what is completed is to be seen
+            alpha_HW = np.where(hole_HW, np.iinfo(alpha_HW.dtype).max, alpha_HW)
+        hidden_HW = hidden_pixels(photo.pixels_HW3, alpha_HW, nodata, outcome.report)
+        completed_HW3 = completer.complete(
+            photo.pixels_HW3,
+            hole_HW,
             **completion._asdict(),
             hidden_HW=hidden_HW,
             sample_HW=loaded.sample_HW,
             avoid_HW=loaded.avoid_HW,
             report=outcome.report,
         )
-        if loaded.photo.alpha_HW is not None and not loaded.erased:
-            alpha_HW, hole_HW = loaded.photo.alpha_HW, loaded.hole_HW
-            loaded.photo.alpha_HW = complete_alpha(completer, alpha_HW, hole_HW, completion, outcome.report)
-    if not (outcome.status == "failed" or options.side_by_side or options.lossless_outside):
-        loaded.photo.pixels_HW3 = loaded.completed_HW3  # the original is large and not needed any more
+        if alpha_HW is not None and not loaded.erased:
+            alpha_HW = complete_alpha(completer, alpha_HW, hole_HW, completion, outcome.report)
+        loaded.completed = replace(photo, pixels_HW3=completed_HW3, alpha_HW=alpha_HW)
+    if not (options.side_by_side or options.lossless_outside):
+        loaded.photo = None  # it is large, and not needed any more
 
 
 def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float]) -> Outcome:
     """Write the completed photo, if there is one."""
-    outcome, completed_HW3 = loaded.outcome, loaded.completed_HW3
+    outcome, result, before = loaded.outcome, loaded.completed, loaded.photo
     if loaded.to_be_copied:
         with isolated(outcome):
             write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
             outcome.status = "copied"
-    if outcome.status != "pending" or loaded.photo is None or loaded.hole_HW is None or completed_HW3 is None:
+    if outcome.status != "pending" or loaded.hole_HW is None or result is None:
         return outcome
     with isolated(outcome):
         with outcome.report.stage("write"):
-            write = write_losslessly if options.lossless_outside else write_photo
-            write(outcome.job.out, loaded.photo, completed_HW3)
-            if options.side_by_side:
-                before_HW3, hole_HW = loaded.photo.pixels_HW3, loaded.hole_HW
-                write_side_by_side(options.side_by_side, before_HW3, hole_HW, completed_HW3, mean_pixel)
+            if options.lossless_outside and before:
+                write_losslessly(outcome.job.out, replace(result, pixels_HW3=before.pixels_HW3), result.pixels_HW3)
+            else:
+                write_photo(outcome.job.out, result, result.pixels_HW3)
+            if options.side_by_side and before:
+                three = before.pixels_HW3, loaded.hole_HW, result.pixels_HW3
+                write_side_by_side(options.side_by_side, *three, mean_pixel)
         outcome.status = "completed"
     return outcome
 

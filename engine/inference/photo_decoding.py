@@ -1,7 +1,7 @@
 """A photo's file decoded: its pixels upright, and what is needed to write it back as it was."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -80,9 +80,8 @@ def with_selection(content: bytes) -> Photo | None:
         photo = decode(image, selected)
     if photo.alpha_HW is None or not tiff_pages.is_selection(photo.alpha_HW):
         return None
-    photo.selection_HW, photo.alpha_HW = photo.alpha_HW, None
-    photo.notes.append("the selection that is saved in the photo's file is left out of the result")
-    return photo
+    note = "the selection that is saved in the photo's file is left out of the result"
+    return replace(photo, selection_HW=photo.alpha_HW, alpha_HW=None, notes=[*photo.notes, note])
 
 
 def decode(image: Image.Image, content: bytes) -> Photo:
@@ -99,64 +98,54 @@ def decode(image: Image.Image, content: bytes) -> Photo:
             raise UnreadablePhoto(f"it holds {pictures} pictures; a photo is one")
     to_apply = orientation_to_apply(image, content)
     orientation = orientation_of(content) if container == "TIFF" else to_apply
-    swapped = TURNS[orientation].transpose
     exif, xmp = image.info.get("exif"), image.info.pop("xmp", None)  # by which, too, Pillow would turn a TIFF
     if exif:
-        exif = make_upright(exif.removeprefix(jpeg.EXIF_HEAD), swapped)
-    photo = Photo(
-        pixels_HW3=np.empty((0, 0, 3), np.uint8),
-        alpha_HW=None,
-        grey=False,
-        container=container,
-        exif=exif or None,
-        icc=image.info.get("icc_profile") or None,
-        xmp=make_xmp_upright(xmp) if isinstance(xmp, bytes) else None,
-        dpi=resolution_of(image),
-        exif_orientation=modern.turned_from(image, content) or orientation,
-    )
-    if container == "JPEG":
-        photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, orientation)
-        photo.file, photo.orientation = content, orientation
-        photo.notes += jpeg.left_out(content)
-    elif container == "PNG":
-        photo.carried = png.metadata(content, swapped)
-        photo.exif = dict(photo.carried).get(b"eXIf")
-        photo.notes += png.left_out(content)
-    elif container == "TIFF":
-        tiff.check_samples(image)
-        photo.carried = tiff.metadata(image)
-        photo.exif = tiff.exif_block(photo.carried)
-        photo.nodata = tiff.nodata(image)
-        photo.notes += tiff.left_out(image)
-        photo.premultiplied = tiff.is_premultiplied(image)
-    elif container == "WEBP":
-        photo.compression = webp.compression(content)
-    else:
-        photo.compression = modern.compression(image, content)
-        photo.notes += modern.notes_of(image, content)
-        if container == "JXL":
-            photo.xmp = jpeg_xl.xmp_in(content)
-        photo.colours_beside_icc = container == "HEIF" and heif.is_other_than_srgb(image)
-    set_samples(photo, upright(decode_samples(image, content), to_apply))
-    photo.few = FewColours.of(image, content, to_apply)
+        exif = make_upright(exif.removeprefix(jpeg.EXIF_HEAD), TURNS[orientation].transpose)
+    fields: dict[str, Any] = {
+        "exif": exif or None,
+        "icc": image.info.get("icc_profile") or None,
+        "xmp": make_xmp_upright(xmp) if isinstance(xmp, bytes) else None,
+        "dpi": resolution_of(image),
+        "exif_orientation": modern.turned_from(image, content) or orientation,
+    } | fields_of(container, image, content, orientation)
+    pixels_HW3, alpha_HW, grey = split_samples(upright(decode_samples(image, content), to_apply))
+    few, notes = FewColours.of(image, content, to_apply), fields.pop("notes", [])
     if container == "TIFF":
-        add_what_is_beside(photo, content, orientation)
+        height, width = pixels_HW3.shape[:2]
+        size = (width, height) if TURNS[orientation].transpose else (height, width)
+        mask_HW, more = tiff_pages.beside_photo(content, alpha_HW is not None, size)
+        notes += more
+        if mask_HW is not None:
+            dtype, few = pixels_HW3.dtype, None
+            alpha_HW = np.ascontiguousarray(upright(mask_HW, orientation)) * dtype.type(np.iinfo(dtype).max)
     bits = bits_of(image, content)
-    if bits < 8 and not photo.few:
-        photo.notes.append(f"the file has {bits} bit(s) per sample, and the result has 8")
-    return photo
+    if bits < 8 and not few:
+        notes.append(f"the file has {bits} bit(s) per sample, and the result has 8")
+    return Photo(
+        pixels_HW3=pixels_HW3, alpha_HW=alpha_HW, grey=grey, container=container, few=few, notes=notes, **fields
+    )
 
 
-def add_what_is_beside(photo: Photo, content: bytes, orientation: int) -> None:
-    """Make a TIFF's mask of transparency the photo's alpha; ValueError if it holds another photo."""
-    height, width = photo.pixels_HW3.shape[:2]
-    stored = (width, height) if TURNS[orientation].transpose else (height, width)
-    mask_HW, notes = tiff_pages.beside_photo(content, photo.alpha_HW is not None, stored)
-    photo.notes += notes
-    if mask_HW is not None:
-        dtype = photo.pixels_HW3.dtype
-        photo.alpha_HW = np.ascontiguousarray(upright(mask_HW, orientation)) * dtype.type(np.iinfo(dtype).max)
-        photo.few = None
+def fields_of(container: str, image: Image.Image, content: bytes, orientation: int) -> dict[str, Any]:
+    """The fields of Photo that files of this format say in a way of their own."""
+    own: dict[str, Any]
+    if container == "JPEG":
+        own = {"compression": jpeg.compression(image), "carried": jpeg.metadata(content, orientation)}
+        return own | {"file": content, "orientation": orientation, "notes": jpeg.left_out(content)}
+    if container == "PNG":
+        kept = png.metadata(content, TURNS[orientation].transpose)
+        return {"carried": kept, "exif": dict(kept).get(b"eXIf"), "notes": png.left_out(content)}
+    if container == "TIFF":
+        tiff.check_samples(image)
+        tags = tiff.metadata(image)
+        own = {"carried": tags, "exif": tiff.exif_block(tags), "nodata": tiff.nodata(image)}
+        return own | {"premultiplied": tiff.is_premultiplied(image), "notes": tiff.left_out(image)}
+    if container == "WEBP":
+        return {"compression": webp.compression(content)}
+    own = {"compression": modern.compression(image, content), "notes": modern.notes_of(image, content)}
+    if container == "JXL":
+        own["xmp"] = jpeg_xl.xmp_in(content)
+    return own | {"colours_beside_icc": container == "HEIF" and heif.is_other_than_srgb(image)}
 
 
 def bits_of(image: Image.Image, content: bytes) -> int:
@@ -215,13 +204,14 @@ def has_16_bit_colour(image: Image.Image, content: bytes) -> bool:
     return False
 
 
-def set_samples(photo: Photo, samples: Pixels) -> None:
-    """Split the samples of an image file into RGB and alpha."""
+def split_samples(samples: Pixels) -> tuple[Pixels, Pixels | None, bool]:
+    """RGB, alpha if there is one, and True if the photo is grey, of an image file's samples."""
     channels = samples.shape[2] if samples.ndim == 3 else 1
-    photo.grey = channels in (1, 2)
+    alpha_HW = None
     if channels in (2, 4):
-        photo.alpha_HW = np.ascontiguousarray(samples[..., -1])
+        alpha_HW = np.ascontiguousarray(samples[..., -1])
         samples = samples[..., :-1]
-    if photo.grey:
+    grey = channels in (1, 2)
+    if grey:
         samples = np.repeat(samples.reshape(*samples.shape[:2], 1), 3, axis=2)
-    photo.pixels_HW3 = np.ascontiguousarray(samples)
+    return np.ascontiguousarray(samples), alpha_HW, grey

@@ -137,7 +137,7 @@ def test_an_error_of_our_own_is_not_told_as_an_unreadable_photo(monkeypatch):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr(photo_decoding, "set_samples", fail)
+    monkeypatch.setattr(photo_decoding, "split_samples", fail)
     with pytest.raises(AttributeError) as raised:
         parse_photo(files_of_every_kind()["webp without loss"], "photo")
     assert raised.value is error
