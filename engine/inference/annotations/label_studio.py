@@ -51,7 +51,8 @@ def read(document: Any) -> list[Picture]:
 def full(task: dict[str, Any]) -> Picture:
     """A task with all that was annotated and not cancelled."""
     results = []
-    for annotation in task.get("annotations") or task.get("completions") or []:
+    name = "annotations" if task.get("annotations") else "completions"
+    for annotation in field(task, name, list) if task.get(name) else []:
         if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
             for result in field(annotation, "result", list):
                 if isinstance(result, dict) and "original_width" in result:

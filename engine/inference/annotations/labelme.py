@@ -34,7 +34,7 @@ def read(document: Any) -> list[Picture]:
     """The one picture of a file. ValueError if it is not as LabelMe has it."""
     areas = []
     for shape in field(document, "shapes", list):
-        kind = shape.get("shape_type") or "polygon" if isinstance(shape, dict) else None
+        kind = str(shape.get("shape_type") or "polygon") if isinstance(shape, dict) else None
         if kind not in LEAST_POINTS:
             raise ValueError(f"a shape of it is of the kind {fields.shown(kind)}; known are {', '.join(LEAST_POINTS)}")
         points = fields.points_of(field(shape, "points", list), LEAST_POINTS[kind])

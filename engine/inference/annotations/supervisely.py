@@ -52,7 +52,7 @@ def shape_of(kind: str, one: dict[str, Any]) -> Draw | None:
     outer = fields.points_of(field(points, "exterior", list), 3 if kind == "polygon" else 2)
     if kind == "rectangle":
         return partial(fill_box, left=outer[0][0], top=outer[0][1], right=outer[1][0], bottom=outer[1][1])
-    inner = [fields.points_of(ring, 3) for ring in points.get("interior") or []]
+    inner = [fields.points_of(ring, 3) for ring in (field(points, "interior", list) if points.get("interior") else [])]
     return partial(fill_rings, outer=outer, inner=inner)
 
 
