@@ -1,7 +1,7 @@
 """Where texture may be taken from: known pixels near the hole, or those that the user allows.
 
-The neighbourhood reaches as far from a hole as the side of a square of its area, REACH_LIMITS at least and at most, so
-that time and memory follow the hole and not the photo.
+The neighbourhood reaches half as far from a hole as the side of a square of its area, within limits: what is near
+belongs there more likely than what is far, and time and memory follow the hole and not the photo.
 """
 
 from typing import Any, NamedTuple
@@ -13,8 +13,8 @@ from engine.inference.mask import Mask, Where, bounding_box, check_size, relativ
 from engine.inference.photo import Pixels
 from engine.inference.texture.patches import PATCH, all_around
 
-REACH_LIMITS = (64, 256)
-"""Least and most pixels around a hole in which sources are looked for."""
+REACH, REACH_LIMITS = 0.5, (64, 256)
+"""How far around a hole sources are looked for, as a share of the hole's size; and in pixels, at least and at most."""
 
 BLOCK, LEFT_OUT = 32, 0.5
 """For another variant, this share of the neighbourhood is no source, in blocks of so many pixels."""
@@ -63,7 +63,7 @@ def neighbourhood(
 
     If the user has said where to sample (`sampled`) and that is not near, a part of it is put beside.
     """
-    reach = int(np.clip(np.count_nonzero(part_HW) ** 0.5, *REACH_LIMITS))
+    reach = int(np.clip(REACH * np.count_nonzero(part_HW) ** 0.5, *REACH_LIMITS))
     crop = with_context(where, photo_HW3.shape, reach)
     hole_HW = np.zeros_like(not_copied_HW[crop])
     hole_HW[relative(where, crop)] = part_HW

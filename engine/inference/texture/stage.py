@@ -33,10 +33,10 @@ THIN = 8
 FAINT = 128
 """Levels of 255 between the darkest and the brightest known pixel below which a picture is stretched."""
 
-FINEST, LOCAL, MOST_RAISED = 2.0, 8.0, 0.5
+FINEST, LOCAL, MOST_RAISED = 2.0, 8.0, 0.25
 """Standard deviations in pixels of what counts as detail to be raised, and of how locally; and by how much at most."""
 
-NEAR_GUIDE = 4
+NEAR_GUIDE = 6
 """Pixels, or one of the coarsest scale, if that is more, over which the mean of what is drawn is the network's."""
 
 
@@ -103,10 +103,10 @@ def eight_bits(near: Neighbourhood, pixels_HW3: NDArray[Any]) -> NDArray[np.uint
     """
     known_P3 = near.pixels_HW3[near.known_HW]
     low, high = (float(known_P3.min()), float(known_P3.max())) if known_P3.size else (0.0, 255.0)
-    if near.pixels_HW3.dtype == np.uint8 and high - low >= FAINT:
-        low, high = 0.0, 255.0
-    scaled_HW3 = (pixels_HW3.astype(np.float32) - low) * np.float32(255 / max(high - low, 1))
-    return np.rint(scaled_HW3.clip(0, 255)).astype(np.uint8)
+    scaled_HW3 = pixels_HW3
+    if near.pixels_HW3.dtype != np.uint8 or high - low < FAINT:
+        scaled_HW3 = (pixels_HW3.astype(np.float32) - low) * np.float32(255 / max(high - low, 1))
+    return scaled_HW3 if scaled_HW3.dtype == np.uint8 else np.rint(scaled_HW3.clip(0, 255)).astype(np.uint8)
 
 
 def from_patches(near: Neighbourhood, drawing: Drawing, over: float) -> Floats:

@@ -24,8 +24,8 @@ from engine.inference.texture.field import RADII, Field
 from engine.inference.texture.patches import PATCH, all_around, any_around, describe, filters
 from kernels.vote_patches import REACH, WEIGHT, vote_patches
 
-THICK = 30
-"""Pixels across the hole at the coarsest scale, about: four patches."""
+THICK = 22
+"""Pixels across the hole at the coarsest scale, about: three patches."""
 
 GUIDANCE = (1.0, 0.5, 0.3, 0.1, 0.0)
 """Weight of the network's mean colour against that of the hole as drawn: at the coarsest scale, and at each finer one.
@@ -37,13 +37,13 @@ SCALES = 3
 SLOPES = 0.3
 """Weight of the network's slopes, as a share of that of its mean colour."""
 
-DETAIL = 7.0
+DETAIL = 9.0
 """Weight of a patch's detail (see detail.py) against a coefficient of its own."""
 
-GRID = 20
+GRID = 16
 """Places across the hole where the detail that belongs there is asked for."""
 
-ROUNDS = (1, 2, 3)
+ROUNDS = (1, 2, 4)
 """Times that patches are matched and the hole is drawn: at the photo's scale, at 1/2, and below."""
 
 NOISE = 1.5
@@ -165,26 +165,27 @@ def draw(
     one_N = torch.ones_like(matching.wanted_N)
     if coarser is None:
         field = Field(height, width, scale.source_P, target_N, torch.zeros_like(target_N), one_N)
-        drawing, drawn_HW3 = Drawing(field, one_N, matching.wanted_N), with_noise(scale, matching.wanted_N, generator)
+        drawn_HW3 = with_noise(scale, matching.wanted_N, generator)
     else:
         field = coarser.field.finer(height, width, scale.source_P, target_N)
-        drawing = Drawing(field, one_N, matching.wanted_N)
-        drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
+    drawing = Drawing(field, one_N, matching.wanted_N)
     rounds = ROUNDS[min(octave, len(ROUNDS) - 1)]
     for turn in range(rounds):
         if turn or coarser:
             matching.discourage_used(field)
-        match(field, matching.sources_PK, matching.targets(drawn_HW3), coarser is None, generator)
+            drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
+        match(field, matching.sources_PK, matching.targets(drawn_HW3), not coarser and turn == 0, generator)
         last = octave == 0 and turn == rounds - 1
         drawing.weight_N = weights(field.distance_N, SHARPEST if last else SHARP)
-        if not last:
-            drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
     return drawing
 
 
-def match(field: Field, sources_PK: Tensor, targets_NK: Tensor, coarsest: bool, generator: np.random.Generator) -> None:
-    """Find a source for each target: at the coarsest scale among all, at others near those that they have."""
-    if coarsest:
+def match(field: Field, sources_PK: Tensor, targets_NK: Tensor, first: bool, generator: np.random.Generator) -> None:
+    """Find a source for each target: among all at first, and then near those that it and its neighbours have.
+
+    Searching among all once more would find nearer patches, each by itself, and tear apart what is copied in one piece.
+    """
+    if first:
         field.find_best(sources_PK, targets_NK)
         field.try_neighbours(sources_PK, targets_NK)
         return
