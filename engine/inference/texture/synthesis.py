@@ -24,14 +24,14 @@ from engine.inference.texture.field import RADII, Field
 from engine.inference.texture.patches import PATCH, all_around, any_around, describe, filters
 from kernels.vote_patches import REACH, WEIGHT, vote_patches
 
-THICK = 22
-"""Pixels across the hole at the coarsest scale, about: three patches."""
+THICK = 16
+"""Pixels across the hole at the coarsest scale, about: two patches."""
 
-GUIDANCE = (1.0, 0.5, 0.3, 0.1, 0.0)
+GUIDANCE = (1.0, 1.0, 0.5, 0.3, 0.1, 0.0)
 """Weight of the network's mean colour against that of the hole as drawn: at the coarsest scale, and at each finer one.
 The network has nothing to say of what is finer than about a thirtieth of the hole."""
 
-SCALES = 3
+SCALES = 4
 """Holes with fewer scales have the last weights of so many."""
 
 SLOPES = 0.3
@@ -49,7 +49,7 @@ ROUNDS = (1, 2, 4)
 NOISE = 1.5
 """Of the hole when it is begun, against the detail that belongs there."""
 
-USED, MOST_USED = 0.5, 8.0
+USED, MOST_USED = 0.25, 8.0
 """By how much a source is farther for each time that it is used beyond the first, as a share of the hole's detail."""
 
 SMOOTH, ENOUGH = 0.7, 0.7

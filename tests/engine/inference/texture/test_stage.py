@@ -107,7 +107,7 @@ def test_every_source_is_a_whole_patch_of_what_may_be_copied():
     near = neighbourhood(
         smooth_HW3, (slice(40, 80), slice(50, 94)), hole_HW[40:80, 50:94], hole_HW | avoid_HW, 2, False
     )
-    scales = list(pyramid(eight_bits(near, near.pixels_HW3), near.hole_HW, near.known_HW, octaves_for(40), CPU))
+    scales = list(pyramid(eight_bits(near), near.hole_HW, near.known_HW, octaves_for(40), CPU))
     drawing = synthesise(scales, np.random.default_rng(0))
     assert all_around(near.known_HW).ravel()[drawing.field.best_N.numpy()].all()
     uses_P = np.bincount(drawing.field.best_N.numpy())
