@@ -1,7 +1,7 @@
 """Grain: the noise that a photo has everywhere, for what was completed without it.
 
-Its level is that of the flattest known windows near the hole; the noise added has their spectrum and the correlation of
-their channels (a Gaussian texture: Galerne, Gousseau and Morel 2011), as much as is missing.
+Its level is that of the flattest windows near the hole that may be copied; the noise added has their spectrum and the
+correlation of their channels (a Gaussian texture: Galerne, Gousseau and Morel 2011), as much as is missing.
 """
 
 from typing import Any
@@ -68,10 +68,10 @@ def energy_of(grain_HW3: Floats) -> Floats:
 
 
 def flat_windows(near: Neighbourhood) -> Floats | None:
-    """The grain of the flattest known windows, K x WINDOW x WINDOW x 3; None if there are too few."""
+    """The grain of the flattest windows that may be copied, K x WINDOW x WINDOW x 3; None if there are too few."""
     # Each place stands for the window whose last pixel it is.
     anchor = (WINDOW - 1, WINDOW - 1)
-    unknown_HW = cv2.dilate((~near.known_HW).view(np.uint8), np.ones((WINDOW, WINDOW), np.uint8), anchor=anchor)
+    unknown_HW = cv2.dilate((~near.copied_HW).view(np.uint8), np.ones((WINDOW, WINDOW), np.uint8), anchor=anchor)
     unknown_HW[: WINDOW - 1] = unknown_HW[:, : WINDOW - 1] = 1
     grain_HW3 = grain_of(near.pixels_HW3)
     energy_HW = cv2.boxFilter(energy_of(grain_HW3), -1, (WINDOW, WINDOW), anchor=anchor)

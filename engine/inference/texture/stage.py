@@ -1,7 +1,7 @@
 """The texture of completed holes: where the network's completion is smoother than the photo, it is drawn again.
 
-Each hole by itself, whatever lies beside it: drawn from patches of the photo if that is wanted, moved to the network's
-colours, and given the photo's grain.
+Each hole by itself, whatever lies beside it: drawn from patches of the photo if that is wanted, joined to it, and given
+its grain.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.inference.blend import is_grey
+from engine.inference.blend import is_grey, poisson_correction
 from engine.inference.harmonic import Floats
 from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
 from engine.inference.photo import Pixels, as_grey
@@ -34,9 +34,6 @@ FAINT = 128
 LOCAL = 8.0
 """Pixels (standard deviation) over which the detail that belongs in a hole is a mean."""
 
-NEAR_GUIDE = 6
-"""Pixels, or one of the coarsest scale, if that is more, over which the mean of what is drawn is the network's."""
-
 
 @dataclass(frozen=True, slots=True)
 class TextureStage:
@@ -44,6 +41,8 @@ class TextureStage:
 
     texture: Texture
     seed: int
+    unknown_HW: Mask
+    """What is not the photo's own, of its size: its holes, and what is hidden."""
     not_copied_HW: Mask
     """What may not be copied, of the photo's size; see `sources.not_copied`."""
     sampled: bool
@@ -73,11 +72,11 @@ class TextureStage:
         if thick <= THIN and self.texture == "auto":
             return "network"
         octaves = octaves_for(thick)
-        near = neighbourhood(photo_HW3, where, part_HW, self.not_copied_HW, 1 << octaves, self.sampled)
+        near = neighbourhood(photo_HW3, where, part_HW, self.unknown_HW, self.not_copied_HW, 1 << octaves, self.sampled)
         generator = np.random.default_rng([self.seed, where[0].start, where[1].start])
         if self.seed:
-            near = near._replace(known_HW=without_some(near.known_HW, generator))
-        scales = pyramid(eight_bits(near), near.hole_HW, near.known_HW, octaves, self.device)
+            near = near._replace(copied_HW=without_some(near.copied_HW, generator))
+        scales = pyramid(eight_bits(near), near.hole_HW, near.copied_HW, octaves, self.device)
         finest = next(scales, None)
         if finest is None:
             return "no source"
@@ -85,10 +84,10 @@ class TextureStage:
         if stays:
             drawn_HW3 = near.pixels_HW3.astype(np.float32)
         else:
-            drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator), max(NEAR_GUIDE, 2**octaves))
+            drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator))
         drawn_HW3 = np.rint(add_grain(drawn_HW3, near, generator)).clip(0, np.iinfo(photo_HW3.dtype).max)
         drawn_HW3 = drawn_HW3[relative(where, near.where)].astype(photo_HW3.dtype)
-        if is_grey(near.pixels_HW3, near.known_HW):
+        if is_grey(near.pixels_HW3, near.known_HW | near.copied_HW):
             drawn_HW3 = as_grey(drawn_HW3)  # what is hidden nearby may have colours
         np.copyto(photo_HW3[where], drawn_HW3, where=part_HW[..., None])
         return "network" if stays else "photo"
@@ -99,7 +98,7 @@ def eight_bits(near: Neighbourhood) -> NDArray[np.uint8]:
 
     Deeper or fainter pictures are stretched to what is known.
     """
-    known_P3 = near.pixels_HW3[near.known_HW]
+    known_P3 = near.pixels_HW3[near.known_HW | near.copied_HW]
     low, high = (float(known_P3.min()), float(known_P3.max())) if known_P3.size else (0.0, 255.0)
     if near.pixels_HW3.dtype == np.uint8 and high - low >= FAINT:
         return near.pixels_HW3
@@ -107,18 +106,20 @@ def eight_bits(near: Neighbourhood) -> NDArray[np.uint8]:
     return np.rint(scaled_HW3.clip(0, 255)).astype(np.uint8)
 
 
-def from_patches(near: Neighbourhood, drawing: Drawing, over: float) -> Floats:
-    """The neighbourhood with its hole drawn from patches, with the network's colours as means over `over` pixels.
+def from_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
+    """The neighbourhood with its hole drawn from patches, joined to the photo by Poisson blending.
 
     Where next to no detail belongs in the hole, the network's completion stays.
     """
     # fp64 holds the sums of 16-bit colours exactly.
     completed_HW3 = near.pixels_HW3.astype(np.float32 if near.pixels_HW3.dtype == np.uint8 else np.float64)
     drawn_HW3 = drawing.of(torch.from_numpy(completed_HW3).to(drawing.weight_N.device)).cpu().numpy()
-    drawn_HW3 = np.where(near.hole_HW[..., None], drawn_HW3, completed_HW3)
-    drawn_HW3 += cv2.GaussianBlur(completed_HW3 - drawn_HW3, (0, 0), over)
-    share_HW = (wanted_detail_map(near, drawing) / SMOOTH - 1).clip(0, 1)
-    return completed_HW3 + share_HW[..., None] * (drawn_HW3 - completed_HW3)
+    box = bounding_box(near.hole_HW, 1)
+    change_hw3 = drawn_HW3[box] - completed_HW3[box]
+    change_hw3 = change_hw3 + poisson_correction(-change_hw3, near.known_HW[box], near.hole_HW[box])
+    share_hw1 = (wanted_detail_map(near, drawing)[box] / SMOOTH - 1).clip(0, 1)[..., None]
+    completed_HW3[box] = completed_HW3[box] + share_hw1 * change_hw3
+    return completed_HW3
 
 
 def wanted_detail_map(near: Neighbourhood, drawing: Drawing) -> Floats:

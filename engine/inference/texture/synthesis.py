@@ -86,15 +86,15 @@ def octaves_for(thick: float) -> int:
 
 
 def pyramid(
-    image_HW3: NDArray[Any], hole_HW: Mask, known_HW: Mask, octaves: int, device: torch.device
+    image_HW3: NDArray[Any], hole_HW: Mask, copied_HW: Mask, octaves: int, device: torch.device
 ) -> Iterator[Scale]:
     """The photo's own scale and up to `octaves` below it, while there are 7x7 pixels that may be copied.
 
-    `image_HW3` has the network's completion in the hole; its sides are multiples of 2**octaves. `known_HW` is what may
+    `image_HW3` has the network's completion in the hole; its sides are multiples of 2**octaves. `copied_HW` is what may
     be copied.
     """
     for octave in range(octaves + 1):
-        source_HW = all_around(known_HW)
+        source_HW = all_around(copied_HW)
         if min(hole_HW.shape) <= PATCH or not source_HW.any():
             return
         arrays = (image_HW3.astype(np.float32), hole_HW, np.flatnonzero(any_around(hole_HW)), source_HW.ravel())
@@ -103,7 +103,7 @@ def pyramid(
         yield Scale(image, hole, target, source, coefficients_PK, detail_of(coefficients_PK))
         if octave < octaves:
             image_HW3 = cv2.resize(image_HW3, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-            hole_HW, known_HW = halve_mask(hole_HW), ~halve_mask(~known_HW)
+            hole_HW, copied_HW = halve_mask(hole_HW), ~halve_mask(~copied_HW)
 
 
 def synthesise(scales: list[Scale], generator: np.random.Generator) -> "Drawing":
