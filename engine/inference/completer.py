@@ -138,7 +138,9 @@ class Completer:
             report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
         if texture != "none":
-            stage = TextureStage(texture, seed, not_copied_HW, sample_HW is not None, self.runtime.device, report)
+            stage = TextureStage(
+                texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, self.runtime.device, report
+            )
             drawn_HW = hole_HW if scales.plain_HW is None else hole_HW & ~cut(scales.plain_HW, ends)
             # Many small steps: where another program has a core, waiting for a second thread takes longer than they do.
             with report.stage("texture"), threads(1):
