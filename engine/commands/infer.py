@@ -210,7 +210,7 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
         stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
         print(
             f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{scales}{drawn} "
-            f"in {sum(report.seconds.values()):.2f} s ({stages})",
+            f"by {report.runtime} in {sum(report.seconds.values()):.2f} s ({stages})",
             flush=True,
         )
         for warning in report.warnings:

@@ -838,6 +838,19 @@ def test_a_folder_of_which_all_fails_has_another_status_than_one_of_which_some_d
     assert run(folder, "--hole", HOLE, "--out", tmp_path / "done")[0] == 1
 
 
+def test_the_runtime_and_its_precision_are_told_and_the_reason_if_asked_for(photo, weights, tmp_path):
+    words = [sys.executable, "-m", "engine.commands.infer", str(photo), "--hole", HOLE, "--overwrite"]
+    words += ["--weights", str(weights)]
+    plain, verbose, in_json = (
+        subprocess.run([*words, *more], capture_output=True, text=True, check=True) for more in ([], ["-v"], ["--json"])
+    )
+    named = json.loads(in_json.stdout.splitlines()[0])["runtime"]
+    assert re.fullmatch(r"(torch|openvino|onnx), (fp32|bf16|int8)", named)
+    assert f" by {named} in " in plain.stdout
+    assert "runtime" not in plain.stderr
+    assert f"runtime {named}: " in verbose.stderr
+
+
 def test_a_mistyped_folder_is_told_before_the_work(run, photo, tmp_path, monkeypatch):
     monkeypatch.setattr(Completer, "load", lambda *_, **__: pytest.fail("the network was loaded"))
     for asked in ([tmp_path / "photso"], [photo, tmp_path / "photso"]):
