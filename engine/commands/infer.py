@@ -24,6 +24,7 @@ from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, find_jobs, is_searched
 from engine.inference.mask_files import MaskOptions, split_labels
+from engine.inference.mask_pictures import parse_colour
 from engine.inference.mask_sources import MaskSource
 from engine.inference.photo import container_of
 from engine.inference.ranks import meet_others, own_device, rank_and_world, total
@@ -67,6 +68,9 @@ class InferConfig(CompletionConfig):
     """Share of the largest value that a mask could hold from which on it means a hole, whatever the mask looks like.
     Default: 0.5, or halfway between its own dark and bright; of a label map, all but the ground is a hole."""
 
+    mask_colour: Annotated[str | None, tyro.conf.arg(metavar="RRGGBB")] = None
+    """Complete what is painted in this colour in the mask, which may be a copy of the photo: FF0000 is red."""
+
     label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="N,M")] = ()
     """Of a label map (a palette or a few flat colours), complete these: numbers, or colours as RRGGBB; of annotations,
     these categories; of a layered file, this layer or saved selection."""
@@ -90,6 +94,9 @@ class InferConfig(CompletionConfig):
     in_flight: int = 2
     """Photos read ahead, and written behind, while one is completed."""
 
+    force: bool = False
+    """Complete more than half of a photo, too, where its mask says so."""
+
     json: bool = False
     """One line of JSON for each photo, and one for the summary."""
 
@@ -99,6 +106,12 @@ class InferConfig(CompletionConfig):
             raise ValueError(f"--mask-threshold is {self.mask_threshold}; it must be above 0 and at most 1")
         if self.mask_threshold is not None and self.label:
             raise ValueError("--mask-threshold and --label are both given, and labels have no brightness; give one")
+        if self.mask_colour is not None:
+            parse_colour(self.mask_colour)
+            for name in ("hole", "label", "mask_threshold"):
+                if getattr(self, name):
+                    option = name.replace("_", "-")
+                    raise ValueError(f"--mask-colour and --{option} are both given, and say different things; give one")
         if self.hole and self.label:
             raise ValueError("--hole and --label are both given, and only masks have labels; leave one out")
         if not 1 <= self.variants <= MOST_VARIANTS:
@@ -166,7 +179,9 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         masks=MaskSource(
             holes=tuple(parse_hole(hole) for hole in config.hole),
             path=config.mask,
-            options=MaskOptions(config.mask_threshold, config.mask_invert, split_labels(config.label)),
+            options=MaskOptions(
+                config.mask_threshold, config.mask_invert, config.mask_colour, split_labels(config.label)
+            ),
         ),
         completion=config.options,
         overwrite=config.overwrite,
@@ -177,6 +192,7 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         nodata=config.nodata,
         sample=config.sample,
         avoid=config.avoid,
+        force=config.force,
         lossless_outside=config.lossless_outside,
     )
     counts: Counter[str] = Counter()

@@ -59,6 +59,8 @@ class Options:
     """Mask, or folder of masks, of where texture may be taken from."""
     avoid: Path | None = None
     """The same for where it may not."""
+    force: bool = False
+    """Complete more than half of a photo, too, where a mask says so."""
     lossless_outside: bool = False
     """Change nothing outside the hole in a JPEG either; see `write_losslessly`."""
 
@@ -171,11 +173,23 @@ def load(job: Job, options: Options) -> Loaded:
             return Loaded(outcome, to_be_copied=True)
         if not mask_HW.any() and outcome.report.warnings:
             raise ValueError(f"the mask is empty: {'; '.join(outcome.report.warnings)}")
+        if not options.force and not options.masks.holes:
+            check_not_inverted(mask_HW)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
     return loaded
+
+
+def check_not_inverted(mask_HW: Mask) -> None:
+    """ValueError if more than half of a photo is to be completed: masks that say so are mostly inverted."""
+    share = np.count_nonzero(mask_HW) / mask_HW.size
+    if share > 0.5:
+        raise ValueError(
+            f"the mask marks {share:.0%} of the photo, and more than half of one is seldom meant: "
+            "--mask-invert completes the rest instead, --force what is marked"
+        )
 
 
 def container_to_write(job: Job, max_pixels: int) -> str:

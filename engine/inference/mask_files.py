@@ -141,7 +141,8 @@ def annotated(
     annotations: document.Document, options: MaskOptions, size: tuple[int, ...] | None, notes: list[str], of: OfPhoto
 ) -> Mask:
     """The mask that annotations have of a photo; see `read_mask`."""
-    if options.threshold is not None:
-        raise ValueError(f"it is annotations of {annotations.tool}, without brightness; leave --mask-threshold out")
+    for option, given in (("threshold", options.threshold), ("colour", options.colour)):
+        if given is not None:
+            raise ValueError(f"it is annotations of {annotations.tool}, without pixels; leave --mask-{option} out")
     mask_HW = annotations.mask(of.name, size, options.labels, of.orientation, notes)
     return ~mask_HW if options.invert else mask_HW

@@ -4,6 +4,7 @@ What is guessed is said in a note: that dark and bright are other values than 0 
 or which of transparency and brightness was.
 """
 
+import string
 from typing import NamedTuple
 
 import cv2
@@ -34,6 +35,9 @@ CUT_OUT = 3 / 4
 SINGLE, SPECKS = 1 / 2, 16
 """The share of a hole's pixels that may have no other beside them, where there are at least so many of these."""
 
+NEAR_COLOUR = 48
+"""Levels of 255 by which a pixel's channels may differ from the colour of the brush."""
+
 NOISE = 1 / 8
 """The share of a mask's pixels that are other than most of the nine around them, from which on it is noise."""
 
@@ -46,6 +50,8 @@ class MaskOptions(NamedTuple):
     None: half of that; if the mask's own values all lie around another one, the middle between these."""
     invert: bool = False
     """Complete what would be no hole."""
+    colour: str | None = None
+    """The colour of the brush that the holes are painted with, as RRGGBB."""
     labels: tuple[str, ...] = ()
     """Of a label map, those that are holes, by number or by colour as RRGGBB; none: all but the ground. Of annotations,
     those of these categories; of a document of layers, this layer or selection."""
@@ -59,6 +65,9 @@ def mask_in(image: Image.Image, options: MaskOptions, notes: list[str]) -> Mask:
     image.info.pop("xmp", None)  # by which, too, Pillow would turn a TIFF upright, while it loads
     with decoding():
         image.load()
+    if options.colour is not None:
+        mask_HW = by_colour(image, options.colour)
+        return ~mask_HW if options.invert else mask_HW
     if not options.labels or image.mode != "P":
         image = by_alpha_or_colours(image, notes)
     # A given threshold overrules the guess that this is a label map, and labels that are asked for any other.
@@ -73,6 +82,30 @@ def mask_in(image: Image.Image, options: MaskOptions, notes: list[str]) -> Mask:
     return ~mask_HW if options.invert else mask_HW
 
 
+def by_colour(image: Image.Image, colour: str) -> Mask:
+    """The pixels that are painted in a colour, or nearly: JPEG's colours and soft edges are near it.
+
+    ValueError if no pixel is.
+    """
+    wanted = np.array(parse_colour(colour), np.int16)
+    apart_HW = np.abs(np.asarray(image.convert("RGB")).astype(np.int16) - wanted).max(2)
+    if apart_HW.min() > NEAR_COLOUR:
+        raise ValueError(
+            f"no pixel of it has a colour within {NEAR_COLOUR} levels of {colour} (--mask-colour); "
+            f"the nearest is {int(apart_HW.min())} away"
+        )
+    return apart_HW <= NEAR_COLOUR
+
+
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """Red, green and blue of RRGGBB. ValueError if it is none."""
+    digits = text.removeprefix("#")
+    if len(digits) != 6 or any(digit not in string.hexdigits for digit in digits):
+        raise ValueError(f"--mask-colour is {text!r}; it must be RRGGBB, such as FF0000 for red")
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
 def by_brightness(image: Image.Image, threshold: float | None, notes: list[str]) -> Mask:
     """The bright pixels. ValueError if there are none, or all is something between."""
     values_HW, scale = mask_values(image)
@@ -83,7 +116,7 @@ def by_brightness(image: Image.Image, threshold: float | None, notes: list[str])
     if low < high and between > MOST_BETWEEN and not small:
         raise ValueError(
             f"{between:.0%} of it is neither dark nor bright and in a mask at most {MOST_BETWEEN:.0%} may be; "
-            "is it a photo? Paint the hole white on black"
+            "is it a photo? Paint the hole white on black, or say in which colour it is painted (--mask-colour FF0000)"
         )
     if threshold is None:
         only_two = between == 0 and is_two_values(values_HW, low, high)

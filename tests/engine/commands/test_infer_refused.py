@@ -1,0 +1,100 @@
+"""engine-infer with masks that are seldom meant as they are: a brush over a copy of the photo, and inverted ones."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.commands import infer
+from engine.weights import save_weights
+from tests.engine.inference.conftest import random_network
+
+HEIGHT, WIDTH = 120, 160
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, random_network(4))
+    return path
+
+
+@pytest.fixture
+def run(weights, run_main, capsys, monkeypatch, tmp_path):
+    """engine-infer photo.png, masks as they are, with these arguments: its exit status, and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            run_main(infer.main, "photo.png", *arguments, "--weights", weights, "--texture", "none", "--overwrite")
+        printed = capsys.readouterr()
+        message = stopped.value.code if isinstance(stopped.value.code, str) else ""
+        return (1 if message else stopped.value.code), printed.out + printed.err + message
+
+    return call
+
+
+@pytest.fixture
+def photo_HW3(tmp_path):
+    """The pixels of photo.png: many colours, some of them reddish."""
+    noise_HW3 = np.random.default_rng(0).normal(size=(HEIGHT, WIDTH, 3))
+    smooth_HW3 = cv2.GaussianBlur(noise_HW3, (0, 0), 4)
+    samples_HW3 = np.rint(128 + 40 * smooth_HW3 / smooth_HW3.std()).clip(0, 200).astype(np.uint8)
+    Image.fromarray(samples_HW3).save(tmp_path / "photo.png")
+    return samples_HW3
+
+
+def stroke():
+    return cv2.line(np.zeros((HEIGHT, WIDTH), np.uint8), (30, 40), (100, 80), 1, 9) > 0
+
+
+def changed(photo_HW3):
+    return (np.asarray(Image.open("photo.completed.png")) != photo_HW3).any(2)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+@pytest.mark.parametrize("colour", ["FF0000", "#00ff00", "0000FF"])
+def test_a_brush_over_a_copy_of_the_photo_is_refused_and_then_taken_by_its_colour(run, photo_HW3, colour, ending):
+    painted_HW3 = photo_HW3.copy()
+    painted_HW3[stroke()] = tuple(bytes.fromhex(colour.removeprefix("#")))
+    Image.fromarray(painted_HW3).save(f"painted.{ending}", **({"quality": 95} if ending == "jpg" else {}))
+    status, printed = run("--mask", f"painted.{ending}")
+    assert status == 1
+    assert "is it a photo?" in printed
+    assert "--mask-colour FF0000" in printed
+    status, printed = run("--mask", f"painted.{ending}", "--mask-colour", colour)
+    assert status == 0, printed
+    changed_HW = changed(photo_HW3)
+    widened_HW = cv2.dilate(stroke().astype(np.uint8), np.ones((13, 13))) > 0
+    assert not (changed_HW & ~widened_HW).any()
+    assert changed_HW[stroke()].mean() > 0.95
+    assert run("--mask", f"painted.{ending}", "--mask-colour", colour, "--mask-invert")[0] == 1, "more than half"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mask-colour", "red"], "--mask-colour is 'red'; it must be RRGGBB, such as FF0000 for red"),
+        (["--mask-colour", "FF00FF"], "no pixel of it has a colour within 48 levels of FF00FF (--mask-colour)"),
+        (["--mask-colour", "FF0000", "--label", "1"], "--mask-colour and --label are both given"),
+        (["--mask-colour", "FF0000", "--mask-threshold", "0.5"], "--mask-colour and --mask-threshold are both given"),
+    ],
+)
+def test_a_colour_that_cannot_be_taken_is_told_in_a_line(run, photo_HW3, arguments, message):
+    Image.fromarray(photo_HW3).save("painted.png")
+    status, printed = run("--mask", "painted.png", *arguments)
+    assert status in (1, 2)
+    assert message in " ".join(printed.replace("│", " ").split())
+
+
+def test_masks_of_more_than_half_of_a_photo_are_refused_and_rectangles_are_not(run, photo_HW3):
+    inverted = Image.fromarray(np.where(stroke(), 0, 255).astype(np.uint8))
+    inverted.save("inverted.png")
+    status, printed = run("--mask", "inverted.png")
+    assert status == 1
+    assert "marks 95% of the photo" in printed
+    assert "--mask-invert" in printed
+    assert run("--mask", "inverted.png", "--mask-invert", "--mask-dilate", "0")[0] == 0
+    assert np.array_equal(changed(photo_HW3) & ~stroke(), np.zeros((HEIGHT, WIDTH), bool))
+    assert run("--mask", "inverted.png", "--force")[0] == 0
+    assert run("--hole", "5,5,150,110")[0] == 0
