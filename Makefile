@@ -1,10 +1,10 @@
-# The project's whole vocabulary: make demo | test | check | bench | gpu.
+# The project's whole vocabulary: make demo | test | quick | check | bench | gpu.
 # Needs make and Python 3.11 or 3.12; everything else goes into .venv, once.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench gpu
+.PHONY: demo test quick check bench gpu
 
 # Trains a small network for under a minute, then completes a photograph with it.
 demo: .venv/demo.installed
@@ -12,6 +12,15 @@ demo: .venv/demo.installed
 
 test: .venv/dev.installed
 	$(BIN)/python -m pytest
+
+# Under two minutes: of what is changed most, the tests that are not marked slow.
+QUICK := tests/data/test_headers.py tests/data/test_decode.py tests/data/test_orientation.py tests/data/test_masks.py \
+  tests/data/test_sampler.py tests/engine/test_networks.py tests/engine/test_weights.py \
+  tests/engine/training/test_config.py tests/engine/training/test_checkpoint.py tests/engine/training/test_steps.py \
+  $(addprefix tests/engine/inference/test_, any_file.py blend.py border.py mask.py mask_files.py photo.py plain.py \
+  scales.py windows.py) tests/kernels/test_reference.py
+quick: .venv/dev.installed
+	$(BIN)/python -m pytest -m 'not slow' $(QUICK)
 
 check: .venv/dev.installed
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Which photographs there are: where each one's bytes lie and how large it is, in columns that can be mapped from disk.
+"""The catalog of photographs: where each one's bytes lie and how large it is, in columns that can be mapped from disk.
 
 A catalog comes from a folder of images, from a folder of WebDataset tar shards, or from the index file that
 `engine-data index` makes of either (which is what to use beyond some ten thousand photos: it opens at once).

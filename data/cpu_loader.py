@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from data.catalog import Catalog
 from data.decode import decode_crop
-from data.loading import Loader, Passed, use_or_replace
+from data.loading import Loader, Skipped, use_or_replace
 from data.sampler import Crop, CropSampler
 
 Ids = NDArray[np.int64]
@@ -50,7 +50,7 @@ class CpuLoader(Loader):
             raise ValueError(f"workers {workers}: give 0 to decode in this process, or a number of processes")
         self.workers = workers
 
-    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Passed]]]:
+    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Skipped]]]:
         several = self.workers > 0
         batches = DataLoader(
             _Crops(self.catalog, self.sampler),
@@ -86,20 +86,20 @@ class _IdsFrom(Sampler[Ids]):
             start += self.loader.batch_size * self.loader.ranks
 
 
-class _Crops(Dataset[tuple[Tensor | Exception, list[Passed]]]):
+class _Crops(Dataset[tuple[Tensor | Exception, list[Skipped]]]):
     """From sample numbers to a batch: what a worker process does."""
 
     def __init__(self, catalog: Catalog, sampler: CropSampler) -> None:
         self.catalog, self.sampler = catalog, sampler
 
-    def __getitem__(self, ids_N: Ids) -> tuple[Tensor | Exception, list[Passed]]:
+    def __getitem__(self, ids_N: Ids) -> tuple[Tensor | Exception, list[Skipped]]:
         try:
             return decode_batch(self.catalog, self.sampler, ids_N)
         except (ValueError, OSError) as error:  # raised where it can be read, without the worker's traceback
             return error, []
 
 
-def decode_batch(catalog: Catalog, sampler: CropSampler, ids_N: Ids) -> tuple[Tensor, list[Passed]]:
+def decode_batch(catalog: Catalog, sampler: CropSampler, ids_N: Ids) -> tuple[Tensor, list[Skipped]]:
     """The crops of some samples, uint8 channels-last of shape (N, 3, H, W), and the photos that had to be replaced."""
     image_NHW3 = empty_batch(len(ids_N), sampler.crop_size, sampler.crop_size, 3)
     out_NHW3 = image_NHW3.numpy()
@@ -131,7 +131,7 @@ def empty_batch(*shape: int) -> Tensor:
 
 
 def _little_shared_memory(batch_bytes: int, workers: int) -> str:
-    """What to do where the batches do not fit; besides those decoded ahead, one is used and one is handed over."""
+    """The advice where the batches do not fit; besides those decoded ahead, one is used and one is handed over."""
     try:
         about = os.statvfs("/dev/shm")
         there = f"/dev/shm, the shared memory, has {about.f_blocks * about.f_frsize / 2**20:.0f} MiB"

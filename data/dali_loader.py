@@ -20,7 +20,7 @@ from data.catalog import Catalog
 from data.cpu_loader import decode_batch
 from data.decode import check, decode
 from data.headers import Unusable
-from data.loading import Loader, Passed, use_or_replace
+from data.loading import INSTALL_DALI, Loader, Skipped, use_or_replace
 from data.orientation import TURNS, stored_corner
 from data.sampler import Crop, CropSampler
 
@@ -30,7 +30,7 @@ _AHEAD = 3  # batches that DALI works on at a time; 3 made 820-860 crops/s where
 
 
 class _Square(NamedTuple):
-    """What DALI is to do with one photo."""
+    """The work of DALI on one photo."""
 
     inputs: tuple[NDArray[Any], ...]
     """Encoded photo; (y, x) and (height, width) of the square to decode; mirror left to right, upside down."""
@@ -38,7 +38,7 @@ class _Square(NamedTuple):
     """Exchange rows and columns then: left to torch, since DALI does it to whole batches only."""
 
 
-Prepared = deque[tuple[list[_Square], list[Passed]]]
+Prepared = deque[tuple[list[_Square], list[Skipped]]]
 
 
 class DaliLoader(Loader):
@@ -60,13 +60,13 @@ class DaliLoader(Loader):
         try:
             import nvidia.dali  # noqa: F401
         except ImportError as error:
-            raise ValueError(f"the dali loader needs DALI ({error}): pip install 'glcic-engine[dali]'") from error
+            raise ValueError(f"the dali loader needs DALI ({error}): {INSTALL_DALI}") from error
         self.threads, self.device_id = threads, device_id
         self._unusable: dict[int, str] = {}
         mirrored = sampler.flip or bool((catalog.columns["orientation"] != 1).any())
         self._inputs = 5 if mirrored else 3  # how many of _Square.inputs DALI is given
 
-    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Passed]]]:
+    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Skipped]]]:
         prepared: Prepared = deque()
         pipeline = self._pipeline(self._source(start, prepared), _AHEAD)
         while True:
@@ -76,7 +76,7 @@ class DaliLoader(Loader):
                 yield self._run_without_bad(start, error)
             start += self.batch_size * self.ranks
 
-    def _run(self, pipeline: Any, prepared: Prepared) -> tuple[Tensor, list[Passed]]:
+    def _run(self, pipeline: Any, prepared: Prepared) -> tuple[Tensor, list[Skipped]]:
         """The next batch. RuntimeError if DALI cannot decode it."""
         # Bound to torch's stream: DALI then takes memory back only after what torch has queued there.
         stream = None if self.device_id is None else torch.cuda.current_stream(self.device_id)
@@ -88,7 +88,7 @@ class DaliLoader(Loader):
         squares, passed = prepared.popleft()
         return self._to_torch(output, squares), passed
 
-    def _run_without_bad(self, start: int, error: RuntimeError) -> tuple[Tensor, list[Passed]]:
+    def _run_without_bad(self, start: int, error: RuntimeError) -> tuple[Tensor, list[Skipped]]:
         """A batch that DALI could not decode, without the photos that OpenCV cannot decode either.
 
         Those are remembered, so that this happens once for each. Where DALI still fails, OpenCV's batch is the result:
@@ -106,14 +106,14 @@ class DaliLoader(Loader):
         return image_N3HW if self.device_id is None else image_N3HW.to(f"cuda:{self.device_id}"), passed
 
     def _source(self, start: int, prepared: Prepared) -> Iterator[tuple[list[NDArray[Any]], ...]]:
-        """What DALI gets, batch after batch; what is needed of it when the batch comes out goes to `prepared`."""
+        """The input of DALI, batch after batch; `prepared` gets what is needed when the batch comes out."""
         while True:
             squares, passed = self._squares(self.ids(start))
             prepared.append((squares, passed))
             yield tuple([*field] for field in zip(*(square.inputs[: self._inputs] for square in squares), strict=True))
             start += self.batch_size * self.ranks
 
-    def _squares(self, ids_N: NDArray[np.int64]) -> tuple[list[_Square], list[Passed]]:
+    def _squares(self, ids_N: NDArray[np.int64]) -> tuple[list[_Square], list[Skipped]]:
         squares: list[_Square] = []
         passed = use_or_replace(self.catalog, self.sampler, ids_N, lambda n, crop: squares.append(self._square(crop)))
         return squares, passed

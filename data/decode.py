@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from data.containers import Tiff
 from data.headers import Header, Unusable, is_complete, parse_header
 from data.orientation import stored_corner, upright
 from data.sampler import Crop, reduction
@@ -20,6 +21,8 @@ _REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 
+
+_SHORT = 3
 
 _EXTRA_SAMPLES = 338
 """TIFF's tag for what samples beyond the colours are: 1 is alpha that the colours were multiplied by, 2 other alpha."""
@@ -60,16 +63,15 @@ def _with_alpha_ignored(tiff: bytes) -> bytes:
     Else OpenCV's reader multiplies them, so that what is transparent gets dark, which it leaves alone in PNG and WebP.
     Nothing else in the file depends on it. What makes no sense is left to the reader to refuse.
     """
-    order = "<" if tiff.startswith(b"II") else ">"
-    try:
-        (directory,) = struct.unpack_from(order + "I", tiff, 4)
-        (entries,) = struct.unpack_from(order + "H", tiff, directory)
-        for at in range(directory + 2, directory + 2 + 12 * entries, 12):
-            if struct.unpack_from(order + "HHIH", tiff, at) == (_EXTRA_SAMPLES, 3, 1, 2):  # one SHORT, which is 2
-                return tiff[: at + 8] + struct.pack(order + "H", 1) + tiff[at + 10 :]
-    except struct.error:
-        pass
-    return tiff
+    layout = Tiff.of(tiff)
+    directory = layout and layout.directory(tiff, layout.offset_at(tiff, layout.first))
+    entry = directory.entries.get(_EXTRA_SAMPLES) if directory else None
+    if layout is None or entry is None or layout.numbers(tiff, entry, most=1) != (2,):
+        return tiff
+    if struct.unpack_from(layout.order + "H", tiff, entry + 2) != (_SHORT,):
+        return tiff
+    at = layout.value_at(entry)
+    return tiff[:at] + struct.pack(layout.order + "H", 1) + tiff[at + 2 :]
 
 
 def decode_crop(data: bytes, crop: Crop, size: tuple[int, int], orientation: int, out_HW3: Pixels) -> None:

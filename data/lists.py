@@ -46,7 +46,7 @@ def read_list(path: Path, number: int | None = None, folder: Path = Path()) -> l
 
 
 def _headings(path: Path, is_photo: list[bool], lines: list[str]) -> int:
-    """How many lines come before the first photo, if that comes soon: they are headings."""
+    """The number of lines before the first photo, if that comes soon: they are headings."""
     first = is_photo.index(True) if True in is_photo else 0
     if not 0 < first <= MOST_HEADINGS:
         return 0
@@ -55,7 +55,7 @@ def _headings(path: Path, is_photo: list[bool], lines: list[str]) -> int:
 
 
 class _Folder:
-    """What listed names are under."""
+    """The folder that listed names are under."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

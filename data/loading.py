@@ -1,4 +1,4 @@
-"""What both loaders have in common: the batch, the place in the order of samples, and what becomes of bad photos."""
+"""The common part of both loaders: the batch, the place in the order of samples, and what becomes of bad photos."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -21,7 +21,10 @@ MOST_REPLACEMENTS = 100
 """So many unusable photos in a row are no accident."""
 
 
-class Passed(NamedTuple):
+INSTALL_DALI = "pip install 'glcic-engine[dali]'"
+
+
+class Skipped(NamedTuple):
     """A photo of the catalog that could not be used for a sample, and why."""
 
     photo: int
@@ -39,12 +42,12 @@ class Batch(NamedTuple):
 
 def use_or_replace(
     catalog: Catalog, sampler: CropSampler, ids_N: NDArray[np.int64], use: Callable[[int, Crop], None]
-) -> list[Passed]:
+) -> list[Skipped]:
     """Call `use(n, crop)` with the crop of each sample, or of the first after it for which `use` is not Unusable.
 
     Returns the photos that were passed over. ValueError if too many in a row are.
     """
-    passed: list[Passed] = []
+    passed: list[Skipped] = []
     for n, first in enumerate(sampler.crops(ids_N)):
         crop = first
         for attempt in range(1, MOST_REPLACEMENTS + 1):
@@ -52,7 +55,7 @@ def use_or_replace(
                 use(n, crop)
                 break
             except Unusable as reason:
-                passed.append(Passed(crop.photo, str(reason)))
+                passed.append(Skipped(crop.photo, str(reason)))
                 (crop,) = sampler.crops(ids_N[n : n + 1] + attempt)
         else:
             raise ValueError(
@@ -64,7 +67,7 @@ def use_or_replace(
 
 
 class Loader(ABC):
-    """An iterator without end over one rank's batches; it can be stopped, and continued at the very next batch.
+    """An iterator without end over one rank's batches, from the global sample `start` on.
 
     Rank r of R gets the samples r, r + R, r + 2R, ... of the sampler's one order, so that together the ranks see the
     same samples whatever their number. A photo that cannot be used is replaced by the next sample's, and counted.
@@ -91,10 +94,10 @@ class Loader(ABC):
         """Unusable photos that were passed over so far, each as often as it came."""
         self.bad: dict[str, str] = {}
         """Name and reason of each photo that could not be used so far."""
-        self._running: Iterator[tuple[Tensor, list[Passed]]] | None = None
+        self._running: Iterator[tuple[Tensor, list[Skipped]]] | None = None
 
     @abstractmethod
-    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Passed]]]:
+    def _batches(self, start: int) -> Iterator[tuple[Tensor, list[Skipped]]]:
         """Images of this rank's batches from the global sample `start` on, and the photos each had to replace."""
 
     def ids(self, start: int) -> NDArray[np.int64]:
@@ -117,27 +120,13 @@ class Loader(ABC):
         self.next_sample += self.batch_size * self.ranks
         return Batch(image_N3HW, ids_N)
 
-    def _report(self, passed: list[Passed]) -> None:
+    def _report(self, passed: list[Skipped]) -> None:
         self.replaced += len(passed)
         for photo, reason in passed:
             name = self.catalog.name(photo)
             if name not in self.bad:
                 self.bad[name] = reason
                 log.warning("%s: %s; wherever it comes, the next sample takes its place", name, reason)
-
-    def state_dict(self) -> dict[str, int]:
-        """Where the next batch begins. It holds for any number of ranks, workers and photos in a batch."""
-        return {"seed": self.sampler.seed, "next_sample": self.next_sample}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue with the batch that was next when `state` was taken. ValueError if the order was another seed's."""
-        if state["seed"] != self.sampler.seed:
-            raise ValueError(
-                f"the loader's place was saved with seed {state['seed']}, and this run has seed {self.sampler.seed}: "
-                "a run continues with the seed it began with"
-            )
-        self.close()
-        self.next_sample = state["next_sample"]
 
     def close(self) -> None:
         """Stop the workers. The loader can be used again: it continues where it was."""

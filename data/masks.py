@@ -22,7 +22,7 @@ _STROKE_POINTS = (4, 8)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HoleConfig:
-    """What the holes are like. The defaults are the paper's: one rectangle with sides of 96 to 128 pixels."""
+    """The shapes of holes. The defaults are the paper's: one rectangle with sides of 96 to 128 pixels."""
 
     kind: Literal["box", "freeform", "mixed"] = "box"
     """Rectangles, free-form strokes, or for each photo one of the two by chance."""

@@ -1,4 +1,4 @@
-"""Which loader a run gets."""
+"""The choice of a run's loader."""
 
 import logging
 from typing import Literal
@@ -7,7 +7,7 @@ import torch
 
 from data.catalog import Catalog
 from data.cpu_loader import CpuLoader
-from data.loading import Loader
+from data.loading import INSTALL_DALI, Loader
 from data.sampler import CropSampler
 
 log = logging.getLogger(__name__)
@@ -49,5 +49,5 @@ def _choose(device: torch.device) -> tuple[Literal["dali", "cpu"], str]:
     try:
         import nvidia.dali  # noqa: F401
     except ImportError:
-        return "cpu", "DALI is not installed (pip install 'glcic-engine[dali]')"
+        return "cpu", f"DALI is not installed ({INSTALL_DALI})"
     return "dali", "CUDA and DALI are there"

@@ -1,4 +1,4 @@
-"""Which photo, and which square of it, each training sample is: a function of (seed, sample number) alone.
+"""The photo, and the square of it, of each training sample: a function of (seed, sample number) alone.
 
 Samples are numbered 0, 1, 2, ... over all epochs and all ranks: epoch e holds the numbers e*count..(e+1)*count-1 and
 shows every photo once, in an order of its own. Nobody has a state: a resume, another number of workers, ranks or
@@ -55,7 +55,7 @@ class CropSampler:
             )
 
     def photos(self, ids_N: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Which photo each sample is of."""
+        """The photo of each sample."""
         count = len(self.catalog)
         epoch_N, place_N = np.divmod(ids_N, count)
         photo_N = np.empty_like(place_N)

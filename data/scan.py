@@ -31,11 +31,11 @@ THREADS = 8
 disks and network file systems answer many requests at a time."""
 
 PACKING = "packing.json"
-"""What `data.shards` notes in the folder of its shards."""
+"""The file that `data.shards` writes beside its shards."""
 
-_TOLD_BY_THE_WHOLE = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How files begin of which HEAD bytes do not do: whether a GIF is an animation shows only behind its first picture, and
-most TIFFs have their header at their end, without which Pillow warns of damage."""
+_READ_WHOLE = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""Files that begin so are read whole: a GIF's second picture, if it is an animation, comes behind the first, and most
+TIFFs have their directory at their end, without which Pillow warns of damage."""
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4")
 
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 class Known:
-    """What an earlier scan of the same folder found, so that unchanged photos need not be read again."""
+    """The findings of an earlier scan of the same folder, so that unchanged photos need not be read again."""
 
     def __init__(self, columns: Columns, shards: Sequence[str], bad: Sequence[BadPhoto], since: int) -> None:
         self.columns, self.shards = columns, shards
@@ -70,7 +70,7 @@ class Known:
         return found
 
     def shard(self, name: str) -> list[Found]:
-        """What was in that shard; nothing if any of it could not be read, so that it is read again."""
+        """The photos of that shard; nothing if any of it could not be read, so that it is read again."""
         if name not in self.shards or any(f"{photo}/".startswith(f"{name}/") for photo in self.unread):
             return []
         members = np.flatnonzero(self.columns["shard"] == self.shards.index(name))
@@ -121,12 +121,12 @@ def _jobs(
 
 
 def is_shard(name: str) -> bool:
-    """Whether a file is a tar shard by its name."""
+    """True if a file is a tar shard by its name."""
     return name.lower().endswith(".tar")
 
 
 def is_compressed_shard(name: str) -> bool:
-    """Whether a file is a tar file by its name in which no photo can be reached without unpacking all before it."""
+    """True if a file is a tar file by its name in which no photo can be reached without unpacking all before it."""
     return name.lower().endswith(COMPRESSED)
 
 
@@ -147,7 +147,7 @@ def walk(root: Path, tell: bool = True) -> Iterator[str]:
     seen: set[tuple[int, int]] = set()
 
     def visit(folder: str, prefix: str) -> Iterator[str]:
-        """What is in a folder; OSError comes at the call, before anything is given."""
+        """The entries of a folder; OSError comes at the call, before anything is given."""
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:
             return iter(())
@@ -194,7 +194,7 @@ def _filled_by(names: set[str]) -> str | None:
 
 
 def _unchanged(status: os.stat_result, before: Found, since: int) -> bool:
-    """Whether a file (photo or shard) is as it was when `before` was found in it, by a scan that began at `since`.
+    """True if a file (photo or shard) is as it was when `before` was found in it, by a scan that began at `since`.
 
     The time of the last change is not enough: `cp -p`, `rsync -t` and `mv` bring it from another file. The time of the
     last change to the inode cannot be set, so that what was put there since is known by it; and the length costs
@@ -242,7 +242,7 @@ def examine_shard(root: Path, shard: str, number: int, before: list[Found], sinc
 
 
 def _read_shard(root: Path, shard: str, number: int, before: list[Found], since: int) -> list[Found]:
-    """What `examine_shard` returns, with masks among the photos."""
+    """The result of `examine_shard`, with masks among the photos."""
     found: list[Found] = []
     modified = 0
     try:
@@ -273,7 +273,7 @@ def _read_shard(root: Path, shard: str, number: int, before: list[Found], since:
 
 
 def _only_zeros(descriptor: int, offset: int) -> bool:
-    """Whether a file has nothing else from `offset` on: a tar file ends so, and tarfile ends at the first zeros."""
+    """True if a file has nothing else from `offset` on: a tar file ends so, and tarfile ends at the first zeros."""
     while block := os.pread(descriptor, 1 << 20, offset):
         if block.count(0) < len(block):
             return False
@@ -285,7 +285,7 @@ def _examine(descriptor: int, place: Entry) -> Found:
     """`place` with the size and orientation that its header tells."""
     try:
         head = os.pread(descriptor, min(HEAD, place.length), place.offset)
-        if head.startswith(_TOLD_BY_THE_WHOLE):
+        if head.startswith(_READ_WHOLE):
             head = os.pread(descriptor, place.length, place.offset)
         try:
             header = parse_header(head)

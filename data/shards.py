@@ -34,7 +34,7 @@ _SUFFIX = {"jpeg": "jpg", "tiff": "tif"}  # others are called by their format's 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Packing:
-    """How to pack. The same packing of the same catalog gives the same shards."""
+    """The options of packing. The same packing of the same catalog gives the same shards."""
 
     shard_megabytes: int = 1024
     """Encoded photos in one shard, in MB of what they are before any re-encoding."""
@@ -120,7 +120,7 @@ def _at_work(out: Path) -> Iterator[None]:
 
 
 def _write_shard(catalog: Catalog, photos: range, shard: Path, packing: Packing) -> tuple[int, list[BadPhoto]]:
-    """How many photos the shard is for, and which of them were left out of it."""
+    """The number of photos that the shard is for, and those that were left out of it."""
     if shard.exists():
         return len(photos), []
     bad: list[BadPhoto] = []

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from data.headers import SUFFIXES
 
 SIDECAR = ".mask"
-"""What the name of a photo's mask has between the photo's and the ending."""
+"""The part of a mask's name between the photo's and the ending."""
 
 MASK_BESIDE = "the mask of a photo beside it"
 """Why such a file is left out."""
@@ -20,7 +20,7 @@ _CALLED = re.compile(r"(?P<photo>.+)[._-]mask[._-]?\d*", re.IGNORECASE | re.DOTA
 
 
 def is_mask_beside(root: str | os.PathLike[str], name: str) -> bool:
-    """Whether the file `name` under `root` is the mask of a photo that lies beside it."""
+    """True if the file `name` under `root` is the mask of a photo that lies beside it."""
     photo = photo_of(name)
     return photo is not None and any(os.path.exists(os.path.join(root, photo + ending)) for ending in _ENDINGS)
 

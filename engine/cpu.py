@@ -1,8 +1,8 @@
-"""What the CPU can do, which training and inference must see alike."""
+"""Abilities of the CPU, which training and inference must see alike."""
 
 import torch
 
 
 def cpu_has_bf16() -> bool:
-    """Whether it has instructions for bfloat16; without, PyTorch computes in that all the same, but slower."""
+    """True if it has instructions for bfloat16; without, PyTorch computes in that all the same, but slower."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -18,7 +18,7 @@ STRIDES = (2, 4, 8, 16, 32)
 
 
 class LiteFeatures(nn.Module):
-    """What EfficientNet-Lite0 makes of a photo before each layer that halves the resolution, and at its end.
+    """The features of EfficientNet-Lite0 before each layer that halves the resolution, and at its end.
 
     `forward` takes RGB `image_N3HW` in [0, 1] and returns five tensors, one for each of STRIDES. Not to be trained;
     batch norms are folded into the convolutions, which spares half of the passes over the largest tensors.

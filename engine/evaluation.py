@@ -1,4 +1,4 @@
-"""How good completions are: photos with known content, seeded holes in them, several ways to complete them, scores.
+"""Scores of completions: photos with known content, seeded holes in them, several ways to complete them.
 
 Every way gets the same photos with the same holes, and nothing of what was under them. A hole is a function of the
 seed and of the photo's place in its folder, so that evaluating more photos, or other weights, changes no hole.
@@ -92,7 +92,7 @@ def by_network(completer: Completer, options: CompletionOptions) -> Method:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Which photos are evaluated, and what is missing in them."""
+    """The photos that are evaluated, and the holes in them."""
 
     catalog: Catalog
     photos: Sequence[int]
@@ -151,7 +151,7 @@ class Task:
         return draw_holes(config, self.seed, STREAM, [i], self.size).mask_N1HW[0, 0].numpy()
 
     def mask_beside(self, i: int) -> Mask:
-        """What the mask beside photo `i` has in the square: each pixel that it covers a part of."""
+        """The part of photo `i`'s mask that lies in the square: each pixel that it covers a part of."""
         width, height = self.catalog.size(i)
         files = find_masks(self.catalog.root / self.catalog.name(i), sidecar_only=True)
         if not files:

@@ -47,7 +47,8 @@ LOAD_ERRORS = (
     AssertionError,
     struct.error,
 )
-"""What torch.load raises for damaged files: it checks little in those of before PyTorch 1.6, which are no zip files."""
+"""The errors of torch.load for damaged files: it checks little in those of before PyTorch 1.6, which are no zip
+files."""
 
 NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
 NORM = ("norm", "ReLU")
@@ -105,7 +106,7 @@ def import_weights(
 
 
 def read_foreign(path: Path) -> tuple[Layout, Any]:
-    """What is in the file, and whose it is. ValueError names what was expected and what was found."""
+    """The file's content, and the project that wrote it. ValueError names what was expected and what was found."""
     with open(path, "rb") as file:
         start = file.read(9)
     if start[:4] in (b"\x03\0\0\0", b"\x04\0\0\0"):  # a table or a Torch object, in Torch7's binary format

@@ -19,7 +19,7 @@ from engine.inference.packages import import_optional
 from engine.torchvision_weights import load_into
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""What LPIPS takes RGB in [-1, 1] to, and by: the mean and deviation that AlexNet was trained with."""
+"""The normalisation that LPIPS applies to RGB in [-1, 1]: the mean and deviation that AlexNet was trained with."""
 
 INCEPTION_FEATURES = 2048
 """Length of the vectors that FID compares."""

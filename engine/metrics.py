@@ -1,4 +1,4 @@
-"""How far a completed photo is from the original: in the hole, over the whole photo, and at the hole's border.
+"""The distance of a completed photo from the original: in the hole, over the whole photo, and at the hole's border.
 
 L1, PSNR and SSIM are defined as in MMagic's published table of image completion, on 8-bit values; besides the whole
 photo, which is mostly what was given, they are taken in the hole alone.

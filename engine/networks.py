@@ -15,7 +15,8 @@ STRIDE = 4
 BATCH_NORM_EPS = 1e-5
 
 RESIDUAL_MARGIN = 1 / 64
-"""How far from 0 and 1 a residual network takes its fill to be: closer, the sigmoid has hardly a slope."""
+"""The least distance from 0 and 1 that a residual network takes its fill to have: closer, the sigmoid has hardly a
+slope."""
 
 
 class Layer(NamedTuple):
@@ -101,11 +102,11 @@ class CompletionSpec:
     """Batch norm before the activation (the paper) or after it (some public weights)."""
 
     output: Literal["sigmoid", "clip", "residual"] = "sigmoid"
-    """How the last convolution becomes RGB in [0, 1]: by a sigmoid (the paper), clamped to [-1, 1] and shifted, or as a
-    change of what the hole was filled with, added before the sigmoid."""
+    """The step from the last convolution to RGB in [0, 1]: by a sigmoid (the paper), clamped to [-1, 1] and shifted, or
+    as a change of what the hole was filled with, added before the sigmoid."""
 
     fill: Literal["mean", "smooth", "learned"] = "mean"
-    """What holes are filled with before the network sees them: the mean pixel (the paper), the smooth surface through
+    """The fill of holes before the network sees them: the mean pixel (the paper), the smooth surface through
     their border (`kernels.smooth_fill`), or what a small network makes of the mean pixel (`FillNetwork`)."""
 
     input_shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -217,8 +218,9 @@ class CompletionNetwork(nn.Module):
         self.blocks, channels = conv_blocks(COMPLETION_LAYERS, spec.base_width, spec.norm_order)
         self.to_rgb = nn.Conv2d(channels, 3, kernel_size=3, padding=1)
         if spec.output == "residual":
-            # Begin as the fill itself. Random changes of it are worse than none, and the quickest way to lose them is
-            # one without return: all activations in the hole fall silent (seen with base width 16 and Adam at 1e-3).
+            # With zeros the untrained network returns the fill unchanged. From random weights, training first unlearns
+            # their changes, and can end with all activations in the hole at zero, where no gradient is left (seen
+            # with base width 16 and Adam at 1e-3).
             nn.init.zeros_(self.to_rgb.weight)
             nn.init.zeros_(self.to_rgb.bias)  # type: ignore[arg-type]
         shift = torch.tensor((*spec.input_shift, 0.0)).view(1, 4, 1, 1)
@@ -244,7 +246,8 @@ class CompletionNetwork(nn.Module):
         return torch.sigmoid(self.add_to_fill(output_N3HW, filled_N3HW))
 
     def add_to_fill(self, output_N3HW: Tensor, filled_N3HW: Tensor) -> Tensor:
-        """What the sigmoid is taken of; an output of 0 gives a residual network's fill, but not quite 0 or 1."""
+        """The values that the sigmoid is taken of; an output of 0 gives a residual network's fill, but not quite 0 or
+        1."""
         if self.spec.output == "residual":
             return output_N3HW + torch.logit(filled_N3HW, eps=RESIDUAL_MARGIN)
         return output_N3HW

@@ -40,7 +40,7 @@ class _Outliving(io.FileIO):
         return super().write(content)
 
     def _is_nobodys(self, error: OSError) -> bool:
-        """Whether an error tells of a reader that has gone. Of a disk, EIO tells that it is broken."""
+        """True if an error tells of a reader that has gone. Of a disk, EIO tells that it is broken."""
         is_terminal = stat.S_ISCHR(os.fstat(self.fileno()).st_mode)
         return isinstance(error, ConnectionError) or (error.errno == EIO and is_terminal)
 

@@ -1,4 +1,4 @@
-"""How good completions look, without any download: sharpness, and distances between features and between textures.
+"""Scores of how completions look, without any download: sharpness, and distances between features and between textures.
 
 PSNR rewards a blur; these tell what people see. `engine.training` watches a run by them, `engine-evaluate` reports
 them.
@@ -92,7 +92,8 @@ def unit(features_NChw: Tensor) -> Tensor:
 
 
 class FeatureDistance:
-    """How far apart EfficientNet-Lite0 sees a completion and the original; 0 is equal, 5 a wrong texture."""
+    """The distance that EfficientNet-Lite0 sees between a completion and the original; 0 is equal, 5 a wrong
+    texture."""
 
     def __init__(self, features: LiteFeatures) -> None:
         self.features = features

@@ -45,7 +45,7 @@ ELEMENTS = {
     "Char": np.int8,
     "Byte": np.uint8,
 }
-"""What torch.<name>Storage holds and torch.<name>Tensor shows."""
+"""The types that torch.<name>Storage holds and torch.<name>Tensor shows."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 MEETING = timedelta(seconds=50)
-"""How long processes that were started together wait for each other at first: they say why not within a minute."""
+"""The time that processes started together wait for each other at first: they say why not within a minute."""
 
 MEETING_FILE = "ENGINE_MEETING_FILE"
 """In the environment of processes that are all on this machine: the file that is their store. torch's server of one
@@ -19,7 +19,7 @@ asks name servers who connects to it, and waits for them where there are none.""
 
 
 def started_by_launcher() -> bool:
-    """Whether torchrun, or engine-train's own launcher, started this process as one of several.
+    """True if torchrun, or engine-train's own launcher, started this process as one of several.
 
     Both set all of these. One alone is no sign of it: batch systems leave such variables behind.
     """
@@ -88,7 +88,7 @@ def of_this_start(store: dist.Store) -> dist.Store:
 
 
 def one_line(error: Exception) -> str:
-    """What torch says of an error, without the C++ stack below."""
+    """The first lines of torch's error message, without the C++ stack below."""
     return str(error).partition("\n")[0]
 
 

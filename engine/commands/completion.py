@@ -1,12 +1,16 @@
-"""What engine-infer, engine-serve and engine-evaluate are all told: the network, what runs it, how it is used."""
+"""The options that engine-infer, engine-serve and engine-evaluate share: the network, what runs it, how it is used."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from engine.inference.blend import Blend
-from engine.inference.completer import Completer, CompletionOptions
+from engine.inference.completer import DEFAULTS, Completer, CompletionOptions
 from engine.inference.memory import keep_freed_memory
 from engine.inference.photo import MAX_PIXELS
+from engine.inference.runtimes import Precision, RuntimeName
 from engine.inference.texture.stage import Texture
 from engine.weights import DEFAULT
 
@@ -16,23 +20,23 @@ MOST_MEMORY = 2**20
 
 @dataclass(kw_only=True)
 class NetworkConfig:
-    """What runs networks, and how they complete holes."""
+    """The options of running a network and of completing holes."""
 
     weights: Path | tuple[str, ...] = DEFAULT
-    """One file or several, as the command says; it is here so that --help begins with it."""
+    """Weights file, or several where the command takes them; declared here so that --help lists it first."""
 
-    runtime: str = "auto"
-    """What runs the network: torch, onnx, openvino, tensorrt, or auto."""
+    runtime: RuntimeName = "auto"
+    """The library that runs the network."""
 
     trt: bool = False
     """The same as --runtime tensorrt."""
 
-    precision: str = "auto"
-    """fp32, fp16, bf16, int8 (OpenVINO, once exported), or auto: on a GPU fp16; on a CPU int8 if exported, else bf16 if
+    precision: Precision = "auto"
+    """int8 is for OpenVINO, once exported. auto: on a GPU fp16; on a CPU int8 if exported, else bf16 if
     it has instructions for that, else fp32."""
 
-    device: str = "auto"
-    """cpu, cuda, cuda:N, or auto."""
+    device: Annotated[str, tyro.conf.arg(metavar="{auto,cpu,cuda,cuda:N}")] = "auto"
+    """Where the network runs."""
 
     memory: float | None = None
     """GiB that the network may use at a time. Default: half of what is free."""
@@ -40,14 +44,14 @@ class NetworkConfig:
     scale: str = "auto"
     """Where large holes are completed first: auto, native (the photo's resolution), or N for 1/N of it."""
 
-    blend: Blend = "poisson"
-    """How the completed hole joins the photo."""
+    blend: Blend = DEFAULTS.blend
+    """The way in which the completed hole joins the photo."""
 
-    texture: Texture = "auto"
+    texture: Texture = DEFAULTS.texture
     """Draw holes again with patches of the photo: auto (where the network's completion has less detail than what is
     around), photo (always), or none."""
 
-    seed: int = 0
+    seed: int = DEFAULTS.seed
     """Another number gives another texture."""
 
     def __post_init__(self) -> None:
@@ -63,7 +67,7 @@ class NetworkConfig:
 
     @property
     def options(self) -> CompletionOptions:
-        """How holes are completed."""
+        """The options of completing holes."""
         return CompletionOptions(
             blend=self.blend, octaves=parse_scale(self.scale), texture=self.texture, seed=self.seed
         )
@@ -77,12 +81,12 @@ class NetworkConfig:
 
 @dataclass(kw_only=True)
 class CompletionConfig(NetworkConfig):
-    """How one network completes photos, in masks that people made."""
+    """The options of completing photos with one network, by masks that people made."""
 
     weights: Path = DEFAULT
     """Weights file; "default" is what comes with the engine."""
 
-    feather: int = 4
+    feather: int = DEFAULTS.feather
     """Pixels outside the mask over which --blend feather fades into the photo."""
 
     mask_dilate: int = 4
@@ -99,7 +103,7 @@ class CompletionConfig(NetworkConfig):
 
     @property
     def options(self) -> CompletionOptions:
-        """How holes are completed."""
+        """The options of completing holes."""
         return super().options._replace(dilate=self.mask_dilate, feather=self.feather)
 
 

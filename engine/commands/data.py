@@ -111,7 +111,7 @@ class Mean:
     """Measure so many photos chosen at random, and tell the standard error; by default all."""
 
     seed: int = 0
-    """Which photos are chosen."""
+    """The photos that are chosen."""
 
     threads: int = field(default_factory=_cores)
     """Photos decoded at a time."""

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from engine.commands.ending import ends_in_a_line
+from engine.inference.packages import install_line
 
 RUN = Path("runs/make-demo")
 """Emptied each time; runs/demo is where `engine-train --preset demo` leaves its run."""
@@ -31,7 +32,7 @@ def main() -> None:
     try:
         import skimage
     except ImportError as error:
-        raise SystemExit("the demo needs scikit-image's photographs: pip install 'glcic-engine[demo]'") from error
+        raise SystemExit(f"the demo needs scikit-image's photographs: {install_line('skimage')}") from error
     shipped = Path(skimage.__file__).parent / "data"
     shutil.rmtree(RUN, ignore_errors=True)
     photos = RUN / "photos"

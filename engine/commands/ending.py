@@ -1,22 +1,35 @@
-"""How every command ends that cannot go on, or shall not."""
+"""The messages of a command, and its end where it cannot go on or is told to stop: one line, and the exit status."""
 
+import logging
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from engine import __version__
 from engine.output import outlive_readers
+
+
+def log_to_stderr() -> None:
+    """Print log messages alone: the engine's own from INFO on, those of libraries from WARNING on."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("engine").setLevel(logging.INFO)
 
 
 @contextmanager
 def ends_in_a_line(command: str, errors: tuple[type[Exception], ...] = (ValueError, OSError)) -> Iterator[None]:
     """Decorates `main`: one line instead of a traceback, with exit status 1 for `errors` and 130 for Ctrl-C.
 
-    SIGTERM and SIGHUP end it as Ctrl-C does, with status 143 and 129, so that nothing half done is left behind. Who
-    stops reading, as in `engine-... | head`, ends nothing: see `outlive_readers`.
+    `--version` alone is answered here, before anything else is loaded.
+
+    SIGTERM and SIGHUP end it as Ctrl-C does, with status 143 and 129, so that no partial file is left behind. A reader
+    that stops reading, as in `engine-... | head`, ends nothing: see `outlive_readers`.
     """
     outlive_readers()
+    if sys.argv[1:] == ["--version"]:
+        print(f"{command} {__version__}")
+        raise SystemExit(0)
     try:
         with _raised_signals(), _written_at_its_end():
             yield

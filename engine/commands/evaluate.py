@@ -32,7 +32,7 @@ from data.catalog import Catalog
 from data.files import write_atomically
 from data.sidecars import MASK_BESIDE
 from engine.commands.completion import NetworkConfig
-from engine.commands.ending import ends_in_a_line
+from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.progress import progress
 from engine.evaluation import (
     HOLE_SIZE,
@@ -76,7 +76,7 @@ LEAST_SIZE, MOST_SIZE = 64, 1024
 
 @dataclass(kw_only=True)
 class EvaluateConfig(NetworkConfig):
-    """What engine-evaluate is asked to do."""
+    """The options of engine-evaluate."""
 
     photos: tyro.conf.Positional[Path]
     """Folder of photos, of tar shards, or an index file."""
@@ -100,7 +100,7 @@ class EvaluateConfig(NetworkConfig):
     middle, and of the region that a stroke lies in."""
 
     seed: int = 0
-    """Which random holes. The texture in them is the one that engine-infer gives first."""
+    """The seed of random holes. The texture in them is the one that engine-infer gives first."""
 
     limit: int | None = None
     """Evaluate so many photos, spread evenly over the folder; by default all."""
@@ -140,7 +140,7 @@ class EvaluateConfig(NetworkConfig):
 
     @property
     def options(self) -> CompletionOptions:
-        """How holes are completed: whichever they are, in the same way."""
+        """The options of completion, which are the same for all holes."""
         return super().options._replace(seed=CompletionOptions().seed)
 
     @property
@@ -152,7 +152,7 @@ class EvaluateConfig(NetworkConfig):
 @ends_in_a_line("engine-evaluate")
 def main() -> None:
     """The command line. Exit status 1 if a photo could not be evaluated."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log_to_stderr()
     config = tyro.cli(EvaluateConfig, prog="engine-evaluate", description=__doc__)
     if config.grid:
         check_writable(config.grid)
@@ -192,7 +192,7 @@ def check_writable(path: Path) -> None:
 
 
 def methods_of(config: EvaluateConfig, completers: dict[str, Completer]) -> dict[str, Method]:
-    """What is compared, by name: the weights, then their rivals."""
+    """The ways that are compared, by name: the weights, then their rivals."""
     networks = {name: by_network(completer, config.options) for name, completer in completers.items()}
     return networks | {name: RIVALS[name] for name in config.rivals}
 
@@ -226,13 +226,14 @@ def leads(cases: list[Case]) -> dict[str, tuple[float, float]]:
 
 
 def left_out(config: EvaluateConfig, task: Task, cases: list[Case]) -> int:
-    """How many photos could not be evaluated. Where all were asked for, those count that are not in the catalog."""
+    """The number of photos that could not be evaluated. Where all were asked for, those count that are not in the
+    catalog."""
     bad = len(task.catalog.bad) - masks_beside(task) if config.limit is None else 0
     return len(task.photos) - len(cases) + bad
 
 
 def masks_beside(task: Task) -> int:
-    """How many files in the folder are masks of its photos."""
+    """The number of files in the folder that are masks of its photos."""
     return sum(photo.reason == MASK_BESIDE for photo in task.catalog.bad)
 
 

@@ -20,7 +20,7 @@ import tyro
 from data.catalog import Catalog
 from data.files import folder_beside, write_atomically
 from data.headers import Unusable
-from engine.commands.ending import ends_in_a_line
+from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.evaluation import Task
 from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
 from engine.inference.engine_cache import cache_folder, entries, store
@@ -39,13 +39,13 @@ SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine", "tensorr
 
 @dataclass(kw_only=True, slots=True)
 class ExportConfig:
-    """What engine-export is asked to do."""
+    """The options of engine-export."""
 
     weights: tyro.conf.Positional[Path | None] = None
     """Weights file."""
 
     to: Literal["onnx", "openvino", "tensorrt", "tensorrt-rtx"] = "onnx"
-    """What to write. tensorrt needs the GPU that the engine is for; tensorrt-rtx needs none."""
+    """The format to write. tensorrt needs the GPU that the engine is for; tensorrt-rtx needs none."""
 
     precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
     """Of the weights and of what is computed between the fp32 input and output. int8 (for OpenVINO) needs --photos."""
@@ -81,7 +81,7 @@ class ExportConfig:
 
 @ends_in_a_line("engine-export")
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log_to_stderr()
     config = tyro.cli(ExportConfig, prog="engine-export", description=__doc__)
     if config.list_cache:
         list_cache()

@@ -22,7 +22,7 @@ from engine.weights import save_weights
 
 @dataclass(kw_only=True, slots=True)
 class ImportConfig:
-    """What engine-import is asked to do."""
+    """The options of engine-import."""
 
     weights: tyro.conf.Positional[Path]
     """The foreign file."""
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def training_of(config: ImportConfig) -> dict[str, Any]:
-    """What the user says of the training that made the weights."""
+    """The spec of the training that made the weights, as the user gives it."""
     if config.config:
         return read_training_config(config.config)
     return {"mean_pixel": parse_mean(config.mean)} if config.mean else {}

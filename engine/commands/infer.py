@@ -10,7 +10,6 @@ Holes are what is white (or opaque) in a mask. Without one, they are the photo's
 """
 
 import json
-import logging
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Annotated, Literal
 import tyro
 
 from engine.commands.completion import CompletionConfig
-from engine.commands.ending import ends_in_a_line
+from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, find_jobs, is_searched
@@ -34,7 +33,7 @@ MOST_VARIANTS = 99
 
 @dataclass(kw_only=True)
 class InferConfig(CompletionConfig):
-    """What engine-infer is asked to do."""
+    """The options of engine-infer."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]]
     """Photos, folders of photos (searched whole), or globs."""
@@ -45,7 +44,7 @@ class InferConfig(CompletionConfig):
     photo.mask.png or photo_mask001.png, then its fully transparent pixels, with the soft edge around them."""
 
     missing_mask: Literal["error", "copy"] = "error"
-    """What becomes of a photo without a mask: copy writes its file as it is, as photos of a folder are whose masks are
+    """The treatment of a photo without a mask: copy writes its file as it is, as photos of a folder are whose masks are
     empty."""
 
     hole: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="X,Y,W,H")] = ()
@@ -122,7 +121,7 @@ class InferConfig(CompletionConfig):
 
 @ends_in_a_line("engine-infer")
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log_to_stderr()
     config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
     rank, world = rank_and_world()
     masks = (config.mask, config.sample, config.avoid)
@@ -212,7 +211,7 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
 
 
 def print_summary(counts: Counter[str], as_json: bool) -> None:
-    """What became of all photos."""
+    """Print the number of photos of each outcome."""
     photos = {status: counts[status] for status in ("completed", "copied", "skipped", "failed")}
     if as_json:
         print(json.dumps({"summary": photos}), flush=True)

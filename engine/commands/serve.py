@@ -19,15 +19,16 @@ from urllib.parse import urlsplit
 import tyro
 
 from engine.commands.completion import CompletionConfig
-from engine.commands.ending import ends_in_a_line
+from engine.commands.ending import ends_in_a_line, log_to_stderr
+from engine.inference.packages import install_line
 
-INSTALL = "engine-serve needs FastAPI, uvicorn and python-multipart: pip install 'glcic-engine[serve]'"
+INSTALL = f"engine-serve needs FastAPI, uvicorn and python-multipart: {install_line('fastapi')}"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(kw_only=True)
 class ServeConfig(CompletionConfig):
-    """What engine-serve is asked to do."""
+    """The options of engine-serve."""
 
     host: str = "127.0.0.1"
     """Address to listen on. 0.0.0.0 lets everyone in who reaches this machine: there is no log-in."""
@@ -78,7 +79,7 @@ class ServeConfig(CompletionConfig):
 
 @ends_in_a_line("engine-serve")
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log_to_stderr()
     serve(tyro.cli(ServeConfig, prog="engine-serve", description=__doc__))
 
 
@@ -116,7 +117,7 @@ def serve(config: ServeConfig) -> None:
 
 
 def tells_something(record: logging.LogRecord) -> bool:
-    """Whether a message is more than the traceback of a request that uvicorn has cancelled itself, as it shuts down."""
+    """True if a message is more than the traceback of a request that uvicorn has cancelled itself, as it shuts down."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 

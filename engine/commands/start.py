@@ -1,4 +1,4 @@
-"""How every command starts: quickly, and with an error in one line even where its modules cannot be loaded."""
+"""The start of every command: quickly, and with an error in one line even where its modules cannot be loaded."""
 
 import gc
 from functools import partial

@@ -18,7 +18,7 @@ import tyro
 from engine.commands.ending import ends_in_a_line
 from engine.torchrun import end_at_once, started_by_launcher
 from engine.training.config import TrainConfig
-from engine.training.distributed import speaks
+from engine.training.distributed import is_first_rank
 from engine.training.launch import run
 from engine.training.presets import PRESETS
 from engine.training.trainer import Outcome
@@ -39,10 +39,10 @@ def parse(arguments: list[str]) -> TrainConfig:
 
 @ends_in_a_line("engine-train", (ValueError, OSError, RuntimeError, FloatingPointError))
 def main() -> None:
-    logging.basicConfig(level=logging.INFO if speaks() else logging.ERROR, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if is_first_rank() else logging.ERROR, format="%(message)s")
     arguments = sys.argv[1:]
     outcome = run(parse(arguments))
-    if speaks():
+    if is_first_rank():
         tell(outcome, arguments)
     if started_by_launcher():
         end_at_once()

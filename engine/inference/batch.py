@@ -1,8 +1,10 @@
 """Completing many photo files: reading, completing and writing overlapped, errors kept to the photo that has them."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +23,6 @@ from engine.inference.lossless import check_lossless, write_losslessly
 from engine.inference.mask import Mask, prepare_mask
 from engine.inference.mask_sources import MaskSource, NoMask, area_for
 from engine.inference.photo import (
-    DECODE_ERRORS,
     MAX_PIXELS,
     Photo,
     Pixels,
@@ -29,18 +30,19 @@ from engine.inference.photo import (
     check_can_hold,
     check_sides,
     container_of,
+    in_8_bits,
     read_photo,
     write_photo,
 )
 from engine.inference.report import Report
+from engine.inference.window_runs import is_out_of_memory
 
-PHOTO_ERRORS = (*DECODE_ERRORS, RuntimeError)
-"""What a photo may fail with without stopping the others; RuntimeErrors are torch's, where memory is short."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """How to complete each photo."""
+    """The options of completing each photo."""
 
     masks: MaskSource
     completion: CompletionOptions
@@ -63,11 +65,11 @@ class Options:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one photo."""
+    """The outcome of one photo."""
 
     job: Job
-    status: Literal["completed", "copied", "skipped", "failed"]
-    """Copied: there was nothing to complete, and the file is written as it is."""
+    status: Literal["pending", "completed", "copied", "skipped", "failed"] = "pending"
+    """Completed and copied from when the file is written; copied: as it is, since there was nothing to complete."""
     error: str | None = None
     size: tuple[int, int] = (0, 0)
     """Height and width in pixels."""
@@ -107,8 +109,11 @@ class Loaded:
     sample_HW: Mask | None = None
     avoid_HW: Mask | None = None
     erased: bool = False
-    """Whether the mask is what was erased from the photo, which is opaque once it is completed."""
-    completed_HW3: Pixels | None = None
+    """True if the mask is what was erased from the photo, which is opaque once it is completed."""
+    completed: Photo | None = None
+    """The photo as it is to be written."""
+    to_be_copied: bool = False
+    """True if there is nothing to complete, and the file is to be written as it is."""
 
 
 def complete_files(
@@ -133,9 +138,9 @@ def completed(completer: Completer, reads: Iterator[Loaded], options: Options) -
 
 def load(job: Job, options: Options) -> Loaded:
     """Read a photo and its mask, unless the result is there already."""
-    loaded = Loaded(Outcome(job, "completed"))
+    loaded = Loaded(Outcome(job))
     outcome = loaded.outcome
-    try:
+    with isolated(outcome):
         container = container_to_write(job, options.max_pixels)
         if job.out.exists() and not options.overwrite:
             if job.out.resolve() == job.photo.resolve():
@@ -151,25 +156,24 @@ def load(job: Job, options: Options) -> Loaded:
                 check_sides(container_of(options.side_by_side), "--side-by-side", height, 3 * width)
             if options.lossless_outside:
                 check_lossless(loaded.photo, job.out)
-            mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
+            try:
+                mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
+            except NoMask:
+                if options.copy_missing:
+                    return Loaded(outcome, to_be_copied=True)
+                raise
             loaded.sample_HW, loaded.avoid_HW = (
                 area_for(path, option, job, loaded.photo, outcome.report.warnings)
                 for option, path in (("--sample", options.sample), ("--avoid", options.avoid))
             )
         if options.copy_empty and not mask_HW.any():
-            return to_be_copied(outcome)
+            return Loaded(outcome, to_be_copied=True)
         if not mask_HW.any() and outcome.report.warnings:
             raise ValueError(f"the mask is empty: {'; '.join(outcome.report.warnings)}")
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
-        if loaded.erased and loaded.photo.alpha_HW is not None:  # what is completed is to be seen
-            loaded.photo.alpha_HW[loaded.hole_HW] = np.iinfo(loaded.photo.alpha_HW.dtype).max
-    except PHOTO_ERRORS as error:
-        if isinstance(error, NoMask) and options.copy_missing:
-            return to_be_copied(outcome)
-        fail(outcome, error)
     return loaded
 
 
@@ -184,73 +188,69 @@ def container_to_write(job: Job, max_pixels: int) -> str:
         raise
 
 
-def to_be_copied(outcome: Outcome) -> Loaded:
-    """What goes through the stages of a photo in which there is nothing to complete."""
-    outcome.status = "copied"
-    return Loaded(outcome)
-
-
 def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None:
     """Complete a photo that has neither failed nor been skipped."""
     outcome = loaded.outcome
-    if loaded.photo is None or loaded.hole_HW is None:
+    if outcome.status != "pending" or loaded.photo is None or loaded.hole_HW is None:
         return
     # The hole is the widened mask already.
     completion = options.completion._replace(dilate=0, seed=options.completion.seed + outcome.job.variant)
-    photo = loaded.photo
+    photo, hole_HW = loaded.photo, loaded.hole_HW
     nodata = photo.nodata if options.nodata is None else options.nodata
-    try:
-        hidden_HW = hidden_pixels(photo.pixels_HW3, photo.alpha_HW, nodata, outcome.report)
-        loaded.completed_HW3 = completer.complete(
-            loaded.photo.pixels_HW3,
-            loaded.hole_HW,
+    with isolated(outcome):
+        alpha_HW = photo.alpha_HW
+        if loaded.erased and alpha_HW is not None:  # what is completed is to be seen
+            alpha_HW = np.where(hole_HW, np.iinfo(alpha_HW.dtype).max, alpha_HW)
+        hidden_HW = hidden_pixels(photo.pixels_HW3, alpha_HW, nodata, outcome.report)
+        completed_HW3 = completer.complete(
+            photo.pixels_HW3,
+            hole_HW,
             **completion._asdict(),
             hidden_HW=hidden_HW,
             sample_HW=loaded.sample_HW,
             avoid_HW=loaded.avoid_HW,
             report=outcome.report,
         )
-        if loaded.photo.alpha_HW is not None and not loaded.erased:
-            alpha_HW, hole_HW = loaded.photo.alpha_HW, loaded.hole_HW
-            loaded.photo.alpha_HW = complete_alpha(completer, alpha_HW, hole_HW, completion, outcome.report)
-    except PHOTO_ERRORS as error:
-        fail(outcome, error)
-        return
+        if alpha_HW is not None and not loaded.erased:
+            alpha_HW = complete_alpha(completer, alpha_HW, hole_HW, completion, outcome.report)
+        loaded.completed = replace(photo, pixels_HW3=completed_HW3, alpha_HW=alpha_HW)
     if not (options.side_by_side or options.lossless_outside):
-        loaded.photo.pixels_HW3 = loaded.completed_HW3  # the original is large and not needed any more
+        loaded.photo = None  # it is large, and not needed any more
 
 
 def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float]) -> Outcome:
     """Write the completed photo, if there is one."""
-    outcome, completed_HW3 = loaded.outcome, loaded.completed_HW3
-    if outcome.status == "copied":
-        return copy(outcome)
-    if loaded.photo is None or loaded.hole_HW is None or completed_HW3 is None:
+    outcome, result, before = loaded.outcome, loaded.completed, loaded.photo
+    if loaded.to_be_copied:
+        with isolated(outcome):
+            write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
+            outcome.status = "copied"
+    if outcome.status != "pending" or loaded.hole_HW is None or result is None:
         return outcome
-    try:
+    with isolated(outcome):
         with outcome.report.stage("write"):
-            write = write_losslessly if options.lossless_outside else write_photo
-            write(outcome.job.out, loaded.photo, completed_HW3)
-            if options.side_by_side:
-                before_HW3, hole_HW = loaded.photo.pixels_HW3, loaded.hole_HW
-                write_side_by_side(options.side_by_side, before_HW3, hole_HW, completed_HW3, mean_pixel)
-    except PHOTO_ERRORS as error:
-        fail(outcome, error)
+            if options.lossless_outside and before:
+                write_losslessly(outcome.job.out, replace(result, pixels_HW3=before.pixels_HW3), result.pixels_HW3)
+            else:
+                write_photo(outcome.job.out, result, result.pixels_HW3)
+            if options.side_by_side and before:
+                three = before.pixels_HW3, loaded.hole_HW, result.pixels_HW3
+                write_side_by_side(options.side_by_side, *three, mean_pixel)
+        outcome.status = "completed"
     return outcome
 
 
-def copy(outcome: Outcome) -> Outcome:
-    """Write the photo's file as it is."""
+@contextmanager
+def isolated(outcome: Outcome) -> Iterator[None]:
+    """An error in the block fails this photo alone; of one that is the engine's own, the log has the traceback."""
     try:
-        write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
-    except PHOTO_ERRORS as error:
-        fail(outcome, error)
-    return outcome
-
-
-def fail(outcome: Outcome, error: BaseException) -> None:
-    """Mark a photo as failed."""
-    outcome.status, outcome.error = "failed", str(error) or type(error).__name__
+        yield
+    except Exception as error:
+        said = str(error) or type(error).__name__
+        if not (isinstance(error, ValueError | OSError) or is_out_of_memory(error)):
+            log.exception("%s: an error of the engine's own, not of the photo", outcome.job.photo)
+            said = f"{type(error).__name__}: {error} (an error of the engine's own: please report what the log says)"
+        outcome.status, outcome.error = "failed", said
 
 
 def write_side_by_side(
@@ -259,9 +259,7 @@ def write_side_by_side(
     """The picture input | holed | completed, in 8 bits, whole or not at all. ValueError as `container_of`."""
     holed_HW3 = photo_HW3.copy()
     holed_HW3[hole_HW] = np.rint(np.array(mean_pixel) * np.iinfo(photo_HW3.dtype).max)
-    row = np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1)
-    if row.dtype == np.uint16:
-        row = ((row.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    row = in_8_bits(np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1))
     encoded = BytesIO()
     Image.fromarray(row).save(encoded, container_of(path))
     write_atomically(path, encoded.getvalue())

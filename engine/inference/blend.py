@@ -46,12 +46,12 @@ def feather_weight(mask_HW: Mask, width: int) -> Floats:
 
 
 def poisson_correction(difference_HW3: Floats, known_HW: Mask, hole_HW: Mask) -> Floats:
-    """What to add to the completion in the hole, given photo minus completion at the known pixels beside it."""
+    """The values to add to the completion in the hole, given photo minus completion at the known pixels beside it."""
     beside_HW = cv2.dilate(hole_HW.astype(np.uint8), CROSS) > 0
     return harmonic(difference_HW3, beside_HW & known_HW & ~hole_HW, hole_HW)
 
 
 def is_grey(photo_HW3: Pixels, known_HW: Mask) -> bool:
-    """Whether no known pixel has a colour."""
+    """True if no known pixel has a colour."""
     red_HW, green_HW, blue_HW = np.moveaxis(photo_HW3, 2, 0)
     return not (known_HW & ((red_HW != green_HW) | (green_HW != blue_HW))).any()

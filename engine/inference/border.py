@@ -36,7 +36,7 @@ Ends = tuple[tuple[int, int], tuple[int, int]]
 
 
 def ends_for(hole_HW: Mask) -> Ends:
-    """What to add beyond each of the photo's borders: MIRRORED pixels where a hole is at it."""
+    """The pixels to add beyond each of the photo's borders: MIRRORED pixels where a hole is at it."""
     reach = NEAR + 1
     sides = ((hole_HW[:reach], hole_HW[-reach:]), (hole_HW[:, :reach], hole_HW[:, -reach:]))
     above_below, left_right = ((MIRRORED * bool(one.any()), MIRRORED * bool(other.any())) for one, other in sides)
@@ -57,7 +57,7 @@ def own_part(shape: tuple[int, ...], ends: Ends) -> Where:
 
 
 def cut(array: NDArray[Any], ends: Ends) -> NDArray[Any]:
-    """What `mirror` made larger, at its own size again: a view."""
+    """A view of what `mirror` made larger, at its own size again."""
     (above, below), (left, right) = ends
     return array[above : array.shape[0] - below, left : array.shape[1] - right]
 

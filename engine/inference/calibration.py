@@ -68,7 +68,8 @@ def network_inputs(network: CompletionNetwork, samples: Sequence[Sample]) -> Ite
 
 @torch.inference_mode()
 def calibrate(network: CompletionNetwork, samples: Sequence[Sample]) -> list[Range]:
-    """What each convolution of the network reads, from the first to the output; without those of a learned fill."""
+    """The range of values that each convolution of the network reads, from the first to the output; without those of a
+    learned fill."""
     folded = fold_batch_norm(network)
     convs = [cast(ConvBlock, block).conv for block in folded.blocks] + [folded.to_rgb]
     ranges = [(0.0, 0.0)] * len(convs)
@@ -90,7 +91,7 @@ def calibrate(network: CompletionNetwork, samples: Sequence[Sample]) -> list[Ran
 def measure_loss(
     network: CompletionNetwork, graph: Graph, reference: bytes, content: bytes, samples: Sequence[Sample]
 ) -> Loss:
-    """What `content` loses against `reference` in OpenVINO. The interior graph gets mirrored surroundings."""
+    """The loss of `content` against `reference` in OpenVINO. The interior graph gets mirrored surroundings."""
     fp32, int8 = open_in_openvino(reference), open_in_openvino(content)
     losses, distances = [], []
     for (photo_HW3, hole_HW), holed_14HW in zip(samples, network_inputs(network, samples), strict=True):

@@ -3,39 +3,23 @@
 The photo stays on the host; only windows go to the device, so that time and memory follow the hole and not the photo.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self, get_args
 
 import numpy as np
 
-from engine.inference.blend import Blend, is_grey, join
+from engine.inference.blend import Blend
 from engine.inference.border import cut, ends_for, mirror, own_holes, own_part
-from engine.inference.contrast import Contrast, faint_holes
-from engine.inference.fill import fill_smoothly, threads
-from engine.inference.mask import (
-    Mask,
-    Where,
-    bounding_box,
-    components,
-    pieces,
-    prepare_mask,
-    relative,
-    thickness,
-    widen,
-    with_context,
-    with_hidden,
-)
-from engine.inference.photo import Pixels, as_grey
-from engine.inference.plain import fill_plain_holes
+from engine.inference.coarse_to_fine import CoarseToFine
+from engine.inference.fill import threads
+from engine.inference.mask import Mask, prepare_mask, with_hidden
+from engine.inference.photo import Pixels
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
-from engine.inference.scales import BAND, beyond, double, halve, halve_mask, halve_where, octaves_for, put_ring_beside
 from engine.inference.texture.sources import not_copied
 from engine.inference.texture.stage import Texture, TextureStage
-from engine.inference.window_runs import Generated, WindowRunner, assemble
-from engine.networks import STRIDE, CompletionNetwork, CompletionSpec
+from engine.inference.window_runs import WindowRunner
+from engine.networks import CompletionNetwork
 from engine.weights import DEFAULT, load_weights
 
 
@@ -48,6 +32,10 @@ class CompletionOptions(NamedTuple):
     octaves: int | None = None
     texture: Texture = "auto"
     seed: int = 0
+
+
+DEFAULTS = CompletionOptions()
+"""The one place that says them, for the commands, too."""
 
 
 class Completer:
@@ -92,12 +80,12 @@ class Completer:
         photo_HW3: Pixels,
         mask_HW: Mask,
         *,
-        dilate: int = 0,
-        blend: Blend = "poisson",
-        feather: int = 4,
-        octaves: int | None = None,
-        texture: Texture = "auto",
-        seed: int = 0,
+        dilate: int = DEFAULTS.dilate,
+        blend: Blend = DEFAULTS.blend,
+        feather: int = DEFAULTS.feather,
+        octaves: int | None = DEFAULTS.octaves,
+        texture: Texture = DEFAULTS.texture,
+        seed: int = DEFAULTS.seed,
         full_frame: bool = False,
         hidden_HW: Mask | None = None,
         sample_HW: Mask | None = None,
@@ -141,186 +129,25 @@ class Completer:
             wide_hole_HW, wide_unknown_HW = mirror(hole_HW, ends), mirror(unknown_HW, ends)
         if hidden_HW is not None:
             wide_HW3[wide_unknown_HW] = np.rint(np.array(self.spec.mean_pixel) * np.iinfo(photo_HW3.dtype).max)
-        completion = Completion(self.runner, self.spec, blend, feather, full_frame, report)
-        completion.complete(
+        scales = CoarseToFine(self.runner, self.spec, blend, feather, full_frame, report)
+        scales.complete(
             wide_HW3, wide_unknown_HW, own_holes(wide_hole_HW, ends), octaves, 1, own_part(hole_HW.shape, ends)
         )
-        completion.warn(octaves)
+        scales.warn(octaves)
         if np.count_nonzero(hole_HW) > hole_HW.size / 2:
             report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
         if texture != "none":
-            stage = TextureStage(texture, seed, not_copied_HW, sample_HW is not None, self.runtime.device, report)
-            drawn_HW = hole_HW if completion.plain_HW is None else hole_HW & ~cut(completion.plain_HW, ends)
+            stage = TextureStage(
+                texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, self.runtime.device, report
+            )
+            drawn_HW = hole_HW if scales.plain_HW is None else hole_HW & ~cut(scales.plain_HW, ends)
             # Many small steps: where another program has a core, waiting for a second thread takes longer than they do.
             with report.stage("texture"), threads(1):
                 stage.draw(completed_HW3, drawn_HW)
         if hidden_HW is not None:
             np.copyto(completed_HW3, photo_HW3, where=(unknown_HW & ~hole_HW)[..., None])
         return completed_HW3
-
-
-class LargeHole(NamedTuple):
-    """A hole too large for the network at this scale: where, the mask there, and how many octaves down it fits."""
-
-    where: Where
-    part_HW: Mask
-    octaves: int
-
-
-@dataclass(slots=True)
-class Completion:
-    """One call of `Completer.complete`: its options, and its steps from the coarsest scale to the photo's own."""
-
-    runner: WindowRunner
-    spec: CompletionSpec
-    blend: Blend
-    feather: int
-    full_frame: bool
-    report: Report
-    plain_HW: Mask | None = None
-    """Holes in plain parts of the photo, where nothing is to be drawn; None if there are none."""
-    large: int = 0
-    """Holes larger than those of the training."""
-    too_large: bool = False
-    """Whether one of these should have been completed at a coarser scale than was asked for."""
-
-    def complete(
-        self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int, own: Where
-    ) -> None:
-        """Complete the wanted part of the holes of `photo_HW3`, which is at 1/scale of the resolution, in place.
-
-        What else of the holes the network sees is filled, and of no use afterwards. `own` is where the photo's own
-        pixels are, beyond which it is mirrored.
-        """
-        self.report.scales.add(scale)
-        if self.blend == "poisson":
-            asked_HW = wanted_HW
-            hole_HW, wanted_HW = fill_plain_holes(photo_HW3, hole_HW, wanted_HW, own)
-            if scale == 1 and wanted_HW is not asked_HW:
-                self.plain_HW = asked_HW & ~wanted_HW
-        faint = list(faint_holes(photo_HW3, hole_HW, wanted_HW)) if scale == 1 else []
-        if faint:
-            hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
-        for where, part_HW, contrast in faint:
-            self.complete_stretched(photo_HW3, hole_HW, where, part_HW, contrast, octaves, own)
-            wanted_HW[where][part_HW] = False
-        if wanted_HW.any():
-            self.complete_from_coarse_to_fine(photo_HW3, hole_HW, wanted_HW, octaves, scale, own)
-
-    def complete_stretched(
-        self,
-        photo_HW3: Pixels,
-        hole_HW: Mask,
-        where: Where,
-        part_HW: Mask,
-        contrast: Contrast,
-        octaves: int | None,
-        own: Where,
-    ) -> None:
-        """Complete one hole, with the contrast around it brought to the network's range, and make it known in place."""
-        reach = self.spec.halo << self.octaves_of(part_HW, octaves)
-        crop = with_context(where, hole_HW.shape, reach + STRIDE, multiple=STRIDE)
-        if self.full_frame:
-            crop = slice(0, hole_HW.shape[0]), slice(0, hole_HW.shape[1])
-        here_HW = np.zeros_like(hole_HW[crop])
-        here_HW[relative(where, crop)] = part_HW
-        before_HW3 = contrast.stretch(photo_HW3[crop])
-        after_HW3 = before_HW3.copy()
-        self.complete_from_coarse_to_fine(after_HW3, hole_HW[crop], here_HW, octaves, 1, relative(own, crop))
-        changed_HW = here_HW
-        if self.blend == "feather":
-            changed_HW = widen(here_HW, self.feather) & (here_HW | ~hole_HW[crop])
-        photo_HW3[crop][changed_HW] = contrast.bring_back(after_HW3[changed_HW], photo_HW3.dtype)
-        hole_HW[crop][here_HW] = False
-
-    def complete_from_coarse_to_fine(
-        self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int, own: Where
-    ) -> None:
-        """Complete holes by the network, the inside of large ones at coarser scales first, in place."""
-        asked_HW, large = wanted_HW, list(self.large_holes(wanted_HW, octaves))
-        if large:
-            hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
-        for hole in large:
-            self.fill_inside(photo_HW3, hole_HW, wanted_HW, hole, scale, own)
-        if scale == 1:
-            self.large += len(large)
-            self.too_large |= octaves is not None and any(
-                hole.octaves > octaves for hole in self.large_holes(asked_HW, None)
-            )
-        changed_HW = wanted_HW
-        if self.blend == "feather":
-            changed_HW = widen(wanted_HW, self.feather) & (wanted_HW | ~hole_HW)
-        needed_HW = widen(wanted_HW, 1) if self.blend == "poisson" else changed_HW
-        if self.spec.fill == "smooth":
-            with self.report.stage("fill"):
-                # What the network sees, and not more: of a photo that is cut out, most is hidden.
-                seen = with_context(bounding_box(needed_HW), hole_HW.shape, self.spec.halo)
-                fill_smoothly(photo_HW3[seen], hole_HW[seen])
-        with self.report.stage("network"):
-            generated = self.runner.run(photo_HW3, hole_HW, needed_HW, self.full_frame, self.report, scale)
-        with self.report.stage("blend"):
-            self.join_holes(photo_HW3, generated, hole_HW, changed_HW)
-
-    def warn(self, octaves: int | None) -> None:
-        """Say in the report which holes asked more than the network was trained for, and what was done about them."""
-        trained = f"the {self.spec.hole_size[1]} px that the network was trained on"
-        coarsest = max(self.report.scales)
-        if self.large and octaves is None and coarsest > 1:
-            self.report.warnings.append(
-                f"{self.large} hole(s) larger than {trained}: "
-                f"completed at 1/{coarsest} of the resolution first, and refined up to the photo's own"
-            )
-        if self.too_large and octaves is not None:
-            self.report.warnings.append(
-                f"a hole is larger than {trained}, and it was completed at 1/{2**octaves} of the resolution as asked: "
-                "expect its inside to be blurred (--scale auto)"
-            )
-
-    def large_holes(self, wanted_HW: Mask, octaves: int | None) -> Iterator[LargeHole]:
-        """The holes to be completed at a coarser scale first."""
-        for where, part_HW in components(wanted_HW):
-            count = self.octaves_of(part_HW, octaves)
-            # A crop with less than two pixels on a side cannot be halved into something with a border left to see.
-            if count > 0 and min(part_HW.shape) > 1:
-                yield LargeHole(where, part_HW, count)
-
-    def octaves_of(self, part_HW: Mask, octaves: int | None) -> int:
-        """How many times to halve the resolution for a hole, if it is not said."""
-        return octaves_for(thickness(part_HW), self.spec.hole_size[1]) if octaves is None else octaves
-
-    def fill_inside(
-        self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, hole: LargeHole, scale: int, own: Where
-    ) -> None:
-        """Complete a large hole at half the scale and make its inside, beyond a band at its border, known in place."""
-        crop = with_context(hole.where, photo_HW3.shape, self.spec.halo << hole.octaves)
-        part_HW = np.zeros_like(hole_HW[crop])
-        part_HW[relative(hole.where, crop)] = hole.part_HW
-        half_HW3, half_hole_HW = halve(photo_HW3[crop], hole_HW[crop]), halve_mask(hole_HW[crop])
-        if half_hole_HW.all():
-            return
-        put_ring_beside(half_HW3, half_hole_HW, photo_HW3[crop], hole_HW[crop])
-        half_own = halve_where(relative(own, crop))
-        self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale, half_own)
-        inside_HW = beyond(part_HW, round(BAND * self.spec.hole_size[1]))
-        photo_HW3[crop][inside_HW] = double(half_HW3, *part_HW.shape)[inside_HW]
-        hole_HW[crop][inside_HW] = False
-        wanted_HW[crop][inside_HW] = False
-
-    def join_holes(self, photo_HW3: Pixels, generated: list[Generated], hole_HW: Mask, changed_HW: Mask) -> None:
-        """Put the network's output into the photo where `changed_HW` is True, in place, hole by hole.
-
-        Where all that the network sees around a hole is grey, it is made grey too.
-        """
-        for where, here_HW, crop in pieces(changed_HW, 0):
-            changed_crop_HW = here_HW if crop == where else changed_HW[crop]
-            generated_HW3 = assemble(generated, crop)
-            joined_HW3 = join(photo_HW3[crop], generated_HW3, hole_HW[crop], changed_crop_HW, self.blend, self.feather)
-            joined_HW3 = joined_HW3[relative(where, crop)]
-            seen = with_context(where, hole_HW.shape, self.spec.halo)
-            if is_grey(photo_HW3[seen], ~hole_HW[seen]):
-                joined_HW3 = as_grey(joined_HW3)  # a network trained on colour tints what it draws
-            photo_HW3[where][here_HW] = joined_HW3[here_HW]
 
 
 def check_options(options: CompletionOptions) -> None:

@@ -31,7 +31,7 @@ LONGEST_WRITE = 3600
 
 
 class Entry(NamedTuple):
-    """What is in the cache."""
+    """One entry of the cache."""
 
     path: Path
     key: Key
@@ -100,7 +100,7 @@ def peek(key: Key, check: Callable[[bytes], object] = lambda content: None) -> b
 
 
 def is_cached(key: Key) -> bool:
-    """Whether there is an entry for `key`; it may turn out to be damaged."""
+    """True if there is an entry for `key`; it may turn out to be damaged."""
     try:
         return os.path.exists(entry_path(key))  # Path.exists raises PermissionError where the folder is another user's
     except OSError:
@@ -135,7 +135,7 @@ def write_entry(path: Path, key: Key, content: bytes) -> None:
 
 
 def warn_unwritable(error: OSError) -> None:
-    """What has been built is lost with this process."""
+    """Warn that what has been built is lost with this process."""
     log.warning("the cache %s cannot be written (%s): set ENGINE_CACHE to a folder that can", cache_folder(), error)
 
 
@@ -155,7 +155,7 @@ def hold_lock(path: Path) -> BinaryIO:
 
 
 def entries() -> list[Entry]:
-    """What is in the cache, last used first; files that are no entries, or cannot be read, are left out."""
+    """The cache's entries, last used first; files that are no entries, or cannot be read, are left out."""
     found = []
     for path, status in last_used_first(cache_folder()):
         try:

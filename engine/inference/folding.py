@@ -9,7 +9,7 @@ from engine.networks import CompletionNetwork, ConvBlock
 
 
 class ScaleShift(nn.Module):
-    """What a batch norm with fixed statistics does: x * scale + shift, per channel."""
+    """A batch norm with fixed statistics: x * scale + shift, per channel."""
 
     scale: Tensor
     shift: Tensor

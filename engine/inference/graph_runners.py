@@ -16,7 +16,7 @@ INPUT, OUTPUT = "holed", "generated"
 """The names of a graph's input and output."""
 
 WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
-"""What oneDNN can be limited to by ONEDNN_MAX_CPU_ISA and has no instructions for bf16."""
+"""Limits of oneDNN (ONEDNN_MAX_CPU_ISA) that have no instructions for bf16."""
 
 GraphRunner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Runs an opened graph: `holed_N4HW` in, `generated_N3HW` out."""
@@ -58,12 +58,12 @@ def open_in_openvino(content: bytes, hint: str = "f32") -> GraphRunner:
 
 
 def onednn_lacks_bf16() -> bool:
-    """Whether oneDNN is told to do without instructions for bf16."""
+    """True if oneDNN is told to do without instructions for bf16."""
     return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in WITHOUT_BF16
 
 
 def openvino_has_bf16() -> bool:
-    """Whether this CPU computes in bf16, and oneDNN is not told to do without. ValueError if OpenVINO is not installed.
+    """True if this CPU computes in bf16, and oneDNN is not told to do without. ValueError if OpenVINO is not installed.
 
     OpenVINO looks at the CPU alone, and fails to compile where oneDNN, which it computes with, may not use all of it.
     """

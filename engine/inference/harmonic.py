@@ -72,7 +72,7 @@ class Grid(NamedTuple):
     wanted_HW: Mask
     wanted_HW3: Floats
     neighbours_HW3: Floats
-    """How many neighbours a wanted pixel has that are known or wanted; 0 elsewhere."""
+    """The number of a wanted pixel's neighbours that are known or wanted; 0 elsewhere."""
     share_HW3: Floats
     """One by that; 0 elsewhere."""
     half: "Grid | None"

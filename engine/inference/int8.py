@@ -19,7 +19,6 @@ So the first layer, where a hole's constant colour is rounded alike all over it,
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,11 +27,15 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from engine.inference import engine_cache
-from engine.inference.export import EXPORT_CODE, GRAPHS, Graph, code_hash, describe
+from engine.inference.export import EXPORT_VERSION, GRAPHS, Graph, describe
 from engine.networks import CompletionNetwork
 
 LIMIT_DB = 0.3
 """PSNR in the hole that int8 may lose against fp32, in the mean over the held-out photos."""
+
+CALIBRATION_VERSION = 1
+"""Of the rounding and of the ranges that photos are given, and part of the key in the cache: to be raised whenever
+either becomes another for the same photos, as `tests/engine/inference/test_golden_graphs.py` says then."""
 
 CONVOLUTIONS = {"Conv": 0, "ConvTranspose": 1}
 """Operators, and the axis of their weights that is the output channel."""
@@ -42,7 +45,7 @@ Range = tuple[float, float]
 
 
 class Loss(NamedTuple):
-    """What int8 costs, measured on held-out photos; in the file's metadata under these names."""
+    """The cost of int8, measured on held-out photos; in the file's metadata under these names."""
 
     int8_loss_db: float
     """PSNR in the hole that fp32 reaches and int8 does not, mean."""
@@ -53,13 +56,13 @@ class Loss(NamedTuple):
 
 
 def int8_key(network: CompletionNetwork, graph: Graph) -> engine_cache.Key:
-    """What the file depends on, but for the photos, with the code of the fp32 graph that it is made from."""
-    code = code_hash(*EXPORT_CODE, Path(__file__).with_name("calibration.py"), Path(__file__))
-    return {"kind": "int8", **describe(network, "int8", graph), "code": code}
+    """All that the file depends on but the photos: the network, and the versions of its fp32 graph and of this."""
+    about = describe(network, "int8", graph)
+    return {"kind": "int8", **about, "export": EXPORT_VERSION, "calibration": CALIBRATION_VERSION}
 
 
 def is_calibrated(network: CompletionNetwork) -> bool:
-    """Whether both graphs are in the cache in int8."""
+    """True if both graphs are in the cache in int8."""
     return all(engine_cache.is_cached(int8_key(network, graph)) for graph in GRAPHS)
 
 
@@ -76,7 +79,7 @@ def load_int8(network: CompletionNetwork, graph: Graph) -> bytes:
 
 
 def read_loss(content: bytes) -> Loss:
-    """What was measured when the file was made. ValueError if it says nothing of that."""
+    """The loss that was measured when the file was made. ValueError if it says nothing of that."""
     found = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
     if missing := [name for name in Loss._fields if name not in found]:
         raise ValueError(f"its metadata lack {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""Which photos to complete, into which file."""
+"""The jobs of a call: the photos to complete, each with its result's file."""
 
 import glob
 from collections import Counter
@@ -45,7 +45,7 @@ def find_jobs(
     ValueError if there is no photo, or none where one is named, if two would be written to one file, or if `out` is no
     name for the results.
     """
-    found, passed_over = search(photos, folders_of_others(out, *masks))
+    found, passed_over = search(photos, excluded_folders(out, *masks))
     if not found:
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
         raise ValueError(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
@@ -69,7 +69,7 @@ def find_jobs(
 
 
 def is_file_name(out: Path) -> bool:
-    """Whether a result is to be written there, and not into a folder of that name."""
+    """True if a result is to be written there, and not into a folder of that name."""
     return out.suffix.lower() in CONTAINERS and not out.is_dir()
 
 
@@ -91,13 +91,13 @@ def check_out(out: Path, one_file: bool, photos: int, searched: bool) -> None:
         )
 
 
-def folders_of_others(*paths: Path | None) -> list[Path]:
+def excluded_folders(*paths: Path | None) -> list[Path]:
     """The folders of the results and of the masks, where no photos are looked for."""
     return [folder.resolve() for folder in paths if folder and folder.is_dir()]
 
 
-def search(photos: tuple[Path, ...], others: list[Path]) -> tuple[list[tuple[Path, Path]], Counter[str]]:
-    """(photo, its name in the result's folder) for files, for folders without those of `others` below them, and for
+def search(photos: tuple[Path, ...], excluded: list[Path]) -> tuple[list[tuple[Path, Path]], Counter[str]]:
+    """(photo, its name in the result's folder) for files, for folders without those of `excluded` below them, and for
     globs; and how many pictures with each ending are none that can be completed.
 
     ValueError if there is neither file nor folder.
@@ -111,9 +111,9 @@ def search(photos: tuple[Path, ...], others: list[Path]) -> tuple[list[tuple[Pat
             if not belongs_to_another(path, photos):
                 found.append((path, Path(path.name)))
             continue
-        for file, name in files_of(path, others):
+        for file, name in files_of(path, excluded):
             ending = file.suffix.lower()
-            if is_own(file) or is_mask_beside(file.parent, file.name) or not file.is_file():
+            if is_mask_or_result(file) or is_mask_beside(file.parent, file.name) or not file.is_file():
                 continue
             if ending in CONTAINERS:
                 found.append((file, name))
@@ -123,14 +123,15 @@ def search(photos: tuple[Path, ...], others: list[Path]) -> tuple[list[tuple[Pat
 
 
 def is_searched(path: Path) -> bool:
-    """Whether this is a folder or a glob, and not a file."""
+    """True if this is a folder or a glob, and not a file."""
     return path.is_dir() or (not path.exists() and glob.has_magic(str(path)))
 
 
-def files_of(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
-    """(file, its name in the result's folder) for all in a folder without those of `others` below it, or of a glob."""
+def files_of(path: Path, excluded: list[Path]) -> list[tuple[Path, Path]]:
+    """(file, its name in the result's folder) for all in a folder without those of `excluded` below it, or of a
+    glob."""
     if path.is_dir():
-        below = {folder for folder in others if path.resolve() in folder.parents}
+        below = {folder for folder in excluded if path.resolve() in folder.parents}
         files = sorted(path.rglob("*"))
         return [
             (file, file.relative_to(path)) for file in files if not below or not below & set(file.resolve().parents)
@@ -138,13 +139,13 @@ def files_of(path: Path, others: list[Path]) -> list[tuple[Path, Path]]:
     return [(file, Path(file.name)) for file in map(Path, sorted(glob.glob(str(path), recursive=True)))]
 
 
-def is_own(file: Path) -> bool:
-    """Whether a file's name is that of a mask, of a result of ours, or hidden."""
+def is_mask_or_result(file: Path) -> bool:
+    """True if a file's name is that of a mask, of a result of ours, or hidden."""
     return file.stem.lower().endswith((SIDECAR, COMPLETED)) or file.name.startswith(".")
 
 
 def belongs_to_another(file: Path, photos: tuple[Path, ...]) -> bool:
-    """Whether a file is the mask of another of the photos, or its result: a shell's *.png names these, too."""
+    """True if a file is the mask of another of the photos, or its result: a shell's *.png names these, too."""
     stem = file.stem.lower()
     other = stem.removesuffix(COMPLETED) if stem.endswith(COMPLETED) else photo_of(file.name.lower())
     return any(other == photo.stem.lower() and file.parent == photo.parent for photo in photos if photo != file)

@@ -124,7 +124,7 @@ def few_values(codes_HW: NDArray[Any], most: int) -> list[int] | None:
 
 
 def is_flat(codes_HW: NDArray[Any], count: int) -> bool:
-    """Whether the pixels, of so many values, lie in areas of one each, and are no soft edges between such areas."""
+    """True if the pixels, of so many values, lie in areas of one each, and are no soft edges between such areas."""
     if codes_HW.dtype == np.uint32:
         codes_HW = codes_HW.astype(np.float32)  # which OpenCV knows, and which holds 24 bits
     square = np.ones((3, 3), np.uint8)

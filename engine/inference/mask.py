@@ -1,4 +1,4 @@
-"""Which pixels of a photo to complete: masks as arrays, and the holes in them."""
+"""The pixels of a photo to complete: masks as arrays, and the holes in them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -84,7 +84,8 @@ def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, .
 
 
 def cut_out(alpha_HW: NDArray[Any]) -> Mask:
-    """What was erased: each region that is less opaque than the photo is, and that has a fully transparent pixel.
+    """The erased part of a photo: each region that is less opaque than the photo is, and that has a fully transparent
+    pixel.
 
     A soft eraser leaves a ring around it that is half transparent. Regions that are so throughout are none of these.
     """
@@ -210,7 +211,7 @@ def shift(one: slice, by: int) -> slice:
 
 
 def block_any(mask_HW: Mask) -> Mask:
-    """Which cells of CELL x CELL pixels have any of the mask."""
+    """The cells of CELL x CELL pixels that have any of the mask."""
     height, width = mask_HW.shape
     rows = np.logical_or.reduceat(mask_HW, np.arange(0, height, CELL), axis=0)
     return np.logical_or.reduceat(rows, np.arange(0, width, CELL), axis=1)

@@ -1,4 +1,4 @@
-"""Which mask a photo has: of rectangles, a file, a folder, what lies beside it, or its own transparency."""
+"""The mask of a photo: of rectangles, a file, a folder, what lies beside it, or its own transparency."""
 
 import os
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MASK_ENDINGS = (*PICTURE_ENDINGS, ".json", ".xml", ".psd", ".ora", ".kra")
 """Of mask files, in the order in which they are looked for."""
 
 FOUND_BY_SAM = "metadata.csv"
-"""What a folder holds in which Segment Anything has written a PNG for each thing it found, called by its number."""
+"""The file in a folder in which Segment Anything has written a PNG for each thing it found, called by its number."""
 
 
 class NoMask(ValueError):
@@ -89,8 +89,8 @@ def area_for(path: Path | None, option: str, job: Job, photo: Photo, notes: list
 def read_joined(
     files: list[Path], options: MaskOptions, size: tuple[int, ...], notes: list[str], of: OfPhoto = ANY_PHOTO
 ) -> Mask:
-    """What any of the files marks (inverted, what none does). ValueError as `read_mask`, NoMask where a data set's
-    annotations do not know the photo."""
+    """The pixels that any of the files marks (inverted, what none does). ValueError as `read_mask`, NoMask where a data
+    set's annotations do not know the photo."""
     if files[0].with_name(FOUND_BY_SAM).is_file():
         files, options = chosen(files, options)
     if len(files) > 1:
@@ -162,7 +162,7 @@ def masks_in(folder: Path, modified: int) -> dict[str, list[Path]]:
 
 
 def preference(name: str) -> int:
-    """Which of several files with one name is taken: the place of its ending in `MASK_ENDINGS`."""
+    """The rank of a file among several with one name: the place of its ending in `MASK_ENDINGS`."""
     ending = os.path.splitext(name)[1].lower()
     return MASK_ENDINGS.index(ending) if ending in MASK_ENDINGS else len(MASK_ENDINGS)
 

@@ -7,10 +7,6 @@ removed: thumbnails (in EXIF, XMP, Photoshop's resources), and what phones put b
 what announces it.
 """
 
-import struct
-import zlib
-from contextlib import suppress
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,27 +14,14 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
+from data.decoders import UnknownPicture, UnreadablePhoto
 from data.files import write_atomically
-from data.orientation import TURNS, turned_back, upright
+from data.orientation import turned_back
 from data.pillow import open_image
-from engine.inference.formats import heif, jpeg, jpeg_xl, kinds, modern, png, tiff, tiff_pages, webp
-from engine.inference.formats.exif import make_upright, make_xmp_upright
-from engine.inference.formats.few_colours import FewColours
-
-CONTAINERS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-    **modern.CONTAINERS,
-}
-"""What is written, by the ending of the file's name."""
+from engine.inference.formats import jpeg, jpeg_xl, kinds, modern, png, tiff
+from engine.inference.photo_decoding import CONTAINERS, Photo, Pixels, decode, with_selection
 
 NEW_COMPRESSION: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -46,9 +29,8 @@ NEW_COMPRESSION: dict[str, dict[str, Any]] = {
 }
 """Encoder options where the photo came from another format."""
 
-cv2.utils.logging.setLogLevel(
-    cv2.utils.logging.LOG_LEVEL_SILENT
-)  # what it has to say of a file is no user's concern: errors are raised
+# OpenCV prints warnings about files to standard error; what matters of them is raised as an error.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 MAX_SIDES = {"JPEG": 65_500, "WEBP": 16_383}
 """The longest side that files of a format hold, or of a JPEG, which could hold 35 more, that libjpeg writes."""
@@ -59,70 +41,14 @@ MAX_METADATA = 65_000
 MAX_PIXELS = 500_000_000
 """Photos above this are refused by default: a small file can claim to hold any number of pixels."""
 
-DECODE_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    cv2.error,
-    Image.DecompressionBombError,
-)
-"""What Pillow and cv2 raise for files that are not what they claim."""
-
-Pixels = NDArray[Any]
-"""uint8 or uint16."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Photo:
-    """A decoded photo, upright, and what is needed to write it back as it was."""
-
-    pixels_HW3: Pixels
-    """RGB; of a grey photo, three times the same."""
-    alpha_HW: Pixels | None
-    grey: bool
-    container: str
-    exif: bytes | None
-    icc: bytes | None
-    xmp: bytes | None
-    dpi: tuple[float, float] | None
-    compression: dict[str, Any] = field(default_factory=dict)
-    """Options of the encoder that wrote the file."""
-    carried: Any = None
-    """What of the container is carried over as it is: JPEG segments, PNG chunks or TIFF tags."""
-    orientation: int = 1
-    """How the stored pixels of a JPEG lie; it is written back so, since its blocks, turned, would be other blocks."""
-    exif_orientation: int = 1
-    """How the file's stored pixels lay, of any format."""
-    selection_HW: Pixels | None = None
-    """The selection that is saved in a TIFF."""
-    premultiplied: bool = False
-    """The colours in a TIFF are multiplied by its alpha."""
-    colours_beside_icc: bool = False
-    """A HEIC says by other means than an ICC profile that its values are no sRGB."""
-    file: bytes = b""
-    """The whole file, of a JPEG: where its pixels cannot be kept, its coefficients can."""
-    few: FewColours | None = None
-    """How the file stores one bit per pixel, or a palette."""
-    notes: list[str] = field(default_factory=list)
-    """What is not kept of the file."""
-    nodata: float | None = None
-    """The value of pixels without data, if the file declares one."""
-
 
 class TooManyPixels(ValueError):
     """A photo above the limit on pixels."""
 
 
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Photo:
-    """The photo at `path`. ValueError if it is missing, broken, too large, or of a kind that could not be kept."""
+    """The photo at `path`. ValueError if it is missing; UnreadablePhoto if it is broken or of a kind that could not be
+    kept, TooManyPixels if it is too large."""
     return parse_photo(read_content(path, "photo"), str(path), max_pixels)
 
 
@@ -137,10 +63,10 @@ def read_content(path: Path, what: str) -> bytes:
 
 
 def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
-    """The photo in a file's bytes; `name` is for errors. ValueError as `read_photo`."""
+    """The photo in a file's bytes; `name` is for errors. UnreadablePhoto or TooManyPixels as `read_photo`."""
     try:
         if refused := kinds.refusal(content):
-            raise ValueError(refused)
+            raise UnreadablePhoto(refused)
         modern.register_for(content)
         if jpeg_xl.is_jpeg_xl(content):  # its plugin decodes all as it opens the file
             check_pixels(*jpeg_xl.header(content).size, name, max_pixels)
@@ -149,14 +75,14 @@ def parse_photo(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
             return with_selection(content) or decode(image, content)
     except TooManyPixels:
         raise
-    except UnidentifiedImageError as error:
+    except UnknownPicture as error:
         why = kinds.description(content) or (
             "it is no picture of a kind that is read (JPEG, PNG, TIFF, WebP, HEIC, AVIF or JPEG XL), or its beginning "
             "is damaged"
         )
-        raise ValueError(f"cannot read the photo {name}: {why}") from error
-    except (*DECODE_ERRORS, RuntimeError) as error:  # the latter is pillow-jxl-plugin's and pillow-heif's
-        raise ValueError(f"cannot read the photo {name}: {kinds.reason(error, content)}") from error
+        raise UnreadablePhoto(f"cannot read the photo {name}: {why}") from error
+    except ValueError as error:
+        raise UnreadablePhoto(f"cannot read the photo {name}: {kinds.reason(error, content)}") from error
 
 
 def check_pixels(height: int, width: int, name: str, max_pixels: int) -> None:
@@ -166,162 +92,6 @@ def check_pixels(height: int, width: int, name: str, max_pixels: int) -> None:
             f"cannot read the photo {name}: it has {width}x{height} pixels and the limit is {max_pixels}; if that is "
             "right, raise --max-pixels"
         )
-
-
-def with_selection(content: bytes) -> Photo | None:
-    """The photo in a TIFF beside whose colours a selection is saved; None of all other files."""
-    selected = tiff_pages.with_selection_as_alpha(content)
-    if selected is None:
-        return None
-    with open_image(selected) as image:
-        photo = decode(image, selected)
-    if photo.alpha_HW is None or not tiff_pages.is_selection(photo.alpha_HW):
-        return None
-    photo.selection_HW, photo.alpha_HW = photo.alpha_HW, None
-    photo.notes.append("the selection that is saved in the photo's file is left out of the result")
-    return photo
-
-
-def decode(image: Image.Image, content: bytes) -> Photo:
-    """The photo in an opened image, whose file's bytes are `content`."""
-    container = "JPEG" if image.format == "MPO" else str(image.format)
-    if container not in CONTAINERS.values():
-        raise ValueError(
-            f"it is {container}, and photos are read as JPEG, PNG, TIFF, WebP, HEIC, AVIF or JPEG XL; convert it"
-        )
-    if container not in ("JPEG", "TIFF") and getattr(image, "n_frames", 1) > 1:
-        raise ValueError(f"it holds {getattr(image, 'n_frames', 1)} pictures; a photo is one")
-    orientation = modern.orientation_of(image, orientation_of(image))
-    swapped = TURNS[orientation].transpose
-    exif, xmp = image.info.get("exif"), image.info.get("xmp")
-    if exif:
-        exif = make_upright(exif.removeprefix(jpeg.EXIF_HEAD), swapped)
-    photo = Photo(
-        pixels_HW3=np.empty((0, 0, 3), np.uint8),
-        alpha_HW=None,
-        grey=False,
-        container=container,
-        exif=exif or None,
-        icc=image.info.get("icc_profile") or None,
-        xmp=make_xmp_upright(xmp) if isinstance(xmp, bytes) else None,
-        dpi=resolution_of(image),
-        exif_orientation=modern.turned_from(image, content) or orientation,
-    )
-    if container == "JPEG":
-        photo.compression, photo.carried = jpeg.compression(image), jpeg.metadata(content, orientation)
-        photo.file, photo.orientation = content, orientation
-        if lost := jpeg.left_out(content):
-            photo.notes.append(lost)
-    elif container == "PNG":
-        photo.carried = png.metadata(content, swapped)
-        photo.exif = dict(photo.carried).get(b"eXIf")
-    elif container == "TIFF":
-        tiff.check_samples(image)
-        photo.carried = tiff.metadata(image)
-        photo.exif = tiff.exif_block(photo.carried)
-        photo.nodata = tiff.nodata(image)
-        photo.premultiplied = tiff.is_premultiplied(image)
-    elif container == "WEBP":
-        photo.compression = webp.compression(content)
-    else:
-        photo.compression = modern.compression(image, content)
-        photo.notes += modern.notes_of(image, content)
-        if container == "JXL":
-            photo.xmp = jpeg_xl.xmp_in(content)
-        photo.colours_beside_icc = container == "HEIF" and heif.is_other_than_srgb(image)
-    set_samples(photo, upright(*decode_samples(image, content, orientation)))
-    photo.few = FewColours.of(image, content, orientation_of(image))
-    if container == "TIFF":
-        add_what_is_beside(photo, content, orientation)
-    bits = bits_of(image, content)
-    if bits < 8 and not photo.few:
-        photo.notes.append(f"the file has {bits} bit(s) per sample, and the result has 8")
-    return photo
-
-
-def add_what_is_beside(photo: Photo, content: bytes, orientation: int) -> None:
-    """Make a TIFF's mask of transparency the photo's alpha; ValueError if it holds another photo."""
-    height, width = photo.pixels_HW3.shape[:2]
-    stored = (width, height) if TURNS[orientation].transpose else (height, width)
-    mask_HW, notes = tiff_pages.beside_photo(content, photo.alpha_HW is not None, stored)
-    photo.notes += notes
-    if mask_HW is not None:
-        dtype = photo.pixels_HW3.dtype
-        photo.alpha_HW = np.ascontiguousarray(upright(mask_HW, orientation)) * dtype.type(np.iinfo(dtype).max)
-        photo.few = None
-
-
-def bits_of(image: Image.Image, content: bytes) -> int:
-    """How many a sample has in an opened image's file."""
-    if image.format == "PNG":
-        return content[24]
-    return tiff.bits_of(image) if image.format == "TIFF" else 8
-
-
-def orientation_of(image: Image.Image) -> int:
-    """By EXIF, 1 to 8; 1 where the file says none of these, or its EXIF is broken."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except (SyntaxError, struct.error):
-        return 1
-    return int(orientation) if orientation in TURNS else 1
-
-
-def resolution_of(image: Image.Image) -> tuple[float, float] | None:
-    """Dots per inch across and down, if the file says what can be: a JPEG holds no more than 65535."""
-    dpi = image.info.get("dpi")
-    with suppress(TypeError):  # they may be texts
-        return dpi if dpi and all(0 < one < 65536 for one in dpi) else None
-    return None
-
-
-def decode_samples(image: Image.Image, content: bytes, orientation: int) -> tuple[Pixels, int]:
-    """The samples as stored, (height, width) or (height, width, 2 to 4), and the orientation still to be applied."""
-    if has_16_bit_colour(image, content):
-        samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-        if samples is None or samples.dtype != np.uint16 or samples.shape[:2] != (image.height, image.width):
-            raise ValueError("its 16-bit samples cannot be decoded")
-        order = cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB
-        return cv2.cvtColor(samples, order), 1 if image.format == "TIFF" else orientation  # cv2 turns a TIFF upright
-    if (deep := modern.deep_samples(image, content)) is not None:
-        return deep, orientation
-    if image.mode == "P" or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
-        transparent = "transparency" in image.info
-        image = image.convert(("LA" if image.mode in ("1", "L") else "RGBA") if transparent else "RGB")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode in ("F", "I") and image.format == "TIFF":
-        raise ValueError(kinds.description(content))
-    elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L"):
-        raise ValueError(f"its colours are {image.mode}, and they would not be kept; convert it to RGB or grey first")
-    image.load()
-    if image.format == "TIFF":  # Pillow turns it upright while it loads, and then forgets its orientation
-        orientation = orientation_of(image)
-    samples = np.asarray(image)
-    return samples.astype(samples.dtype.newbyteorder("="), copy=False), orientation
-
-
-def has_16_bit_colour(image: Image.Image, content: bytes) -> bool:
-    """Whether there are 16 bits per sample and several samples, which Pillow would halve."""
-    if image.format == "PNG":
-        if content[24] == 16 and b"tRNS" in (kind for kind, _ in png.chunks(content)):
-            raise ValueError("it has 16 bits and a transparent colour; give it an alpha channel instead")
-        return content[24] == 16 and content[25] != 0
-    if image.format == "TIFF":
-        return tiff.has_16_bit_colour(image)
-    return False
-
-
-def set_samples(photo: Photo, samples: Pixels) -> None:
-    """Split the samples of an image file into RGB and alpha."""
-    channels = samples.shape[2] if samples.ndim == 3 else 1
-    photo.grey = channels in (1, 2)
-    if channels in (2, 4):
-        photo.alpha_HW = np.ascontiguousarray(samples[..., -1])
-        samples = samples[..., :-1]
-    if photo.grey:
-        samples = np.repeat(samples.reshape(*samples.shape[:2], 1), 3, axis=2)
-    photo.pixels_HW3 = np.ascontiguousarray(samples)
 
 
 def write_photo(path: Path, photo: Photo, pixels_HW3: Pixels) -> None:
@@ -410,7 +180,7 @@ def with_own_metadata(photo: Photo, encoded: bytes, container: str) -> bytes:
 
 
 def changes_of_kind(photo: Photo, container: str) -> list[str]:
-    """What a file of this format does not store as the photo's file does, for notes."""
+    """Notes on what a file of this format does not store as the photo's file does."""
     if container == photo.container:
         return []
     notes = []
@@ -434,6 +204,11 @@ def as_grey(pixels_HW3: Pixels) -> Pixels:
     """One channel (height, width, 1): exactly the three where they are equal, else their luma."""
     weights = np.array([299, 587, 114], np.uint32)
     return ((pixels_HW3 @ weights + 500) // 1000).astype(pixels_HW3.dtype)[..., None]
+
+
+def in_8_bits(samples: Pixels) -> NDArray[np.uint8]:
+    """Samples of 8 or 16 bits, these rounded, as a screen shows them."""
+    return samples if samples.dtype == np.uint8 else ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def with_alpha(samples_HWC: Pixels, alpha_HW: Pixels | None) -> Pixels:

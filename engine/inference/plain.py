@@ -26,7 +26,7 @@ NEIGHBOURS = 7
 
 
 def fill_plain_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, own: Where) -> tuple[Mask, Mask]:
-    """What is left of the holes and of their wanted part once those in plain parts of the photo are filled, in place.
+    """The rest of the holes and of their wanted part once those in plain parts of the photo are filled, in place.
 
     `hole_HW` is all that is unknown. `own` is where the photo's own pixels are, beyond which it is mirrored: there only
     one colour counts as plain, since a sky at the photo's border gets lighter beyond the pixels around the hole.
@@ -47,7 +47,7 @@ def fill_plain_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, own: Whe
 
 
 def is_within(part_HW: Mask, own: Where) -> bool:
-    """Whether a hole and the pixels around it are all in the photo itself."""
+    """True if a hole and the pixels around it are all in the photo itself."""
     return all(
         own_side.start <= side.start - RING and side.stop + RING <= own_side.stop
         for side, own_side in zip(bounding_box(part_HW), own, strict=True)

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from engine.torchrun import meet, of_this_start, started_by_launcher
 
 LONG = timedelta(days=30)
-"""How long the first process to finish waits for the last."""
+"""The time that the first process to finish waits for the last."""
 
 
 def rank_and_world() -> tuple[int, int]:
@@ -29,7 +29,7 @@ def own_device(device: str) -> str:
 
 
 def meet_others() -> dist.Store | None:
-    """What `total` needs, and None without torchrun: to be had before the work, so that no work is lost for it."""
+    """The store that `total` needs, opened before the work so that no work is lost for it; None without torchrun."""
     return of_this_start(meet()) if rank_and_world()[1] > 1 else None
 
 

@@ -1,4 +1,4 @@
-"""What it took to complete a photo, for whoever wants to know."""
+"""The record of one completion: its windows, scales, times and warnings."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Report:
-    """What it took to complete a photo."""
+    """The record of one completion."""
 
     windows: int = 0
     window_pixels: int = 0

@@ -29,7 +29,7 @@ PSNR is 0.3 dB less."""
 
 
 def octaves_for(thick: float, largest: int) -> int:
-    """How many times to halve the resolution for a hole of this thickness to fit."""
+    """The number of times to halve the resolution for a hole of this thickness to fit."""
     return max(0, math.ceil(math.log2(thick / (FITS * largest))))
 
 

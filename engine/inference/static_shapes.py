@@ -1,6 +1,7 @@
-"""Which input shapes TensorRT engines are built for, and how windows are padded to them.
+"""The input shapes that TensorRT engines are built for, and the padding of windows to them.
 
-An engine takes minutes to build, so that windows share a few. Where none fits, PyTorch runs the window.
+An engine takes minutes to build with TensorRT (half a second with TensorRT-RTX), so that windows share a few. Where
+none fits, PyTorch runs the window.
 """
 
 from engine.inference.window_network import Margins

@@ -15,18 +15,21 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 from engine.inference.graph_runners import INPUT
-from engine.inference.packages import EXTRAS, import_optional
+from engine.inference.packages import import_optional, install_line
 
 log = logging.getLogger(__name__)
 
 PACKAGES = ("tensorrt", "tensorrt_rtx")
 """In the order in which they are tried."""
 
+BUILD_VERSION = 1
+"""Part of an engine's key in the cache: to be raised whenever `build_engine` configures the builder in another way."""
+
 OPTIMISATION_LEVEL = 3
 """Of 0 to 5: how many ways of computing the builder tries. 3 is its default."""
 
 MAX_ELEMENTS = 2**31 - 1
-"""What a tensor of a TensorRT convolution may have (https://github.com/NVIDIA/TensorRT/issues/4408)."""
+"""The most elements of a tensor of a TensorRT convolution (https://github.com/NVIDIA/TensorRT/issues/4408)."""
 
 Shape = tuple[int, int, int, int]
 """N, 4, H, W."""
@@ -47,8 +50,8 @@ def import_tensorrt() -> ModuleType:
     if reasons:
         raise ValueError("; ".join(reasons))
     raise ValueError(
-        f"TensorRT is needed: pip install 'glcic-engine[{EXTRAS['tensorrt']}]', "
-        f"or for a GeForce RTX or RTX PRO GPU 'glcic-engine[{EXTRAS['tensorrt_rtx']}]'"
+        f"TensorRT is needed: {install_line('tensorrt')}, or for a GeForce RTX or RTX PRO GPU "
+        f"{install_line('tensorrt_rtx')}"
     )
 
 
@@ -71,7 +74,7 @@ def check_gpu(trt: ModuleType, capability: Capability, gpu: str) -> None:
     if "SM{}{}".format(*capability) not in supported:
         raise ValueError(
             f"TensorRT-RTX {trt.__version__} does not support {gpu} (compute capability {capability[0]}."
-            f"{capability[1]}; it has {', '.join(supported)}): pip install 'glcic-engine[tensorrt]', "
+            f"{capability[1]}; it has {', '.join(supported)}): {install_line('tensorrt')}, "
             "or run without --trt"
         )
 
@@ -100,11 +103,11 @@ def parse(trt: ModuleType, content: bytes) -> tuple[Any, Any]:
 
 
 class Built(NamedTuple):
-    """What a build gives."""
+    """The result of a build."""
 
     engine: bytes
     timing_cache: bytes
-    """What the builder has timed; given to the next build of the same TensorRT on the same GPU, it need not again.
+    """The builder's timings; given to the next build of the same TensorRT on the same GPU, it need not again.
     Empty for TensorRT-RTX."""
 
 
@@ -143,7 +146,7 @@ def build_engine(
 
 
 def configure(trt: ModuleType, builder: Any, shape: Shape, capability: Capability | None, workspace: int | None) -> Any:
-    """How the builder builds. ValueError if this TensorRT refuses the shape or the GPU."""
+    """The builder's configuration. ValueError if this TensorRT refuses the shape or the GPU."""
     config = builder.create_builder_config()
     config.builder_optimization_level = OPTIMISATION_LEVEL
     config.clear_flag(trt.BuilderFlag.TF32)  # fp32 that is asked for is fp32
@@ -214,7 +217,9 @@ def build_progress(trt: ModuleType, title: str, interrupted: threading.Event) ->
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        log.warning("%s: building the engine; this may take minutes", title)
+        log.info(
+            "%s: building the engine%s", title, "" if trt.__name__ == "tensorrt_rtx" else "; this may take minutes"
+        )
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         bars.add_task(title, total=None)
         yield Monitor()

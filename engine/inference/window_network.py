@@ -56,7 +56,7 @@ class Margins(NamedTuple):
         return image_NCHW[:, :, self.top : bottom, self.left : right]
 
     def beyond(self, others: "Margins") -> "Margins":
-        """What is left of these margins where `others` have been cut."""
+        """The rest of these margins where `others` have been cut."""
         return Margins(*(mine - cut for mine, cut in zip(self, others, strict=True)))
 
 
@@ -64,7 +64,7 @@ NO_MARGINS = Margins()
 
 
 class AxisStep(NamedTuple):
-    """What one layer does along one axis: zeros added to its input, outputs (of a transposed one) dropped."""
+    """The work of one layer along one axis: zeros added to its input, outputs (of a transposed one) dropped."""
 
     zeros: tuple[int, int]
     dropped: tuple[int, int]
@@ -72,7 +72,7 @@ class AxisStep(NamedTuple):
 
 
 class AxisPlan(NamedTuple):
-    """What a window network does along one axis."""
+    """The work of a window network along one axis."""
 
     cut: tuple[int, int]
     """Inputs at the beginning and at the end that nothing wanted depends on."""
@@ -99,7 +99,7 @@ def plan_axis(length: int, before: int, after: int, layers: tuple[Layer, ...] = 
 
 
 def layer_outputs(length: int, before: int, after: int) -> list[int]:
-    """How many outputs each layer has along one axis."""
+    """The number of outputs of each layer along one axis."""
     return [step.outputs for step in plan_axis(length, before, after).steps]
 
 
@@ -154,7 +154,7 @@ class WindowNetwork(nn.Module):
         return sigmoid(self.network.add_to_fill(x, filled_N3HW))
 
     def propose_fill(self, fill: FillNetwork, holed_N4HW: Tensor, height: int, width: int, margins: Margins) -> Tensor:
-        """What a learned fill would put into holes, less `margins`."""
+        """The learned fill's proposal for holes, less `margins`."""
         layers = (*FILL_LAYERS, OUTPUT_LAYER)
         rows, columns = plan_axis(height, *margins[:2], layers), plan_axis(width, *margins[2:], layers)
         return sigmoid(run_layers(fill, Margins(*rows.cut, *columns.cut).cut(holed_N4HW), layers, rows, columns))

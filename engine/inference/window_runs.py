@@ -25,7 +25,7 @@ from kernels.unit_range import unit_scale
 log = logging.getLogger(__name__)
 
 Kind = tuple[tuple[int, int], tuple[int, ...]]
-"""What windows in one batch have in common: their size and their margins."""
+"""The properties that windows in one batch have in common: their size and their margins."""
 
 
 class Generated(NamedTuple):
@@ -151,7 +151,7 @@ class WindowRunner:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is how the CPU or a GPU says so."""
+    """True if this is how the CPU or a GPU says so."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 

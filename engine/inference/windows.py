@@ -1,4 +1,4 @@
-"""Which parts of a photo the network must run on: the windows that cover every hole pixel at least cost.
+"""The parts of a photo that the network runs on: the windows that cover every hole pixel at least cost.
 
 Terms: a *region* is the part of a window whose output is kept; the *halo* is what the receptive field needs around it;
 a *window* is the region with its halo, clipped at the photo's borders. All are aligned to STRIDE on a photo whose sides
@@ -146,7 +146,7 @@ def around_both(one_K4: NDArray[np.int_], other_K4: NDArray[np.int_]) -> NDArray
 def savings(
     boxes_K4: NDArray[np.int_], cost_K: NDArray[np.float64], k: int, halo: int, max_pixels: int
 ) -> NDArray[np.float64]:
-    """What joining box `k` with each other one would save; 0 where it may not be."""
+    """The pixels that joining box `k` with each other one would save; 0 where it may not be."""
     joined_K4 = around_both(boxes_K4, boxes_K4[k])
     saving_K = cost_K + cost_K[k] - costs(joined_K4, halo)
     sides_K2 = joined_K4[:, 2:] - joined_K4[:, :2]

@@ -14,7 +14,7 @@ from PIL import Image
 from engine.inference.completer import CompletionOptions
 from engine.inference.jobs import COMPLETED
 from engine.inference.mask import Mask, Where, bounding_box
-from engine.inference.photo import CONTAINERS, Photo, Pixels, encode
+from engine.inference.photo import CONTAINERS, Photo, Pixels, encode, in_8_bits
 
 MEDIA_TYPES = {
     "JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp",
@@ -50,7 +50,7 @@ class Completed:
 
 
 def changes(before: Layers, after: Layers, mask_HW: Mask, options: CompletionOptions, onto: int) -> Completed:
-    """What a completion has changed, and where it may have."""
+    """The pixels that a completion has changed, and where it may have."""
     reach = options.dilate + (options.feather if options.blend == "feather" else 0)
     where = bounding_box(mask_HW, reach)
     changed_HW = (before.pixels_HW3[where] != after.pixels_HW3[where]).any(2)
@@ -111,8 +111,8 @@ class KeptPhoto:
         return encode(replace(self.photo, alpha_HW=alpha_HW), pixels_HW3, self.photo.container)
 
     def picture_of(self, number: int) -> bytes:
-        """What this completion changed, as a PNG of its box in 8 bits, transparent elsewhere; where it completed alpha,
-        too, all of the box."""
+        """The pixels that this completion changed, as a PNG of its box in 8 bits, transparent elsewhere; where it
+        completed alpha, too, all of the box."""
         completed = self.completed(number)
         if completed.alpha_HW is not None:
             samples_HW4 = np.dstack((in_8_bits(completed.pixels_HW3), in_8_bits(completed.alpha_HW)))
@@ -130,11 +130,6 @@ class KeptPhoto:
         return png(samples_HW3 if alpha_HW is None else np.dstack((samples_HW3, in_8_bits(alpha_HW))), self.photo.icc)
 
 
-def in_8_bits(samples: Pixels) -> NDArray[np.uint8]:
-    """Samples of 8 or 16 bits as a screen shows them."""
-    return samples if samples.dtype == np.uint8 else (samples >> 8).astype(np.uint8)
-
-
 def png(samples_HWC: NDArray[np.uint8], icc: bytes | None) -> bytes:
     """A PNG that is made fast, in the colours of this profile."""
     file = BytesIO()
@@ -143,7 +138,7 @@ def png(samples_HWC: NDArray[np.uint8], icc: bytes | None) -> bytes:
 
 
 def result_name(name: str, container: str) -> str:
-    """What a completed photo's file is called: as engine-infer calls it, with an ending that is true."""
+    """The name of a completed photo's file: as engine-infer gives it, with an ending that is true."""
     path = PurePosixPath(name)
     suffix = path.suffix if CONTAINERS.get(path.suffix.lower()) == container else ending_of(container)
     return f"{path.stem}{COMPLETED}{suffix}"

@@ -1,4 +1,4 @@
-"""What requests bring: bodies up to a limit, and the photos and masks in them, refused with the right status."""
+"""The bodies of requests, up to a limit, and the photos and masks in them, refused with the right status."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -22,14 +22,14 @@ OPTIONS = (
     "how holes are completed is set when engine-serve starts (--mask-dilate, --blend, --feather, --scale); texture and "
     "seed are texts of the form that /complete takes"
 )
-"""What is to be said to requests that bring options."""
+"""The hint for requests that bring options."""
 
 CLIENT_GONE = 499
 """The status that nobody reads, for the log."""
 
 
 class Fields(NamedTuple):
-    """What a form may have, by name."""
+    """The fields that a form may have, by name."""
 
     required: tuple[str, ...]
     """Files without which it is refused."""
@@ -39,7 +39,7 @@ class Fields(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What a form has, by name."""
+    """The fields of a form, by name."""
 
     files: dict[str, tuple[str, bytes]]
     """File name and content."""
@@ -138,7 +138,7 @@ async def file_in(form: FormData, name: str) -> tuple[str, bytes]:
 
 @contextmanager
 def refusing(status: int) -> Iterator[None]:
-    """What the engine says to a user's error becomes an HTTP error with this status."""
+    """Raises the engine's ValueErrors in the block as an HTTP error with this status."""
     try:
         yield
     except TooManyPixels as error:

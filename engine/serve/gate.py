@@ -70,7 +70,7 @@ def host_name(url: str) -> str:
 
 
 def is_address(name: str) -> bool:
-    """Whether this is an IP address and not a name."""
+    """True if this is an IP address and not a name."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

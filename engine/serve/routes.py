@@ -270,7 +270,7 @@ def hole_in(
     responses={200: {"content": {"image/png": {}}}},
 )
 async def picture(kept: WithPhoto, number: int, work: WithWork, ticket: WithTicket) -> Response:
-    """What a completion changed: a PNG of its box, transparent where nothing did."""
+    """A PNG of the box that a completion changed, transparent where nothing did."""
     with refusing(404):
         kept.completed(number)
     return Response(await work.on_files(ticket, kept.picture_of, number), media_type="image/png")

@@ -1,4 +1,4 @@
-"""What a request says of the texture of its holes: which, and from where in the photo it is taken."""
+"""The texture options of a request: which texture, and from where in the photo it is taken."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ CHOICES = ("texture", "seed")
 
 
 class Texturing(NamedTuple):
-    """How holes are completed for a request."""
+    """The options of completion for a request."""
 
     options: CompletionOptions
     sample_HW: Mask | None = None
@@ -66,7 +66,7 @@ def variant_of(options: CompletionOptions, variant: int, avoids: bool) -> Comple
 
 
 def notes_of_variant(variant: int, report: Report) -> list[str]:
-    """What is to be said of a variant that may look as the others do."""
+    """A note on a variant that may look as the others do."""
     if variant and not report.texture.get("photo"):
         return ["no hole is drawn with texture of the photo, and nothing else varies but the grain"]
     return []

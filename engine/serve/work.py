@@ -1,4 +1,4 @@
-"""What waits and what works: a bounded number of requests, of which one at a time has the network.
+"""The queue of requests: a bounded number of requests, of which one at a time has the network.
 
 A request's work ends early when its client goes or its time is over: at once while it waits, before the network's next
 windows while it is being completed.
@@ -38,7 +38,7 @@ IN_FLIGHT = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What one request, and all together, may take."""
+    """Limits on one request, and on all together."""
 
     max_pixels: int
     """Of a photo."""
@@ -53,7 +53,7 @@ class Limits:
 
 
 class Step(NamedTuple):
-    """What the network does next in a completion: see `Report.watch`."""
+    """The network's next step in a completion: see `Report.watch`."""
 
     scale: int
     done: int

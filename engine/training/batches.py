@@ -21,7 +21,7 @@ COMPLETION_HOLES, DISCRIMINATOR_HOLES = 0, 1
 
 
 class TrainingBatch(NamedTuple):
-    """What a step reads. N photos of side S."""
+    """The input of a step: N photos of side S."""
 
     image_N3SS: Tensor
     """uint8 RGB, channels-last."""

@@ -16,13 +16,12 @@ from zipfile import BadZipFile, ZipFile
 import torch
 
 from data.files import atomic_writer
+from engine.training.migration import FORMAT
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
-
 NAME = re.compile(r"[0-9]{8,}\.pt")
-"""What checkpoints are called, so that `00000040_best.pt` is the user's own."""
+"""The names of checkpoints, so that `00000040_best.pt` is the user's own."""
 
 
 class DamagedError(ValueError):
@@ -95,8 +94,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise DamagedError(error) from error
     if not isinstance(state, dict) or "format" not in state:
         raise ValueError(foreign)
-    if state["format"] != FORMAT:
-        raise ValueError(f"{path} has checkpoint format {state['format']}; this version reads {FORMAT}")
     return state
 
 

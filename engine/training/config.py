@@ -1,9 +1,10 @@
-"""What a training run is told: the options, their meaning and their limits."""
+"""The options of a training run: the options, their meaning and their limits."""
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from data.masks import HoleConfig
 from engine.networks import CompletionSpec
@@ -47,7 +48,7 @@ class TrainConfig:
     """Mirror half of the crops."""
 
     loader: Literal["auto", "dali", "cpu"] = "auto"
-    """What decodes the photos."""
+    """The library that decodes the photos."""
 
     workers: int = 2
     """Decoding processes (or DALI threads) for each training process."""
@@ -73,10 +74,10 @@ class TrainConfig:
     """Batch norm before or after the activation."""
 
     output: Literal["sigmoid", "clip", "residual"] = "sigmoid"
-    """What ends the completion network; `residual` adds its output to what the hole was filled with."""
+    """The end of the completion network; `residual` adds its output to what the hole was filled with."""
 
     fill: Literal["mean", "smooth", "learned"] = "mean"
-    """What holes are filled with: the mean pixel (the paper), a smooth surface through their border, or the proposal of
+    """The fill of holes: the mean pixel (the paper), a smooth surface through their border, or the proposal of
     a small network, which is trained with the completion network as a part of it."""
 
     discriminator_width: int = 64
@@ -109,7 +110,7 @@ class TrainConfig:
     """Photos in a batch, over all processes together."""
 
     reduction: Literal["hole_mean", "all_mean", "sum", "log_mean"] = "hole_mean"
-    """What the squared error is divided by: the values in holes, all values, or nothing. The paper writes a squared
+    """The divisor of the squared error: the values in holes, all values, or nothing. The paper writes a squared
     norm; `hole_mean` (MMagic's) and `all_mean` (GLCIC-PyTorch's) are readings of it, and decide what alpha's 4e-4
     means. `log_mean` is the mean over photos of the logarithm of each one's error, so that the few busiest do not
     decide every step."""
@@ -173,7 +174,7 @@ class TrainConfig:
     """Compile both networks with torch.compile: pays on a GPU, and after minutes."""
 
     compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
-    """How hard to compile."""
+    """torch.compile's mode."""
 
     accumulate: int = 1
     """Chunks that each process's batch is worked off in, to spare memory; batch norm then sees the chunks."""
@@ -218,6 +219,10 @@ class TrainConfig:
             self.perceptual = "vgg16"
         check_limits(self)
 
+    def as_json(self) -> dict[str, Any]:
+        """The options as JSON has them: paths are texts, and ranges lists."""
+        return json.loads(json.dumps(asdict(self), default=str))
+
     @property
     def schedule(self) -> Schedule:
         """The lengths of the three phases."""
@@ -228,7 +233,7 @@ class TrainConfig:
 
     @property
     def holes(self) -> HoleConfig:
-        """How holes are drawn."""
+        """The shapes of holes."""
         return HoleConfig(kind=self.hole_kind, size=self.hole_size, count=self.hole_count, region=self.patch_size)
 
     @property
@@ -255,7 +260,7 @@ class TrainConfig:
         return self.photos or Path(os.environ.get("ENGINE_PHOTOS") or "places2")
 
     def spec(self, mean_pixel: tuple[float, float, float]) -> CompletionSpec:
-        """What the weights of this run will say of themselves."""
+        """The spec that the weights of this run are saved with."""
         return CompletionSpec(
             base_width=self.base_width,
             norm_order=self.norm_order,

@@ -34,7 +34,7 @@ from torch.distributed.distributed_c10d import _set_pg_timeout
 from engine.torchrun import MEETING, meet, of_this_start, one_line, started_by_launcher
 
 TIMEOUT = timedelta(minutes=30)
-"""How long one process waits for another; the first iteration may compile for minutes."""
+"""The time that one process waits for another; the first iteration may compile for minutes."""
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes the checkpoints and speaks to the terminal."""
+        """True if this process writes the checkpoints and speaks to the terminal."""
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -88,7 +88,7 @@ class World:
             message /= self.ranks
 
     def any(self, flag: bool) -> bool:
-        """Whether `flag` is set on any process: all of them get the same answer."""
+        """True if `flag` is set on any process: all of them get the same answer."""
         if self.ranks == 1:
             return flag
         votes = torch.tensor([flag], dtype=torch.int32)  # on the CPU, so that the GPU's queue is not waited for
@@ -96,7 +96,7 @@ class World:
         return bool(votes.item())
 
     def from_first(self, find: Callable[[], T]) -> T:
-        """What `find` returns in the first process, which alone calls it."""
+        """The value that `find` returns in the first process, which alone calls it."""
         if self.ranks == 1:
             return find()
         found: list[Any] = [find() if self.is_first else None]
@@ -132,13 +132,13 @@ def in_memory_order(tensor: Tensor) -> Tensor:
     return (tensor if tensor.is_contiguous() else tensor.permute(0, 2, 3, 1)).view(-1)
 
 
-def speaks() -> bool:
-    """Whether this process speaks to the terminal: of several, the first one does, and the others of errors alone."""
+def is_first_rank() -> bool:
+    """True if this process speaks to the terminal: of several, the first one does, and the others of errors alone."""
     return not started_by_launcher() or os.environ["RANK"] == "0"
 
 
 def threads_are_given() -> bool:
-    """Whether the user says how many threads a process has; torchrun says 1 by itself, which leaves most cores idle."""
+    """True if the user says how many threads a process has; torchrun says 1 by itself, which leaves most cores idle."""
     given = os.environ.get("OMP_NUM_THREADS")
     return given is not None and (given != "1" or OWN_LAUNCHER in os.environ)
 

@@ -110,7 +110,8 @@ def own_name_not_looked_up() -> Iterator[None]:
 
 
 def why_not_saved(config: TrainConfig, folder: Path) -> str:
-    """What kept a run that was told to stop from its last checkpoint, from the errors that elastic's folder holds."""
+    """The reason why a run that was told to stop wrote no last checkpoint, from the errors that elastic's folder
+    holds."""
     errors = [path for path in sorted(folder.rglob("error.json")) if path.stat().st_size]  # there may be no room
     if not errors:
         return f"stopped before it could save; {saved_so_far(config)}"
@@ -130,13 +131,13 @@ def cause_of(failed: ChildFailedError) -> tuple[int, str]:
 
 
 def message_of(failure: ProcessFailure) -> str:
-    """What a process died of: its exception, or the signal."""
+    """The reason why a process ended: its exception, or the signal."""
     message = failure.message if isinstance(failure.message, str) else failure.message.get("message", "")
     return message or f"exit status {failure.exitcode}"
 
 
 def processes_wanted(config: TrainConfig) -> int:
-    """How many processes to start on this machine. ValueError for more GPUs than there are."""
+    """The number of processes to start on this machine. ValueError for more GPUs than there are."""
     there = torch.cuda.device_count()
     if config.gpus is not None and config.gpus > there:
         raise ValueError(f"--gpus is {config.gpus}, and torch sees {there} here; for the CPU, use --processes")

@@ -15,7 +15,7 @@ from engine.training.sync_norm import synchronise_batch_norm
 
 
 def precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
-    """What convolutions compute in: bfloat16 or float16 with --amp, None for fp32, which on CUDA is TF32."""
+    """The type that convolutions compute in: bfloat16 or float16 with --amp, None for fp32, which on CUDA is TF32."""
     if not config.amp or (config.amp == "auto" and device.type == "cpu" and not cpu_has_bf16()):
         return None
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
@@ -24,7 +24,7 @@ def precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
 
 
 def note_on_precision(config: TrainConfig, device: torch.device) -> str | None:
-    """What to say of --amp, where it costs time or has decided something."""
+    """A note on --amp, where it costs time or has decided something."""
     if config.amp == "auto":
         chosen = precision(config, device)
         return f"--amp auto: {'fp32' if chosen is None else str(chosen).removeprefix('torch.')} on this {device.type}"
@@ -73,7 +73,7 @@ class Learner:
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:
-        """What is computed in here neither reaches the parameters nor moves the batch norm statistics.
+        """Computations in this block neither reach the parameters nor moves the batch norm statistics.
 
         Nothing is copied and nothing but the inputs is handed over: a CUDA graph reads the network where it lies.
         """

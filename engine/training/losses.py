@@ -1,5 +1,5 @@
-"""What the networks are trained on beside `kernels.masked_mse`: the adversarial loss (equation 4, on logits in fp32), a
-squared error that weighs photos alike, and the completion as blending will join it to the photo."""
+"""The losses that the networks are trained on beside `kernels.masked_mse`: the adversarial loss (equation 4, on logits
+in fp32), a squared error that weighs photos alike, and the completion as blending will join it to the photo."""
 
 import torch
 import torch.nn.functional as F

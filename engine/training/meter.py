@@ -1,4 +1,4 @@
-"""What is measured between two reports: losses, rates, and the time spent waiting for photos."""
+"""Measurements between two reports: losses, rates, and the time spent waiting for photos."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a run shows: a progress line, metrics.jsonl, TensorBoard, and pictures."""
+"""The reports of a run: a progress line, metrics.jsonl, TensorBoard, and pictures."""
 
 import json
 import logging
@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from data.files import write_atomically
+from engine.inference.packages import install_line
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ PLAIN_LINE_SECONDS = 10.0
 
 
 class TwoLines(Progress):
-    """How far the run is and how long it takes yet, in 80 columns; its losses below, on as many lines as they take.
+    """The iterations done and the time left, in 80 columns; the losses below, on as many lines as they take.
 
     The time left is the run's own estimate: rich forgets what is older than half a minute, which may be one report.
     """
@@ -78,7 +79,7 @@ class Monitor:
             self.begun = time.monotonic(), iteration
 
     def left(self, iteration: int) -> str:
-        """How long the rest takes if it goes on as so far; nothing before there are two iterations to tell by."""
+        """The time left if the run goes on as so far; nothing before there are two iterations to tell by."""
         if self.begun is None or iteration <= self.begun[1]:
             return ""
         each = (time.monotonic() - self.begun[0]) / (iteration - self.begun[1])
@@ -122,7 +123,7 @@ class Monitor:
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """What cannot be written, as on a full disk, is missing in the reports and does not end the run."""
+        """A report that cannot be written, as on a full disk, is left out and does not end the run."""
         try:
             yield
         except OSError as error:
@@ -135,7 +136,7 @@ def open_tensorboard(folder: Path, start: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        log.warning("no TensorBoard log: tensorboard is not installed (pip install 'glcic-engine[train]')")
+        log.warning("no TensorBoard log: tensorboard is not installed (%s)", install_line("tensorboard"))
         return None
     with after_newest_events(folder):
         return SummaryWriter(str(folder), purge_step=start + 1)  # that of `start` was written by the run until then

@@ -1,4 +1,4 @@
-"""Which of the paper's three phases an iteration belongs to (Algorithm 1): a function of the iteration alone."""
+"""The phase of the paper's three that an iteration belongs to (Algorithm 1): a function of the iteration alone."""
 
 from dataclasses import dataclass
 from enum import StrEnum

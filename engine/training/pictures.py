@@ -1,4 +1,4 @@
-"""What the networks do in training, to look at: input | holed | completed, with the discriminator's opinion on each."""
+"""Pictures of what the networks do in training: input | holed | completed, with the discriminator's opinion on each."""
 
 from typing import NamedTuple
 

@@ -14,7 +14,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from data.files import write_atomically
 from engine.output import outlive_readers
 from engine.torchrun import MEETING_FILE, end_at_once
-from engine.training.distributed import OWN_LAUNCHER, speaks
+from engine.training.distributed import OWN_LAUNCHER, is_first_rank
 from engine.training.trainer import train
 
 START = "import sys; sys.path = sys.argv[2:]; from engine.training.process import main; main(sys.argv[1])"
@@ -31,7 +31,7 @@ def main(folder: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the training handles it, it ends this without a traceback
     # Without the launcher, save and end.
     multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined]
-    logging.basicConfig(level=logging.INFO if speaks() else logging.ERROR, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if is_first_rank() else logging.ERROR, format="%(message)s")
     os.environ[OWN_LAUNCHER] = "1"
     os.environ[MEETING_FILE] = str(Path(folder, "store"))
     for _, interface in socket.if_nameindex():
@@ -41,6 +41,6 @@ def main(folder: str) -> None:
         outcome = record(train)(*pickle.loads(Path(folder, OPTIONS).read_bytes()))
     except Exception:
         sys.exit(1)
-    if speaks():
+    if is_first_rank():
         write_atomically(Path(folder, OUTCOME), pickle.dumps(outcome))
     end_at_once()

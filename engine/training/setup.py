@@ -1,8 +1,7 @@
-"""What a run does before anything else: its options are noted in its folder, and torch is told of them."""
+"""The set-up of a run: its options are written into its folder, and torch is configured."""
 
 import json
 import os
-from dataclasses import asdict
 
 import torch
 
@@ -14,13 +13,13 @@ from engine.training.config import TrainConfig
 def write_options(config: TrainConfig) -> None:
     """Note the options in the run folder. ValueError if it cannot be written: now, and not at the first checkpoint."""
     try:
-        write_atomically(config.run_folder / "options.json", json.dumps(asdict(config), indent=2, default=str).encode())
+        write_atomically(config.run_folder / "options.json", json.dumps(config.as_json(), indent=2).encode())
     except OSError as error:
         raise ValueError(f"cannot write into the run folder: {error}; give another with --out") from error
 
 
 def set_up_torch(config: TrainConfig) -> None:
-    """What the options say of torch as a whole."""
+    """Configure torch as the options say."""
     if config.kernels != "auto":
         kernels.set_backend(config.kernels)
     torch.backends.cudnn.benchmark = not config.deterministic

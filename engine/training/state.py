@@ -1,6 +1,5 @@
-"""What a run is between two iterations: all that decides the next one, saved and restored as a whole."""
+"""The state of a run between two iterations: all that decides the next one, saved and restored as a whole."""
 
-import ast
 import logging
 from dataclasses import asdict, astuple, replace
 from typing import Any
@@ -14,6 +13,7 @@ from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
 from engine.training.fixed_norm import fix_batch_norm
 from engine.training.learner import Learner
+from engine.training.migration import migrate
 from engine.training.moving_average import MovingAverage
 from engine.training.phases import Phase
 from engine.weights import load_weights
@@ -77,7 +77,7 @@ class RunState:
             "discriminator": self.discriminator.state_dict(),
             "average": self.average.state_dict() if self.average else None,
             "spec": asdict(self.spec),
-            "config": {name: str(value) for name, value in asdict(self.config).items()},
+            "config": self.config.as_json(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -126,13 +126,13 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
             log.warning("nothing to resume in %s: starting from iteration 0", config.run_folder)
         return None
     path, state = saved
+    before, now = migrate(state, path)["config"], config.as_json()
     if not config.resume:
         raise ValueError(f"{config.run_folder} holds a run already; add --resume to continue it, or give another --out")
     for name in LASTING:
-        before, now = state["config"][name], str(getattr(config, name))
-        if before != now:
+        if before[name] != now[name]:
             option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{path} was trained with {option} {before}, not {now}; resume with that")
+            raise ValueError(f"{path} was trained with {option} {before[name]}, not {now[name]}; resume with that")
     log.info("resuming from %s", path)
     report_schedule(config, state)
     return state
@@ -141,7 +141,7 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
 def report_schedule(config: TrainConfig, state: dict[str, Any]) -> None:
     """Say it if there is nothing left to do, and if the phases have other lengths now, as with more iterations and
     --split, and if the run goes back."""
-    changed = {name: ast.literal_eval(state["config"][name]) for name in SCHEDULE}
+    changed = {name: state["config"][name] for name in SCHEDULE}
     before, now, iteration = replace(config, **changed).schedule, config.schedule, state["iteration"]
     if iteration >= now.total:
         log.info("all %d iterations are done (%d): to train on, give more with --iterations", now.total, iteration)

@@ -195,7 +195,7 @@ class Steps:
         return kernels.masked_mse(generated_N3SS, batch.image_N3SS, batch.mask_N1SS, reduction="sum") / divisor
 
     def divisor(self, batch: TrainingBatch) -> Tensor:
-        """What sums over a batch are divided by, so that their mean over processes is the configured reduction."""
+        """The divisor of sums over a batch, such that their mean over processes is the configured reduction."""
         match self.config.reduction:
             case "hole_mean":
                 return 3 * self.world.mean(batch.mask_N1SS.sum(dtype=torch.float32)).clamp(min=1)

@@ -38,5 +38,5 @@ def stop_signals(one_of_several: bool = False) -> Iterator[StopRequest]:
 
 
 def hangups_are_ignored() -> bool:
-    """Whether this process was started to outlive its terminal, as `nohup` does."""
+    """True if this process was started to outlive its terminal, as `nohup` does."""
     return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import json
 import logging
 import signal
 import time
@@ -16,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from data.catalog import Catalog
-from data.files import write_atomically
 from data.loading import Loader
 from data.mean_pixel import mean_pixel
 from data.open import open_loader
@@ -26,6 +24,7 @@ from engine.training.batches import TrainingBatch, fixed_batch, training_batches
 from engine.training.checkpoint import checkpoints, iteration_of, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world
+from engine.training.divergence import divergence
 from engine.training.learner import note_on_precision
 from engine.training.meter import Meter
 from engine.training.monitor import Monitor
@@ -46,7 +45,7 @@ SHOWN = 4
 
 
 class Outcome(NamedTuple):
-    """How a run ended: `iteration` of `total` are done; `weights` is the completion network's file."""
+    """The end of a run: `iteration` of `total` are done; `weights` is the completion network's file."""
 
     iteration: int
     total: int
@@ -72,7 +71,7 @@ def train(config: TrainConfig, started: float | None = None) -> Outcome:
 
 
 def saved_so_far(config: TrainConfig) -> str:
-    """What to say to who asks, after a failure, how to go on."""
+    """One sentence on the iteration from which a failed run would resume."""
     saved = checkpoints(config.checkpoint_folder)
     if not saved:
         return "nothing is saved yet"
@@ -247,30 +246,9 @@ class Trainer:
 
     def check_finite(self, meter: Meter) -> None:
         """FloatingPointError on all processes if on one of them a loss since the last report is not finite."""
-        trouble = self.divergence(meter)
+        trouble = divergence(self.state, meter, self.folder / f"diverged-{self.world.rank}.json")
         if self.world.any(trouble is not None):  # one that left alone would leave the others waiting for it
             raise FloatingPointError(trouble or "the losses of another process are not finite; it says which")
-
-    def divergence(self, meter: Meter) -> str | None:
-        """What to say if a loss since the last report is not finite, with the samples to blame in a file."""
-        state = self.state
-        for learner, name in ((state.completion, "completion network"), (state.discriminator, "discriminator")):
-            if learner.scaler.is_enabled() and learner.scaler.get_scale() < 1:
-                return (
-                    f"the loss scale of the {name} fell below 1 by iteration {state.iteration}: its gradients "
-                    "overflow float16; train without --amp or at a lower --learning-rate"
-                )
-        broken = meter.first_not_finite()
-        if broken is None:
-            return None
-        iteration, ids, losses = broken
-        report = self.folder / f"diverged-{self.world.rank}.json"
-        row = {"iteration": iteration, "samples": ids, "losses": {k: str(v.item()) for k, v in losses.items()}}
-        write_atomically(report, json.dumps(row).encode())
-        return (
-            f"the losses of iteration {iteration} are not finite: {row['losses']}; its samples are in {report}, "
-            "and the last checkpoint is from before. Try a lower --learning-rate, or look at these photos"
-        )
 
     def save(self, meter: Meter) -> None:
         """Write the checkpoint and the weights, unless they are there or the losses are not finite.

@@ -1,4 +1,5 @@
-"""How a run completes photos that it does not learn from: the same crops with the same holes, time after time.
+"""Scores of a run's completions of photos that it does not learn from: the same crops with the same holes, time after
+time.
 
 A run is judged here by what people see, and not by PSNR alone, which a blur pleases most.
 """

@@ -42,7 +42,7 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 TOLERANCE = {
     torch.float32: {"rtol": 1e-5, "atol": 1e-7},
     torch.float16: {"rtol": 2**-10, "atol": 2**-24},
-    torch.bfloat16: {"rtol": 2**-7, "atol": 2**-24},  # the interpreter cuts where the GPU rounds
+    torch.bfloat16: {"rtol": 2**-7, "atol": 2**-24},  # the interpreter cuts where a GPU, held to equality, rounds
 }
 
 
@@ -83,7 +83,7 @@ def test_fill_holes(size: tuple[int, int, int], layout: str) -> None:
         assert holed.dtype == dtype
         assert holed.is_contiguous(memory_format=torch.channels_last)
         assert_close(holed, wanted)
-        if dtype != torch.bfloat16:
+        if dtype != torch.bfloat16 or DEVICE == "cuda":
             assert torch.equal(holed, wanted)
 
 

@@ -13,7 +13,7 @@ from engine.inference.mask import Mask
 
 
 def is_coco(document: Any) -> bool:
-    """Whether a JSON document is a data set of COCO's."""
+    """True if a JSON document is a data set of COCO's."""
     return isinstance(document, dict) and {"images", "annotations"} <= document.keys()
 
 

@@ -43,7 +43,7 @@ KNOWN = ", ".join([*(tool.name for tool in TOOLS), "CVAT"])
 
 
 class Document:
-    """What a file says of its photos."""
+    """The annotations in a file."""
 
     def __init__(self, tool: str, pictures: list[Picture], one_photo: bool, as_displayed: bool) -> None:
         self.tool, self.pictures, self.one_photo, self.as_displayed = tool, pictures, one_photo, as_displayed
@@ -98,7 +98,7 @@ class Document:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether a file is JSON or XML by its beginning."""
+    """True if a file is JSON or XML by its beginning."""
     return content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[", b"<")
 
 
@@ -150,5 +150,5 @@ def stem(name: str) -> str:
 
 
 def in_common(one: list[str], other: list[str]) -> int:
-    """How many parts they share, from the first on."""
+    """The number of parts that they share, from the first on."""
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

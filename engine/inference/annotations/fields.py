@@ -12,7 +12,7 @@ KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a text"}
 
 
 def parse_json(content: bytes) -> Any:
-    """What a JSON file holds. ValueError if it is damaged, or deeper than any tool writes."""
+    """The value in a JSON file. ValueError if it is damaged, or deeper than any tool writes."""
     try:
         return json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -29,7 +29,7 @@ def parse_xml(content: bytes) -> ElementTree.Element:
         raise ValueError("its XML declares entities, which no tool does; take them out")
     try:
         return ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two for an unknown encoding
         raise ValueError(f"its XML is damaged or cut short ({error})") from error
 
 
@@ -48,7 +48,7 @@ def number(value: Any, name: str) -> float:
         if isinstance(value, bool | list | dict | None):
             raise ValueError
         result = float(value)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"its {name} is {shown(value)}, and should be a number") from error
     if not abs(result) <= LARGEST:  # nan is not, either
         raise ValueError(f"its {name} is {shown(value)}, and must be within {LARGEST}")

@@ -27,7 +27,7 @@ class Tile(NamedTuple):
 
 
 def is_krita(content: bytes) -> bool:
-    """Whether a file is such a document."""
+    """True if a file is such a document."""
     return is_zip_of(content, b"application/x-krita")
 
 
@@ -115,7 +115,7 @@ def tiles_of(data: bytes, pixel: int) -> list[Tile]:
 
 
 def unpacked(packed: bytes, length: int) -> bytes:
-    """What LZF has packed, at most so many bytes: literal runs, and copies of what came before."""
+    """The bytes that LZF has packed, at most so many: literal runs, and copies of what came before."""
     out = bytearray()
     place = 0
     try:

@@ -18,27 +18,27 @@ from engine.inference.annotations.picture import UNKNOWN, Area, Draw, Picture
 from engine.inference.mask import Mask
 
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
-"""What it puts before the name of an uploaded file."""
+"""The prefix that it puts before the name of an uploaded file."""
 
 
 def is_label_studio(document: Any) -> bool:
-    """Whether a JSON document is one of Label Studio's: a list of tasks, or one."""
+    """True if a JSON document is one of Label Studio's: a list of tasks, or one."""
     tasks = document if isinstance(document, list) else [document]
     return bool(tasks) and all(isinstance(task, dict) and (is_full(task) or is_short(task)) for task in tasks)
 
 
 def is_full(task: dict[str, Any]) -> bool:
-    """Whether this is a task of the full form."""
+    """True if this is a task of the full form."""
     return isinstance(task.get("data"), dict) and ("annotations" in task or "completions" in task)
 
 
 def is_short(task: dict[str, Any]) -> bool:
-    """Whether this is a task of JSON-MIN."""
+    """True if this is a task of JSON-MIN."""
     return "annotation_id" in task or any(results_in(value) for value in task.values())
 
 
 def results_in(value: Any) -> bool:
-    """Whether this is a list of shapes in JSON-MIN."""
+    """True if this is a list of shapes in JSON-MIN."""
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and "original_width" in value[0]
 
 
@@ -51,7 +51,8 @@ def read(document: Any) -> list[Picture]:
 def full(task: dict[str, Any]) -> Picture:
     """A task with all that was annotated and not cancelled."""
     results = []
-    for annotation in task.get("annotations") or task.get("completions") or []:
+    name = "annotations" if task.get("annotations") else "completions"
+    for annotation in field(task, name, list) if task.get(name) else []:
         if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
             for result in field(annotation, "result", list):
                 if isinstance(result, dict) and "original_width" in result:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from data.decoders import UnreadablePhoto, decoding
 from data.pillow import open_image
 from engine.inference.annotations import fields
 from engine.inference.annotations.fields import field
@@ -25,7 +26,7 @@ LEAST_POINTS = {
 
 
 def is_labelme(document: Any) -> bool:
-    """Whether a JSON document is one of LabelMe's."""
+    """True if a JSON document is one of LabelMe's."""
     return isinstance(document, dict) and "shapes" in document and "imageHeight" in document
 
 
@@ -33,7 +34,7 @@ def read(document: Any) -> list[Picture]:
     """The one picture of a file. ValueError if it is not as LabelMe has it."""
     areas = []
     for shape in field(document, "shapes", list):
-        kind = shape.get("shape_type") or "polygon" if isinstance(shape, dict) else None
+        kind = str(shape.get("shape_type") or "polygon") if isinstance(shape, dict) else None
         if kind not in LEAST_POINTS:
             raise ValueError(f"a shape of it is of the kind {fields.shown(kind)}; known are {', '.join(LEAST_POINTS)}")
         points = fields.points_of(field(shape, "points", list), LEAST_POINTS[kind])
@@ -72,8 +73,9 @@ def fill_mask(mask_HW: Mask, points: list[tuple[float, float]], encoded: str) ->
     try:
         with open_image(base64.b64decode(encoded, validate=True)) as image:
             check_fits(image.size, mask_HW)
-            part_HW = np.asarray(image.convert("L")) > 0
-    except (binascii.Error, OSError, SyntaxError) as error:
+            with decoding():
+                part_HW = np.asarray(image.convert("L")) > 0
+    except (binascii.Error, UnreadablePhoto) as error:
         raise ValueError(f"a mask of it is no PNG in base64 ({error})") from error
     put(mask_HW, part_HW, int(points[0][0]), int(points[0][1]))
 

@@ -49,7 +49,7 @@ def within(layer: Layer, left: int, top: int, width: int, height: int) -> NDArra
 
 
 def is_zip_of(content: bytes, kind: bytes) -> bool:
-    """Whether a file is a ZIP archive that begins with a file `mimetype` of this content, as OpenDocument has it."""
+    """True if a file is a ZIP archive that begins with a file `mimetype` of this content, as OpenDocument has it."""
     return content.startswith(b"PK\x03\x04") and content[30:38] == b"mimetype" and kind in content[38:128]
 
 

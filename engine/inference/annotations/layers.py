@@ -34,7 +34,7 @@ PROGRAMS = (
 
 
 def is_layered(content: bytes) -> bool:
-    """Whether a file is one of these documents."""
+    """True if a file is one of these documents."""
     return any(program.wrote(content) for program in PROGRAMS)
 
 

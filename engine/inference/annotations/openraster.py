@@ -5,13 +5,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from data.decoders import decoding
 from data.pillow import open_image
 from engine.inference.annotations import fields
 from engine.inference.annotations.layer import Layer, Layered, is_zip_of, member
 
 
 def is_openraster(content: bytes) -> bool:
-    """Whether a file is such a document."""
+    """True if a file is such a document."""
     return is_zip_of(content, b"image/openraster")
 
 
@@ -29,5 +30,5 @@ def read(content: bytes) -> Layered:
 
 def samples_of(content: bytes, name: str) -> NDArray[np.uint8]:
     """A layer's PNG as RGBA."""
-    with open_image(member(content, name)) as image:
+    with open_image(member(content, name)) as image, decoding():
         return np.asarray(image.convert("RGBA"))

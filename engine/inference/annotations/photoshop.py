@@ -14,11 +14,11 @@ from engine.inference.packages import import_optional
 DAMAGE: Any = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, OSError, EOFError, OverflowError,
 )  # fmt: skip
-"""What psd-tools raises for documents that are damaged or cut short, beside struct's and zlib's errors."""
+"""The errors of psd-tools for documents that are damaged or cut short, beside struct's and zlib's errors."""
 
 
 def is_photoshop(content: bytes) -> bool:
-    """Whether a file is such a document."""
+    """True if a file is such a document."""
     return content.startswith(b"8BPS")
 
 

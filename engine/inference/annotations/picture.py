@@ -1,4 +1,4 @@
-"""What an annotation file says of one photo, and the mask that it becomes."""
+"""The shapes that an annotation file has of one photo, and the mask that they become."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Picture:
 
 
 class Options(NamedTuple):
-    """Which of the shapes, and of which photo."""
+    """The choice of shapes, and of the photo."""
 
     labels: tuple[str, ...] = ()
     """None: all."""
@@ -76,7 +76,7 @@ def mask_of(picture: Picture, size: tuple[int, ...], options: Options, notes: li
 
 
 def taken(areas: list[Area], mask_HW: Mask) -> str:
-    """What became the mask, for a note."""
+    """A note on the shapes that became the mask."""
     labels = dict.fromkeys(area.label or "without a label" for area in areas)
     outside = "" if mask_HW.any() else ", which mark no pixel of the photo"
     return f"{len(areas)} annotated object(s) are taken: {listed([*labels])}{outside}"

@@ -14,14 +14,14 @@ from engine.inference.annotations.picture import Area, Picture
 
 
 def is_segment_anything(document: Any) -> bool:
-    """Whether a JSON document is one of Segment Anything's."""
+    """True if a JSON document is one of Segment Anything's."""
     if isinstance(document, dict):
         return {"image", "annotations"} <= document.keys()
     return isinstance(document, list) and bool(document) and is_found(document[0])
 
 
 def is_found(one: Any) -> bool:
-    """Whether this is a thing that it found."""
+    """True if this is a thing that it found."""
     return isinstance(one, dict) and "segmentation" in one and ("predicted_iou" in one or "stability_score" in one)
 
 

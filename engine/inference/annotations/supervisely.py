@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from data.decoders import UnreadablePhoto, decoding
 from data.pillow import open_image
 from engine.inference.annotations import fields
 from engine.inference.annotations.drawing import fill_box
@@ -22,7 +23,7 @@ MOST_BYTES = 2**28
 
 
 def is_supervisely(document: Any) -> bool:
-    """Whether a JSON document is one of Supervisely's."""
+    """True if a JSON document is one of Supervisely's."""
     return isinstance(document, dict) and {"objects", "size"} <= document.keys()
 
 
@@ -51,7 +52,7 @@ def shape_of(kind: str, one: dict[str, Any]) -> Draw | None:
     outer = fields.points_of(field(points, "exterior", list), 3 if kind == "polygon" else 2)
     if kind == "rectangle":
         return partial(fill_box, left=outer[0][0], top=outer[0][1], right=outer[1][0], bottom=outer[1][1])
-    inner = [fields.points_of(ring, 3) for ring in points.get("interior") or []]
+    inner = [fields.points_of(ring, 3) for ring in (field(points, "interior", list) if points.get("interior") else [])]
     return partial(fill_rings, outer=outer, inner=inner)
 
 
@@ -74,7 +75,8 @@ def fill_bitmap(mask_HW: Mask, encoded: str, left: int, top: int) -> None:
         with open_image(content) as image:
             check_fits(image.size, mask_HW)
             has_alpha = "A" in image.getbands() or "transparency" in image.info
-            samples = np.asarray(image.convert("RGBA"))[..., 3] if has_alpha else np.asarray(image)
-    except (binascii.Error, zlib.error, OSError, SyntaxError) as error:
+            with decoding():
+                samples = np.asarray(image.convert("RGBA"))[..., 3] if has_alpha else np.asarray(image)
+    except (binascii.Error, zlib.error, UnreadablePhoto) as error:
         raise ValueError(f"a bitmap of it is no PNG in base64 ({error})") from error
     put(mask_HW, (samples if samples.ndim == 2 else samples.max(2)) > 0, left, top)

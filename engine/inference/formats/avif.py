@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data.decoders import decoding
+
 COMPRESSION: dict[str, Any] = {"quality": 95, "subsampling": "4:4:4"}
 """Of Pillow's encoder; the file does not say what it was encoded with."""
 
@@ -23,7 +25,7 @@ def encode(image: Image.Image, metadata: dict[str, bytes]) -> bytes:
 
 
 def is_writable(exif: bytes) -> bool:
-    """Whether Pillow can write an EXIF block again, which it does for an AVIF; not if that is damaged."""
+    """True if Pillow can write an EXIF block again, which it does for an AVIF; not if that is damaged."""
     block = Image.Exif()
     try:
         block.load(exif)
@@ -43,7 +45,8 @@ def bits_of(content: bytes) -> int:
 
 def decode_deep(content: bytes) -> NDArray[np.uint16]:
     """Samples of more than 8 bits as they are stored, spread over 16. ValueError if they cannot be decoded."""
-    samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    with decoding():
+        samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16 or samples.ndim != 3:
         raise ValueError("its samples of more than 8 bits cannot be decoded")
     samples = cv2.cvtColor(samples, cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB)

@@ -3,10 +3,11 @@
 Everything else (maker notes, which hold absolute offsets, above all) stays byte for byte.
 """
 
-import re
 import struct
 from contextlib import suppress
 
+from data.containers import SIZES, WHOLE_NUMBERS, Bytes, Directory, Tiff
+from data.orientation import XMP_ORIENTATION
 from engine.inference.formats.thumbnails import without_xmp_pictures
 
 ORIENTATION = 0x0112
@@ -14,19 +15,14 @@ EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 PIXEL_WIDTH, PIXEL_HEIGHT = 0xA002, 0xA003
 THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 0x0201, 0x0202
 
-SHORT, LONG = 3, 4
-FORMATS = {SHORT: "H", LONG: "I"}
-"""struct characters of the integer types that these tags have."""
-
-SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)
-"""Bytes of a value of each type."""
+SHORT = 3
 
 
 class BrokenExif(Exception):
     """The block does not have the structure that EXIF prescribes."""
 
 
-BROKEN = (BrokenExif, struct.error, KeyError)
+BROKEN = (BrokenExif, struct.error, LookupError)
 
 
 def make_upright(exif: bytes, swapped: bool) -> bytes | None:
@@ -51,81 +47,60 @@ def only_orientation(orientation: int) -> bytes:
 def edited(exif: bytes, upright: bool, swapped: bool) -> bytes | None:
     """See `make_upright` and `without_thumbnail`."""
     block = bytearray(exif)
+    tiff = Tiff.of(block)
+    if tiff is None:
+        return None
     try:
-        order = {b"II*\0": "<", b"MM\0*": ">"}[bytes(block[:4])]
-        first = struct.unpack_from(order + "I", block, 4)[0]
-        entries, link = directory(block, order, first)
+        first = directory(tiff, block, tiff.first)
     except BROKEN:
         return None
-    if upright and ORIENTATION in entries:  # as a SHORT, which it should be: readers differ on others
-        struct.pack_into(order + "HHIHH", block, entries[ORIENTATION], ORIENTATION, SHORT, 1, 1, 0)
-    if swapped and EXIF_IFD in entries:
+    if upright and ORIENTATION in first.entries:  # as a SHORT, which it should be: readers differ on others
+        struct.pack_into(tiff.order + "HHIHH", block, first.entries[ORIENTATION], ORIENTATION, SHORT, 1, 1, 0)
+    if swapped and EXIF_IFD in first.entries:
         with suppress(*BROKEN):
-            swap_sides(block, order, read(block, order, entries[EXIF_IFD]))
-    if link is not None and not is_value(block, order, entries, link):
-        remove_thumbnail(block, order, link)
+            swap_sides(tiff, block, directory(tiff, block, tiff.value_at(first.entries[EXIF_IFD])).entries)
+    if first.link + 4 <= len(block) and not is_value(tiff, block, first):  # some writers leave the link out
+        remove_thumbnail(tiff, block, first.link)
     return bytes(block)
 
 
-def directory(block: bytes | bytearray, order: str, offset: int) -> tuple[dict[int, int], int | None]:
-    """Where the entry of each tag of an image file directory is, and where its link to the next directory is.
-
-    Some writers leave the link out: None, where the block ends instead.
-    """
-    count = struct.unpack_from(order + "H", block, offset)[0]
-    link = offset + 2 + 12 * count
-    if link > len(block):
+def directory(tiff: Tiff, block: Bytes, place: int) -> Directory:
+    """The directory whose offset is written at `place`. BrokenExif if there is none, or it is cut short."""
+    found = tiff.directory(block, tiff.offset_at(block, place))
+    if found is None or not found.is_whole:
         raise BrokenExif
-    entries = {struct.unpack_from(order + "H", block, entry)[0]: entry for entry in range(offset + 2, link, 12)}
-    return entries, link if link + 4 <= len(block) else None
+    return found
 
 
-def is_value(block: bytearray, order: str, entries: dict[int, int], link: int) -> bool:
-    """Whether a value of the directory, or another directory, begins in place of the link."""
-    for tag, entry in entries.items():
-        kind, count, offset = struct.unpack_from(order + "HII", block, entry + 2)
-        elsewhere = tag in (EXIF_IFD, GPS_IFD) or (kind < len(SIZES) and SIZES[kind] * count > 4)
-        if elsewhere and link <= offset < link + 4:
+def is_value(tiff: Tiff, block: Bytes, first: Directory) -> bool:
+    """True if a value of the directory, or another directory, begins in place of its link."""
+    for tag, entry in first.entries.items():
+        kind, count, offset = struct.unpack_from(tiff.order + "HII", block, entry + 2)
+        elsewhere = tag in (EXIF_IFD, GPS_IFD) or SIZES.get(kind, 0) * count > 4
+        if elsewhere and first.link <= offset < first.link + 4:
             return True
     return False
 
 
-def read(block: bytearray, order: str, entry: int) -> int:
-    """The integer in an entry."""
-    kind = struct.unpack_from(order + "H", block, entry + 2)[0]
-    return struct.unpack_from(order + FORMATS[kind], block, entry + 8)[0]
+def swap_sides(tiff: Tiff, block: bytearray, entries: dict[int, int]) -> None:
+    """Exchange width and height in the EXIF directory, each in the type that it has."""
+    places = [entries[tag] for tag in (PIXEL_WIDTH, PIXEL_HEIGHT)]
+    sides = [tiff.numbers(block, place)[0] for place in places]
+    for place, side in zip(places, reversed(sides), strict=True):
+        kind = struct.unpack_from(tiff.order + "H", block, place + 2)[0]
+        struct.pack_into(tiff.order + WHOLE_NUMBERS[kind], block, tiff.value_at(place), side)
 
 
-def write(block: bytearray, order: str, entry: int, value: int) -> None:
-    """Put an integer into an entry, in the type that it has."""
-    kind = struct.unpack_from(order + "H", block, entry + 2)[0]
-    struct.pack_into(order + FORMATS[kind], block, entry + 8, value)
-
-
-def swap_sides(block: bytearray, order: str, offset: int) -> None:
-    """Exchange width and height in the EXIF directory."""
-    entries, _ = directory(block, order, offset)
-    if PIXEL_WIDTH in entries and PIXEL_HEIGHT in entries:
-        width = read(block, order, entries[PIXEL_WIDTH])
-        height = read(block, order, entries[PIXEL_HEIGHT])
-        write(block, order, entries[PIXEL_WIDTH], height)
-        write(block, order, entries[PIXEL_HEIGHT], width)
-
-
-def remove_thumbnail(block: bytearray, order: str, link: int) -> None:
+def remove_thumbnail(tiff: Tiff, block: bytearray, link: int) -> None:
     """Cut the link to the thumbnail's directory and blank the thumbnail."""
-    second = struct.unpack_from(order + "I", block, link)[0]
-    if second == 0:
-        return
-    struct.pack_into(order + "I", block, link, 0)
     with suppress(*BROKEN):  # a link that leads nowhere
-        entries, _ = directory(block, order, second)
-        start = read(block, order, entries[THUMBNAIL_OFFSET])
-        stop = min(start + read(block, order, entries[THUMBNAIL_LENGTH]), len(block))
+        entries = directory(tiff, block, link).entries
+        start, length = (tiff.numbers(block, entries[tag])[0] for tag in (THUMBNAIL_OFFSET, THUMBNAIL_LENGTH))
+        stop = min(start + length, len(block))
         block[start:stop] = bytes(max(stop - start, 0))
+    struct.pack_into(tiff.order + "I", block, link, 0)
 
 
 def make_xmp_upright(xmp: bytes) -> bytes:
     """The same for XMP: orientation 1 (as an attribute or an element) and no other picture, in as many bytes."""
-    xmp = re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[1-8]", rb"\g<1>1", xmp)
-    return without_xmp_pictures(xmp)
+    return without_xmp_pictures(XMP_ORIENTATION.sub(rb"\g<1>1", xmp))

@@ -18,7 +18,7 @@ AT_A_TIME = 4096
 
 
 class FewColours(NamedTuple):
-    """How such a photo is stored, upright."""
+    """The indices and colours of such a photo, upright."""
 
     indices_HW: NDArray[np.uint8]
     palette_K4: NDArray[np.uint8]
@@ -39,7 +39,9 @@ class FewColours(NamedTuple):
             compression = image.info.get("compression")
             options["compression"] = compression if compression in TIFF_COMPRESSIONS else "tiff_adobe_deflate"
             if image.mode == "1":
-                options["tiffinfo"] = {Tag.PhotometricInterpretation: image.tag_v2[Tag.PhotometricInterpretation]}
+                options["tiffinfo"] = {
+                    Tag.PhotometricInterpretation: image.tag_v2.get(Tag.PhotometricInterpretation, 0)
+                }
         indices_HW = np.asarray(image).astype(np.uint8)
         return cls(np.ascontiguousarray(upright(indices_HW, orientation)), palette_of(image), bits, options)
 
@@ -77,7 +79,7 @@ class FewColours(NamedTuple):
 
     @property
     def is_black_and_white(self) -> bool:
-        """Whether the two indices are black and white, as one bit without a palette has them."""
+        """True if the two indices are black and white, as one bit without a palette has them."""
         return np.array_equal(self.palette_K4[:, :3], [[0, 0, 0], [255, 255, 255]])
 
 

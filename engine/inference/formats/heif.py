@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data.decoders import decoding
 from engine.inference.packages import import_optional
 
 QUALITY = 95
 """Of what is encoded again; the file does not say what it was encoded with."""
 
 NCLX = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
-"""What says which colours the values mean."""
+"""The fields that say which colours the values mean."""
 
 SRGB_PRIMARIES, SRGB_TRANSFERS = (1, 2), (1, 2, 6, 13)
 
@@ -41,7 +42,7 @@ def left_out(image: Image.Image) -> list[str]:
 
 
 def is_other_than_srgb(image: Image.Image) -> bool:
-    """Whether the values mean other colours than sRGB's, without an ICC profile that says so."""
+    """True if the values mean other colours than sRGB's, without an ICC profile that says so."""
     nclx = image.info.get("nclx_profile") or {}
     other_primaries = nclx.get("color_primaries", 2) not in SRGB_PRIMARIES
     return not image.info.get("icc_profile") and (
@@ -52,9 +53,10 @@ def is_other_than_srgb(image: Image.Image) -> bool:
 def decode_deep(content: bytes) -> NDArray[np.uint16]:
     """Samples of more than 8 bits, upright, in the upper bits of 16."""
     pillow_heif = import_optional("pillow_heif")
-    samples: NDArray[np.uint16] = np.asarray(
-        pillow_heif.open_heif(BytesIO(content), convert_hdr_to_8bit=False, hdr_to_16bit=True)
-    )
+    with decoding():
+        samples: NDArray[np.uint16] = np.asarray(
+            pillow_heif.open_heif(BytesIO(content), convert_hdr_to_8bit=False, hdr_to_16bit=True)
+        )
     if samples.dtype != np.uint16:
         raise ValueError("its samples of more than 8 bits cannot be decoded")
     return samples

@@ -6,40 +6,30 @@ from typing import Any, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
+from data.containers import START_OF_SCAN, STARTS_OF_FRAME, jpeg_segments
+from data.decoders import UnreadablePhoto
+from data.orientation import EXIF_HEAD
 from engine.inference.formats.exif import only_orientation, without_thumbnail
 from engine.inference.formats.thumbnails import (
     EXTENDED_HEAD,
     PHOTOSHOP_HEAD,
-    extended_xmp_segments,
-    photoshop_segments,
+    PHOTOSHOP_LEFT_OUT,
+    has_extended_picture,
+    has_photoshop_thumbnail,
     without_xmp_pictures,
 )
 
-EXIF_HEAD = b"Exif\0\0"
-XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 BEHIND = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
 """Of the segments about pictures that follow in the file: all of them, and a gain map by ISO 21496-1."""
 GAIN_MAP_SIGNS = (b"http://ns.adobe.com/hdr-gain-map/", b"http://ns.apple.com/HDRGainMap/", b'Semantic="GainMap"')
-"""What announces a gain map in XMP."""
-START_OF_SCAN, COMMENT = 0xDA, 0xFE
+"""Texts in XMP that announce a gain map."""
+COMMENT = 0xFE
 APP0, APP1, APP13, APP14, APP15 = 0xE0, 0xE1, 0xED, 0xEE, 0xEF
 
 
 def places(content: bytes) -> Iterator[tuple[int, slice]]:
     """(marker, where its payload is) of each segment before the picture's data."""
-    position = 2
-    while position + 4 <= len(content):
-        marker = content[position + 1]
-        if content[position] != 0xFF or marker in (0, 0xFF):  # a fill byte, or what decoders pass over
-            position = content.find(b"\xff", position + 1)
-            if position < 0:
-                return
-            continue
-        if marker == START_OF_SCAN:
-            return
-        length = struct.unpack_from(">H", content, position + 2)[0]
-        yield marker, slice(position + 4, position + 2 + length)
-        position += 2 + length
+    return ((marker, payload) for marker, payload, _ in jpeg_segments(content) if marker != START_OF_SCAN)
 
 
 def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -47,18 +37,41 @@ def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     return ((marker, content[where]) for marker, where in places(content))
 
 
-def left_out(content: bytes) -> str | None:
-    """What of a JPEG is not carried over since it shows the photo as it was, for a note; None if nothing is."""
+def left_out(content: bytes) -> list[str]:
+    """Notes on what of a JPEG is not carried over since it shows the photo as it was."""
+    notes = []
     found = [payload for marker, payload in segments(content) if APP0 <= marker <= APP15]
     if any(payload.startswith(BEHIND[1]) or any(sign in payload for sign in GAIN_MAP_SIGNS) for payload in found):
-        return "the gain map in the photo's file, which makes it HDR, shows the hole and is left out"
-    if any(payload.startswith(BEHIND[0]) for payload in found):
-        return "other pictures in the photo's file, which show the hole, are left out"
-    return None
+        notes.append("the gain map in the photo's file, which makes it HDR, shows the hole and is left out")
+    elif any(payload.startswith(BEHIND[0]) for payload in found):
+        notes.append("other pictures in the photo's file, which show the hole, are left out")
+    heads = heads_left_out(content)
+    if (APP13, PHOTOSHOP_HEAD) in heads:
+        notes.append(PHOTOSHOP_LEFT_OUT)
+    if (APP1, EXTENDED_HEAD) in heads:
+        notes.append("the longer part of the photo's XMP, which has a picture that shows the hole, is left out")
+    return notes
+
+
+def heads_left_out(content: bytes) -> list[tuple[int, bytes]]:
+    """Of the metadata that is spread over segments, that with a picture of the photo: its marker, and how it begins."""
+    found = []
+    for head, is_shown in (
+        ((APP13, PHOTOSHOP_HEAD), lambda parts: has_photoshop_thumbnail(b"".join(parts))),
+        ((APP1, EXTENDED_HEAD), has_extended_picture),
+    ):
+        parts = [payload[len(head[1]) :] for marker, payload in segments(content) if is_of(head, marker, payload)]
+        found += [head] * is_shown(parts)
+    return found
+
+
+def is_of(head: tuple[int, bytes], marker: int, payload: bytes) -> bool:
+    """True if a segment is one of a kind."""
+    return marker == head[0] and payload.startswith(head[1])
 
 
 class Frame(NamedTuple):
-    """How the picture in a JPEG is coded: the marker, which tells the process, and the bits of a sample."""
+    """The coding of a JPEG's picture: the marker, which tells the process, and the bits of a sample."""
 
     marker: int
     bits: int
@@ -67,7 +80,7 @@ class Frame(NamedTuple):
 def frame_of(content: bytes) -> Frame | None:
     """That of a JPEG; None if it has none."""
     for marker, payload in segments(content):
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and payload:
+        if marker in STARTS_OF_FRAME and payload:
             return Frame(marker, payload[0])
     return None
 
@@ -75,11 +88,13 @@ def frame_of(content: bytes) -> Frame | None:
 def metadata(content: bytes, orientation: int) -> list[tuple[int, bytes]]:
     """The segments to carry over, as the picture stays turned as it is: all that applications add, and comments.
 
-    Not those that point beyond the picture (`BEHIND`), nor thumbnails (EXIF's, JFIF's, Photoshop's, XMP's). Of a broken
-    EXIF block the orientation that it was read with is kept.
+    Not those that point beyond the picture (`BEHIND`), nor those that show it (`left_out`), nor the thumbnails of EXIF,
+    JFIF and XMP. Of a broken EXIF block the orientation that it was read with is kept.
     """
-    kept = []
+    kept, heads = [], heads_left_out(content)
     for marker, payload in segments(content):
+        if any(is_of(head, marker, payload) for head in heads):
+            continue
         if marker == APP1 and payload.startswith(EXIF_HEAD):
             block = payload.removeprefix(EXIF_HEAD).removeprefix(EXIF_HEAD)  # some writers say it twice
             payload = EXIF_HEAD + (without_thumbnail(block) or only_orientation(orientation))
@@ -91,26 +106,7 @@ def metadata(content: bytes, orientation: int) -> list[tuple[int, bytes]]:
             continue
         if is_metadata(marker):
             kept.append((marker, payload))
-    return with_edited_spreads(kept)
-
-
-def with_edited_spreads(kept: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """The segments, with those edited that are parts of a whole: Photoshop's resources, and extended XMP."""
-    photoshop = [number for number, one in enumerate(kept) if one[0] == APP13 and one[1].startswith(PHOTOSHOP_HEAD)]
-    extended = [number for number, one in enumerate(kept) if one[0] == APP1 and one[1].startswith(EXTENDED_HEAD)]
-    made: list[tuple[int, bytes] | None] = list(kept)
-    payloads = photoshop_segments([kept[number][1] for number in photoshop])
-    for place, number in enumerate(photoshop):  # there are as many, or fewer
-        made[number] = (APP13, payloads[place]) if place < len(payloads) else None
-    payloads, guids = extended_xmp_segments([kept[number][1] for number in extended], without_xmp_pictures)
-    for number, payload in zip(extended, payloads, strict=True):
-        made[number] = (APP1, payload)
-    for number, (marker, payload) in enumerate(kept):
-        if marker == APP1 and payload.startswith(XMP_HEAD):
-            for before, after in guids.items():  # it names the extended one
-                payload = payload.replace(before, after)
-            made[number] = (APP1, payload)
-    return [one for one in made if one is not None]
+    return kept
 
 
 def without_metadata(content: bytes) -> bytes:
@@ -124,7 +120,7 @@ def without_metadata(content: bytes) -> bytes:
 
 
 def is_metadata(marker: int) -> bool:
-    """Whether applications add such segments."""
+    """True if applications add such segments."""
     return APP0 <= marker <= APP15 or marker == COMMENT
 
 
@@ -140,19 +136,23 @@ def with_metadata(encoded: bytes, kept: list[tuple[int, bytes]]) -> bytes:
 
 
 def compression(image: Image.Image) -> dict[str, Any]:
-    """How an opened JPEG was compressed, as options of Pillow's encoder."""
+    """The options of Pillow's encoder that compress as an opened JPEG is. UnreadablePhoto if its tables are missing."""
     assert isinstance(image, JpegImagePlugin.JpegImageFile)
     # -1: not one of the three that Pillow can write (or grey); keeping every chroma sample loses nothing.
     sampling = max(JpegImagePlugin.get_sampling(image), 0)
     progressive = "progression" in image.info or "progressive" in image.info
     # By component, since Pillow's encoder takes luma's first and chroma's second, whatever their numbers in the file.
-    tables = [image.quantization[number] for number in dict.fromkeys(component[3] for component in image.layer)]
+    numbers = dict.fromkeys(component[3] for component in image.layer)
+    try:
+        tables = [image.quantization[number] for number in numbers]
+    except KeyError as error:
+        raise UnreadablePhoto(f"it lacks table {error} of quantisation") from error
     options = {"qtables": tables, "subsampling": sampling, "progressive": progressive}
     return options | ({"keep_rgb": True} if stores_rgb(image) else {})
 
 
 def stores_rgb(image: JpegImagePlugin.JpegImageFile) -> bool:
-    """Whether the components are red, green and blue, and not luma and chroma, as libjpeg decides."""
+    """True if the components are red, green and blue, and not luma and chroma, as libjpeg decides."""
     if image.mode != "RGB" or "jfif" in image.info:
         return False
     if "adobe" in image.info:

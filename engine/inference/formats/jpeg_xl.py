@@ -26,14 +26,14 @@ RATIOS = (None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 class Header(NamedTuple):
-    """What the beginning of a file says."""
+    """The header of a file."""
 
     size: tuple[int, int]
     """(height, width) as stored."""
     bits: int
     is_float: bool
     lossless: bool | None
-    """Whether the values are stored in the photo's own colours; None if that is not read."""
+    """True if the values are stored in the photo's own colours; None if that is not read."""
 
 
 def register() -> None:
@@ -42,7 +42,7 @@ def register() -> None:
 
 
 def is_jpeg_xl(content: bytes) -> bool:
-    """Whether a file is one, by its beginning."""
+    """True if a file is one, by its beginning."""
     return content.startswith((CODESTREAM, CONTAINER))
 
 
@@ -65,7 +65,7 @@ def boxes(content: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def header(content: bytes) -> Header:
-    """What a file says of its samples. ValueError if that is damaged."""
+    """The header of a file. ValueError if that is damaged."""
     parts = [data[4:] if kind == b"jxlp" else data for kind, data in boxes(content) if kind in (b"jxlc", b"jxlp")]
     stream = b"".join(parts)[:64]
     if not stream.startswith(CODESTREAM):
@@ -107,7 +107,7 @@ def xmp_in(content: bytes) -> bytes | None:
 
 
 def has_compressed_xmp(content: bytes) -> bool:
-    """Whether there is XMP that is compressed."""
+    """True if there is XMP that is compressed."""
     return any(kind == b"brob" and data.startswith(b"xml ") for kind, data in boxes(content))
 
 
@@ -122,7 +122,7 @@ def own_profile(mode: str) -> bytes | None:
 
 
 def is_written(icc: bytes | None, bits: int) -> bool:
-    """Whether the encoder says of samples of so many bits what this profile says: 8 are sRGB, 16 of grey linear."""
+    """True if the encoder says of samples of so many bits what this profile says: 8 are sRGB, 16 of grey linear."""
     if bits == 16:
         return icc == own_profile("I;16")
     return icc in (None, own_profile("RGB"), own_profile("L")) or is_seen_as_srgb(icc)
@@ -130,7 +130,7 @@ def is_written(icc: bytes | None, bits: int) -> bool:
 
 @lru_cache
 def is_seen_as_srgb(icc: bytes) -> bool:
-    """Whether colours look within two levels as in sRGB by a profile; also if that is damaged, and nobody reads it."""
+    """True if colours look within two levels as in sRGB by a profile; also if that is damaged, and nobody reads it."""
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)
     colours = Image.fromarray(np.stack(np.meshgrid(steps, steps, steps), -1).reshape(81, 9, 3))
     try:

@@ -1,9 +1,7 @@
-"""What a file is, by its content and not by its name: for errors that say so, and what can be done about it."""
+"""The kind of a file, by its content and not by its name, for errors that name it and the remedy."""
 
-import struct
-from typing import Any
-
-from engine.inference.formats.exif import BROKEN, SIZES, directory
+from data.containers import Tiff, tiff_directories
+from data.decoders import UnreadablePhoto
 from engine.inference.formats.jpeg import frame_of
 
 RAW_HEADS = {
@@ -15,7 +13,7 @@ RAW_HEADS = {
     b"MMOR": "Olympus",
     b"IIU\0": "Panasonic",
 }
-"""How raw files begin that are no TIFFs, and whose they are."""
+"""The first bytes of raw files that are no TIFFs, and their makers."""
 
 BRANDS = {
     b"crx ": "a camera's raw file (CR3)",
@@ -45,7 +43,7 @@ HEADS = {
     b"P6": "a PNM picture",
     b"P5": "a PNM picture",
 }
-"""How files of other formats begin."""
+"""The first bytes of files of other formats."""
 
 RAW_REMEDY = "develop it with a raw converter (such as darktable, RawTherapee or the camera maker's) to a TIFF or JPEG"
 REMEDY = "save it as a JPEG, PNG, TIFF or WebP"
@@ -59,7 +57,7 @@ UNSIGNED = 1
 
 
 def refusal(content: bytes) -> str | None:
-    """What a file is that could be taken for another picture than its photo, and what to do; None for all others.
+    """The reason to refuse a file that decoders take for a smaller picture than its photo, with the remedy; else None.
 
     A camera's raw file begins with a small picture, as if that were all.
     """
@@ -68,22 +66,21 @@ def refusal(content: bytes) -> str | None:
 
 
 def description(content: bytes) -> str | None:
-    """What a file is that cannot be read, and what to do; None if that cannot be told."""
+    """The kind of a file that cannot be read, with the remedy; None if it is unknown."""
     kind = kind_of(content)
     if kind in ("an HEIC picture", "an AVIF picture", "a JPEG XL picture"):
         return f"it is {kind}, and is damaged or cut short"
     return kind and f"it is {kind}, which is not read; {REMEDY}"
 
 
-def reason(error: Exception, content: bytes) -> str:
+def reason(error: ValueError, content: bytes) -> str:
     """Why a file cannot be decoded: what this engine says, else what the file is, else what its decoder says."""
-    if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
-        return str(error)
-    return description(content) or str(error) or type(error).__name__
+    said_by_decoder = isinstance(error, UnreadablePhoto) and error.__cause__ is not None
+    return (said_by_decoder and description(content)) or str(error)
 
 
 def kind_of(content: bytes) -> str | None:
-    """What a file is, with an article, if it is none that is read."""
+    """The kind of a file that is not read, with an article; None if it is unknown."""
     if not content:
         return "an empty file"
     for head, kind in HEADS.items():
@@ -111,7 +108,7 @@ def jpeg_kind(content: bytes) -> str | None:
 
 
 def raw_kind(content: bytes) -> str | None:
-    """What a camera's raw file is; None for other files."""
+    """The kind of a camera's raw file; None for other files."""
     for head, maker in RAW_HEADS.items():
         if content.startswith(head):
             return f"a camera's raw file ({maker})"
@@ -152,36 +149,11 @@ def first(page: dict[int, tuple[int, ...]], tag: int) -> int | None:
 
 
 def tiff_pages(content: bytes) -> list[dict[int, tuple[int, ...]]]:
-    """The whole numbers of the first directory of a TIFF and of those that it holds (no BigTIFF); [] if it is none."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(content[:4])
-    if order is None:
+    """The whole numbers of the first directory of a TIFF, and of those that it holds; [] if it is none."""
+    tiff = Tiff.of(content)
+    main = next(tiff_directories(content, most=1), None)
+    if tiff is None or main is None:
         return []
-    try:
-        main = numbers_of(content, order, struct.unpack_from(order + "I", content, 4)[0])
-    except BROKEN:
-        return []
-    pages = [main]
-    for offset in main.get(SUB_IFDS, ())[:16]:
-        try:
-            pages.append(numbers_of(content, order, offset))
-        except BROKEN:
-            continue
-    return pages
-
-
-def numbers_of(content: bytes, order: str, offset: int) -> dict[int, tuple[int, ...]]:
-    """The values of a directory's tags, of those that are bytes or whole numbers, each at most 64 of them."""
-    values: dict[int, tuple[int, ...]] = {}
-    entries, _ = directory(content, order, offset)
-    for tag, entry in entries.items():
-        kind, count = struct.unpack_from(order + "HI", content, entry + 2)
-        letter: Any = {1: "B", 3: "H", 4: "I", 13: "I"}.get(kind)
-        if letter is None or not 0 < count <= 64:
-            continue
-        size = (SIZES[kind] if kind < len(SIZES) else 4) * count
-        place = entry + 8 if size <= 4 else struct.unpack_from(order + "I", content, entry + 8)[0]
-        try:
-            values[tag] = struct.unpack_from(f"{order}{count}{letter}", content, place)
-        except struct.error:
-            continue
-    return values
+    held = (tiff.directory(content, offset) for offset in tiff.numbers(content, main.entries.get(SUB_IFDS))[:16])
+    pages = [main, *(page for page in held if page is not None and page.is_whole)]
+    return [{tag: tiff.numbers(content, entry) for tag, entry in page.entries.items()} for page in pages]

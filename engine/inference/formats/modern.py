@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
+from data.decoders import UnreadablePhoto
+from data.orientation import exif_orientation
 from engine.inference.formats import avif, heif, jpeg_xl, kinds
 
 CONTAINERS = {".heic": "HEIF", ".heif": "HEIF", ".hif": "HEIF", ".avif": "AVIF", ".jxl": "JXL"}
@@ -29,7 +31,7 @@ def check_encoder(container: str) -> None:
 
 
 def is_lossy(container: str, options: dict[str, Any]) -> bool:
-    """Whether what is written in this format, with a photo's `compression`, changes pixels beside the hole, too."""
+    """True if what is written in this format, with a photo's `compression`, changes pixels beside the hole, too."""
     return container in ("HEIF", "AVIF") or (container == "JXL" and not options.get("lossless", True))
 
 
@@ -45,13 +47,6 @@ def check_can_hold(container: str, of: str, bits: int, grey: bool, icc: bytes | 
         raise ValueError(
             "the photo has an ICC profile, and JPEG XL is written in sRGB without one; write a .png, .tif or .heic"
         )
-
-
-def orientation_of(image: Image.Image, by_exif: int) -> int:
-    """How an opened photo's samples still lie: pillow-heif has turned them, and so has the decoder of JPEG XL."""
-    if image.format == "HEIF" or (image.format == "JXL" and not getattr(image, "jpeg", False)):
-        return 1
-    return by_exif
 
 
 def turned_from(image: Image.Image, content: bytes) -> int | None:
@@ -80,7 +75,7 @@ def notes_of(image: Image.Image, content: bytes) -> list[str]:
     if image.format == "JXL":
         if getattr(image, "jpeg", False):
             notes.append("the file holds a packed JPEG, which cannot be unpacked from the result any more")
-        elif image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        elif exif_orientation(image.info.get("exif") or b"") not in (None, 1):
             notes.append("the EXIF of the file tells an orientation, which JPEG XL does not go by: it is left out")
         if jpeg_xl.has_compressed_xmp(content):
             notes.append("the XMP in the file is compressed, and is left out")
@@ -90,7 +85,7 @@ def notes_of(image: Image.Image, content: bytes) -> list[str]:
 def deep_samples(image: Image.Image, content: bytes) -> NDArray[np.uint16] | None:
     """The samples of an opened photo that has more than 8 bits, of which Pillow keeps 8; None of others.
 
-    ValueError if they cannot be had.
+    UnreadablePhoto if they cannot be had.
     """
     if image.format == "HEIF" and image.info.get("bit_depth", 8) > 8:
         return heif.decode_deep(content)
@@ -99,7 +94,7 @@ def deep_samples(image: Image.Image, content: bytes) -> NDArray[np.uint16] | Non
     if image.format == "JXL":
         header = jpeg_xl.header(content)
         if header.is_float or (header.bits != 8 and image.mode != "I;16"):
-            raise ValueError(
+            raise UnreadablePhoto(
                 f"it is a JPEG XL of {header.bits or 'unknown'} bits per sample, of which 8 would be kept; convert it "
                 "to a PNG of 16 bits (djxl photo.jxl photo.png)"
             )

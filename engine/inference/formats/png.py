@@ -2,37 +2,26 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from PIL import PngImagePlugin
-
+from data.containers import PNG_SIGNATURE as SIGNATURE
+from data.containers import png_chunks, text_in
+from data.orientation import EXIF_HEAD, PNG_EXIF
+from data.orientation import PNG_XMP as XMP
 from engine.inference.formats.exif import make_upright, make_xmp_upright
-from engine.inference.formats.jpeg import EXIF_HEAD
-from engine.inference.formats.thumbnails import without_photoshop_thumbnails
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 NOT_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"acTL", b"fcTL", b"fdAT"}
 """The picture itself, and what depends on how its samples are stored."""
 
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
-XMP = b"XML:com.adobe.xmp"
-
-EXIF_TEXTS = {b"Raw profile type exif", b"Raw profile type APP1"}
-"""EXIF as older ImageMagick writes it, in hexadecimal, which becomes a chunk of its own: it has to be made upright."""
-
-NOT_KEPT_TEXTS = {b"Raw profile type xmp"}
-"""XMP in the same way: the orientation that is applied, and a thumbnail."""
+HEXADECIMAL = {PNG_EXIF, *(b"Raw profile type " + name for name in (b"APP1", b"8bim", b"iptc", b"xmp"))}
+"""Keywords of texts that hold what older ImageMagick writes in hexadecimal: a thumbnail or the orientation, maybe."""
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(type, data) of each chunk."""
-    position = len(SIGNATURE)
-    while position + 12 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, position)
-        yield kind, content[position + 8 : position + 8 + length]
-        position += 12 + length
+    return ((kind, content[where]) for kind, where in png_chunks(content))
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -43,30 +32,31 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def metadata(content: bytes, swapped: bool) -> list[tuple[bytes, bytes]]:
     """The chunks to carry over, made true for the upright photo: colour space, resolution, texts, EXIF, XMP."""
     kept = []
-    has_exif = b"eXIf" in (kind for kind, _ in chunks(content))
     for kind, data in chunks(content):
-        if kind in NOT_KEPT:
+        keyword = data.partition(b"\0")[0] if kind in TEXTS else b""
+        if kind in NOT_KEPT or keyword in HEXADECIMAL:
             continue
-        if not has_exif and kind in TEXTS and data.partition(b"\0")[0] in EXIF_TEXTS:
-            kind, data = b"eXIf", exif_in_text(kind, data)
         if kind == b"eXIf":
             exif = make_upright(data.removeprefix(EXIF_HEAD), swapped)  # which some writers leave there
             if exif is None:
                 continue
-            data, has_exif = exif, True
-        elif kind in TEXTS:
-            keyword = data.partition(b"\0")[0]
-            if keyword in EXIF_TEXTS | NOT_KEPT_TEXTS:
+            data = exif
+        elif keyword == XMP:
+            try:
+                data = with_upright_xmp(kind, data)
+            except (ValueError, LookupError, zlib.error):  # broken, so that it cannot be made true
                 continue
-            if keyword in EDITED_TEXTS:
-                try:
-                    data = with_edited_text(kind, data, EDITED_TEXTS[keyword])
-                except (ValueError, zlib.error):  # broken, so that it cannot be made true
-                    continue
         elif kind == b"pHYs" and swapped and len(data) == 9:
             data = data[4:8] + data[:4] + data[8:]
         kept.append((kind, data))
     return kept
+
+
+def left_out(content: bytes) -> list[str]:
+    """Notes on what of a PNG is not carried over since it may show the photo as it was."""
+    keywords = {data.partition(b"\0")[0] for kind, data in chunks(content) if kind in TEXTS}
+    named = ", ".join(sorted(keyword.decode("latin-1") for keyword in keywords & HEXADECIMAL))
+    return [f"texts of the photo's file that may show the hole are left out: {named}"] if named else []
 
 
 SRGB_GAMMA, SRGB_COLOURS = 45455, (1, 13, 0, 1)
@@ -90,67 +80,13 @@ SRGB_PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15
 """White, red, green and blue of sRGB, as a cHRM chunk says them."""
 
 
-def exif_in_text(kind: bytes, data: bytes) -> bytes:
-    """The EXIF block in one of `EXIF_TEXTS`; what is none if it is broken, or no EXIF (XMP is APP1, too)."""
-    try:
-        _, text, _ = text_in(kind, data)
-        *_, digits = text.split(b"\n", 3)
-        return bytes.fromhex(digits.decode("ascii")).removeprefix(EXIF_HEAD)
-    except (ValueError, zlib.error):
-        return b""
-
-
-def profile_without_thumbnails(text: bytes) -> bytes:
-    """Photoshop's image resources as ImageMagick writes them: a name, their length, and they in hexadecimal."""
-    empty, name, _, digits = text.split(b"\n", 3)
-    resources = bytes.fromhex(digits.decode("ascii"))
-    kept = without_photoshop_thumbnails(resources)
-    if kept == resources:
-        return text
-    lines = [kept[start : start + 36].hex().encode() for start in range(0, len(kept), 36)]
-    return b"\n".join([empty, name, b"%8d" % len(kept), *lines, b""])
-
-
-EDITED_TEXTS: dict[bytes, Callable[[bytes], bytes]] = {
-    XMP: make_xmp_upright,
-    b"Raw profile type 8bim": profile_without_thumbnails,
-    b"Raw profile type iptc": profile_without_thumbnails,
-}
-
-
-def text_in(kind: bytes, data: bytes) -> tuple[bytes, bytes, bool]:
-    """What precedes the text in a text chunk's data, the text, and whether it is compressed there.
-
-    ValueError or zlib.error if it is broken.
-    """
-    keyword = data.partition(b"\0")[0]
-    if kind == b"tEXt":
-        head, text, packed = data[: len(keyword) + 1], data[len(keyword) + 1 :], False
-    elif kind == b"zTXt":
-        head, text, packed = data[: len(keyword) + 2], data[len(keyword) + 2 :], True
-    else:
-        start = len(keyword) + 3  # after whether it is compressed, and how; then a language and a translated keyword
-        language, translated, text = data[start:].split(b"\0", 2)
-        head, packed = data[:start] + language + b"\0" + translated + b"\0", data[len(keyword) + 1] != 0
-    return head, unpacked(text) if packed else text, packed
-
-
-def with_edited_text(kind: bytes, data: bytes, edit: Callable[[bytes], bytes]) -> bytes:
-    """A text chunk's data with its text edited. ValueError or zlib.error if it is broken."""
+def with_upright_xmp(kind: bytes, data: bytes) -> bytes:
+    """The data of XMP's text chunk, made upright. ValueError, LookupError or zlib.error if it is broken."""
     head, text, packed = text_in(kind, data)
-    edited = edit(text)
+    edited = make_xmp_upright(text)
     if edited == text:
         return data
     return head + (zlib.compress(edited) if packed else edited)
-
-
-def unpacked(text: bytes) -> bytes:
-    """A compressed text. ValueError above Pillow's limit: a small file can claim to hold any number of bytes."""
-    decompressor = zlib.decompressobj()
-    text = decompressor.decompress(text, PngImagePlugin.MAX_TEXT_CHUNK)
-    if not decompressor.eof:
-        raise ValueError("the text is longer than is read, or not whole")
-    return text
 
 
 def metadata_chunks(

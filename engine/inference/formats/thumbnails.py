@@ -1,21 +1,15 @@
 """Thumbnails in Photoshop's image resources and in XMP, which would still show what was removed.
 
 XMP also announces what phones put behind a photo into its file: a gain map (Ultra HDR), or a video (motion photos).
-These show what was removed, too, and are not kept, so that no viewer may look for them. Only they go; all that stands
-beside them stays byte for byte.
+These show what was removed, too, and are not kept, so that no viewer may look for them. In XMP only they go, and all
+that stands beside them stays byte for byte; what would have to be taken apart for that is left out as a whole.
 """
 
-import hashlib
 import re
-import struct
-from collections.abc import Callable
 
 PHOTOSHOP_HEAD = b"Photoshop 3.0\0"
-SIGNATURES = (b"8BIM", b"MeSa", b"PHUT", b"AgHg", b"DCSR")
-THUMBNAILS = (0x0409, 0x040C)
-
-SEGMENT = 0xFFFF - 2
-"""The most bytes that a segment of a JPEG holds."""
+PHOTOSHOP_THUMBNAIL = re.compile(rb"(?:8BIM|MeSa|PHUT|AgHg|DCSR)\x04[\x09\x0c]")
+"""The beginning of such a resource: a signature, and one of the two numbers."""
 
 XMP_VALUE = rb"(?:xmp|xap)GImg:image|hdrgm:\w+|G?Camera:(?:MotionPhoto|MicroVideo)\w*"
 
@@ -27,63 +21,23 @@ XMP_PICTURE = re.compile(
 """As an element (to the end, where it is not closed: no other has to be searched for) or an attribute."""
 
 EXTENDED_HEAD = b"http://ns.adobe.com/xmp/extension/\0"
-EXTENDED_START = len(EXTENDED_HEAD) + 32 + 4 + 4
-"""XMP beyond a segment's size: after the head its GUID, which is its MD5, its length, and where this part begins."""
+EXTENDED_START = 32 + 4 + 4
+"""XMP beyond a segment's size: after the head its GUID, its length, and where this part begins."""
+
+PHOTOSHOP_LEFT_OUT = "Photoshop's block in the photo's file, which has a thumbnail that shows the hole, is left out"
 
 
-def without_photoshop_thumbnails(resources: bytes) -> bytes:
-    """Photoshop's image resources without the two kinds of thumbnails. From where they are broken, as they are."""
-    kept, position = [], 0
-    while resources[position : position + 4] in SIGNATURES and position + 12 <= len(resources):
-        number, name = struct.unpack_from(">HB", resources, position + 4)
-        size_at = position + 6 + (1 + name + 1) // 2 * 2
-        if size_at + 4 > len(resources):
-            break
-        size = struct.unpack_from(">I", resources, size_at)[0]
-        end = min(size_at + 4 + size + size % 2, len(resources))
-        if number not in THUMBNAILS:
-            kept.append(resources[position:end])
-        position = end
-    return b"".join([*kept, resources[position:]])
+def has_photoshop_thumbnail(resources: bytes) -> bool:
+    """True if there is a thumbnail among Photoshop's image resources."""
+    return PHOTOSHOP_THUMBNAIL.search(resources) is not None
+
+
+def has_extended_picture(payloads: list[bytes]) -> bool:
+    """True if there is a picture in the XMP that is spread over these segments of a JPEG, in whatever order."""
+    parts = sorted(payload.removeprefix(EXTENDED_HEAD) for payload in payloads)
+    return XMP_PICTURE.search(b"".join(part[EXTENDED_START:] for part in parts)) is not None
 
 
 def without_xmp_pictures(xmp: bytes) -> bytes:
     """XMP with spaces where other pictures were or were announced: whatever counts its bytes stays true."""
     return XMP_PICTURE.sub(lambda found: b" " * len(found[0]), xmp)
-
-
-def photoshop_segments(payloads: list[bytes]) -> list[bytes]:
-    """`without_photoshop_thumbnails` for the segments of a JPEG, over which a resource may be spread."""
-    resources = b"".join(payload[len(PHOTOSHOP_HEAD) :] for payload in payloads)
-    kept = without_photoshop_thumbnails(resources)
-    if kept == resources:
-        return payloads
-    size = SEGMENT - len(PHOTOSHOP_HEAD)
-    return [PHOTOSHOP_HEAD + kept[start : start + size] for start in range(0, len(kept), size)]
-
-
-def extended_xmp_segments(
-    payloads: list[bytes], edit: Callable[[bytes], bytes]
-) -> tuple[list[bytes], dict[bytes, bytes]]:
-    """XMP that is spread over segments of a JPEG after `edit`, which keeps its length, and the GUIDs that changed."""
-    places: dict[bytes, list[tuple[int, int]]] = {}
-    for number, payload in enumerate(payloads):
-        if len(payload) >= EXTENDED_START:
-            guid, start = payload[len(EXTENDED_HEAD) :][:32], struct.unpack_from(">I", payload, EXTENDED_START - 4)[0]
-            places.setdefault(guid, []).append((start, number))
-    made, changed = list(payloads), {}
-    for guid, parts in places.items():
-        numbers = [number for _, number in sorted(parts)]
-        whole = b"".join(payloads[number][EXTENDED_START:] for number in numbers)
-        kept = edit(whole)
-        if kept == whole:
-            continue
-        changed[guid] = hashlib.md5(kept, usedforsecurity=False).hexdigest().upper().encode()
-        position = 0
-        for number in numbers:
-            payload = payloads[number]
-            size = len(payload) - EXTENDED_START
-            lengths = payload[EXTENDED_START - 8 : EXTENDED_START]
-            made[number] = EXTENDED_HEAD + changed[guid] + lengths + kept[position : position + size]
-            position += size
-    return made, changed

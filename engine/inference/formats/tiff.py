@@ -11,9 +11,10 @@ from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from data.decoders import UnreadablePhoto
+from data.orientation import EXIF_HEAD
 from engine.inference.formats.exif import make_xmp_upright
-from engine.inference.formats.jpeg import EXIF_HEAD
-from engine.inference.formats.thumbnails import without_photoshop_thumbnails
+from engine.inference.formats.thumbnails import PHOTOSHOP_LEFT_OUT, has_photoshop_thumbnail
 
 DESCRIPTIVE = (
     Tag.ImageDescription,
@@ -26,7 +27,7 @@ DESCRIPTIVE = (
     Tag.DocumentName,
     Tag.HostComputer,
 )
-"""What EXIF shares with TIFF."""
+"""Tags that EXIF shares with TIFF."""
 
 PLACED = (33550, 33922, 34264, 34735, 34736, 34737)
 """GeoTIFF's tags: the scale, points or matrix that place the rows and columns on Earth, and the coordinate system."""
@@ -48,7 +49,7 @@ KEPT = (
 """Also resolution, XMP, IPTC, Photoshop's block, the ICC profile and what GDAL says of the values."""
 
 DIRECTORIES = (Tag.ExifOffset, Tag.GPSInfo)
-"""What EXIF says in directories of their own: about the exposure, and the place."""
+"""Tags of EXIF's own directories: of the exposure, and of the place."""
 
 STRIP_BYTES = 1 << 20
 ADOBE_DEFLATE, HORIZONTAL_PREDICTION = 8, 2
@@ -60,14 +61,14 @@ UNDEFINED, LONG = 7, 4
 
 
 def check_samples(image: Image.Image) -> None:
-    """ValueError if an opened TIFF has samples that would be lost, or that Pillow and cv2 take for other ones."""
+    """UnreadablePhoto if an opened TIFF has samples that would be lost, or that Pillow and cv2 take for other ones."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     directory, bands = image.tag_v2, len(image.getbands())
     channels, bits = directory.get(Tag.SamplesPerPixel, 1), max(directory.get(Tag.BitsPerSample, (1,)))
     if channels > bands:
-        raise ValueError(f"it has {channels} channels, of which {bands} could be kept; save it without the others")
+        raise UnreadablePhoto(f"it has {channels} channels, of which {bands} could be kept; save it without the others")
     if 8 < bits < 16:
-        raise ValueError(f"it has {bits} bits per sample, which would not be kept; save it with 8 or 16")
+        raise UnreadablePhoto(f"it has {bits} bits per sample, which would not be kept; save it with 8 or 16")
     unread = {
         "white as 0": directory.get(Tag.PhotometricInterpretation) == WHITE_IS_ZERO,
         "each channel as a plane of its own": channels > 1
@@ -76,23 +77,23 @@ def check_samples(image: Image.Image) -> None:
     }
     if bits == 16 and any(unread.values()):
         stored = " and ".join(how for how, is_so in unread.items() if is_so)
-        raise ValueError(f"it has 16 bits per sample and stores {stored}; save it as a PNG of 16 bits")
+        raise UnreadablePhoto(f"it has 16 bits per sample and stores {stored}; save it as a PNG of 16 bits")
 
 
 def is_premultiplied(image: Image.Image) -> bool:
-    """Whether the colours of an opened TIFF are multiplied by its alpha."""
+    """True if the colours of an opened TIFF are multiplied by its alpha."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     return PREMULTIPLIED_ALPHA in image.tag_v2.get(Tag.ExtraSamples, ())
 
 
 def bits_of(image: Image.Image) -> int:
-    """How many a sample of an opened TIFF has."""
+    """The bits of a sample of an opened TIFF."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     return int(max(image.tag_v2.get(Tag.BitsPerSample, (1,))))
 
 
 def has_16_bit_colour(image: Image.Image) -> bool:
-    """Whether an opened TIFF has 16 bits per sample and several samples."""
+    """True if an opened TIFF has 16 bits per sample and several samples."""
     assert isinstance(image, TiffImagePlugin.TiffImageFile)
     bits = image.tag_v2.get(Tag.BitsPerSample, (1,))
     return len(bits) > 1 and max(bits) == 16
@@ -108,13 +109,20 @@ def metadata(image: Image.Image) -> dict[int, Any]:
         kept |= {tag: image.tag_v2[tag] for tag in PLACED if tag in image.tag_v2}
     if isinstance(kept.get(Tag.XMLPacket), bytes):
         kept[Tag.XMLPacket] = make_xmp_upright(kept[Tag.XMLPacket])
-    if isinstance(kept.get(Tag.ImageResources), bytes):
-        kept[Tag.ImageResources] = without_photoshop_thumbnails(kept[Tag.ImageResources])
+    if left_out(image):
+        del kept[Tag.ImageResources]
     exif = image.getexif()
     for tag in DIRECTORIES:
         if directory := exif.get_ifd(tag):
             kept[tag] = dict(directory)
     return {tag: value for tag, value in kept.items() if value != b"" and is_writable(tag, value)}
+
+
+def left_out(image: Image.Image) -> list[str]:
+    """Notes on what of an opened TIFF is not carried over since it shows the photo as it was."""
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    resources = unwrapped(image.tag_v2.get(Tag.ImageResources))
+    return [PHOTOSHOP_LEFT_OUT] * (isinstance(resources, bytes) and has_photoshop_thumbnail(resources))
 
 
 def nodata(image: Image.Image) -> float | None:
@@ -224,7 +232,7 @@ def put(directory: ImageFileDirectory_v2, tag: int, value: Any) -> None:
 
 
 def is_writable(tag: int, value: Any) -> bool:
-    """Whether Pillow can write a tag as it has read it; not where a damaged file has a number for a text."""
+    """True if Pillow can write a tag as it has read it; not where a damaged file has a number for a text."""
     directory = ImageFileDirectory_v2(prefix=b"II")
     try:
         put(directory, tag, value)

@@ -1,20 +1,22 @@
-"""What runs the completion network on windows: one file each, behind one protocol."""
+"""The runtimes, which run the completion network on windows: one file each, behind one protocol."""
 
 import logging
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 
+from engine.inference.packages import install_line
 from engine.inference.runtimes.torch_runtime import TorchRuntime, fast_precision
 from engine.inference.window_network import NO_MARGINS, Margins
 from engine.networks import CompletionNetwork
 
 log = logging.getLogger(__name__)
 
-RUNTIMES = ("torch", "onnx", "openvino", "tensorrt")
-"""What `open_runtime` takes besides "auto"."""
+RuntimeName = Literal["auto", "torch", "onnx", "openvino", "tensorrt"]
+RUNTIMES = get_args(RuntimeName)[1:]
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 
 
 class Runtime(Protocol):
@@ -22,7 +24,7 @@ class Runtime(Protocol):
 
     name: str
     precision: str
-    """What it computes in: "fp32", "fp16", "bf16", "int8"."""
+    """The type that it computes in: "fp32", "fp16", "bf16", "int8"."""
     device: torch.device
     """Where `run` wants its input and leaves its output."""
     max_batch_pixels: int
@@ -47,7 +49,7 @@ def open_runtime(
     if name == "auto":
         name, reason = pick_runtime(network, precision, device)
         runtime = open_runtime(name, network, precision=precision, device=device, memory=memory)
-        log.warning("runtime %s, %s: %s", name, runtime.precision, reason)
+        log.info("runtime %s, %s: %s", name, runtime.precision, reason)
         return runtime
     if name == "torch":
         return TorchRuntime(network, precision=precision, device=device, memory=memory)
@@ -83,7 +85,7 @@ def pick_runtime(network: CompletionNetwork, precision: str, device: str) -> tup
     installed = [name for name in names if find_spec({"onnx": "onnxruntime"}.get(name, name))]
     if not installed:
         verb = "is" if len(names) == 1 else "are"
-        return "torch", f"{' and '.join(names)} {verb} not installed: pip install 'glcic-engine[cpu]'"
+        return "torch", f"{' and '.join(names)} {verb} not installed: {install_line('openvino')}"
     from engine.inference.export import is_exported
     from engine.inference.graph_runners import openvino_has_bf16
     from engine.inference.int8 import is_calibrated

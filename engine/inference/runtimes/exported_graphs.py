@@ -34,7 +34,7 @@ class ExportedGraphs:
         self.runners: dict[Graph, GraphRunner] = {}
         self.torch = TorchRuntime(network, precision="fp32" if exact else "auto", device="cpu")
         self.speed = speed / (BF16_SPEED if self.torch.precision == "bf16" else 1)
-        """How many times as fast as PyTorch beside them."""
+        """Their speed, in PyTorch's."""
 
     def run(self, holed_N4HW: Tensor, margins: Margins) -> Tensor:
         """As `Runtime.run`."""
@@ -45,7 +45,7 @@ class ExportedGraphs:
         return margins.cut(self.run_graph("padded", holed_N4HW))
 
     def is_torch_faster(self, holed_N4HW: Tensor, margins: Margins) -> bool:
-        """Whether the padded graph has more to compute than it is faster at that."""
+        """True if the padded graph has more to compute than it is faster at that."""
         height, width = holed_N4HW.shape[2:]
         padded, needed = (multiply_adds(height, width, cut, self.base_width) for cut in (NO_MARGINS, margins))
         return padded > self.speed * needed

@@ -16,7 +16,7 @@ VALUES_PER_PIXEL = 10
 3.2 GB; 2.9 for the interior graph), and some room."""
 
 SPEED = 1.2
-"""How many times as fast as PyTorch it does the same arithmetic: 1.0 to 1.4 measured (windows of 368x368, one and four;
+"""The speed of the same arithmetic, in PyTorch's:  1.0 to 1.4 measured (windows of 368x368, one and four;
 base widths 16 to 64; two cores with AVX-512)."""
 
 

@@ -80,5 +80,5 @@ def best_precision(network: CompletionNetwork) -> str:
 
 
 def measured_loss(network: CompletionNetwork) -> Loss:
-    """What int8 loses, by that graph which loses more. ValueError if a graph is missing or loses too much."""
+    """The loss of int8, of the graph that loses more. ValueError if a graph is missing or loses too much."""
     return max(check_loss(load_int8(network, graph)) for graph in GRAPHS)

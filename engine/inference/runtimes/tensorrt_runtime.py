@@ -2,18 +2,18 @@
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.inference import engine_cache, tensorrt_build
-from engine.inference.export import TOLERANCES, Graph, cached_onnx, code_hash, example, onnx_key
+from engine.inference import engine_cache
+from engine.inference.export import TOLERANCES, Graph, cached_onnx, example, onnx_key
 from engine.inference.memory import memory_limit
 from engine.inference.runtimes.torch_runtime import TorchRuntime, pick_device
 from engine.inference.static_shapes import STATIC_SIDES, padding_to_static, static_batches
 from engine.inference.tensorrt_build import (
+    BUILD_VERSION,
     Capability,
     Shape,
     build_engine,
@@ -74,8 +74,8 @@ class TensorrtRuntime:
         self.engines: dict[tuple[Graph, Shape], TensorrtEngine] = {}
         """Those that are open, the last used last."""
         self.failures: dict[tuple[str, Graph, Shape], Exception] = {}
-        """Of builds, which take minutes and would fail again."""
-        self.says_misfits = True
+        """The errors of builds, which would fail again: with TensorRT after minutes."""
+        self.misfit_reported = False
 
     @torch.inference_mode()
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
@@ -189,8 +189,8 @@ class TensorrtRuntime:
         return self.in_pytorch[precision]
 
     def say_misfit(self, height: int, width: int) -> None:
-        """Once."""
-        if self.says_misfits:
+        """Warn, the first time, that PyTorch runs a window of this size."""
+        if not self.misfit_reported:
             log.warning(
                 "a window of %dx%d fits none of TensorRT's static shapes (sides of %s; from one border of the photo to "
                 "the opposite one just these; at most %d pixels): PyTorch runs it and others like it in %s",
@@ -200,10 +200,10 @@ class TensorrtRuntime:
                 self.max_batch_pixels,
                 self.precision,
             )
-        self.says_misfits = False
+        self.misfit_reported = True
 
     def machine(self) -> engine_cache.Key:
-        """What timings and engines are good for."""
+        """The part of the key that names the machine: GPU and versions."""
         properties = torch.cuda.get_device_properties(self.device)
         return {
             "package": self.trt.__name__,
@@ -220,12 +220,12 @@ class TensorrtRuntime:
             "kind": "engine",
             "shape": "x".join(map(str, shape)),
             "workspace": self.workspace or 0,
-            "build_code": code_hash(Path(tensorrt_build.__file__)),
+            "build": BUILD_VERSION,
         }
 
 
 def why_no_gpu() -> str:
-    """What stands between PyTorch and a GPU."""
+    """The reason why PyTorch sees no GPU."""
     if torch.version.cuda is None:
         return "this PyTorch is built without CUDA; https://pytorch.org/get-started has those that are built with it"
     return f"{torch.cuda.device_count()} CUDA devices are visible"
@@ -237,7 +237,8 @@ def available_precisions(capability: Capability) -> list[str]:
 
 
 def pick_precisions(precision: str, capability: Capability) -> list[str]:
-    """What to compute in, and for "auto" what to go on with if that is not exact enough. ValueError if none is left."""
+    """The precision to compute in, and for "auto" those to go on with if it is not exact enough. ValueError if none is
+    left."""
     if precision != "auto" and precision not in PRECISIONS:
         raise ValueError(f"TensorRT engines are {', '.join(PRECISIONS)}, not {precision!r}")
     available = available_precisions(capability)
@@ -250,7 +251,7 @@ def pick_precisions(precision: str, capability: Capability) -> list[str]:
 
 
 def advice(precision: str, capability: Capability) -> str:
-    """What to do about an engine in `precision` that is not exact enough."""
+    """The advice on an engine in `precision` that is not exact enough."""
     available = available_precisions(capability)
     others = available[available.index(precision) + 1 :]
     return f"use --precision {' or '.join(others)}, or run without --trt" if others else "run without --trt"

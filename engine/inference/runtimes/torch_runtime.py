@@ -17,7 +17,7 @@ VALUES_PER_PIXEL = 4
 fp32, CPU: 4.25 GB), 3.8 in bf16 (4 MP: 0.48 GB), and room for the convolutions' own buffers."""
 
 BF16_SPEED = 1.7
-"""How many times as fast a CPU with such instructions computes in bf16 as in fp32: 1.6 to 1.8 at base width 16, 1.7 to
+"""The speed of bf16 on a CPU with such instructions, in fp32's: 1.6 to 1.8 at base width 16, 1.7 to
 2.3 at 64 (windows of 372 to 564 px, two cores of an AMD EPYC). In the hole, 40 photos, that costs 0.0003 dB in boxes
 and nothing in strokes; 7 % of the values differ by a level, the most by 3."""
 
@@ -58,7 +58,7 @@ class TorchRuntime:
 
 
 def fast_precision(device: torch.device) -> str:
-    """What a device computes in fastest without a loss that is seen: bf16 on CPUs that have instructions for it."""
+    """The fastest precision of a device without a loss that is seen: bf16 on CPUs that have instructions for it."""
     if device.type == "cuda":
         return "fp16"
     return "bf16" if cpu_has_bf16() and not onednn_lacks_bf16() else "fp32"

@@ -12,7 +12,7 @@ from engine.inference.texture.patches import PATCH, filters
 COLOUR, NEAR = 12.0, 0.5
 """Standard deviations of the weights by which patches are alike: in grey levels, and in the hole's own size."""
 
-SAMPLES = 500
+SAMPLES = 300
 """Sources that are asked, about."""
 
 

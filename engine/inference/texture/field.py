@@ -5,7 +5,7 @@ its neighbours have found (Barnes et al. 2009, PatchMatch), and places near its 
 little over a nearer patch, since pieces copied whole are sharp and patches averaged with others are not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from kernels.nearer_patches import nearer_patches
 
-FAVOUR = 1.3
-"""A neighbour's offset is taken where its patch is up to this many times as far as the one at hand."""
+FAVOUR, NEARER = 1.3, 0.8
+"""A neighbour's offset is taken where its patch is up to this many times as far as the one at hand; one of its own only
+where that is this many times as near."""
 
 RADII = (8, 1)
 """How far around its source a target looks for a nearer one, in pixels, one try each."""
@@ -36,6 +37,19 @@ class Field:
     best_N: Tensor
     """int64, the place that each is to be replaced with."""
     distance_N: Tensor
+    neighbours: tuple[tuple[int, Tensor], ...] = field(init=False)
+    """How many places each of the four neighbours of a target lies ahead, and the rows of these, -1 for none."""
+
+    def __post_init__(self) -> None:
+        """Find the neighbours."""
+        # With a border of one pixel, what lies beyond the image is no target either.
+        number_P = self.target_N.new_full(((self.height + 2) * (self.width + 2),), -1)
+        place_N = (self.target_N // self.width + 1) * (self.width + 2) + self.target_N % self.width + 1
+        number_P[place_N] = torch.arange(len(place_N), device=place_N.device)
+        self.neighbours = tuple(
+            (down * self.width + right, number_P[place_N + down * (self.width + 2) + right])
+            for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0))
+        )
 
     def find_best(self, sources_PK: Tensor, targets_NK: Tensor) -> None:
         """Take the nearest of all sources for each target."""
@@ -53,19 +67,11 @@ class Field:
         """Set the distances of the sources that the targets have."""
         self.distance_N = (sources_PK.index_select(0, self.best_N) - targets_NK).square_().sum(1)
 
-    def try_neighbours(self, sources_PK: Tensor, targets_NK: Tensor, step: int = 1) -> None:
-        """Let each target try the offsets of the four targets `step` pixels away."""
-        number_P = self.target_N.new_full((self.height * self.width,), -1)
-        number_P[self.target_N] = torch.arange(len(self.target_N), device=number_P.device)
-        row_N, column_N = self.target_N // self.width, self.target_N % self.width
-        for down, right in ((0, step), (0, -step), (step, 0), (-step, 0)):
-            inside_N = (row_N + down >= 0) & (row_N + down < self.height)
-            inside_N &= (column_N + right >= 0) & (column_N + right < self.width)
-            move = down * self.width + right
-            neighbour_N = number_P[torch.where(inside_N, self.target_N + move, 0)]
-            there_N = inside_N & (neighbour_N >= 0)
-            candidate_N = self.best_N[neighbour_N.clamp(min=0)] - move
-            self.try_candidates(sources_PK, targets_NK, candidate_N, there_N, FAVOUR)
+    def try_neighbours(self, sources_PK: Tensor, targets_NK: Tensor) -> None:
+        """Let each target try the offsets of the four targets beside it."""
+        for ahead, neighbour_N in self.neighbours:
+            candidate_N = self.best_N[neighbour_N.clamp(min=0)] - ahead
+            self.try_candidates(sources_PK, targets_NK, candidate_N, neighbour_N >= 0, FAVOUR)
 
     def try_near(self, sources_PK: Tensor, targets_NK: Tensor, radius: int, generator: np.random.Generator) -> None:
         """Let each target try a place within `radius` of its source, at random."""
@@ -76,7 +82,7 @@ class Field:
         # A column beyond the image would be one of the next row: it is no candidate.
         column_N = self.best_N % self.width + right_N
         there_N = (column_N >= 0) & (column_N < self.width)
-        self.try_candidates(sources_PK, targets_NK, self.best_N + down_N * self.width + right_N, there_N, 1.0)
+        self.try_candidates(sources_PK, targets_NK, self.best_N + down_N * self.width + right_N, there_N, NEARER)
 
     def try_candidates(
         self, sources_PK: Tensor, targets_NK: Tensor, candidate_N: Tensor, there_N: Tensor, favour: float

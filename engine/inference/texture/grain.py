@@ -1,7 +1,7 @@
 """Grain: the noise that a photo has everywhere, for what was completed without it.
 
-Its level is that of the flattest known windows near the hole; the noise added has their spectrum and the correlation of
-their channels (a Gaussian texture: Galerne, Gousseau and Morel 2011), as much as is missing.
+Its level is that of the flattest windows near the hole that may be copied; the noise added has their spectrum and the
+correlation of their channels (a Gaussian texture: Galerne, Gousseau and Morel 2011), as much as is missing.
 """
 
 from typing import Any
@@ -38,11 +38,13 @@ def add_grain(drawn_HW3: Floats, near: Neighbourhood, generator: np.random.Gener
     windows_KWW3 = flat_windows(near)
     if windows_KWW3 is None:
         return drawn_HW3
-    level = float((windows_KWW3**2).mean())
+    squared_KWW3 = np.square(windows_KWW3)
+    variance_K = squared_KWW3.mean((1, 2, 3))
+    level = float(variance_K.mean())
     coarsest = COARSEST * np.iinfo(near.pixels_HW3.dtype).max / 255
     if not FAINTEST**2 < level < coarsest**2:
         return drawn_HW3
-    kurtosis = float((windows_KWW3**4).mean((1, 2, 3)).mean() / ((windows_KWW3**2).mean((1, 2, 3)) ** 2).mean())
+    kurtosis = float(np.square(squared_KWW3).mean() / np.square(variance_K).mean())
     if kurtosis > HIGHEST_KURTOSIS:
         return drawn_HW3
     where = bounding_box(near.hole_HW)
@@ -60,14 +62,19 @@ def grain_of(image_HW3: NDArray[Any]) -> Floats:
     return image_HW3 - cv2.GaussianBlur(image_HW3, (0, 0), SMOOTH_OVER)
 
 
+def energy_of(grain_HW3: Floats) -> Floats:
+    """The mean over the channels of the squared grain; `energy_HW`."""
+    return cv2.transform(np.square(grain_HW3), np.full((1, 3), 1 / 3))
+
+
 def flat_windows(near: Neighbourhood) -> Floats | None:
-    """The grain of the flattest known windows, K x WINDOW x WINDOW x 3; None if there are too few."""
+    """The grain of the flattest windows that may be copied, K x WINDOW x WINDOW x 3; None if there are too few."""
     # Each place stands for the window whose last pixel it is.
     anchor = (WINDOW - 1, WINDOW - 1)
-    unknown_HW = cv2.dilate((~near.known_HW).view(np.uint8), np.ones((WINDOW, WINDOW), np.uint8), anchor=anchor)
+    unknown_HW = cv2.dilate((~near.copied_HW).view(np.uint8), np.ones((WINDOW, WINDOW), np.uint8), anchor=anchor)
     unknown_HW[: WINDOW - 1] = unknown_HW[:, : WINDOW - 1] = 1
     grain_HW3 = grain_of(near.pixels_HW3)
-    energy_HW = cv2.boxFilter((grain_HW3**2).mean(axis=2), -1, (WINDOW, WINDOW), anchor=anchor)
+    energy_HW = cv2.boxFilter(energy_of(grain_HW3), -1, (WINDOW, WINDOW), anchor=anchor)
     y_K, x_K = (STEP * place for place in np.nonzero(unknown_HW[::STEP, ::STEP] == 0))
     energy_K = energy_HW[y_K, x_K]
     if len(energy_K) < FEWEST:
@@ -83,7 +90,7 @@ def flat_windows(near: Neighbourhood) -> Floats | None:
 def missing_share(drawn_hw3: Floats, hole_hw: Mask, level: float) -> Floats:
     """By how much grain of variance `level` is to be multiplied, for the hole to have it everywhere; 0 outside it."""
     inside_hw = hole_hw.astype(np.float32)
-    energy_hw = (grain_of(drawn_hw3) ** 2).mean(axis=2) * inside_hw
+    energy_hw = energy_of(grain_of(drawn_hw3)) * inside_hw
     nearby_hw = cv2.GaussianBlur(inside_hw, (0, 0), WINDOW / 2)
     has_hw = cv2.GaussianBlur(energy_hw, (0, 0), WINDOW / 2) / np.maximum(nearby_hw, 1e-6)
     return np.sqrt(np.clip(1 - has_hw / level, 0, 1)) * inside_hw

@@ -20,7 +20,7 @@ from kernels.vote_patches import REACH
 
 PATCH = 2 * REACH + 1
 
-BRIGHTNESS_ORDER, COLOUR_ORDER = 5, 2
+BRIGHTNESS_ORDER, COLOUR_ORDER = 5, 1
 """Highest sum of the two frequencies that is kept, of brightness and of the two colour differences."""
 
 SCALE = 2048

@@ -1,7 +1,7 @@
 """Where texture may be taken from: known pixels near the hole, or those that the user allows.
 
-The neighbourhood reaches as far from a hole as the side of a square of its area, REACH_LIMITS at least and at most, so
-that time and memory follow the hole and not the photo.
+The neighbourhood reaches half as far from a hole as the side of a square of its area, within limits: what is near
+belongs there more likely than what is far, and time and memory follow the hole and not the photo.
 """
 
 from typing import Any, NamedTuple
@@ -13,8 +13,8 @@ from engine.inference.mask import Mask, Where, bounding_box, check_size, relativ
 from engine.inference.photo import Pixels
 from engine.inference.texture.patches import PATCH, all_around
 
-REACH_LIMITS = (64, 256)
-"""Least and most pixels around a hole in which sources are looked for."""
+REACH, REACH_LIMITS = 0.5, (64, 256)
+"""How far around a hole sources are looked for, as a share of the hole's size; and in pixels, at least and at most."""
 
 BLOCK, LEFT_OUT = 32, 0.5
 """For another variant, this share of the neighbourhood is no source, in blocks of so many pixels."""
@@ -28,6 +28,8 @@ class Neighbourhood(NamedTuple):
     pixels_HW3: Pixels
     hole_HW: Mask
     known_HW: Mask
+    """The photo's own pixels."""
+    copied_HW: Mask
     """What may be copied."""
 
 
@@ -57,29 +59,31 @@ def not_copied(unknown_HW: Mask, sample_HW: Mask | None, avoid_HW: Mask | None) 
 
 
 def neighbourhood(
-    photo_HW3: Pixels, where: Where, part_HW: Mask, not_copied_HW: Mask, multiple: int, sampled: bool
+    photo_HW3: Pixels,
+    where: Where,
+    part_HW: Mask,
+    unknown_HW: Mask,
+    not_copied_HW: Mask,
+    multiple: int,
+    sampled: bool,
 ) -> Neighbourhood:
     """The surroundings of the hole that is `part_HW` at `where`, with sides of a multiple of `multiple`.
 
     If the user has said where to sample (`sampled`) and that is not near, a part of it is put beside.
     """
-    reach = int(np.clip(np.count_nonzero(part_HW) ** 0.5, *REACH_LIMITS))
+    reach = int(np.clip(REACH * np.count_nonzero(part_HW) ** 0.5, *REACH_LIMITS))
     crop = with_context(where, photo_HW3.shape, reach)
     hole_HW = np.zeros_like(not_copied_HW[crop])
     hole_HW[relative(where, crop)] = part_HW
-    pixels_HW3, known_HW = photo_HW3[crop], ~not_copied_HW[crop]
-    if sampled and not all_around(known_HW).any():
+    pixels_HW3, known_HW, copied_HW = photo_HW3[crop], ~unknown_HW[crop], ~not_copied_HW[crop]
+    if sampled and not all_around(copied_HW).any():
         beside = nearest_sample(~not_copied_HW, where, reach)
         pixels_HW3 = side_by_side(pixels_HW3, photo_HW3[beside])
-        known_HW = side_by_side(known_HW, ~not_copied_HW[beside])
-        hole_HW = side_by_side(hole_HW, np.zeros_like(not_copied_HW[beside]))
+        copied_HW = side_by_side(copied_HW, ~not_copied_HW[beside])
+        hole_HW, known_HW = (side_by_side(mask, np.zeros_like(not_copied_HW[beside])) for mask in (hole_HW, known_HW))
     ends = tuple((0, -side % multiple) for side in hole_HW.shape)
-    return Neighbourhood(
-        crop,
-        np.pad(pixels_HW3, (*ends, (0, 0)), mode="edge"),
-        np.pad(hole_HW, ends),
-        np.pad(known_HW, ends),
-    )
+    pixels_HW3 = np.pad(pixels_HW3, (*ends, (0, 0)), mode="edge")
+    return Neighbourhood(crop, pixels_HW3, *(np.pad(mask, ends) for mask in (hole_HW, known_HW, copied_HW)))
 
 
 def nearest_sample(allowed_HW: Mask, where: Where, reach: int) -> Where:
@@ -102,9 +106,9 @@ def side_by_side(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
     return joined
 
 
-def without_some(known_HW: Mask, generator: np.random.Generator) -> Mask:
+def without_some(copied_HW: Mask, generator: np.random.Generator) -> Mask:
     """What may be copied, less some blocks at random; all of it if nothing would be left."""
-    rows, columns = (-(-side // BLOCK) for side in known_HW.shape)
+    rows, columns = (-(-side // BLOCK) for side in copied_HW.shape)
     kept = generator.random((rows, columns)) >= LEFT_OUT
-    kept_HW = kept.repeat(BLOCK, 0).repeat(BLOCK, 1)[: known_HW.shape[0], : known_HW.shape[1]]
-    return known_HW & kept_HW if all_around(known_HW & kept_HW).any() else known_HW
+    kept_HW = kept.repeat(BLOCK, 0).repeat(BLOCK, 1)[: copied_HW.shape[0], : copied_HW.shape[1]]
+    return copied_HW & kept_HW if all_around(copied_HW & kept_HW).any() else copied_HW

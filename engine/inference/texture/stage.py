@@ -1,26 +1,24 @@
 """The texture of completed holes: where the network's completion is smoother than the photo, it is drawn again.
 
-Each hole by itself, whatever lies beside it: drawn from patches of the photo if that is wanted, moved to the network's
-colours, and given the photo's grain.
+Each hole by itself, whatever lies beside it: drawn from patches of the photo if that is wanted, joined to it, and given
+its grain.
 """
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.inference.blend import is_grey
+from engine.inference.blend import is_grey, poisson_correction
 from engine.inference.harmonic import Floats
 from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
 from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
-from engine.inference.texture.detail import detail_of
 from engine.inference.texture.grain import add_grain
-from engine.inference.texture.patches import describe
 from engine.inference.texture.sources import Neighbourhood, neighbourhood, without_some
 from engine.inference.texture.synthesis import SMOOTH, Drawing, is_detailed, octaves_for, pyramid, synthesise
 from kernels.vote_patches import REACH
@@ -33,11 +31,8 @@ THIN = 8
 FAINT = 128
 """Levels of 255 between the darkest and the brightest known pixel below which a picture is stretched."""
 
-FINEST, LOCAL, MOST_RAISED = 2.0, 8.0, 0.5
-"""Standard deviations in pixels of what counts as detail to be raised, and of how locally; and by how much at most."""
-
-NEAR_GUIDE = 4
-"""Pixels, or one of the coarsest scale, if that is more, over which the mean of what is drawn is the network's."""
+LOCAL = 8.0
+"""Pixels (standard deviation) over which the detail that belongs in a hole is a mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +41,8 @@ class TextureStage:
 
     texture: Texture
     seed: int
+    unknown_HW: Mask
+    """What is not the photo's own, of its size: its holes, and what is hidden."""
     not_copied_HW: Mask
     """What may not be copied, of the photo's size; see `sources.not_copied`."""
     sampled: bool
@@ -75,11 +72,11 @@ class TextureStage:
         if thick <= THIN and self.texture == "auto":
             return "network"
         octaves = octaves_for(thick)
-        near = neighbourhood(photo_HW3, where, part_HW, self.not_copied_HW, 1 << octaves, self.sampled)
+        near = neighbourhood(photo_HW3, where, part_HW, self.unknown_HW, self.not_copied_HW, 1 << octaves, self.sampled)
         generator = np.random.default_rng([self.seed, where[0].start, where[1].start])
         if self.seed:
-            near = near._replace(known_HW=without_some(near.known_HW, generator))
-        scales = pyramid(eight_bits(near, near.pixels_HW3), near.hole_HW, near.known_HW, octaves, self.device)
+            near = near._replace(copied_HW=without_some(near.copied_HW, generator))
+        scales = pyramid(eight_bits(near), near.hole_HW, near.copied_HW, octaves, self.device)
         finest = next(scales, None)
         if finest is None:
             return "no source"
@@ -87,58 +84,52 @@ class TextureStage:
         if stays:
             drawn_HW3 = near.pixels_HW3.astype(np.float32)
         else:
-            drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator), max(NEAR_GUIDE, 2**octaves))
+            drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator))
         drawn_HW3 = np.rint(add_grain(drawn_HW3, near, generator)).clip(0, np.iinfo(photo_HW3.dtype).max)
         drawn_HW3 = drawn_HW3[relative(where, near.where)].astype(photo_HW3.dtype)
-        if is_grey(near.pixels_HW3, near.known_HW):
+        if is_grey(near.pixels_HW3, near.known_HW | near.copied_HW):
             drawn_HW3 = as_grey(drawn_HW3)  # what is hidden nearby may have colours
         np.copyto(photo_HW3[where], drawn_HW3, where=part_HW[..., None])
         return "network" if stays else "photo"
 
 
-def eight_bits(near: Neighbourhood, pixels_HW3: NDArray[Any]) -> NDArray[np.uint8]:
-    """The neighbourhood's pixels, or others in their units, in 8 bits, to compare patches.
+def eight_bits(near: Neighbourhood) -> NDArray[np.uint8]:
+    """The neighbourhood's pixels in 8 bits, to compare patches.
 
     Deeper or fainter pictures are stretched to what is known.
     """
-    known_P3 = near.pixels_HW3[near.known_HW]
+    known_P3 = near.pixels_HW3[near.known_HW | near.copied_HW]
     low, high = (float(known_P3.min()), float(known_P3.max())) if known_P3.size else (0.0, 255.0)
     if near.pixels_HW3.dtype == np.uint8 and high - low >= FAINT:
-        low, high = 0.0, 255.0
-    scaled_HW3 = (pixels_HW3.astype(np.float32) - low) * np.float32(255 / max(high - low, 1))
+        return near.pixels_HW3
+    scaled_HW3 = (near.pixels_HW3.astype(np.float32) - low) * np.float32(255 / max(high - low, 1))
     return np.rint(scaled_HW3.clip(0, 255)).astype(np.uint8)
 
 
-def from_patches(near: Neighbourhood, drawing: Drawing, over: float) -> Floats:
-    """The neighbourhood with its hole drawn from patches, with the network's colours as means over `over` pixels.
+def from_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
+    """The neighbourhood with its hole drawn from patches, joined to the photo by Poisson blending.
 
     Where next to no detail belongs in the hole, the network's completion stays.
     """
     # fp64 holds the sums of 16-bit colours exactly.
     completed_HW3 = near.pixels_HW3.astype(np.float32 if near.pixels_HW3.dtype == np.uint8 else np.float64)
     drawn_HW3 = drawing.of(torch.from_numpy(completed_HW3).to(drawing.weight_N.device)).cpu().numpy()
-    drawn_HW3 = np.where(near.hole_HW[..., None], drawn_HW3, completed_HW3)
-    wanted_HW, has_HW = details(near, drawing, drawn_HW3)
-    raised_HW = (wanted_HW / np.maximum(has_HW, 0.03) - 1).clip(0, MOST_RAISED)
-    finest_HW3 = drawn_HW3 - cv2.GaussianBlur(drawn_HW3, (0, 0), FINEST)
-    drawn_HW3 = drawn_HW3 + cv2.GaussianBlur(completed_HW3 - drawn_HW3, (0, 0), over)
-    drawn_HW3 = drawn_HW3 + raised_HW[..., None] * finest_HW3
-    share_HW = (wanted_HW / SMOOTH - 1).clip(0, 1)
-    return completed_HW3 + share_HW[..., None] * (drawn_HW3 - completed_HW3)
+    box = bounding_box(near.hole_HW, 1)
+    change_hw3 = drawn_HW3[box] - completed_HW3[box]
+    change_hw3 = change_hw3 + poisson_correction(-change_hw3, near.known_HW[box], near.hole_HW[box])
+    share_hw1 = (wanted_detail_map(near, drawing)[box] / SMOOTH - 1).clip(0, 1)[..., None]
+    completed_HW3[box] = completed_HW3[box] + share_hw1 * change_hw3
+    return completed_HW3
 
 
-def details(near: Neighbourhood, drawing: Drawing, drawn_HW3: Floats) -> tuple[Floats, Floats]:
-    """The detail that belongs in the hole and the one that is drawn there, as means over LOCAL; 0 outside the hole."""
+def wanted_detail_map(near: Neighbourhood, drawing: Drawing) -> Floats:
+    """The detail that belongs in the hole, in grey levels, as a mean over LOCAL; `wanted_HW`, 0 outside the hole."""
     box = bounding_box(near.hole_HW, 2 * REACH)
     hole_hw = near.hole_HW[box].astype(np.float32)
-    wanted_P = np.zeros(near.hole_HW.size, np.float32)
-    wanted_P[drawing.field.target_N.cpu().numpy()] = drawing.wanted_N.cpu().numpy()
-    image_hw3 = torch.from_numpy(eight_bits(near, drawn_HW3)[box].astype(np.float32))
-    has_hw = detail_of(describe(image_hw3).flatten(0, 1)).view(hole_hw.shape).numpy()
+    squared_P = np.zeros(near.hole_HW.size, np.float32)
+    squared_P[drawing.field.target_N.cpu().numpy()] = drawing.wanted_N.square().cpu().numpy()
+    squared_hw = squared_P.reshape(near.hole_HW.shape)[box]
     weight_hw = np.maximum(cv2.GaussianBlur(hole_hw, (0, 0), LOCAL), 1e-6)
-    means = []
-    for detail_hw in (wanted_P.reshape(near.hole_HW.shape)[box], has_hw):
-        mean_HW = np.zeros(near.hole_HW.shape, np.float32)
-        mean_HW[box] = np.sqrt(cv2.GaussianBlur(hole_hw * detail_hw**2, (0, 0), LOCAL) / weight_hw) * hole_hw
-        means.append(mean_HW)
-    return means[0], means[1]
+    wanted_HW = np.zeros(near.hole_HW.shape, np.float32)
+    wanted_HW[box] = np.sqrt(cv2.GaussianBlur(hole_hw * squared_hw, (0, 0), LOCAL) / weight_hw) * hole_hw
+    return wanted_HW

@@ -24,32 +24,32 @@ from engine.inference.texture.field import RADII, Field
 from engine.inference.texture.patches import PATCH, all_around, any_around, describe, filters
 from kernels.vote_patches import REACH, WEIGHT, vote_patches
 
-THICK = 30
-"""Pixels across the hole at the coarsest scale, about: four patches."""
+THICK = 16
+"""Pixels across the hole at the coarsest scale, about: two patches."""
 
-GUIDANCE = (1.0, 0.5, 0.3, 0.1, 0.0)
+GUIDANCE = (1.0, 1.0, 0.5, 0.3, 0.1, 0.0)
 """Weight of the network's mean colour against that of the hole as drawn: at the coarsest scale, and at each finer one.
 The network has nothing to say of what is finer than about a thirtieth of the hole."""
 
-SCALES = 3
+SCALES = 4
 """Holes with fewer scales have the last weights of so many."""
 
 SLOPES = 0.3
 """Weight of the network's slopes, as a share of that of its mean colour."""
 
-DETAIL = 7.0
+DETAIL = 9.0
 """Weight of a patch's detail (see detail.py) against a coefficient of its own."""
 
-GRID = 20
+GRID = 16
 """Places across the hole where the detail that belongs there is asked for."""
 
-ROUNDS = (1, 2, 3)
+ROUNDS = (1, 2, 4)
 """Times that patches are matched and the hole is drawn: at the photo's scale, at 1/2, and below."""
 
 NOISE = 1.5
 """Of the hole when it is begun, against the detail that belongs there."""
 
-USED, MOST_USED = 0.5, 8.0
+USED, MOST_USED = 0.25, 8.0
 """By how much a source is farther for each time that it is used beyond the first, as a share of the hole's detail."""
 
 SMOOTH, ENOUGH = 0.7, 0.7
@@ -86,15 +86,15 @@ def octaves_for(thick: float) -> int:
 
 
 def pyramid(
-    image_HW3: NDArray[Any], hole_HW: Mask, known_HW: Mask, octaves: int, device: torch.device
+    image_HW3: NDArray[Any], hole_HW: Mask, copied_HW: Mask, octaves: int, device: torch.device
 ) -> Iterator[Scale]:
     """The photo's own scale and up to `octaves` below it, while there are 7x7 pixels that may be copied.
 
-    `image_HW3` has the network's completion in the hole; its sides are multiples of 2**octaves. `known_HW` is what may
+    `image_HW3` has the network's completion in the hole; its sides are multiples of 2**octaves. `copied_HW` is what may
     be copied.
     """
     for octave in range(octaves + 1):
-        source_HW = all_around(known_HW)
+        source_HW = all_around(copied_HW)
         if min(hole_HW.shape) <= PATCH or not source_HW.any():
             return
         arrays = (image_HW3.astype(np.float32), hole_HW, np.flatnonzero(any_around(hole_HW)), source_HW.ravel())
@@ -103,7 +103,7 @@ def pyramid(
         yield Scale(image, hole, target, source, coefficients_PK, detail_of(coefficients_PK))
         if octave < octaves:
             image_HW3 = cv2.resize(image_HW3, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-            hole_HW, known_HW = halve_mask(hole_HW), ~halve_mask(~known_HW)
+            hole_HW, copied_HW = halve_mask(hole_HW), ~halve_mask(~copied_HW)
 
 
 def synthesise(scales: list[Scale], generator: np.random.Generator) -> "Drawing":
@@ -165,26 +165,27 @@ def draw(
     one_N = torch.ones_like(matching.wanted_N)
     if coarser is None:
         field = Field(height, width, scale.source_P, target_N, torch.zeros_like(target_N), one_N)
-        drawing, drawn_HW3 = Drawing(field, one_N, matching.wanted_N), with_noise(scale, matching.wanted_N, generator)
+        drawn_HW3 = with_noise(scale, matching.wanted_N, generator)
     else:
         field = coarser.field.finer(height, width, scale.source_P, target_N)
-        drawing = Drawing(field, one_N, matching.wanted_N)
-        drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
+    drawing = Drawing(field, one_N, matching.wanted_N)
     rounds = ROUNDS[min(octave, len(ROUNDS) - 1)]
     for turn in range(rounds):
         if turn or coarser:
             matching.discourage_used(field)
-        match(field, matching.sources_PK, matching.targets(drawn_HW3), coarser is None, generator)
+            drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
+        match(field, matching.sources_PK, matching.targets(drawn_HW3), not coarser and turn == 0, generator)
         last = octave == 0 and turn == rounds - 1
         drawing.weight_N = weights(field.distance_N, SHARPEST if last else SHARP)
-        if not last:
-            drawn_HW3 = into_hole(drawing.of(scale.image_HW3), scale)
     return drawing
 
 
-def match(field: Field, sources_PK: Tensor, targets_NK: Tensor, coarsest: bool, generator: np.random.Generator) -> None:
-    """Find a source for each target: at the coarsest scale among all, at others near those that they have."""
-    if coarsest:
+def match(field: Field, sources_PK: Tensor, targets_NK: Tensor, first: bool, generator: np.random.Generator) -> None:
+    """Find a source for each target: among all at first, and then near those that it and its neighbours have.
+
+    Searching among all once more would find nearer patches, each by itself, and tear apart what is copied in one piece.
+    """
+    if first:
         field.find_best(sources_PK, targets_NK)
         field.try_neighbours(sources_PK, targets_NK)
         return

@@ -160,3 +160,20 @@ def test_a_command_runs_where_who_starts_it_has_its_output_closed(closed, tmp_pa
     words = shlex.join([sys.executable, "-c", program, "index", str(tmp_path / "photos")])
     assert subprocess.run(f"{words} {closed}", shell=True, check=False).returncode == 0
     assert (tmp_path / "photos" / "photos.index").exists()
+
+
+def test_facts_of_the_engine_are_shown_and_warnings_alone_of_libraries():
+    code = """
+import logging
+from engine.commands.ending import log_to_stderr
+log_to_stderr()
+for name in ("engine.inference", "library"):
+    logging.getLogger(name).info("a fact of %s", name)
+    logging.getLogger(name).warning("a warning of %s", name)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    assert said.splitlines() == [
+        "a fact of engine.inference",
+        "a warning of engine.inference",
+        "a warning of library",
+    ]

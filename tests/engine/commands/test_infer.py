@@ -17,6 +17,7 @@ import tifffile
 from PIL import Image
 
 from engine.commands import infer
+from engine.inference import batch
 from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.formats import png
@@ -172,18 +173,45 @@ def test_the_picture_beside_it_in_8_bits(run, tmp_path, dtype):
         np.testing.assert_array_equal(other_HW3[~hole_HW], before_HW3[~hole_HW])
 
 
-@pytest.mark.parametrize("error", [RuntimeError("[enforce fail] can't allocate memory"), MemoryError(), TypeError("?")])
-def test_whatever_a_photo_fails_with_does_not_stop_the_others(run, tmp_path, monkeypatch, error):
+OWN_ERRORS = [TypeError("?"), AttributeError("?"), KeyError("?"), RuntimeError("shapes do not match"), AssertionError()]
+
+
+def fail_on_the_first(monkeypatch, owner, name, error):
+    """Make `owner.name`, which is given a photo or its path, raise `error` for the one that is or has 50 rows."""
+    works = getattr(owner, name)
+
+    def fails(*arguments, **options):
+        if "a.png" in map(os.path.basename, map(str, arguments)) or any(
+            np.shape(one)[:1] == (50,) for one in arguments
+        ):
+            raise error
+        return works(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, fails)
+
+
+@pytest.mark.parametrize("step", [(batch, "read_photo"), (Completer, "complete"), (batch, "write_photo")])
+@pytest.mark.parametrize("error", OWN_ERRORS, ids=repr)
+def test_an_error_of_the_engines_own_fails_its_photo_alone_and_is_logged_with_its_traceback(
+    run, tmp_path, monkeypatch, caplog, step, error
+):
     for name, side in (("a", 50), ("b", 60)):
         Image.new("RGB", (side, side)).save(tmp_path / f"{name}.png")
-    complete = Completer.complete
+    fail_on_the_first(monkeypatch, *step, error)
+    status, printed = run(tmp_path, "--hole", HOLE)
+    assert status == 1
+    assert f"{tmp_path / 'a.png'}: {type(error).__name__}: {error} (an error of the engine's own" in printed
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert str(tmp_path / "a.png") in record.message
+    assert record.exc_info[1] is error
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png", "b.completed.png"}
 
-    def fails_on_the_first(self, photo_HW3, *arguments, **options):
-        if len(photo_HW3) == 50:
-            raise error
-        return complete(self, photo_HW3, *arguments, **options)
 
-    monkeypatch.setattr(Completer, "complete", fails_on_the_first)
+@pytest.mark.parametrize("error", [RuntimeError("[enforce fail] can't allocate memory"), MemoryError()])
+def test_a_photo_without_memory_does_not_stop_the_others(run, tmp_path, monkeypatch, error):
+    for name, side in (("a", 50), ("b", 60)):
+        Image.new("RGB", (side, side)).save(tmp_path / f"{name}.png")
+    fail_on_the_first(monkeypatch, Completer, "complete", error)
     status, printed = run(tmp_path, "--hole", HOLE)
     assert status == 1
     assert f"{tmp_path / 'a.png'}: {error or type(error).__name__}" in printed
@@ -625,7 +653,7 @@ def test_the_collar_of_a_map_does_not_run_into_the_hole(declared, option, dtype,
         (["PHOTO", "--hole", HOLE, "--out", "PHOTO"], "exists; give another --out, or --overwrite"),
         (["PHOTO", "--hole", HOLE, "--out", "result.gif"], "name must end in one of"),
         (["PHOTO", "--hole", HOLE, "--scale", "3"], "it must be auto, native, or one of"),
-        (["PHOTO", "--hole", HOLE, "--runtime", "abacus"], "no runtime 'abacus'"),
+        (["PHOTO", "--hole", HOLE, "--runtime", "abacus"], "invalid choice 'abacus'"),
         (["PHOTO", "--hole", HOLE, "--memory", "0.00001"], r"raise the limit \(--memory\)"),
         (["PHOTO", "--hole", HOLE, "--mask-dilate", "-1"], "0 to 1000 pixels"),
         (["PHOTO", "--hole", HOLE, "--max-pixels", "1000"], "150x130 pixels and the limit is 1000"),

@@ -4,7 +4,6 @@ import copy
 import subprocess
 import sys
 import tracemalloc
-from inspect import signature
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.inference import mask
-from engine.inference.completer import Completer, CompletionOptions
+from engine.inference.completer import Completer
 from engine.inference.mask import widen
 from engine.inference.report import Report
 from engine.inference.runtimes.torch_runtime import TorchRuntime, fast_precision
@@ -372,11 +371,6 @@ def test_what_numpy_makes_an_array_of_is_completed_as_that_array():
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         completer().complete(noise(60, 70), mask_with((60, 70), (20, 20, 10, 10)), **options)
-
-
-def test_the_options_have_the_defaults_of_the_call():
-    parameters = signature(Completer.complete).parameters
-    assert CompletionOptions._field_defaults == {name: parameters[name].default for name in CompletionOptions._fields}
 
 
 def test_a_mask_that_widening_makes_too_large_is_told_so():

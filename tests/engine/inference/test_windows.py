@@ -1,11 +1,14 @@
 """Plans of windows: they cover the holes, within the limit of memory and in bounded time."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.inference.windows import MAX_TILES, costs, plan_windows, round_up, whole_photo
+from engine.inference import windows
+from engine.inference.windows import MAX_TILES, costs, merge_boxes, plan_windows, round_up, whole_photo
 from engine.networks import STRIDE
 
 HALO = 152
@@ -81,9 +84,22 @@ def test_a_small_hole_has_one_small_window_whatever_the_photo():
         assert area(window.outer) == (64 + 2 * HALO) ** 2
 
 
-def test_many_specks_stay_within_bounded_time_and_memory():
+def test_many_specks_are_planned_by_bounded_search_and_memory(monkeypatch):
     mask_HW = np.random.default_rng(0).random((4000, 5000)) < 1e-3
-    check_plan(mask_HW, plan_windows(mask_HW, HALO, 10**6), 10**6)
+    searched = []
+
+    def merge_counted(boxes, *limits):
+        searched.append(len(boxes))
+        return merge_boxes(boxes, *limits)
+
+    monkeypatch.setattr(windows, "merge_boxes", merge_counted)
+    tracemalloc.start()
+    planned = plan_windows(mask_HW, HALO, 10**6)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert all(count <= MAX_TILES for count in searched), "the search takes quadratic time in them"
+    assert peak < mask_HW.nbytes, "beside the mask itself"
+    check_plan(mask_HW, planned, 10**6)
 
 
 def test_a_large_hole_in_the_smallest_windows():

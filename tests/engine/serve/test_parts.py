@@ -18,6 +18,7 @@ from engine.commands import infer, serve
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.photo import Photo
 from engine.inference.report import Report
+from engine.serve import bodies
 from engine.serve.album import Album, Completed, KeptPhoto, result_name, safe_name
 from engine.serve.app import create_app
 from engine.serve.bodies import CLIENT_GONE, Fields, Incoming
@@ -291,6 +292,25 @@ def test_what_nothing_foresaw_is_answered_in_json(completer):
     assert "the server failed" in failed.json()["detail"]
     assert "NoneType" not in failed.text
     assert later.status_code == 200
+
+
+def test_an_error_of_the_engines_own_is_no_bad_photo(completer, monkeypatch, caplog):
+    error = TypeError("?")
+
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(bodies, "parse_photo", fail)
+    app = create_app(completer, OPTIONS, LIMITS)
+
+    async def ask():
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/photos", content=b"a photo")
+
+    failed = asyncio.run(ask())
+    assert failed.status_code == 500
+    assert any(record.exc_info and record.exc_info[1] is error for record in caplog.records)
 
 
 @pytest.mark.parametrize(

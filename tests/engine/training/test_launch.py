@@ -100,14 +100,13 @@ def children_of(process: subprocess.Popen) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_to_the_whole_group_stops_two_processes_well_and_soon(tiny, number):
+def test_a_signal_to_the_whole_group_stops_two_processes_without_killing_them(tiny, number):
     """As Ctrl-C at a terminal and a terminal that closes do; the loaders' workers are in it."""
     config = tiny(iterations=100_000, workers=1)
     with two_processes(config) as process:
-        begun = time.monotonic()
         os.killpg(process.pid, number)
         out, err = process.communicate(timeout=100)
-    assert time.monotonic() - begun < 20  # not elastic's 30 s
+    assert "forcefully exiting" not in err, "elastic waited for 30 s, and then killed one"
     assert process.returncode == 0, err
     assert "Traceback" not in err
     reached = final_state(config)["iteration"]

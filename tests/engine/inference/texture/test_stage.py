@@ -17,8 +17,10 @@ CPU = torch.device("cpu")
 def draw(photo_HW3, hole_HW, texture="auto", seed=0, unknown_HW=None, sample_HW=None, avoid_HW=None):
     """The photo with its hole drawn again, and the report."""
     report, drawn_HW3 = Report(), photo_HW3.copy()
-    not_copied_HW = not_copied(hole_HW if unknown_HW is None else unknown_HW, sample_HW, avoid_HW)
-    TextureStage(texture, seed, not_copied_HW, sample_HW is not None, CPU, report).draw(drawn_HW3, hole_HW)
+    unknown_HW = hole_HW if unknown_HW is None else unknown_HW
+    not_copied_HW = not_copied(unknown_HW, sample_HW, avoid_HW)
+    stage = TextureStage(texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, CPU, report)
+    stage.draw(drawn_HW3, hole_HW)
     return drawn_HW3, report
 
 
@@ -44,6 +46,20 @@ def detail(photo_HW3, hole_HW):
     """The deviation of what is finer than some pixels, well inside."""
     fine_HW3 = photo_HW3.astype(float) - cv2.GaussianBlur(photo_HW3.astype(float), (0, 0), 2)
     return fine_HW3[cv2.erode(hole_HW.astype(np.uint8), np.ones((9, 9))) > 0].std()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_copied_from_a_brighter_place_is_joined_to_the_photo(dtype):
+    photo_HW3 = cv2.resize(textured(), (140, 120)) // 2
+    photo_HW3[:, 100:] += 90
+    photo_HW3[0, 0], photo_HW3[0, 1] = 0, 255
+    photo_HW3 = photo_HW3.astype(dtype) * (np.iinfo(dtype).max // 255)
+    smooth_HW3, hole_HW = completed(photo_HW3, (40, 40, 40, 40))
+    sample_HW = np.zeros_like(hole_HW)
+    sample_HW[:, 104:] = True
+    drawn_HW3, _ = draw(smooth_HW3, hole_HW, "photo", sample_HW=sample_HW)
+    within, outside = drawn_HW3[42:78, 42:78].mean(), photo_HW3[30:90, 30:90].mean()
+    assert abs(within - outside) < 10 * (np.iinfo(dtype).max // 255), "and not 90 levels brighter, as the sample is"
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -105,11 +121,11 @@ def test_every_source_is_a_whole_patch_of_what_may_be_copied():
     avoid_HW = np.zeros_like(hole_HW)
     avoid_HW[:, :40] = True
     near = neighbourhood(
-        smooth_HW3, (slice(40, 80), slice(50, 94)), hole_HW[40:80, 50:94], hole_HW | avoid_HW, 2, False
+        smooth_HW3, (slice(40, 80), slice(50, 94)), hole_HW[40:80, 50:94], hole_HW, hole_HW | avoid_HW, 2, False
     )
-    scales = list(pyramid(eight_bits(near, near.pixels_HW3), near.hole_HW, near.known_HW, octaves_for(40), CPU))
+    scales = list(pyramid(eight_bits(near), near.hole_HW, near.copied_HW, octaves_for(40), CPU))
     drawing = synthesise(scales, np.random.default_rng(0))
-    assert all_around(near.known_HW).ravel()[drawing.field.best_N.numpy()].all()
+    assert all_around(near.copied_HW).ravel()[drawing.field.best_N.numpy()].all()
     uses_P = np.bincount(drawing.field.best_N.numpy())
     assert uses_P.max() < 0.02 * len(drawing.field.best_N), "no source is used again and again"
 
