@@ -1,5 +1,6 @@
 """The options that engine-infer, engine-serve and engine-evaluate share: the network, what runs it, how it is used."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -54,6 +55,9 @@ class NetworkConfig:
     seed: int = DEFAULTS.seed
     """Another number gives another texture."""
 
+    verbose: Annotated[bool, tyro.conf.arg(aliases=["-v"])] = False
+    """Say, too, why this runtime was chosen, and what a faster one needs."""
+
     def __post_init__(self) -> None:
         if self.memory is not None and not 0 < self.memory < MOST_MEMORY:  # nan is not, either
             raise ValueError(f"--memory is {self.memory}; it must be above 0 and below {MOST_MEMORY} GiB")
@@ -74,6 +78,8 @@ class NetworkConfig:
 
     def completer(self, weights: Path, device: str | None = None) -> Completer:
         """The network in `weights`, as asked for, or on another `device`. ValueError if it cannot be had."""
+        if self.verbose:
+            logging.getLogger("engine").setLevel(logging.DEBUG)
         keep_freed_memory()
         memory = None if self.memory is None else int(self.memory * 2**30)
         return Completer.load(weights, self.runtime, self.precision, device or self.device, memory)

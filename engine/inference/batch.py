@@ -89,6 +89,7 @@ class Outcome:
             "width": self.size[1],
             "height": self.size[0],
             "hole_pixels": self.hole_pixels,
+            "runtime": report.runtime,
             "windows": report.windows,
             "window_pixels": report.window_pixels,
             "scales": sorted(report.scales),

@@ -133,6 +133,7 @@ class Completer:
         scales.complete(
             wide_HW3, wide_unknown_HW, own_holes(wide_hole_HW, ends), octaves, 1, own_part(hole_HW.shape, ends)
         )
+        report.runtime = f"{self.runtime.name}, {self.runtime.precision}"
         scales.warn(octaves)
         if np.count_nonzero(hole_HW) > hole_HW.size / 2:
             report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")

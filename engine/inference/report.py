@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 class Report:
     """The record of one completion."""
 
+    runtime: str = ""
+    """The library that ran the network, and the type that it computed in: "torch, bf16"."""
     windows: int = 0
     window_pixels: int = 0
     """Pixels read by all runs of the network."""

@@ -49,7 +49,7 @@ def open_runtime(
     if name == "auto":
         name, reason = pick_runtime(network, precision, device)
         runtime = open_runtime(name, network, precision=precision, device=device, memory=memory)
-        log.info("runtime %s, %s: %s", name, runtime.precision, reason)
+        log.debug("runtime %s, %s: %s", name, runtime.precision, reason)
         return runtime
     if name == "torch":
         return TorchRuntime(network, precision=precision, device=device, memory=memory)

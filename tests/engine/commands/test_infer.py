@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -823,6 +824,31 @@ def test_a_mask_that_leaves_nothing_is_told_before_the_work(run, photo, monkeypa
     status, printed = run(photo, "--hole", "1,1,148,128")
     assert status == 1
     assert "the mask, widened by 4 pixels (--mask-dilate), covers the whole photo" in printed
+
+
+def test_a_folder_of_which_all_fails_has_another_status_than_one_of_which_some_does(run, photo, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(b"no picture")
+    status, printed = run(folder, "--hole", HOLE, "--out", tmp_path / "done")
+    assert status == 3
+    assert "2 failed" in printed
+    shutil.copy(photo, folder / "c.png")
+    assert run(folder, "--hole", HOLE, "--out", tmp_path / "done")[0] == 1
+
+
+def test_the_runtime_and_its_precision_are_told_and_the_reason_if_asked_for(photo, weights, tmp_path):
+    words = [sys.executable, "-m", "engine.commands.infer", str(photo), "--hole", HOLE, "--overwrite"]
+    words += ["--weights", str(weights)]
+    plain, verbose, in_json = (
+        subprocess.run([*words, *more], capture_output=True, text=True, check=True) for more in ([], ["-v"], ["--json"])
+    )
+    named = json.loads(in_json.stdout.splitlines()[0])["runtime"]
+    assert re.fullmatch(r"(torch|openvino|onnx), (fp32|bf16|int8)", named)
+    assert f" by {named} in " in plain.stdout
+    assert "runtime" not in plain.stderr
+    assert f"runtime {named}: " in verbose.stderr
 
 
 def test_a_mistyped_folder_is_told_before_the_work(run, photo, tmp_path, monkeypatch):
