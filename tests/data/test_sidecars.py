@@ -60,3 +60,13 @@ def test_in_an_index_that_is_made_again(folder: Path, monkeypatch: pytest.Monkey
     assert names(again) == ["a.mask.png", "b.PNG", "below/c.jpeg", "lone.jpg"]
     assert masks(again) == ["b.mask.png", "below/c.mask.jpg", "lone.mask.png"]
     assert examine_file(folder, "b.mask.png").reason == MASK_BESIDE
+
+
+def test_lamas_names(tmp_path: Path) -> None:
+    """photo_mask.png, photo_mask001.png; of a photo that is there alone."""
+    photos = ["a.jpg", "dog_mask.png", "mask.png", "unmasked.png"]
+    masks = ["a_mask.png", "a_mask001.png", "a-mask-2.png"]
+    for name in (*photos, *masks):
+        Image.new("RGB", (40, 48)).save(tmp_path / name)
+    catalog = Catalog.open(tmp_path)
+    assert (names(catalog), sorted(photo.name for photo in catalog.bad)) == (photos, sorted(masks))

@@ -32,9 +32,14 @@ def fill_polygon(mask_HW: Mask, points: Points) -> None:
     row = (np.minimum(y_M[crosses], y_M[crosses - 1]) + 0.5) / FINER - 0.5
     is_middle = (np.floor(column) == column) & (column >= 0) & (column <= width - 1)
     row = np.ceil(np.clip(row[is_middle], 0, height)).astype(np.int64)
-    changes_HW = np.zeros((height + 1, width), np.bool_)
-    np.logical_xor.at(changes_HW, (row, column[is_middle].astype(np.int64)), True)
-    mask_HW |= np.logical_xor.accumulate(changes_HW, axis=0)[:-1]
+    column = column[is_middle].astype(np.int64)
+    if row.size == 0:
+        return
+    top, left = row.min(), column.min()
+    changes = np.zeros((row.max() - top + 1, column.max() - left + 1), np.bool_)
+    np.logical_xor.at(changes, (row - top, column - left), True)
+    inside = np.logical_xor.accumulate(changes, axis=0)[:-1]
+    mask_HW[top : top + inside.shape[0], left : left + inside.shape[1]] |= inside
 
 
 def border(x: int, y: int, to_x: int, to_y: int) -> NDArray[np.int64]:

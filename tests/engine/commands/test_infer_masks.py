@@ -141,7 +141,7 @@ def test_annotations_of_a_data_set(run, data_set):
 
 def test_a_label_that_no_photo_has(run, data_set):
     status, printed = run(data_set / "photos", "--mask", data_set / "annotations.json", "--label", "dog")
-    assert status == 1
+    assert status == 3
     assert "it has no label dog; its labels are person (--label)" in printed
 
 

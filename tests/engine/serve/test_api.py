@@ -21,6 +21,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from engine.inference.formats import heif, jpeg_xl
+from engine.inference.photo import parse_photo
 from tests.engine.serve.conftest import mask_of, png, serving
 
 README = Path(__file__).parents[3] / "README.md"
@@ -275,6 +277,26 @@ def test_what_a_request_says_of_texture_is_what_the_command_does(client, command
     assert reply.status_code == 200, reply.text
     mask = mask_of((200, 160), HOLE)
     assert reply.content == command(photo, mask, **options) != command(photo, mask)
+
+
+@pytest.mark.parametrize(("container", "kind"), [("HEIF", "image/heic"), ("AVIF", "image/avif"), ("JXL", "image/jxl")])
+def test_photos_of_newer_formats(client, photo, tmp_path, container, kind):
+    """In and out, and shown as a PNG."""
+    for package in ("pillow_heif", "pillow_jxl"):
+        pytest.importorskip(package)
+    kinds = {"HEIF": heif, "JXL": jpeg_xl}
+    if container in kinds:
+        kinds[container].register()
+    file = BytesIO()
+    Image.open(photo).convert("RGB").save(file, container)
+    reply = client.post("/complete", files={"photo": ("photo", file.getvalue()), "mask": ("mask.png", MASK)})
+    assert (reply.status_code, reply.headers["content-type"]) == (200, kind), reply.text
+    after = parse_photo(reply.content, "completed")
+    assert (after.container, after.pixels_HW3.shape) == (container, (160, 200, 3))
+    (tmp_path / "photo").write_bytes(file.getvalue())
+    kept = keep(client, tmp_path / "photo")
+    shown = Image.open(BytesIO(client.get(f"/photos/{kept}/preview").content))
+    assert (shown.format, shown.size) == ("PNG", (200, 160))
 
 
 def test_annotations_as_the_mask(client, command, photo):
