@@ -1,10 +1,10 @@
-# The project's whole vocabulary: make demo | test | quick | check | bench | gpu.
+# The project's whole vocabulary: make demo | test | quick | check | bench | package | gpu.
 # Needs make and Python 3.11 or 3.12; everything else goes into .venv, once.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick check bench gpu
+.PHONY: demo test quick check bench package gpu
 
 # Trains a small network for under a minute, then completes a photograph with it.
 demo: .venv/demo.installed
@@ -30,6 +30,19 @@ check: .venv/dev.installed
 # A part of it: make bench ONLY='bench/test_peers.py -k telea'.
 bench: .venv/dev.installed
 	$(BIN)/python -m bench $(ONLY)
+
+# What could go to PyPI: built and checked, and installed in an empty environment, where it completes a photo.
+package:
+	rm -rf build/dist
+	$(PYTHON) -m venv --clear build/packaging
+	build/packaging/bin/pip install --quiet build==1.6.1 twine==7.0.0
+	build/packaging/bin/python -m build --outdir build/dist . >build/packaging/log || { cat build/packaging/log; false; }
+	build/packaging/bin/twine check --strict build/dist/*
+	$(PYTHON) -m venv --clear build/empty
+	command -v nvidia-smi >/dev/null || build/empty/bin/pip install --quiet --no-deps --retries 1 -c constraints.txt torch \
+	  --extra-index-url https://download.pytorch.org/whl/cpu
+	build/empty/bin/pip install --quiet -c constraints.txt build/dist/*.whl
+	cd build && empty/bin/engine-infer ../.github/weights.jpg --hole 20,30,40,40 --out empty/completed.png --overwrite
 
 # On a machine with CUDA: the proofs and benchmarks that need a GPU. The parts cases and kernels do with torch, triton,
 # numpy and pytest-benchmark; the others need '.[dev]', and tensorrt needs '.[tensorrt]' beside it on GPUs that

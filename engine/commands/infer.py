@@ -138,7 +138,14 @@ def main() -> None:
         named = ", ".join(f"{count} {ending}" for ending, count in sorted(passed_over.items()))
         print(f"passed over, as pictures to be converted first: {named}", file=sys.stderr)
     # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.
-    raise SystemExit(1 if counts["failed"] and rank == 0 else 0)
+    raise SystemExit(exit_status(counts) if rank == 0 else 0)
+
+
+def exit_status(counts: Counter[str]) -> int:
+    """0 if no photo failed, 3 if all of several did, and else 1."""
+    if not counts["failed"]:
+        return 0
+    return 3 if counts["failed"] == counts.total() > 1 else 1
 
 
 def check_side_by_side(path: Path, jobs: list[Job], overwrite: bool) -> None:

@@ -3,7 +3,10 @@
 import gc
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
+import engine
 from engine.commands.ending import ends_in_a_line
 
 
@@ -14,11 +17,25 @@ def start(command: str, module: str) -> None:
     it again and again while they load, and once more at the end: 0.6 of the 1.6 s that importing torch takes in all.
     """
     with ends_in_a_line(command):
+        for package in ("data", "kernels"):
+            check_beside_engine(package)
         gc.disable()
         loaded = import_module(f"engine.commands.{module}")
         gc.freeze()
         gc.enable()
     loaded.main()
+
+
+def check_beside_engine(package: str) -> None:
+    """ValueError if another project's package of this name would be imported instead of the engine's own."""
+    spec = find_spec(package)
+    home = Path(engine.__file__).parent.parent
+    if spec is None or spec.origin is None or Path(spec.origin).parent != home / package:
+        found = "is missing" if spec is None else f"is another project's: {spec.origin or package}"
+        raise ValueError(
+            f"the package {package!r} {found}; the engine's own lies in {home}. "
+            "Install the engine into an environment of its own"
+        )
 
 
 data = partial(start, "engine-data", "data")

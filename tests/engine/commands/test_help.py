@@ -56,3 +56,20 @@ def test_the_garbage_collector_looks_at_what_comes_after_the_modules_alone():
     )
     words = [sys.executable, "-c", program, "--help"]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.endswith("True True\n")
+
+
+def test_another_projects_package_of_the_same_name_ends_a_command_in_a_line(tmp_path):
+    for name in ("data", "kernels"):
+        other = tmp_path / name / name
+        other.mkdir(parents=True)
+        (other / "__init__.py").touch()
+        started = subprocess.run(
+            [sys.executable, "-c", "from engine.commands.start import infer; infer()", "photo.jpg"],
+            env=os.environ | {"PYTHONPATH": f"{tmp_path / name}{os.pathsep}{Path(__file__).parents[3]}"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert started.returncode == 1
+        assert f"engine-infer: the package {name!r} is another project's: {other / '__init__.py'}" in started.stderr
+        assert "Traceback" not in started.stderr

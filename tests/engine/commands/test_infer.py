@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -823,6 +824,18 @@ def test_a_mask_that_leaves_nothing_is_told_before_the_work(run, photo, monkeypa
     status, printed = run(photo, "--hole", "1,1,148,128")
     assert status == 1
     assert "the mask, widened by 4 pixels (--mask-dilate), covers the whole photo" in printed
+
+
+def test_a_folder_of_which_all_fails_has_another_status_than_one_of_which_some_does(run, photo, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(b"no picture")
+    status, printed = run(folder, "--hole", HOLE, "--out", tmp_path / "done")
+    assert status == 3
+    assert "2 failed" in printed
+    shutil.copy(photo, folder / "c.png")
+    assert run(folder, "--hole", HOLE, "--out", tmp_path / "done")[0] == 1
 
 
 def test_a_mistyped_folder_is_told_before_the_work(run, photo, tmp_path, monkeypatch):
