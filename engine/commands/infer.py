@@ -71,6 +71,9 @@ class InferConfig(CompletionConfig):
     mask_colour: Annotated[str | None, tyro.conf.arg(metavar="RRGGBB")] = None
     """Complete what is painted in this colour in the mask, which may be a copy of the photo: FF0000 is red."""
 
+    mask_resize: bool = False
+    """Scale masks of another size to the photo's."""
+
     label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="N,M")] = ()
     """Of a label map (a palette or a few flat colours), complete these: numbers, or colours as RRGGBB; of annotations,
     these categories; of a layered file, this layer or saved selection."""
@@ -180,7 +183,11 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
             holes=tuple(parse_hole(hole) for hole in config.hole),
             path=config.mask,
             options=MaskOptions(
-                config.mask_threshold, config.mask_invert, config.mask_colour, split_labels(config.label)
+                threshold=config.mask_threshold,
+                invert=config.mask_invert,
+                colour=config.mask_colour,
+                resize=config.mask_resize,
+                labels=split_labels(config.label),
             ),
         ),
         completion=config.options,

@@ -52,6 +52,8 @@ class MaskOptions(NamedTuple):
     """Complete what would be no hole."""
     colour: str | None = None
     """The colour of the brush that the holes are painted with, as RRGGBB."""
+    resize: bool = False
+    """Scale a mask of another size to the photo's."""
     labels: tuple[str, ...] = ()
     """Of a label map, those that are holes, by number or by colour as RRGGBB; none: all but the ground. Of annotations,
     those of these categories; of a document of layers, this layer or selection."""

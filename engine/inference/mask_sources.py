@@ -5,19 +5,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from data.sidecars import SIDECAR, photo_of
 from engine.inference.annotations.document import NotThere
 from engine.inference.jobs import Job
 from engine.inference.labels import listed
-from engine.inference.mask import Mask, cut_out, mask_of_holes
+from engine.inference.mask import Mask, OtherSize, cut_out, mask_of_holes
 from engine.inference.mask_files import ANY_PHOTO, AS_IT_LOOKS, MaskOptions, OfPhoto, read_mask
 from engine.inference.photo import CONTAINERS, Photo, Pixels
 
 PICTURE_ENDINGS = (".png", *(ending for ending in (*CONTAINERS, ".bmp", ".gif") if ending != ".png"))
 MASK_ENDINGS = (*PICTURE_ENDINGS, ".json", ".xml", ".psd", ".ora", ".kra")
 """Of mask files, in the order in which they are looked for."""
+
+SAME_SHAPE = 0.02
+"""The share by which the sides of a mask that is scaled may be otherwise to each other than the photo's."""
 
 FOUND_BY_SAM = "metadata.csv"
 """The file in a folder in which Segment Anything has written a PNG for each thing it found, called by its number."""
@@ -98,10 +102,35 @@ def read_joined(
     joined_HW = np.zeros(size, np.bool_)
     try:
         for file in files:
-            joined_HW |= read_mask(file, options._replace(invert=False), size, notes, of)
+            joined_HW |= read_in_size(file, options._replace(invert=False), size, notes, of)
     except NotThere as error:
         raise NoMask(f"{error} (or --missing-mask copy, if there is nothing to complete)") from error
     return ~joined_HW if options.invert else joined_HW
+
+
+def read_in_size(file: Path, options: MaskOptions, size: tuple[int, ...], notes: list[str], of: OfPhoto) -> Mask:
+    """The mask in a file, scaled to the photo's size if it has another and the options say so.
+
+    ValueError as `read_mask`, and if the sides are not as those of the photo.
+    """
+    before = len(notes)
+    try:
+        return read_mask(file, options, size, notes, of)
+    except OtherSize as error:
+        if not options.resize:
+            raise OtherSize(f"{error} (--mask-resize scales the mask)") from error
+    del notes[before:]
+    mask_HW = read_mask(file, options, None, notes, of)
+    (height, width), (mask_height, mask_width) = size, mask_HW.shape
+    # A mask that was scaled down has sides that are rounded.
+    if abs(mask_height * width - mask_width * height) > max(width, height) + SAME_SHAPE * mask_height * width:
+        raise ValueError(
+            f"the mask is {mask_width}x{mask_height} and the photo {width}x{height} (width x height), which is another "
+            "shape: --mask-resize scales both sides alike"
+        )
+    notes.append(f"the mask was scaled from {mask_width}x{mask_height} to {width}x{height}")
+    scaled_HW = cv2.resize(mask_HW.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return scaled_HW >= 0.5
 
 
 def files_for(path: Path | None, job: Job) -> list[Path]:

@@ -71,6 +71,31 @@ def test_a_brush_over_a_copy_of_the_photo_is_refused_and_then_taken_by_its_colou
     assert run("--mask", f"painted.{ending}", "--mask-colour", colour, "--mask-invert")[0] == 1, "more than half"
 
 
+@pytest.mark.parametrize("scale", [0.5, 0.37, 2, 3.1])
+def test_a_mask_of_another_size_is_scaled_if_asked_for(run, photo_HW3, scale):
+    width, height = round(WIDTH * scale), round(HEIGHT * scale)
+    mask = Image.fromarray(np.where(stroke(), 255, 0).astype(np.uint8))
+    mask.resize((width, height), Image.Resampling.NEAREST).save("scaled.png")
+    status, printed = run("--mask", "scaled.png")
+    assert status == 1
+    assert f"the mask is {width}x{height} and the photo 160x120" in printed
+    assert "--mask-resize" in printed
+    status, printed = run("--mask", "scaled.png", "--mask-resize", "--mask-dilate", "0")
+    assert status == 0
+    assert f"note: the mask was scaled from {width}x{height} to 160x120" in printed
+    kernel = np.ones((9, 9))
+    changed_HW = changed(photo_HW3)
+    assert not (changed_HW & ~(cv2.dilate(stroke().astype(np.uint8), kernel) > 0)).any()
+    assert changed_HW[cv2.erode(stroke().astype(np.uint8), np.ones((5, 5))) > 0].all()
+
+
+def test_a_mask_of_another_shape_is_not_scaled(run, photo_HW3):
+    Image.new("L", (120, 120), 255).save("square.png")
+    status, printed = run("--mask", "square.png", "--mask-resize")
+    assert status == 1
+    assert "120x120 and the photo 160x120 (width x height), which is another shape" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
