@@ -32,6 +32,8 @@ class Job:
     out: Path
     variant: int = 0
     """Of several completions of one photo, which: added to the seed."""
+    alone: bool = True
+    """No other photo of the call has this name, in whatever folder."""
 
 
 def find_jobs(
@@ -53,6 +55,7 @@ def find_jobs(
     if out is not None:
         check_out(out, one_file, len(found), searched=any(map(is_searched, photos)))
     jobs = []
+    named = Counter(name.stem.casefold() for _, name in found)
     for photo, name in found:
         for variant in range(variants):
             number = f"-{variant + 1}" if variants > 1 else ""
@@ -61,7 +64,7 @@ def find_jobs(
             else:
                 target = out if one_file else out / name
                 target = target.with_stem(target.stem + number)
-            jobs.append(Job(photo, name, target, variant))
+            jobs.append(Job(photo, name, target, variant, alone=named[name.stem.casefold()] == 1))
     target, count = Counter(job.out for job in jobs).most_common(1)[0]
     if count > 1:
         raise ValueError(f"{count} of the photos would be written to {target}; complete them in separate calls")

@@ -54,8 +54,8 @@ class MaskSource:
             return read_joined(files, self.options, size, notes, of), False
         if self.path:
             raise NoMask(
-                f"no mask for {job.photo} in the folder {self.path}: it needs {job.name.stem}.png there (or "
-                "--missing-mask copy, if there is nothing to complete)"
+                f"no mask for {job.photo}: it needs {looked_for(self.path, job)} (or --missing-mask copy, if there is "
+                "nothing to complete)"
             )
         if photo.selection_HW is not None and photo.selection_HW.any():
             notes.append("the mask is the selection that is saved in the photo's file")
@@ -82,7 +82,7 @@ def area_for(path: Path | None, option: str, job: Job, photo: Photo, notes: list
         return None
     files = files_for(path, job)
     if not files:
-        raise ValueError(f"{option}: no mask for {job.photo} in the folder {path}: it needs {job.name.stem}.png there")
+        raise ValueError(f"{option}: no mask for {job.photo}: it needs {looked_for(path, job)}")
     try:
         of = OfPhoto(job.name.as_posix(), photo.exif_orientation)
         return read_joined(files, AS_IT_LOOKS, photo.pixels_HW3.shape[:2], notes, of)
@@ -141,7 +141,21 @@ def files_for(path: Path | None, job: Job) -> list[Path]:
         return found_by_sam(path)
     if path is None:
         return find_masks(job.photo, sidecar_only=True)
-    return find_masks(path / job.name, sidecar_only=False, other_than=job.photo)
+    found = find_masks(path / job.name, sidecar_only=False, other_than=job.photo)
+    if not found and is_flat_enough(job):
+        return find_masks(path / job.name.name, sidecar_only=False, other_than=job.photo)
+    return found
+
+
+def is_flat_enough(job: Job) -> bool:
+    """True if masks of photos in folders may lie in one folder without these: this photo's name is the only one."""
+    return job.alone and len(job.name.parts) > 1
+
+
+def looked_for(path: Path, job: Job) -> str:
+    """The files in a folder of masks that could be a photo's, as PNGs, for errors."""
+    name = job.name.with_suffix(".png")
+    return f"{path / name} or {path / name.name}" if is_flat_enough(job) else str(path / name)
 
 
 def find_masks(photo: Path, sidecar_only: bool, other_than: Path | None = None) -> list[Path]:

@@ -123,3 +123,21 @@ def test_masks_of_more_than_half_of_a_photo_are_refused_and_rectangles_are_not(r
     assert np.array_equal(changed(photo_HW3) & ~stroke(), np.zeros((HEIGHT, WIDTH), bool))
     assert run("--mask", "inverted.png", "--force")[0] == 0
     assert run("--hole", "5,5,150,110")[0] == 0
+
+
+def test_masks_of_photos_in_folders_may_lie_in_one_if_their_names_are_unique(run, photo_HW3, tmp_path):
+    for folder in ("in/sub", "in/other", "masks"):
+        (tmp_path / folder).mkdir(parents=True)
+    mask = Image.fromarray(np.where(stroke(), 255, 0).astype(np.uint8))
+    Image.fromarray(photo_HW3).save("in/sub/beach.png")
+    mask.save("masks/beach.png")
+    mask.save("photo.mask.png")  # for the photo that `run` names
+    assert run("in", "--mask", "masks", "--out", "done")[0] == 1, "photo.png has none in masks/"
+    assert (np.asarray(Image.open("done/sub/beach.png")) != photo_HW3).any()
+    Image.fromarray(photo_HW3).save("in/other/beach.png")
+    status, printed = run("in", "--mask", "masks", "--out", "again")
+    assert status == 3
+    assert f"it needs {tmp_path / 'masks/sub/beach.png'} (or" in printed.replace("masks/", f"{tmp_path}/masks/")
+    Image.fromarray(photo_HW3).save("in/sub/street.png")
+    status, printed = run("in", "--mask", "masks", "--out", "again")
+    assert "it needs masks/sub/street.png or masks/street.png (or" in printed
