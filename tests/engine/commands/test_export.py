@@ -58,8 +58,7 @@ def test_openvino_then_engine_infer_uses_it(weights, shipped_photos, tmp_path):
     words = (photo, "--hole", "250,190,40,30", "--weights", weights, "--out", tmp_path / "coffee.png")
     inferred = command("infer", *words)
     assert inferred.returncode == 0, inferred.stderr
-    assert "runtime openvino" in inferred.stderr
-    assert "it is installed and this network is exported for it" in inferred.stderr
+    assert " by openvino, " in inferred.stdout
 
 
 def test_a_full_disk_leaves_the_last_openvino_pair(weights, tmp_path, export):
