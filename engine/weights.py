@@ -12,10 +12,9 @@ from data.files import write_atomically
 from engine.networks import CompletionNetwork, CompletionSpec
 
 SPEC_KEY = "glcic_engine_spec"
-FORMAT_KEY = "glcic_engine_format"
 FORMAT = 1
-"""Of weights files, which say nothing if it is 1: to be raised whenever their content changes, with what reads the one
-before and a file of the new one in tests/engine/kept. A field of the spec that a file lacks has its default."""
+"""Of weights files, written beside the spec's fields: to be raised whenever their content changes, with what reads the
+one before and a file of the new one in tests/engine/kept. A file or a spec that lacks a field has its default."""
 
 DEFAULT = Path("default")
 """The name of the weights that come with the engine, wherever weights are named."""
@@ -27,7 +26,8 @@ DEFAULT_WEIGHTS = Path(__file__).parent / "default_weights" / "lite.safetensors"
 def save_weights(path: str | Path, network: CompletionNetwork, spec: CompletionSpec | None = None) -> None:
     """Write `network` to `path` whole or not at all, with `spec` (the network's own if not given)."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    metadata = {SPEC_KEY: json.dumps(asdict(spec or network.spec)), FORMAT_KEY: str(FORMAT)}
+    # One entry alone: safetensors writes several in an order that changes from call to call.
+    metadata = {SPEC_KEY: json.dumps({"format": FORMAT} | asdict(spec or network.spec))}
     write_atomically(Path(path), save(tensors, metadata=metadata))
 
 
@@ -68,6 +68,7 @@ def _read(path: Path) -> tuple[CompletionSpec, dict[str, Tensor]]:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
     if SPEC_KEY not in metadata:
         raise ValueError(f"{path} has no completion spec in its metadata, so it was not written by this engine")
-    if (found := metadata.get(FORMAT_KEY, "1")) != str(FORMAT):
+    fields = json.loads(metadata[SPEC_KEY])
+    if (found := fields.pop("format", 1)) != FORMAT:
         raise ValueError(f"{path} has weights format {found}, and this version reads {FORMAT}: upgrade")
-    return CompletionSpec.from_json(json.loads(metadata[SPEC_KEY])), tensors
+    return CompletionSpec.from_json(fields), tensors

@@ -392,7 +392,7 @@ FOLDER_ENDS = {
     "SIGTERM": (143, before_rename, "2.png", Killed(signal.SIGTERM)),
     "SIGHUP": (129, before_rename, "2.png", Killed(signal.SIGHUP)),
     "SIGINT": (130, before_rename, "2.png", Killed(signal.SIGINT)),
-    "full disk": (1, limit_files),
+    "full disk": (3, limit_files),
     "closed output": (0, without_output),
 }
 

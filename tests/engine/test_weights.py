@@ -30,6 +30,14 @@ def test_weights_come_back_with_their_spec(network, tmp_path):
     assert torch.equal(loaded(x), network.to(memory_format=torch.contiguous_format)(x))
 
 
+def test_the_same_network_gives_the_same_bytes(network, tmp_path):
+    files = set()
+    for _ in range(20):
+        save_weights(tmp_path / "weights.safetensors", network)
+        files.add((tmp_path / "weights.safetensors").read_bytes())
+    assert len(files) == 1
+
+
 def test_paths_may_be_strings(network, tmp_path):
     save_weights(str(tmp_path / "weights"), network)
     assert load_weights(str(tmp_path / "weights")).spec == network.spec

@@ -91,6 +91,6 @@ def test_weights_of_each_format(file):
 
 def test_weights_of_a_later_format_are_refused(tmp_path):
     path = tmp_path / "later.safetensors"
-    path.write_bytes(save({}, metadata={weights.SPEC_KEY: "{}", weights.FORMAT_KEY: "9"}))
+    path.write_bytes(save({}, metadata={weights.SPEC_KEY: '{"format": 9}'}))
     with pytest.raises(ValueError, match="weights format 9, and this version reads 1: upgrade"):
         load_weights(path)
