@@ -123,7 +123,9 @@ class Completer:
             not_copied_HW = not_copied(unknown_HW, sample_HW, avoid_HW)
         ends = ends_for(hole_HW)
         if np.any(ends):
-            report.warnings.append("a hole is at the photo's border: beyond it there is only the photo, mirrored")
+            report.warnings.append(
+                "a hole is at the photo's border or next to it: beyond it there is only the photo, mirrored"
+            )
         with report.stage("copy"):
             wide_HW3 = mirror(photo_HW3, ends) if np.any(ends) else photo_HW3.copy()
             wide_hole_HW, wide_unknown_HW = mirror(hole_HW, ends), mirror(unknown_HW, ends)
@@ -136,7 +138,9 @@ class Completer:
         report.runtime = f"{self.runtime.name}, {self.runtime.precision}"
         scales.warn(octaves)
         if np.count_nonzero(hole_HW) > hole_HW.size / 2:
-            report.warnings.append("more than half of the photo is to be completed: is the mask inverted?")
+            report.warnings.append(
+                "more than half of the photo was completed, which is seldom meant: an inverted mask is a common reason"
+            )
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
         if texture != "none":
             stage = TextureStage(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.inference.texture.patches import PATCH, filters
 
-COLOUR, NEAR = 12.0, 0.5
+COLOUR, NEAR = 12.0, 0.15
 """Standard deviations of the weights by which patches are alike: in grey levels, and in the hole's own size."""
 
 SAMPLES = 300

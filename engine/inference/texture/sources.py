@@ -16,8 +16,8 @@ from engine.inference.texture.patches import PATCH, all_around
 REACH, REACH_LIMITS = 0.5, (64, 256)
 """How far around a hole sources are looked for, as a share of the hole's size; and in pixels, at least and at most."""
 
-BLOCK, LEFT_OUT = 32, 0.5
-"""For another variant, this share of the neighbourhood is no source, in blocks of so many pixels."""
+BLOCK = 32
+"""Side in pixels of the blocks of which some are put farther, for another variant."""
 
 
 class Neighbourhood(NamedTuple):
@@ -106,9 +106,8 @@ def side_by_side(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
     return joined
 
 
-def without_some(copied_HW: Mask, generator: np.random.Generator) -> Mask:
-    """What may be copied, less some blocks at random; all of it if nothing would be left."""
-    rows, columns = (-(-side // BLOCK) for side in copied_HW.shape)
-    kept = generator.random((rows, columns)) >= LEFT_OUT
-    kept_HW = kept.repeat(BLOCK, 0).repeat(BLOCK, 1)[: copied_HW.shape[0], : copied_HW.shape[1]]
-    return copied_HW & kept_HW if all_around(copied_HW & kept_HW).any() else copied_HW
+def some_blocks(size: tuple[int, int], generator: np.random.Generator) -> Mask:
+    """About half of the blocks of BLOCK x BLOCK pixels that an image of this height and width has, at random."""
+    rows, columns = (-(-side // BLOCK) for side in size)
+    chosen = generator.random((rows, columns)) < 0.5
+    return chosen.repeat(BLOCK, 0).repeat(BLOCK, 1)[: size[0], : size[1]]

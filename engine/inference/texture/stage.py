@@ -19,8 +19,9 @@ from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, s
 from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.texture.grain import add_grain
-from engine.inference.texture.sources import Neighbourhood, neighbourhood, without_some
-from engine.inference.texture.synthesis import SMOOTH, Drawing, is_detailed, octaves_for, pyramid, synthesise
+from engine.inference.texture.pyramid import SMOOTH, is_detailed, octaves_for, pyramid
+from engine.inference.texture.sources import Neighbourhood, neighbourhood, some_blocks
+from engine.inference.texture.synthesis import Drawing, synthesise
 from kernels.vote_patches import REACH
 
 Texture = Literal["auto", "photo", "none"]
@@ -74,9 +75,8 @@ class TextureStage:
         octaves = octaves_for(thick)
         near = neighbourhood(photo_HW3, where, part_HW, self.unknown_HW, self.not_copied_HW, 1 << octaves, self.sampled)
         generator = np.random.default_rng([self.seed, where[0].start, where[1].start])
-        if self.seed:
-            near = near._replace(copied_HW=without_some(near.copied_HW, generator))
-        scales = pyramid(eight_bits(near), near.hole_HW, near.copied_HW, octaves, self.device)
+        put_off_HW = some_blocks(near.hole_HW.shape, generator) if self.seed else np.zeros_like(near.hole_HW)
+        scales = pyramid(eight_bits(near), near.hole_HW, near.copied_HW, put_off_HW, octaves, self.device)
         finest = next(scales, None)
         if finest is None:
             return "no source"

@@ -7,9 +7,10 @@ import torch
 
 from engine.inference.report import Report
 from engine.inference.texture.patches import all_around
+from engine.inference.texture.pyramid import octaves_for, pyramid
 from engine.inference.texture.sources import neighbourhood, not_copied
 from engine.inference.texture.stage import TextureStage, eight_bits
-from engine.inference.texture.synthesis import octaves_for, pyramid, synthesise
+from engine.inference.texture.synthesis import synthesise
 
 CPU = torch.device("cpu")
 
@@ -46,6 +47,19 @@ def detail(photo_HW3, hole_HW):
     """The deviation of what is finer than some pixels, well inside."""
     fine_HW3 = photo_HW3.astype(float) - cv2.GaussianBlur(photo_HW3.astype(float), (0, 0), 2)
     return fine_HW3[cv2.erode(hole_HW.astype(np.uint8), np.ones((9, 9))) > 0].std()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_is_smooth_nearby_stays_so_though_texture_of_its_colour_is_farther_away(seed):
+    photo_HW3 = textured(160, 240)
+    blurred_HW3 = cv2.GaussianBlur(photo_HW3, (0, 0), 12)
+    photo_HW3[:, 110:] = blurred_HW3[:, 110:]
+    smooth_HW3, hole_HW = completed(photo_HW3, (50, 150, 60, 60))
+    smooth_HW3[hole_HW] = blurred_HW3[hole_HW]
+    drawn_HW3, _ = draw(smooth_HW3, hole_HW, "photo", seed=seed)
+    texture_HW = np.zeros_like(hole_HW)
+    texture_HW[10:150, 10:100] = True
+    assert detail(drawn_HW3, hole_HW) < 0.1 * detail(photo_HW3, texture_HW)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -123,7 +137,9 @@ def test_every_source_is_a_whole_patch_of_what_may_be_copied():
     near = neighbourhood(
         smooth_HW3, (slice(40, 80), slice(50, 94)), hole_HW[40:80, 50:94], hole_HW, hole_HW | avoid_HW, 2, False
     )
-    scales = list(pyramid(eight_bits(near), near.hole_HW, near.copied_HW, octaves_for(40), CPU))
+    scales = list(
+        pyramid(eight_bits(near), near.hole_HW, near.copied_HW, np.zeros_like(near.hole_HW), octaves_for(40), CPU)
+    )
     drawing = synthesise(scales, np.random.default_rng(0))
     assert all_around(near.copied_HW).ravel()[drawing.field.best_N.numpy()].all()
     uses_P = np.bincount(drawing.field.best_N.numpy())
