@@ -325,6 +325,7 @@ def test_half_precision_is_less_than_half_a_level_off(precision, output, astrona
     ("has_bf16", "has_amx", "expected"), [(False, False, "fp32"), (True, False, "bf16"), (False, True, "bf16")]
 )
 def test_auto_computes_in_bf16_where_the_cpu_does(has_bf16, has_amx, expected, monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
     assert fast_precision(torch.device("cpu")) == expected
