@@ -139,7 +139,7 @@ def test_a_photo_through_openvino_in_int8_and_where_the_cpu_has_it_bf16(contents
     mask_HW[230:280, 240:300] = True  # an interior window
     mask_HW[:30, 5:40] = True  # a window at the photo's corner
     expected_HW3 = Completer.of(net, "torch", "fp32", "cpu", 1 << 28).complete(astronaut_HW3, mask_HW, texture="none")
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="engine"):
         chosen = Completer.of(net, "auto", device="cpu", memory=1 << 28)
     assert (chosen.runtime.name, chosen.runtime.precision) == ("openvino", "int8")
     assert "runtime openvino, int8: this network is calibrated for int8" in caplog.text

@@ -67,7 +67,7 @@ def test_a_photo_completed_by_each_runtime(net, astronaut_HW3, name):
 
 
 def test_auto_says_what_it_takes_and_why(net, caplog):
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="engine"):
         assert open_runtime("auto", net, device="cpu").name == "openvino"
     fast = fast_precision(torch.device("cpu"))
     assert f"runtime openvino, {fast}: it is installed and this network is exported for it" in caplog.text
