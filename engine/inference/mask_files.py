@@ -135,7 +135,7 @@ def damage(content: bytes) -> str | None:
     """The kind of a damaged file, if it is one that masks are read in and photos are not, or an archive; else None."""
     kind = kinds.kind_of(content)
     if kind is None and content.startswith(b"PK"):
-        return "it is a ZIP archive, as annotation tools export them; unpack it, and give the annotations in it"
+        return "it is a ZIP archive, as annotation tools export them; extract it, and give the annotations in it"
     return f"it is {kind}, and is damaged or cut short" if kind in MASKS_ONLY else None
 
 

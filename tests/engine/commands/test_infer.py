@@ -413,7 +413,7 @@ def test_photos_with_nothing_to_remove_are_copied(run, photo, tmp_path):
     status, printed = run(frames, "--mask", masks, "--out", done)
     assert status == 1
     assert "2 completed, 2 copied, 1 failed" in printed
-    assert re.search(r"no mask for .*4\.jpg in the folder .*--missing-mask copy", printed)
+    assert re.search(r"no mask for .*4\.jpg: it needs .*4\.png \(or --missing-mask copy", printed)
     for number in (2, 3):
         assert (done / f"shot/{number}.jpg").read_bytes() == (frames / f"shot/{number}.jpg").read_bytes()
     changed_HW3 = pixels(done / "shot/0.jpg") != pixels(frames / "shot/0.jpg")

@@ -208,7 +208,7 @@ REFUSED = {
     ),
     "other xml": (b"<annotation><object/></annotation>", "XML of the kind 'annotation', and CVAT's is 'annotations'"),
     "xml cut short": (made.cvat("")[:-4], "its XML is damaged or cut short"),
-    "an archive": (b"PK\3\4" + bytes(60), "it is a ZIP archive, as annotation tools export them; unpack it, and give"),
+    "an archive": (b"PK\3\4" + bytes(60), "it is a ZIP archive, as annotation tools export them; extract it, and give"),
     "entities": (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "its XML declares entities"),
     "no layer called mask": (made.openraster("photo 2"), "it has no layer called 'mask' (--label chooses another); it"),
 }
