@@ -85,12 +85,14 @@ def mask_in(image: Image.Image, options: MaskOptions, notes: list[str]) -> Mask:
 
 
 def by_colour(image: Image.Image, colour: str) -> Mask:
-    """The pixels that are painted in a colour, or nearly: JPEG's colours and soft edges are near it.
+    """The pixels that are seen in a colour, or nearly: JPEG's colours and soft edges are near it.
 
     ValueError if no pixel is.
     """
     wanted = np.array(parse_colour(colour), np.int16)
-    apart_HW = np.abs(np.asarray(image.convert("RGB")).astype(np.int16) - wanted).max(2)
+    values_HW4 = np.asarray(image.convert("RGBA")).astype(np.int16)
+    apart_HW = np.abs(values_HW4[..., :3] - wanted).max(2)
+    apart_HW[values_HW4[..., 3] < 128] = 255
     if apart_HW.min() > NEAR_COLOUR:
         raise ValueError(
             f"no pixel of it has a colour within {NEAR_COLOUR} levels of {colour} (--mask-colour); "

@@ -1,9 +1,21 @@
-"""What the tests of commands share: a command called in this process."""
+"""What the tests of commands share: a command called in this process, and weights that are quick."""
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from engine.weights import save_weights
+from tests.engine.inference.conftest import random_network
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of a network of a few weights."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, random_network(4))
+    return path
 
 
 @pytest.fixture

@@ -25,18 +25,10 @@ from engine.inference.formats import png
 from engine.inference.jobs import Job, find_jobs
 from engine.inference.mask_sources import MaskSource
 from engine.inference.photo import read_photo
-from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
 from tests.engine.inference.made_files import mangle
 
 HOLE = "20,30,24,16"  # x, y, width, height
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(path, random_network(4))
-    return path
 
 
 @pytest.fixture

@@ -9,17 +9,8 @@ import tifffile
 from PIL import Image
 
 from engine.commands import infer
-from engine.weights import save_weights
 from tests.engine.inference import made_annotations as made
-from tests.engine.inference.conftest import random_network
 from tests.engine.inference.made_annotations import HEIGHT, WIDTH, square
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(path, random_network(4))
-    return path
 
 
 @pytest.fixture

@@ -6,17 +6,8 @@ import pytest
 from PIL import Image
 
 from engine.commands import infer
-from engine.weights import save_weights
-from tests.engine.inference.conftest import random_network
 
 HEIGHT, WIDTH = 120, 160
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(path, random_network(4))
-    return path
 
 
 @pytest.fixture
@@ -69,6 +60,15 @@ def test_a_brush_over_a_copy_of_the_photo_is_refused_and_then_taken_by_its_colou
     assert not (changed_HW & ~widened_HW).any()
     assert changed_HW[stroke()].mean() > 0.95
     assert run("--mask", f"painted.{ending}", "--mask-colour", colour, "--mask-invert")[0] == 1, "more than half"
+
+
+def test_a_colour_that_is_hidden_under_transparency_is_not_painted(run, photo_HW3):
+    layer_HW4 = np.full((HEIGHT, WIDTH, 4), (255, 0, 0, 0), np.uint8)
+    layer_HW4[stroke()] = (250, 10, 5, 255)
+    Image.fromarray(layer_HW4).save("layer.png")
+    status, printed = run("--mask", "layer.png", "--mask-colour", "FF0000", "--mask-dilate", "0")
+    assert status == 0, printed
+    assert not (changed(photo_HW3) & ~stroke()).any()
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.37, 2, 3.1])
