@@ -1,8 +1,9 @@
 """Nearest-neighbour fields: for each patch of the hole, the patch of the photo that is most like it.
 
-At the coarsest scale all sources are tried; at finer ones each target tries where its coarser parent points to, what
-its neighbours have found (Barnes et al. 2009, PatchMatch), and places near its own. A neighbour's offset is favoured a
-little over a nearer patch, since pieces copied whole are sharp and patches averaged with others are not.
+All sources are tried once, at the coarsest scale; from then on each target tries where it, or its coarser parent,
+points to, what its neighbours have found (Barnes et al. 2009, PatchMatch), and places near its own. A neighbour's
+offset is favoured a little over a nearer patch, since pieces copied whole are sharp and patches averaged with others
+are not.
 """
 
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from torch import Tensor
 from kernels.nearer_patches import nearer_patches
 
 FAVOUR, NEARER = 1.3, 0.8
-"""A neighbour's offset is taken where its patch is up to this many times as far as the one at hand; one of its own only
-where that is this many times as near."""
+"""A neighbour's offset is taken where its squared distance is below the first times the present one, and a place near
+the own source where it is below the second times that."""
 
 RADII = (8, 1)
 """How far around its source a target looks for a nearer one, in pixels, one try each."""
