@@ -13,12 +13,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from engine.inference.harmonic import Floats, harmonic
+from engine.inference.harmonic import CROSS, Floats, harmonic
 from engine.inference.mask import Mask
 from engine.inference.photo import Pixels
 
 Blend = Literal["none", "feather", "poisson"]
-CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
 def join(

@@ -16,6 +16,7 @@ from engine.inference.scales import half_sum, halve_mask
 Floats = NDArray[Any]
 """float32, which cv2's types do not say."""
 
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
 
 FEW = 100
@@ -38,6 +39,39 @@ def harmonic(values_HW3: Floats, known_HW: Mask, wanted_HW: Mask) -> Floats:
     return solve(np.where(known_HW[..., None], values_HW3, 0).astype(np.float32), Grid.of(known_HW, wanted_HW))
 
 
+def with_slopes(start_HW3: Floats, slopes: "Slopes", known_HW: Mask, wanted_HW: Mask) -> Floats:
+    """`start_HW3` changed where wanted, for its slopes to be these as nearly as can be; fp32 in those places.
+
+    Between wanted pixels, and from those to known ones, which stay: Poisson image editing (Perez et al. 2003).
+    """
+    beside_HW = (cv2.dilate(wanted_HW.view(np.uint8), CROSS) > 0) & known_HW & ~wanted_HW
+    grid = Grid.of(beside_HW, wanted_HW)
+    there_HW1 = (beside_HW | wanted_HW)[..., None]
+    # Of each pair of pixels, by how much more than the slope the second has above the first.
+    excess_hW3, excess_Hw3 = (has - wanted for has, wanted in zip(slopes_of(start_HW3), slopes, strict=True))
+    excess_hW3 *= there_HW1[1:] & there_HW1[:-1]
+    excess_Hw3 *= there_HW1[:, 1:] & there_HW1[:, :-1]
+    residual_HW3 = np.zeros(start_HW3.shape, np.float32)
+    residual_HW3[:-1] += excess_hW3
+    residual_HW3[1:] -= excess_hW3
+    residual_HW3[:, :-1] += excess_Hw3
+    residual_HW3[:, 1:] -= excess_Hw3
+    residual_HW3 *= grid.wanted_HW3
+    return start_HW3 + settle(grid, residual_HW3)
+
+
+class Slopes(NamedTuple):
+    """What each pixel has more than the one above it (of H - 1 rows), and than the one on its left (W - 1 columns)."""
+
+    down_hW3: Floats
+    right_Hw3: Floats
+
+
+def slopes_of(image_HW3: Floats) -> Slopes:
+    """The differences between neighbouring pixels."""
+    return Slopes(np.diff(image_HW3, axis=0), np.diff(image_HW3, axis=1))
+
+
 def solve(given_HW3: Floats, grid: "Grid") -> Floats:
     """The known values, which are given with 0 elsewhere, and the wanted ones."""
     source_HW3 = neighbour_sum(given_HW3)
@@ -49,6 +83,16 @@ def solve(given_HW3: Floats, grid: "Grid") -> Floats:
     for _ in range(CYCLES):
         found_HW3 += correction(grid, grid.residual(found_HW3, source_HW3))
     return given_HW3 + found_HW3
+
+
+def settle(grid: "Grid", residual_HW3: Floats) -> Floats:
+    """What to add to values with this residual, for them to have next to none."""
+    if grid.half is None:
+        return grid.directly(residual_HW3)
+    change_HW3 = grid.from_half(settle(grid.half, half_sum(residual_HW3)))
+    for _ in range(CYCLES):
+        change_HW3 += correction(grid, grid.residual(change_HW3, residual_HW3))
+    return change_HW3
 
 
 def correction(grid: "Grid", residual_HW3: Floats) -> Floats:

@@ -8,21 +8,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.inference.blend import is_grey, poisson_correction
-from engine.inference.harmonic import Floats
+from engine.inference.blend import is_grey
 from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
 from engine.inference.photo import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.texture.grain import add_grain
-from engine.inference.texture.pyramid import SMOOTH, is_detailed, octaves_for, pyramid
+from engine.inference.texture.joining import join_patches
+from engine.inference.texture.pyramid import is_detailed, octaves_for, pyramid
 from engine.inference.texture.sources import Neighbourhood, neighbourhood, some_blocks
-from engine.inference.texture.synthesis import Drawing, synthesise
-from kernels.vote_patches import REACH
+from engine.inference.texture.synthesis import synthesise
 
 Texture = Literal["auto", "photo", "none"]
 
@@ -31,9 +29,6 @@ THIN = 8
 
 FAINT = 128
 """Levels of 255 between the darkest and the brightest known pixel below which a picture is stretched."""
-
-LOCAL = 8.0
-"""Pixels (standard deviation) over which the detail that belongs in a hole is a mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +79,7 @@ class TextureStage:
         if stays:
             drawn_HW3 = near.pixels_HW3.astype(np.float32)
         else:
-            drawn_HW3 = from_patches(near, synthesise([finest, *scales], generator))
+            drawn_HW3 = join_patches(near, synthesise([finest, *scales], generator))
         drawn_HW3 = np.rint(add_grain(drawn_HW3, near, generator)).clip(0, np.iinfo(photo_HW3.dtype).max)
         drawn_HW3 = drawn_HW3[relative(where, near.where)].astype(photo_HW3.dtype)
         if is_grey(near.pixels_HW3, near.known_HW | near.copied_HW):
@@ -104,32 +99,3 @@ def eight_bits(near: Neighbourhood) -> NDArray[np.uint8]:
         return near.pixels_HW3
     scaled_HW3 = (near.pixels_HW3.astype(np.float32) - low) * np.float32(255 / max(high - low, 1))
     return np.rint(scaled_HW3.clip(0, 255)).astype(np.uint8)
-
-
-def from_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
-    """The neighbourhood with its hole drawn from patches, joined to the photo by Poisson blending.
-
-    Where next to no detail belongs in the hole, the network's completion stays.
-    """
-    # fp64 holds the sums of 16-bit colours exactly.
-    completed_HW3 = near.pixels_HW3.astype(np.float32 if near.pixels_HW3.dtype == np.uint8 else np.float64)
-    drawn_HW3 = drawing.of(torch.from_numpy(completed_HW3).to(drawing.weight_N.device)).cpu().numpy()
-    box = bounding_box(near.hole_HW, 1)
-    change_hw3 = drawn_HW3[box] - completed_HW3[box]
-    change_hw3 = change_hw3 + poisson_correction(-change_hw3, near.known_HW[box], near.hole_HW[box])
-    share_hw1 = (wanted_detail_map(near, drawing)[box] / SMOOTH - 1).clip(0, 1)[..., None]
-    completed_HW3[box] = completed_HW3[box] + share_hw1 * change_hw3
-    return completed_HW3
-
-
-def wanted_detail_map(near: Neighbourhood, drawing: Drawing) -> Floats:
-    """The detail that belongs in the hole, in grey levels, as a mean over LOCAL; `wanted_HW`, 0 outside the hole."""
-    box = bounding_box(near.hole_HW, 2 * REACH)
-    hole_hw = near.hole_HW[box].astype(np.float32)
-    squared_P = np.zeros(near.hole_HW.size, np.float32)
-    squared_P[drawing.field.target_N.cpu().numpy()] = drawing.wanted_N.square().cpu().numpy()
-    squared_hw = squared_P.reshape(near.hole_HW.shape)[box]
-    weight_hw = np.maximum(cv2.GaussianBlur(hole_hw, (0, 0), LOCAL), 1e-6)
-    wanted_HW = np.zeros(near.hole_HW.shape, np.float32)
-    wanted_HW[box] = np.sqrt(cv2.GaussianBlur(hole_hw * squared_hw, (0, 0), LOCAL) / weight_hw) * hole_hw
-    return wanted_HW

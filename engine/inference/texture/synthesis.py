@@ -56,8 +56,6 @@ class Drawing:
     field: Field
     weight_N: Tensor
     """fp32, integers from 1 to WEIGHT."""
-    wanted_N: Tensor
-    """The detail that belongs there, in grey levels."""
 
     def of(self, image_HWC: Tensor) -> Tensor:
         """The image with what the patches cover drawn from it."""
@@ -91,7 +89,7 @@ def draw(
         drawn_HW3 = with_noise(scale, matching.wanted_N, generator)
     else:
         field = coarser.field.finer(height, width, scale.source_P, target_N)
-    drawing = Drawing(field, one_N, matching.wanted_N)
+    drawing = Drawing(field, one_N)
     rounds = ROUNDS[min(octave, len(ROUNDS) - 1)]
     for turn in range(rounds):
         if turn or coarser:

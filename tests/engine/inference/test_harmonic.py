@@ -6,7 +6,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import spsolve
 
-from engine.inference.harmonic import harmonic
+from engine.inference.harmonic import harmonic, slopes_of, with_slopes
 from engine.inference.mask import widen
 
 
@@ -75,3 +75,29 @@ def test_where_nothing_is_known_there_is_nothing(side):
     wanted_HW = np.zeros((60, 60), bool)
     wanted_HW[10 : 10 + side, 10 : 10 + side] = True
     assert not harmonic(np.ones((60, 60, 3), np.float32), np.zeros_like(wanted_HW), wanted_HW).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_image_is_found_again_from_its_slopes_where_its_shades_are_wrong(seed):
+    generator = np.random.default_rng(seed)
+    noise_HW = cv2.GaussianBlur(generator.normal(size=(93, 130)), (0, 0), 7)
+    wanted_HW = noise_HW > 0.4 * noise_HW.std()
+    image_HW3 = generator.integers(0, 256, (93, 130, 3)).astype(np.float32)
+    shade_HW3 = cv2.GaussianBlur(generator.normal(0, 900, image_HW3.shape), (0, 0), 6)
+    start_HW3 = np.where(wanted_HW[..., None], image_HW3 + shade_HW3, image_HW3).astype(np.float32)
+    found_HW3 = with_slopes(start_HW3, slopes_of(image_HW3), ~wanted_HW, wanted_HW)
+    np.testing.assert_array_equal(found_HW3[~wanted_HW], image_HW3[~wanted_HW])
+    error_P3 = (found_HW3 - image_HW3)[wanted_HW]
+    assert np.sqrt((error_P3**2).mean()) < 0.02 * shade_HW3[wanted_HW].std()
+
+
+def test_slopes_to_what_is_neither_known_nor_wanted_do_not_count():
+    image_HW3 = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.float32)
+    wanted_HW = np.zeros((40, 50), bool)
+    wanted_HW[10:30, 10:30] = True
+    known_HW = ~wanted_HW
+    known_HW[:, 30:] = False  # another hole beside this one
+    other_HW3 = np.where(known_HW[..., None] | wanted_HW[..., None], image_HW3, 1000)
+    start_HW3 = np.where(wanted_HW[..., None], image_HW3 + np.float32(50), other_HW3)
+    found_HW3 = with_slopes(start_HW3, slopes_of(other_HW3), known_HW, wanted_HW)
+    assert np.sqrt(((found_HW3 - image_HW3)[wanted_HW] ** 2).mean()) < 1

@@ -77,6 +77,32 @@ def test_what_is_copied_from_a_brighter_place_is_joined_to_the_photo(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("texture", ["auto", "photo"])
+def test_pieces_of_a_sky_leave_no_seams(dtype, texture):
+    scale = np.iinfo(dtype).max // 255
+    down_HW1, right_HW1 = np.mgrid[:300, :300][..., None]
+    sky_HW3 = 100 + down_HW1 * np.array([0.3, 0.1, -0.1]) + right_HW1 * np.array([0.1, -0.1, 0.2])
+    grain_HW3 = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 9, sky_HW3.shape), (0, 0), 1)
+    photo_HW3 = np.rint((sky_HW3 + grain_HW3) * scale).astype(dtype)
+    smooth_HW3, hole_HW = completed(photo_HW3, (90, 80, 130, 140))
+    smooth_HW3[hole_HW] = np.rint(sky_HW3 * scale).astype(dtype)[hole_HW]
+    drawn_HW3, _ = draw(smooth_HW3, hole_HW, texture)
+    shade_HW3 = cv2.GaussianBlur(drawn_HW3.astype(np.float32) / scale - sky_HW3.astype(np.float32), (0, 0), 4)
+    assert abs(shade_HW3[hole_HW]).max() < 6, "with copied colours it is 13"
+
+
+def test_the_edge_of_a_thing_is_no_seam():
+    photo_HW3 = np.full((120, 140, 3), 60, np.uint8)
+    photo_HW3[60:] = 180
+    photo_HW3[:, :, 1] += np.random.default_rng(0).integers(0, 20, (120, 140)).astype(np.uint8)
+    smooth_HW3, hole_HW = completed(photo_HW3, (40, 50, 40, 40))
+    smooth_HW3[hole_HW] = cv2.GaussianBlur(photo_HW3, (0, 0), 6)[hole_HW]
+    drawn_HW3, _ = draw(smooth_HW3, hole_HW, "photo")
+    assert abs(drawn_HW3[45:57, 55:85, 0] - 60.0).max() < 12
+    assert abs(drawn_HW3[63:75, 55:85, 0] - 180.0).max() < 12
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_smooth_hole_gets_the_detail_that_is_around_it(dtype):
     photo_HW3 = textured().astype(dtype) * (np.iinfo(dtype).max // 255)
     smooth_HW3, hole_HW = completed(photo_HW3, (40, 50, 40, 44))
