@@ -1,6 +1,6 @@
 """Where texture may be taken from: known pixels near the hole, or those that the user allows.
 
-The neighbourhood reaches half as far from a hole as the side of a square of its area, within limits: what is near
+The neighbourhood reaches 0.65 times as far from a hole as the side of a square of its area, within limits: what is near
 belongs there more likely than what is far, and time and memory follow the hole and not the photo.
 """
 
@@ -13,7 +13,7 @@ from engine.inference.mask import Mask, Where, bounding_box, check_size, relativ
 from engine.inference.photo import Pixels
 from engine.inference.texture.patches import PATCH, all_around
 
-REACH, REACH_LIMITS = 0.5, (64, 256)
+REACH, REACH_LIMITS = 0.65, (64, 256)
 """How far around a hole sources are looked for, as a share of the hole's size; and in pixels, at least and at most."""
 
 BLOCK = 32
