@@ -345,6 +345,7 @@ from data.catalog import Catalog
 from data.cpu_loader import CpuLoader
 from data.sampler import CropSampler
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as under nohup
 catalog = Catalog.open(sys.argv[1])
 loader = CpuLoader(catalog, CropSampler(catalog, 0, 64, (64, 64)), 4, workers=2)
 next(loader)
