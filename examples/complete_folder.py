@@ -16,7 +16,7 @@ from engine.inference.mask_sources import MaskSource
 
 def main(photos: Path, masks: Path, out: Path) -> None:
     jobs, _ = find_jobs((photos,), out, masks=(masks,))
-    options = Options(masks=MaskSource(path=masks), completion=CompletionOptions(dilate=4), copy_empty=True)
+    options = Options(masks=MaskSource(path=masks), completion=CompletionOptions(dilate=None), copy_empty=True)
     counts: Counter[str] = Counter()
     for outcome in complete_files(Completer.load(), jobs, options):
         counts[outcome.status] += 1

@@ -16,7 +16,7 @@ def main(photo_path: Path, mask_path: Path, out: Path) -> None:
     photo = read_photo(photo_path)
     mask_HW = read_mask(mask_path, size=photo.pixels_HW3.shape[:2])
     report = Report()
-    completed_HW3 = Completer.load().complete(photo.pixels_HW3, mask_HW, dilate=4, report=report)
+    completed_HW3 = Completer.load().complete(photo.pixels_HW3, mask_HW, dilate=None, report=report)
     write_photo(out, photo, completed_HW3)
     print(f"{out}: {report.windows} window(s)", *photo.notes, *report.warnings, sep="\n  ")
 

@@ -95,8 +95,9 @@ class CompletionConfig(NetworkConfig):
     feather: int = DEFAULTS.feather
     """Pixels outside the mask over which --blend feather fades into the photo."""
 
-    mask_dilate: int = 4
-    """Pixels by which masks are widened, so that no rim of an unwanted object remains."""
+    mask_dilate: int | None = None
+    """Pixels by which masks are widened, so that no rim of an unwanted object remains. Default: 2 for holes up to 4 px
+    thick, 3 for those up to 16, and 4 for others."""
 
     max_pixels: int = MAX_PIXELS
     """Photos with more pixels are refused."""
@@ -104,8 +105,9 @@ class CompletionConfig(NetworkConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("feather", "mask_dilate"):
-            if not 0 <= getattr(self, name) <= 1000:
-                raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 0 to 1000 pixels")
+            pixels = getattr(self, name)
+            if pixels is not None and not 0 <= pixels <= 1000:
+                raise ValueError(f"--{name.replace('_', '-')} is {pixels}; it must be 0 to 1000 pixels")
 
     @property
     def options(self) -> CompletionOptions:

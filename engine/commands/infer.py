@@ -23,6 +23,7 @@ from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.progress import progress
 from engine.inference.batch import Options, Outcome, complete_files
 from engine.inference.jobs import Job, find_jobs, is_searched
+from engine.inference.mask import in_pixels
 from engine.inference.mask_files import MaskOptions, split_labels
 from engine.inference.mask_pictures import parse_colour
 from engine.inference.mask_sources import MaskSource
@@ -228,11 +229,12 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
     else:
         report = outcome.report
         share = outcome.hole_pixels / (outcome.size[0] * outcome.size[1])
+        widened = f" (widened by {in_pixels(report.widened)})" if report.widened else ""
         scales = f" from 1/{max(report.scales)} of the resolution up" if report.scales != {1} else ""
         drawn = f", texture of {report.texture['photo']} hole(s) from the photo" if report.texture.get("photo") else ""
         stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
         print(
-            f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{scales}{drawn} "
+            f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{widened}{scales}{drawn} "
             f"by {report.runtime} in {sum(report.seconds.values()):.2f} s ({stages})",
             flush=True,
         )

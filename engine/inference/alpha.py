@@ -17,10 +17,13 @@ the error is 8.0 levels of 255 on average with 4, 10.6 without, and 7.8 with 100
 
 
 def complete_alpha(
-    completer: Completer, alpha_HW: Pixels, mask_HW: Mask, options: CompletionOptions, report: Report
+    completer: Completer, alpha_HW: Pixels, hole_HW: Mask, options: CompletionOptions, report: Report
 ) -> Pixels:
-    """`alpha_HW` (uint8 or uint16) completed where the mask is; the same array where it does not vary there."""
-    near_HW = widen(mask_HW, options.dilate + NEAR)
+    """`alpha_HW` (uint8 or uint16) completed in the hole; the same array where it does not vary there.
+
+    `hole_HW` is widened already, and `options.dilate` 0.
+    """
+    near_HW = widen(hole_HW, NEAR)
     near_P = alpha_HW[near_HW]
     if (near_P == near_P[0]).all():
         return alpha_HW
@@ -28,9 +31,9 @@ def complete_alpha(
         grey_HW3 = np.broadcast_to(alpha_HW[..., None], (*alpha_HW.shape, 3))
         apart = Report(watch=report.watch)  # its notes and windows are those of the colours again
         options = options._replace(texture="none")
-        completed_HW3 = completer.complete(grey_HW3, mask_HW, **options._asdict(), report=apart)
+        completed_HW3 = completer.complete(grey_HW3, hole_HW, **options._asdict(), report=apart)
     completed_HW = completed_HW3[..., 0]
-    around_P = alpha_HW[near_HW & ~widen(mask_HW, options.dilate)]
+    around_P = alpha_HW[near_HW & ~hole_HW]
     largest = np.iinfo(alpha_HW.dtype).max
     if np.isin(around_P, (0, largest)).all():
         steeper_HW = (completed_HW - largest / 2) * STEEPER + largest / 2

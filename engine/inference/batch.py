@@ -91,6 +91,7 @@ class Outcome:
             "width": self.size[1],
             "height": self.size[0],
             "hole_pixels": self.hole_pixels,
+            "widened": sorted(report.widened),
             "runtime": report.runtime,
             "windows": report.windows,
             "window_pixels": report.window_pixels,
@@ -177,7 +178,8 @@ def load(job: Job, options: Options) -> Loaded:
             check_not_inverted(mask_HW)
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
-            loaded.hole_HW = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
+            loaded.hole_HW, widened = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
+            outcome.report.widened |= widened
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
     return loaded
 

@@ -26,7 +26,7 @@ from engine.weights import DEFAULT, load_weights
 class CompletionOptions(NamedTuple):
     """The keyword arguments of `Completer.complete` that users choose, with its defaults."""
 
-    dilate: int = 0
+    dilate: int | None = 0
     blend: Blend = "poisson"
     feather: int = 4
     octaves: int | None = None
@@ -80,7 +80,7 @@ class Completer:
         photo_HW3: Pixels,
         mask_HW: Mask,
         *,
-        dilate: int = DEFAULTS.dilate,
+        dilate: int | None = DEFAULTS.dilate,
         blend: Blend = DEFAULTS.blend,
         feather: int = DEFAULTS.feather,
         octaves: int | None = DEFAULTS.octaves,
@@ -95,8 +95,9 @@ class Completer:
         """A copy of the photo with what the mask covers completed; everything else is the input, bit for bit.
 
         `photo_HW3` is uint8 or uint16 RGB; `mask_HW` bool (or 0 and not 0), True to be completed: arrays, or what numpy
-        makes such arrays of, as Pillow's images and tensors. The mask is first widened by `dilate` pixels; with blend
-        "feather" the result then fades into the photo over `feather` more.
+        makes such arrays of, as Pillow's images and tensors. The mask is first widened by `dilate` pixels (None:
+        each hole by 2 to 4, as its thickness asks for); with blend "feather" the result then fades into the photo over
+        `feather` more.
         Holes are first completed at 1/2^octaves of the resolution (None: where they are not larger than the holes
         that the network was trained on; 0: never reduced). Where all that the network sees around a hole is grey, so
         is what fills it. Where the surroundings of a hole have more detail than the network has drawn, the hole is then
@@ -118,7 +119,8 @@ class Completer:
         check_photo(photo_HW3)
         report = report or Report()
         with report.stage("mask"):
-            hole_HW = prepare_mask(mask_HW, photo_HW3.shape[:2], dilate)
+            hole_HW, widened = prepare_mask(mask_HW, photo_HW3.shape[:2], dilate)
+            report.widened |= widened
             unknown_HW = hole_HW if hidden_HW is None else with_hidden(hole_HW, hidden_HW)
             not_copied_HW = not_copied(unknown_HW, sample_HW, avoid_HW)
         ends = ends_for(hole_HW)
@@ -164,8 +166,9 @@ def check_options(options: CompletionOptions) -> None:
     if options.seed < 0:
         raise ValueError(f"seed is {options.seed}; it must be 0 or more")
     for name in ("dilate", "feather"):
-        if getattr(options, name) < 0:
-            raise ValueError(f"{name} is {getattr(options, name)}; it must be 0 pixels or more")
+        pixels = getattr(options, name)
+        if pixels is not None and pixels < 0:
+            raise ValueError(f"{name} is {pixels}; it must be 0 pixels or more")
     if options.octaves is not None and options.octaves < 0:
         raise ValueError(
             f"octaves is {options.octaves}; it must be 0 (the photo's resolution) or more, or None to choose it by the "

@@ -24,25 +24,39 @@ LARGEST_KERNEL = 16
 ROWS_AT_A_TIME = 1024
 """Least rows that are widened at a time."""
 
+WIDER = ((0, 2), (4, 3), (16, 4))
+"""Pixels by which holes thicker than so many pixels are widened unless a number is given: a scratch has a narrower edge
+than a thing, and four pixels on each side would complete five times as much as there is of one of 2 px."""
+
 
 class OtherSize(ValueError):
     """A mask that is not of its photo's size."""
 
 
-def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int) -> Mask:
-    """`mask_HW` as bool and widened, not copied where it is that already.
+def prepare_mask(mask_HW: NDArray[Any], size: tuple[int, ...], dilate: int | None) -> tuple[Mask, set[int]]:
+    """`mask_HW` as bool and widened, not copied where it is that already, and the pixels by which its holes were.
 
-    ValueError if it is not a mask of this size with something in and outside it.
+    These are `dilate`, or with None what WIDER has for the thickness of each, and none of them is 0. ValueError if it
+    is not a mask of this size with something in and outside it.
     """
     check_size(mask_HW.shape, size)
     hole_HW = np.ascontiguousarray(mask_HW if mask_HW.dtype == np.bool_ else mask_HW != 0)
     if not hole_HW.any():
         raise ValueError("the mask is empty: no pixel is marked to be completed (is it inverted?)")
-    wide_HW = widen(hole_HW, dilate)
+    if dilate is None:
+        wide_HW, widened = widen_by_thickness(hole_HW)
+    else:
+        wide_HW, widened = widen(hole_HW, dilate), {dilate} - {0}
     if wide_HW.all():
-        widened = "" if hole_HW.all() else f", widened by {dilate} pixels (--mask-dilate),"
-        raise ValueError(f"the mask{widened} covers the whole photo, so that nothing is left to complete it from")
-    return wide_HW
+        by = "" if hole_HW.all() else f", widened by {in_pixels(widened)} (--mask-dilate),"
+        raise ValueError(f"the mask{by} covers the whole photo, so that nothing is left to complete it from")
+    return wide_HW, widened
+
+
+def in_pixels(widened: set[int]) -> str:
+    """The pixels by which holes were widened as people say it."""
+    least, most = min(widened), max(widened)
+    return f"{most} pixels" if least == most else f"{least} to {most} pixels"
 
 
 def with_hidden(hole_HW: Mask, hidden_HW: Mask) -> Mask:
@@ -111,6 +125,24 @@ def widen(mask_HW: Mask, pixels: int) -> Mask:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
     wide_HW[where] = cv2.dilate(mask_HW[where].view(np.uint8), disc).view(np.bool_)
     return wide_HW
+
+
+def widen_by_thickness(mask_HW: Mask) -> tuple[Mask, set[int]]:
+    """The mask with each of its connected holes grown by as many pixels as WIDER has for its thickness, and these."""
+    wide_HW, widened = mask_HW.copy(), set()
+    for where, part_HW in components(mask_HW):
+        count, labels_HW = cv2.connectedComponents(part_HW.view(np.uint8), connectivity=8)
+        away_HW = distances(part_HW)
+        pixels_N = np.zeros(count, np.uint8)
+        for thicker, pixels in WIDER:
+            pixels_N[labels_HW[away_HW > thicker / 2]] = pixels
+        crop = with_context(where, mask_HW.shape, WIDER[-1][1])
+        for pixels in np.unique(pixels_N[1:]).tolist():
+            alike_HW = np.zeros_like(mask_HW[crop])
+            alike_HW[relative(where, crop)] = (pixels_N == pixels)[labels_HW]
+            wide_HW[crop] |= widen(alike_HW, pixels)
+            widened.add(pixels)
+    return wide_HW, widened
 
 
 def widen_by_distance(mask_HW: Mask, pixels: int, wide_HW: Mask) -> None:
@@ -202,7 +234,12 @@ def thickness(hole_HW: Mask) -> float:
     """
     if hole_HW.all():
         return 2.0 * max(hole_HW.shape)
-    return 2 * float(cv2.distanceTransform(hole_HW.view(np.uint8), cv2.DIST_L2, 3).max())
+    return 2 * float(distances(hole_HW).max())
+
+
+def distances(hole_HW: Mask) -> NDArray[Any]:
+    """Pixels from each pixel of a hole to the nearest outside it, and 0 there; nothing lies beyond the photo."""
+    return cv2.distanceTransform(hole_HW.view(np.uint8), cv2.DIST_L2, 3)
 
 
 def shift(one: slice, by: int) -> slice:

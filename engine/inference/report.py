@@ -17,6 +17,8 @@ class Report:
     """Pixels read by all runs of the network."""
     scales: set[int] = field(default_factory=set)
     """The network ran at 1/n of the photo's resolution, for each n here."""
+    widened: set[int] = field(default_factory=set)
+    """Pixels by which holes were widened before they were completed: none where masks are taken as they are."""
     texture: dict[str, int] = field(default_factory=dict)
     """Holes whose texture is the photo's ("photo"), and those left as the network drew them ("network")."""
     seconds: dict[str, float] = field(default_factory=dict)

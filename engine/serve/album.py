@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.inference.completer import CompletionOptions
 from engine.inference.jobs import COMPLETED
 from engine.inference.mask import Mask, Where, bounding_box
 from engine.inference.photo import CONTAINERS, Photo, Pixels, encode, in_8_bits
@@ -49,9 +48,8 @@ class Completed:
         return self.pixels_HW3.nbytes + self.changed_HW.nbytes + alpha
 
 
-def changes(before: Layers, after: Layers, mask_HW: Mask, options: CompletionOptions, onto: int) -> Completed:
-    """The pixels that a completion has changed, and where it may have."""
-    reach = options.dilate + (options.feather if options.blend == "feather" else 0)
+def changes(before: Layers, after: Layers, mask_HW: Mask, reach: int, onto: int) -> Completed:
+    """The pixels that a completion has changed, and where it may have: `reach` pixels around the mask at most."""
     where = bounding_box(mask_HW, reach)
     changed_HW = (before.pixels_HW3[where] != after.pixels_HW3[where]).any(2)
     alpha_HW = None

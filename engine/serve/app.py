@@ -43,7 +43,7 @@ def create_app(
             allow_origins=allowed_origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["Content-Disposition", "X-Notes"],
+            expose_headers=["Content-Disposition", "X-Notes", "X-Widened"],
         )
     app.add_middleware(Gate, allowed=allowed_origins)
     return app

@@ -68,7 +68,7 @@ async def a_photo(photo: str, album: WithAlbum) -> KeptPhoto:
 WithTicket = Annotated[Ticket, Depends(a_ticket)]
 WithPhoto = Annotated[KeptPhoto, Depends(a_photo)]
 
-NOTES_HEADER = "X-Notes"
+NOTES_HEADER, WIDENED_HEADER = "X-Notes", "X-Widened"
 
 
 @router.get("/health")
@@ -102,7 +102,8 @@ async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Resp
     """The photo, completed where the mask is white: the file that engine-infer writes for the two.
 
     `label`, `sample`, `avoid`, `texture` and `seed` are its options of these names, and may be left out. What
-    engine-infer says in notes is in the header X-Notes, as a list in JSON.
+    engine-infer says in notes is in the header X-Notes, as a list in JSON, and in X-Widened another of the pixels by
+    which holes were widened.
     """
     incoming = Incoming(request, work.limits.max_bytes, ticket.seconds_left)
     files, texts = await incoming.form(Fields(("photo", "mask"), AREAS, (*CHOICES, "label")))
@@ -126,6 +127,7 @@ async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Resp
     )
     content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
     response = file_response(content, photo, name)
+    response.headers[WIDENED_HEADER] = json.dumps(sorted(report.widened))
     if report.warnings:
         response.headers[NOTES_HEADER] = json.dumps(report.warnings)
     return response
@@ -179,9 +181,9 @@ async def add_completion(
     The body is the mask's box at x, y, of width x height, or a form with `mask` and `avoid`, both of that box. Another
     `variant` gives another texture: it is added to the seed with which engine-serve was started. The answer is a stream
     of server-sent events: `progress` with the scale 1/n at which the network runs now, the windows that are done there
-    and how many there are; at the end `completed`, with the completion's number and box, or `error`. The picture of a
-    completion lies over the photo; if it `replaces`, since transparency was completed too, the photo's box is to be
-    cleared before.
+    and how many there are; at the end `completed`, with the completion's number and box and the pixels by which holes
+    were widened, or `error`. The picture of a completion lies over the photo; if it `replaces`, since transparency was
+    completed too, the photo's box is to be cleared before.
     """
     painted = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).painted()
     box = (slice(y, y + height), slice(x, x + width))
@@ -197,7 +199,8 @@ async def add_completion(
         report = Report(warnings=list(kept.photo.notes))
         hidden = before.alpha_HW, kept.photo.nodata
         after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, *hidden, texturing))
-        completed = await work.on_files(ticket, changes, before, after, mask_HW, work.options, onto)
+        reach = max(report.widened, default=0) + (work.options.feather if work.options.blend == "feather" else 0)
+        completed = await work.on_files(ticket, changes, before, after, mask_HW, reach, onto)
         kept.completions.append(completed)
         album.make_room()
         report.warnings += notes_of_variant(variant, report)
@@ -218,6 +221,7 @@ def described(completed: Completed, number: int, report: Report) -> dict[str, An
         "completion": number,
         "replaces": completed.alpha_HW is not None,
         "box": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
+        "widened": sorted(report.widened),
         "seconds": report.seconds,
         "warnings": report.warnings,
     }

@@ -19,7 +19,7 @@ from fastapi import HTTPException, Request
 from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.hidden import hidden_pixels
-from engine.inference.mask import Mask
+from engine.inference.mask import Mask, prepare_mask
 from engine.inference.memory import give_freed_memory_back
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
@@ -126,6 +126,7 @@ class Work:
         each run of it. HTTPException 422 if the mask cannot be completed, 503 without memory, 504 after the time limit.
         """
         options, sample_HW, avoid_HW = texturing or Texturing(self.options)
+        taken = options._replace(dilate=0)  # of the hole, which is the mask, widened already
 
         def watch(scale: int, done: int, windows: int) -> None:
             if ticket.over.is_set():
@@ -134,11 +135,13 @@ class Work:
 
         def step() -> tuple[Pixels, Pixels | None]:
             try:
+                with report.stage("mask"):
+                    hole_HW, report.widened = prepare_mask(mask_HW, pixels_HW3.shape[:2], options.dilate)
                 hidden_HW = hidden_pixels(pixels_HW3, alpha_HW, nodata, report)
                 completed_HW3 = self.completer.complete(
                     pixels_HW3,
-                    mask_HW,
-                    **options._asdict(),
+                    hole_HW,
+                    **taken._asdict(),
                     hidden_HW=hidden_HW,
                     sample_HW=sample_HW,
                     avoid_HW=avoid_HW,
@@ -146,7 +149,7 @@ class Work:
                 )
                 if alpha_HW is None:
                     return completed_HW3, None
-                return completed_HW3, complete_alpha(self.completer, alpha_HW, mask_HW, options, report)
+                return completed_HW3, complete_alpha(self.completer, alpha_HW, hole_HW, taken, report)
             finally:
                 give_freed_memory_back()
 

@@ -140,6 +140,12 @@ function sayStep({ scale, done, windows }) {
   say(`Completing${where}${share}…`);
 }
 
+function sayWidened({ widened }) {
+  if (!widened.length) return "";
+  const [least, most] = [Math.min(...widened), Math.max(...widened)];
+  return `, widened by ${least === most ? "" : `${least} to `}${most} pixels`;
+}
+
 /** Completes a hole, {strokes, below: the completion under it or nothing, tried: how many times it was completed}. */
 async function fill(hole) {
   await run(async (signal) => {
@@ -159,7 +165,7 @@ async function fill(hole) {
     hole.tried += 1;
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     const which = variant ? `, variant ${variant + 1}` : "";
-    say([`Completed in ${seconds} s${which}.`, ...done.warnings.map((warning) => `Note: ${warning}.`)].join(" "));
+    say([`Completed in ${seconds} s${which}${sayWidened(done)}.`, ...done.warnings.map((warning) => `Note: ${warning}.`)].join(" "));
   });
 }
 

@@ -33,8 +33,8 @@ export function dropPhoto(photo) {
 }
 
 /**
- * Completes masks on top of a completion, as one of several variants: {completion, box, seconds, warnings}. `onStep` is
- * given what the network does next, {scale, done, windows}; aborting `signal` cancels it.
+ * Completes masks on top of a completion, as one of several variants: {completion, box, widened, seconds, warnings}.
+ * `onStep` is given what the network does next, {scale, done, windows}; aborting `signal` cancels it.
  */
 export async function complete(photo, onto, masks, variant, signal, onStep) {
   const { x, y, width, height, png, avoid } = masks;

@@ -25,6 +25,7 @@ from engine.inference.formats import png
 from engine.inference.jobs import Job, find_jobs
 from engine.inference.mask_sources import MaskSource
 from engine.inference.photo import read_photo
+from engine.inference.report import Report
 from tests.engine.inference.conftest import random_network
 from tests.engine.inference.made_files import mangle
 
@@ -68,10 +69,34 @@ def test_a_hole_given_as_a_rectangle(run, photo, tmp_path):
     before = photo.read_bytes()
     status, printed = run(photo, "--hole", HOLE, "--side-by-side", tmp_path / "pictures" / "three.png")
     assert status == 0, printed
-    assert f"{tmp_path / 'photo.completed.png'}: 3.82% of 150x130 completed" in printed  # widened by 4 px
+    assert f"{tmp_path / 'photo.completed.png'}: 3.30% of 150x130 completed (widened by 3 pixels)" in printed
     check_only_the_hole_changed(photo, tmp_path / "photo.completed.png")
     assert photo.read_bytes() == before
     assert Image.open(tmp_path / "pictures" / "three.png").size == (450, 130)
+
+
+def test_holes_are_widened_as_their_thickness_asks_for(run, photo, tmp_path):
+    """A scratch and a thing in one mask, told in the line and in JSON; Python completes them to the same bits."""
+    mask_HW = np.zeros((130, 150), bool)
+    mask_HW[10:13, 10:140] = mask_HW[50:90, 60:100] = True
+    Image.fromarray(mask_HW).save(tmp_path / "mask.png")
+    arguments = (photo, "--mask", tmp_path / "mask.png", "--overwrite", "--runtime", "torch")
+    status, printed = run(*arguments, weights=None)
+    assert status == 0, printed
+    assert "of 150x130 completed (widened by 2 to 4 pixels)" in printed
+    assert json.loads(run(*arguments, "--json", weights=None)[1].splitlines()[0])["widened"] == [2, 4]
+    completed_HW3 = pixels(tmp_path / "photo.completed.png")
+    changed_HW = (completed_HW3 != pixels(photo)).any(2)
+    assert not changed_HW[[7, 15]].any()
+    assert changed_HW[[8, 14]].any(1).all()
+    assert not changed_HW[[45, 94]].any()
+    assert changed_HW[[46, 93]].any(1).all()
+    report = Report()
+    same_HW3 = Completer.load(runtime="torch").complete(pixels(photo), mask_HW, dilate=None, report=report)
+    np.testing.assert_array_equal(same_HW3, completed_HW3)
+    assert report.widened == {2, 4}
+    status, printed = run(*arguments, "--mask-dilate", 0, weights=None)
+    assert "of 150x130 completed by" in printed
 
 
 @pytest.mark.parametrize("shade", ["flat", "slope", "curved"])
@@ -738,6 +763,7 @@ def test_a_folder_with_broken_photos(run, tmp_path):
     (done,) = (line for line in lines if line.get("status") == "completed")
     assert done["out"].endswith("sub/1.png")
     assert done["hole_pixels"] == 760  # 20x20 and 4 px around it, less the corners
+    assert done["widened"] == [4]
     assert done["scales"] == [1]
     assert set(done["seconds"]) == {"read", "mask", "copy", "network", "blend", "texture", "write"}
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from engine.inference import mask
-from engine.inference.mask import PIECE, components, cut_out, mask_of_holes, pieces, widen
+from engine.inference.mask import PIECE, components, cut_out, mask_of_holes, pieces, prepare_mask, widen
 
 
 def test_rectangles():
@@ -42,6 +43,50 @@ def test_widening_is_by_a_disc():
     assert wide_HW[y**2 + x**2 <= 5.5**2].all()
     assert not wide_HW[y**2 + x**2 > 7**2].any()
     assert widen(point_HW, 0) is point_HW
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(20, 120), st.lists(st.tuples(*[st.floats(0, 1)] * 2, *[st.integers(1, 24)] * 2), min_size=1))
+def test_each_hole_is_widened_as_its_thickness_asks_for(side, boxes):
+    """Against the plainest version: one hole after the other, each on the whole mask."""
+    mask_HW = np.zeros((side, side + 9), bool)
+    for y, x, h, w in boxes:
+        mask_HW[int(y * (side - 1)) :, int(x * (side + 8)) :][:h, :w] = True
+    if mask_HW.all():
+        return
+    expected_HW, radii = mask_HW.copy(), set()
+    labels_HW, count = ndimage.label(mask_HW, np.ones((3, 3)))
+    for label in range(1, count + 1):
+        thick = mask.thickness(labels_HW == label)
+        radius = 2 if thick <= 4 else 3 if thick <= 16 else 4
+        expected_HW |= widen(labels_HW == label, radius)
+        radii.add(radius)
+    if expected_HW.all():
+        return
+    wide_HW, widened = prepare_mask(mask_HW, mask_HW.shape, None)
+    np.testing.assert_array_equal(wide_HW, expected_HW)
+    assert widened == radii
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "radius"),
+    [(1, 50, 2), (4, 50, 2), (4, 4, 2), (5, 50, 3), (16, 50, 3), (16, 16, 3), (17, 50, 4), (40, 40, 4)],
+)
+def test_the_widening_of_a_rectangle_follows_its_short_side(height, width, radius):
+    mask_HW = np.zeros((100, 120), bool)
+    mask_HW[20 : 20 + height, 20 : 20 + width] = True
+    wide_HW, widened = prepare_mask(mask_HW, mask_HW.shape, None)
+    assert widened == {radius}
+    np.testing.assert_array_equal(wide_HW, widen(mask_HW, radius))
+
+
+def test_an_explicit_number_widens_every_hole_by_it():
+    mask_HW = np.zeros((100, 120), bool)
+    mask_HW[10:12, 10:60] = mask_HW[40:80, 40:80] = True
+    for pixels, told in ((7, {7}), (0, set())):
+        wide_HW, widened = prepare_mask(mask_HW, mask_HW.shape, pixels)
+        np.testing.assert_array_equal(wide_HW, widen(mask_HW, pixels))
+        assert widened == told
 
 
 @pytest.mark.parametrize("radius", [17, 40, 600])

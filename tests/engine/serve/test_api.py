@@ -176,6 +176,14 @@ def test_the_reply_carries_the_completed_region_only(client, photo):
     np.testing.assert_array_equal(np.asarray(shown), np.asarray(completed))
 
 
+def test_a_thin_hole_is_widened_by_less(client, photo):
+    kept = keep(client, photo)
+    done = complete_in(client, kept, (60, 40, 90, 43))[-1][1]
+    left, top, width, height = done["box"]
+    assert done["widened"] == [2]
+    assert (left, top, left + width, top + height) == (58, 38, 92, 45)
+
+
 def test_coarse_to_fine_tells_its_scales(client, shipped_photos):
     kept = keep(client, shipped_photos / "astronaut.png")
     got = complete_in(client, kept, (30, 30, 480, 480))
@@ -313,6 +321,7 @@ def test_annotations_as_the_mask(client, command, photo):
     reply = client.post("/complete", files=files, data={"label": "person"})
     assert reply.status_code == 200, reply.text
     assert reply.content == command(photo, mask_of((200, 160), HOLE))
+    assert reply.headers["X-Widened"] == "[4]"
     assert "1 annotated object(s) are taken: person" in json.loads(reply.headers["X-Notes"])
     reply = client.post("/complete", files=files, data={"label": "cat"})
     assert (reply.status_code, reply.json()["detail"]) == (

@@ -351,7 +351,7 @@ def test_without_the_extra(monkeypatch):
 
 def test_its_defaults_are_the_commands():
     """A photo completed on the page is as engine-infer completes it."""
-    assert serve.ServeConfig().options == infer.InferConfig(photos=()).options == CompletionOptions(dilate=4)
+    assert serve.ServeConfig().options == infer.InferConfig(photos=()).options == CompletionOptions(dilate=None)
 
 
 def test_the_readmes_commands(monkeypatch):
