@@ -15,6 +15,7 @@ from engine.inference.fill import threads
 from engine.inference.mask import Mask, prepare_mask, with_hidden
 from engine.inference.photo import Pixels
 from engine.inference.report import Report
+from engine.inference.rim import rim_note
 from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.texture.sources import not_copied
 from engine.inference.texture.stage import Texture, TextureStage
@@ -123,11 +124,14 @@ class Completer:
             report.widened |= widened
             unknown_HW = hole_HW if hidden_HW is None else with_hidden(hole_HW, hidden_HW)
             not_copied_HW = not_copied(unknown_HW, sample_HW, avoid_HW)
+            rim = rim_note(photo_HW3, hole_HW, unknown_HW, max(report.widened, default=0))
         ends = ends_for(hole_HW)
         if np.any(ends):
             report.warnings.append(
                 "a hole is at the photo's border or next to it: beyond it there is only the photo, mirrored"
             )
+        if rim:
+            report.warnings.append(rim)
         with report.stage("copy"):
             wide_HW3 = mirror(photo_HW3, ends) if np.any(ends) else photo_HW3.copy()
             wide_hole_HW, wide_unknown_HW = mirror(hole_HW, ends), mirror(unknown_HW, ends)

@@ -99,6 +99,27 @@ def test_holes_are_widened_as_their_thickness_asks_for(run, photo, tmp_path):
     assert "of 150x130 completed by" in printed
 
 
+def test_a_rim_left_outside_of_the_mask_is_told(run, photo, tmp_path):
+    """In the output, in JSON, of a folder and in Python; and it is gone with what the note suggests."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "masks").mkdir()
+    shown_HW3, mask_HW = pixels(photo).copy(), np.zeros((130, 150), np.uint8)
+    cv2.circle(shown_HW3, (75, 65), 30, (30, 200, 60), -1)
+    cv2.circle(mask_HW, (75, 65), 23, 255, -1)
+    Image.fromarray(shown_HW3).save(tmp_path / "in" / "thing.png")
+    Image.fromarray(mask_HW).save(tmp_path / "masks" / "thing.png")
+    note = "what is just outside the mask looks unlike what is further away: widen by 8? (--mask-dilate 12)"
+    one = (tmp_path / "in" / "thing.png", "--mask", tmp_path / "masks" / "thing.png", "--overwrite")
+    assert f"\n  note: {note}\n" in run(*one)[1]
+    assert note not in run(*one, "--mask-dilate", 12)[1]
+    assert "(--mask-dilate 10)" in run(*one, "--mask-dilate", 2)[1]
+    folder = (tmp_path / "in", "--mask", tmp_path / "masks", "--out", tmp_path / "done", "--json")
+    assert json.loads(run(*folder)[1].splitlines()[0])["warnings"] == [note]
+    report = Report()
+    Completer.of(random_network(4), "torch").complete(shown_HW3, mask_HW, dilate=None, report=report)
+    assert report.warnings == [note]
+
+
 @pytest.mark.parametrize("shade", ["flat", "slope", "curved"])
 @pytest.mark.parametrize(("away", "side"), [(3, 160), (6, 160), (12, 480), (24, 480)])
 def test_a_line_near_a_large_hole_does_not_flood_it(shade, away, side, run, tmp_path):

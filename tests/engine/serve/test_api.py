@@ -184,6 +184,20 @@ def test_a_thin_hole_is_widened_by_less(client, photo):
     assert (left, top, left + width, top + height) == (58, 38, 92, 45)
 
 
+def test_a_rim_left_outside_of_the_mask_is_told(client, shipped_photos, tmp_path):
+    image = Image.open(shipped_photos / "astronaut.png").convert("RGB").crop((150, 0, 350, 160))
+    image.paste((30, 200, 60), (53, 33, 97, 69))
+    image.save(tmp_path / "thing.png")
+    note = "what is just outside the mask looks unlike what is further away: widen by 8? (--mask-dilate 12)"
+    files = {
+        "photo": ("thing.png", (tmp_path / "thing.png").read_bytes()),
+        "mask": ("mask.png", png(mask_of((200, 160), HOLE))),
+    }
+    reply = client.post("/complete", files=files)
+    assert json.loads(reply.headers["X-Notes"]) == [note]
+    assert complete_in(client, keep(client, tmp_path / "thing.png"), HOLE)[-1][1]["warnings"] == [note]
+
+
 def test_coarse_to_fine_tells_its_scales(client, shipped_photos):
     kept = keep(client, shipped_photos / "astronaut.png")
     got = complete_in(client, kept, (30, 30, 480, 480))

@@ -220,6 +220,24 @@ def test_undo_redo_erase_and_completing_the_result_again(visit, command, photo, 
     assert downloaded(page)[1] == once.read_bytes()
 
 
+def test_what_was_done_to_the_mask_is_said(visit, photo, tmp_path):
+    """By how much it was widened, and that a rim of what was painted over is left outside of it."""
+    page = opened(visit(), photo)
+    corners = (0.4, 0.4), (0.6, 0.6)
+    page.keyboard.press("r")
+    paint(page, *corners)
+    complete(page)
+    says(page, "widened by 4 pixels.")
+    left, top, right, bottom = mask_sent(page, (200, 160)).getbbox()
+    image = Image.open(photo)
+    image.paste((30, 200, 60), (left - 7, top - 7, right + 7, bottom + 7))
+    image.save(tmp_path / "thing.png")
+    opened(page, tmp_path / "thing.png")
+    paint(page, *corners)
+    complete(page)
+    says(page, "Note: what is just outside the mask looks unlike what is further away: widen by 8? (--mask-dilate 12).")
+
+
 def test_another_completion_of_the_same_hole(visit, command, photo, client):
     page = opened(visit(), photo)
     expect(page.locator("#another")).to_be_disabled()
