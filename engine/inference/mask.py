@@ -132,14 +132,16 @@ def widen_by_thickness(mask_HW: Mask) -> tuple[Mask, set[int]]:
     wide_HW, widened = mask_HW.copy(), set()
     for where, part_HW in components(mask_HW):
         count, labels_HW = cv2.connectedComponents(part_HW.view(np.uint8), connectivity=8)
-        away_HW = distances(part_HW)
+        at_P = np.unravel_index(np.flatnonzero(part_HW), part_HW.shape)
+        labels_P, away_P = labels_HW[at_P], distances(part_HW)[at_P]
         pixels_N = np.zeros(count, np.uint8)
         for thicker, pixels in WIDER:
-            pixels_N[labels_HW[away_HW > thicker / 2]] = pixels
+            pixels_N[labels_P[away_P > thicker / 2]] = pixels
         crop = with_context(where, mask_HW.shape, WIDER[-1][1])
         for pixels in np.unique(pixels_N[1:]).tolist():
+            alike_P = pixels_N[labels_P] == pixels
             alike_HW = np.zeros_like(mask_HW[crop])
-            alike_HW[relative(where, crop)] = (pixels_N == pixels)[labels_HW]
+            alike_HW[relative(where, crop)][at_P[0][alike_P], at_P[1][alike_P]] = True
             wide_HW[crop] |= widen(alike_HW, pixels)
             widened.add(pixels)
     return wide_HW, widened
