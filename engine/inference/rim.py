@@ -101,12 +101,16 @@ def sectors(photo_HW3: Pixels, unknown_HW: Mask, edge_P2: NDArray[Any]) -> tuple
     ahead = min(3, len(edge_P2) // 4)  # far enough that steps of whole pixels make a direction
     along_R2 = edge_P2[(at_R + ahead) % len(edge_P2)] - edge_P2[at_R - ahead]
     out_R2 = np.stack((-along_R2[:, 1], along_R2[:, 0]), 1) / np.maximum(np.hypot(*along_R2.T), 1e-6)[:, None]
-    places_RD2 = np.rint(edge_P2[at_R, None] + out_R2[:, None] * np.arange(1, REACH + 1)[:, None]).astype(np.intp)
-    limits_2 = np.array(unknown_HW.shape)[::-1]
-    inside_RD = ((places_RD2 >= 0) & (places_RD2 < limits_2)).all(2)
-    x_RD, y_RD = np.moveaxis(np.clip(places_RD2, 0, limits_2 - 1), 2, 0)
-    known_RD = inside_RD & ~unknown_HW[y_RD, x_RD]
-    colours_RD3 = photo_HW3[y_RD, x_RD] * (255 / np.iinfo(photo_HW3.dtype).max) * known_RD[..., None]
+    x_RD, y_RD = (
+        np.rint(edge_P2[at_R, axis, None] + out_R2[:, axis, None] * np.arange(1, REACH + 1)).astype(np.intp)
+        for axis in (0, 1)
+    )
+    height, width = unknown_HW.shape
+    known_RD = (x_RD >= 0) & (x_RD < width) & (y_RD >= 0) & (y_RD < height)
+    x_RD, y_RD = x_RD.clip(0, width - 1), y_RD.clip(0, height - 1)
+    known_RD &= ~unknown_HW[y_RD, x_RD]
+    scale = np.float32(255 / np.iinfo(photo_HW3.dtype).max)
+    colours_RD3 = photo_HW3[y_RD, x_RD] * (scale * known_RD)[..., None]
     first_S = np.arange(min(count, SECTORS)) * count // min(count, SECTORS)
     known_SD = np.add.reduceat(known_RD, first_S, dtype=np.intp)
     return np.add.reduceat(colours_RD3, first_S) / np.maximum(known_SD, 1)[..., None], known_SD > 0
