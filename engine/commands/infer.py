@@ -232,6 +232,7 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
         widened = f" (widened by {in_pixels(report.widened)})" if report.widened else ""
         scales = f" from 1/{max(report.scales)} of the resolution up" if report.scales != {1} else ""
         drawn = f", texture of {report.texture['photo']} hole(s) from the photo" if report.texture.get("photo") else ""
+        drawn += f", {report.texture['smooth']} thin hole(s) filled smoothly" if report.texture.get("smooth") else ""
         stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
         print(
             f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{widened}{scales}{drawn} "

@@ -19,6 +19,7 @@ from engine.inference.rim import rim_note
 from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.texture.sources import not_copied
 from engine.inference.texture.stage import Texture, TextureStage
+from engine.inference.thin import fill_thin_holes
 from engine.inference.window_runs import WindowRunner
 from engine.networks import CompletionNetwork
 from engine.weights import DEFAULT, load_weights
@@ -99,15 +100,16 @@ class Completer:
         makes such arrays of, as Pillow's images and tensors. The mask is first widened by `dilate` pixels (None:
         each hole by 2 to 4, as its thickness asks for); with blend "feather" the result then fades into the photo over
         `feather` more.
-        Holes are first completed at 1/2^octaves of the resolution (None: where they are not larger than the holes
-        that the network was trained on; 0: never reduced). Where all that the network sees around a hole is grey, so
-        is what fills it. Where the surroundings of a hole have more detail than the network has drawn, the hole is then
-        drawn again from patches of the photo that lie near it (`texture` "photo": always, "none": never), and given the
-        photo's grain: see `engine.inference.texture`. Another `seed` gives another completion. Patches are taken where
-        `sample_HW` is True alone, and never where `avoid_HW` is. `full_frame` runs the network on the whole photo at
-        once: the reference that the windows equal. `hidden_HW` is True where the photo's colours mean nothing, as those
-        of transparent pixels: outside the hole they are neither read nor changed. `report` is filled with what was
-        done.
+        Holes are first completed at 1/2^octaves of the resolution (None: where they are not larger than the holes that
+        the network was trained on; 0: never reduced). Where all that the network sees around a hole is grey, so is what
+        fills it. Where the surroundings of a hole have more detail than the network has drawn, the hole is then drawn
+        again from patches of the photo that lie near it (`texture` "photo": always, "none": never), and given the
+        photo's grain: see `engine.inference.texture`. With "auto", thin and small holes are filled smoothly instead of
+        by the network, if blend is "poisson": see `engine.inference.thin`. Another `seed` gives another completion.
+        Patches are taken where `sample_HW` is True alone, and never where `avoid_HW` is. `full_frame` runs the network
+        on the whole photo at once: the reference that the windows equal. `hidden_HW` is True where the photo's colours
+        mean nothing, as those of transparent pixels: outside the hole they are neither read nor changed. `report` is
+        filled with what was done.
 
         ValueError if an option is not one of these, the photo is not such an array, a mask has another size, `mask_HW`
         is empty, it and `hidden_HW` leave nothing, or `sample_HW` and `avoid_HW` leave nothing to take texture from.
@@ -137,10 +139,12 @@ class Completer:
             wide_hole_HW, wide_unknown_HW = mirror(hole_HW, ends), mirror(unknown_HW, ends)
         if hidden_HW is not None:
             wide_HW3[wide_unknown_HW] = np.rint(np.array(self.spec.mean_pixel) * np.iinfo(photo_HW3.dtype).max)
+        wanted_HW = own_holes(wide_hole_HW, ends)
+        if texture == "auto" and blend == "poisson":
+            with report.stage("fill"):
+                wide_unknown_HW, wanted_HW = fill_thin_holes(wide_HW3, wide_unknown_HW, wanted_HW, report)
         scales = CoarseToFine(self.runner, self.spec, blend, feather, full_frame, report)
-        scales.complete(
-            wide_HW3, wide_unknown_HW, own_holes(wide_hole_HW, ends), octaves, 1, own_part(hole_HW.shape, ends)
-        )
+        scales.complete(wide_HW3, wide_unknown_HW, wanted_HW, octaves, 1, own_part(hole_HW.shape, ends))
         report.runtime = f"{self.runtime.name}, {self.runtime.precision}"
         scales.warn(octaves)
         if np.count_nonzero(hole_HW) > hole_HW.size / 2:
@@ -152,7 +156,9 @@ class Completer:
             stage = TextureStage(
                 texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, self.runtime.device, report
             )
-            drawn_HW = hole_HW if scales.plain_HW is None else hole_HW & ~cut(scales.plain_HW, ends)
+            drawn_HW = cut(wanted_HW, ends)
+            if scales.plain_HW is not None:
+                drawn_HW = drawn_HW & ~cut(scales.plain_HW, ends)
             # Many small steps: where another program has a core, waiting for a second thread takes longer than they do.
             with report.stage("texture"), threads(1):
                 stage.draw(completed_HW3, drawn_HW)

@@ -45,6 +45,10 @@ class Contrast(NamedTuple):
         low_3, high_3 = np.percentile(near_P3[:: len(near_P3) // SAMPLES + 1], (OUTLIERS, 100 - OUTLIERS), axis=0)
         return cls((low_3 + high_3) / 2, float((high_3 - low_3).max()))
 
+    def is_faint(self, dtype: np.dtype) -> bool:
+        """True if it is less than the network needs, of the range of a photo of this type."""
+        return self.span < FAINT * np.iinfo(dtype).max
+
     def stretch(self, photo_HW3: Pixels) -> Pixels:
         """The photo in uint16, these values in the network's range; what is far beyond them is cut off."""
         stretched_HW3 = (photo_HW3 - self.middle_3) * (STRETCHED / self.span) + 0.5
@@ -62,9 +66,14 @@ def faint_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask) -> Iterator[t
     `hole_HW` is all that is unknown.
     """
     for where, part_HW in components(wanted_HW):
-        crop = with_context(where, hole_HW.shape, NEAR)
-        here_HW = np.zeros_like(hole_HW[crop])
-        here_HW[relative(where, crop)] = part_HW
-        contrast = Contrast.around(photo_HW3[crop], ~hole_HW[crop], here_HW)
-        if 0 < contrast.span < FAINT * np.iinfo(photo_HW3.dtype).max:
+        contrast = contrast_near(photo_HW3, hole_HW, where, part_HW)
+        if contrast.span > 0 and contrast.is_faint(photo_HW3.dtype):
             yield where, part_HW, contrast
+
+
+def contrast_near(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> Contrast:
+    """The values around the hole that is `part_HW` at `where`; `hole_HW` is all that is unknown."""
+    crop = with_context(where, hole_HW.shape, NEAR)
+    here_HW = np.zeros_like(hole_HW[crop])
+    here_HW[relative(where, crop)] = part_HW
+    return Contrast.around(photo_HW3[crop], ~hole_HW[crop], here_HW)

@@ -20,7 +20,8 @@ class Report:
     widened: set[int] = field(default_factory=set)
     """Pixels by which holes were widened before they were completed: none where masks are taken as they are."""
     texture: dict[str, int] = field(default_factory=dict)
-    """Holes whose texture is the photo's ("photo"), and those left as the network drew them ("network")."""
+    """Holes whose texture is the photo's ("photo"), those left as the network drew them ("network"), and thin and small
+    ones that were filled smoothly without it ("smooth")."""
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     watch: Callable[[int, int, int], None] = lambda scale, done, windows: None

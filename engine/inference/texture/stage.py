@@ -23,9 +23,15 @@ from engine.inference.texture.sources import Neighbourhood, neighbourhood, some_
 from engine.inference.texture.synthesis import synthesise
 
 Texture = Literal["auto", "photo", "none"]
+Outcome = Literal["photo", "network", "no source"]
+"""Of whom a hole's texture is, and why."""
 
-THIN = 8
-"""Pixels across a hole up to which the network's completion stays: there is no room for texture in it."""
+THIN, SMALL = 8, 14
+"""Pixels across a hole up to which there is no room for grain in it, and up to which there is none for texture.
+
+Feature distance with texture against that without, mean of 11 photos of val with 15 holes each, that are ellipses,
+squares and strokes: 0.785, 0.991, 1.523 against 0.684, 0.847, 1.529 at 10 px; 0.927, 1.143, 1.910 against 0.892, 1.080,
+1.997 at 13; 1.229, 1.384, 2.024 against 1.165, 1.405, 2.160 at 16."""
 
 FAINT = 128
 """Levels of 255 between the darkest and the brightest known pixel below which a picture is stretched."""
@@ -52,14 +58,14 @@ class TextureStage:
         The same photo, masks and seed give the same bits, whatever the number of threads and of other holes.
         """
         outcomes = Counter(self.draw_hole(photo_HW3, where, part_HW) for where, part_HW, _ in pieces(hole_HW, 0))
-        self.report.texture = {"photo": outcomes["photo"], "network": outcomes.total() - outcomes["photo"]}
+        self.report.texture |= {"photo": outcomes["photo"], "network": outcomes.total() - outcomes["photo"]}
         if outcomes["no source"]:
             self.report.warnings.append(
                 f"{outcomes['no source']} hole(s) have no 7x7 known pixels near that texture could be taken from: "
                 "completed by the network alone"
             )
 
-    def draw_hole(self, photo_HW3: Pixels, where: Where, part_HW: Mask) -> Literal["photo", "network", "no source"]:
+    def draw_hole(self, photo_HW3: Pixels, where: Where, part_HW: Mask) -> Outcome:
         """Draw one hole, the mask `part_HW` at `where`, in place; what its texture is now."""
         # Exactly around the hole: how much more `where` has depends on the other holes.
         tight = bounding_box(part_HW)
@@ -70,22 +76,22 @@ class TextureStage:
         octaves = octaves_for(thick)
         near = neighbourhood(photo_HW3, where, part_HW, self.unknown_HW, self.not_copied_HW, 1 << octaves, self.sampled)
         generator = np.random.default_rng([self.seed, where[0].start, where[1].start])
-        put_off_HW = some_blocks(near.hole_HW.shape, generator) if self.seed else np.zeros_like(near.hole_HW)
-        scales = pyramid(eight_bits(near), near.hole_HW, near.copied_HW, put_off_HW, octaves, self.device)
-        finest = next(scales, None)
-        if finest is None:
-            return "no source"
-        stays = self.texture == "auto" and is_detailed(finest)
-        if stays:
-            drawn_HW3 = near.pixels_HW3.astype(np.float32)
-        else:
-            drawn_HW3 = join_patches(near, synthesise([finest, *scales], generator))
+        outcome: Outcome = "network"
+        drawn_HW3 = near.pixels_HW3.astype(np.float32)
+        if thick > SMALL or self.texture == "photo":
+            put_off_HW = some_blocks(near.hole_HW.shape, generator) if self.seed else np.zeros_like(near.hole_HW)
+            scales = pyramid(eight_bits(near), near.hole_HW, near.copied_HW, put_off_HW, octaves, self.device)
+            finest = next(scales, None)
+            if finest is None:
+                return "no source"
+            if self.texture == "photo" or not is_detailed(finest):
+                drawn_HW3, outcome = join_patches(near, synthesise([finest, *scales], generator)), "photo"
         drawn_HW3 = np.rint(add_grain(drawn_HW3, near, generator)).clip(0, np.iinfo(photo_HW3.dtype).max)
         drawn_HW3 = drawn_HW3[relative(where, near.where)].astype(photo_HW3.dtype)
         if is_grey(near.pixels_HW3, near.known_HW | near.copied_HW):
             drawn_HW3 = as_grey(drawn_HW3)  # what is hidden nearby may have colours
         np.copyto(photo_HW3[where], drawn_HW3, where=part_HW[..., None])
-        return "network" if stays else "photo"
+        return outcome
 
 
 def eight_bits(near: Neighbourhood) -> NDArray[np.uint8]:

@@ -200,7 +200,7 @@ def test_masks_that_leave_nothing_to_copy_are_refused():
 
 
 def test_without_a_source_the_network_stays_and_it_is_said():
-    photo_HW3, hole_HW = completed(textured(20, 20), (3, 3, 14, 14))
+    photo_HW3, hole_HW = completed(textured(22, 22), (3, 3, 16, 16))
     drawn_HW3, report = draw(photo_HW3, hole_HW)
     assert np.array_equal(drawn_HW3, photo_HW3)
     assert report.texture == {"photo": 0, "network": 1}

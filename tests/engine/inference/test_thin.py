@@ -1,0 +1,125 @@
+"""Thin and small holes: the plate against the plainest solution, and where the network is not asked."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engine.inference.completer import Completer
+from engine.inference.report import Report
+from engine.inference.thin import SMALL, fill_thin_holes, plate
+
+
+@pytest.fixture(scope="module")
+def completer() -> Completer:
+    return Completer.load(runtime="torch", precision="fp32", device="cpu")
+
+
+def photo_of(seed: int, size: tuple[int, int], dtype: type = np.uint8) -> NDArray:
+    """Soft blotches of colour over much of the range."""
+    noise_HW3 = np.random.default_rng(seed).random((*size, 3)).astype(np.float32)
+    soft_HW3 = cv2.GaussianBlur(noise_HW3, (0, 0), 6)
+    low, high = soft_HW3.min(), soft_HW3.max()
+    return np.rint((soft_HW3 - low) / (high - low) * np.iinfo(dtype).max).astype(dtype)
+
+
+def blob(seed: int, size: tuple[int, int], pixels: int) -> NDArray[np.bool_]:
+    """A connected hole of so many pixels in the middle, grown at random."""
+    generator, hole_HW = np.random.default_rng(seed), np.zeros(size, np.bool_)
+    hole_HW[size[0] // 2, size[1] // 2] = True
+    while np.count_nonzero(hole_HW) < pixels:
+        beside_HW = (cv2.dilate(hole_HW.view(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~hole_HW
+        y_P, x_P = np.nonzero(beside_HW)
+        n = generator.integers(len(y_P))
+        hole_HW[y_P[n], x_P[n]] = True
+    return hole_HW
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6), pixels=st.integers(1, 60), deep=st.booleans())
+def test_a_plate_has_the_least_squared_laplacians(seed: int, pixels: int, deep: bool) -> None:
+    photo_HW3 = photo_of(seed, (32, 30), np.uint16 if deep else np.uint8)
+    hole_HW = blob(seed, (32, 30), pixels)
+    # The plainest way: one row for each pixel's Laplacian, all unknowns in one least-squares problem.
+    rows_PP = np.zeros((32 * 30, 32 * 30))
+    for y in range(1, 31):
+        for x in range(1, 29):
+            here = y * 30 + x
+            rows_PP[here, [here - 1, here + 1, here - 30, here + 30, here]] = 1, 1, 1, 1, -4
+    inside_P, colours_P3 = hole_HW.ravel(), photo_HW3.reshape(-1, 3).astype(np.float64)
+    wanted_P3, *_ = np.linalg.lstsq(rows_PP[:, inside_P], -rows_PP[:, ~inside_P] @ colours_P3[~inside_P], rcond=None)
+    np.testing.assert_allclose(plate(photo_HW3, hole_HW), wanted_P3, rtol=1e-6, atol=1e-4)
+
+
+def test_a_slope_goes_on() -> None:
+    ramp_HW3 = np.repeat((2 * np.arange(60)[:, None] + np.arange(80)[None] + 20)[..., None], 3, 2).astype(np.uint8)
+    hole_HW = np.zeros((60, 80), np.bool_)
+    hole_HW[28:31, 10:70] = True
+    holed_HW3 = np.where(hole_HW[..., None], 0, ramp_HW3).astype(np.uint8)
+    fill_thin_holes(holed_HW3, hole_HW, hole_HW, Report())
+    np.testing.assert_array_equal(holed_HW3, ramp_HW3)
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 10**6), dtype=st.sampled_from([np.uint8, np.uint16]))
+def test_holes_do_not_depend_on_each_other(seed: int, dtype: type) -> None:
+    """Each hole gets the bits that it gets alone, and nothing else is touched."""
+    generator, photo_HW3 = np.random.default_rng(seed), photo_of(seed, (120, 160), dtype)
+    one_HW = np.zeros((120, 160), np.bool_)
+    one_HW[40:44, 30:90] = True
+    all_HW = one_HW.copy()
+    for y, x in zip(generator.integers(60, 117, 8), generator.integers(2, 155, 8), strict=True):
+        all_HW[y : y + 3, x : x + 4] = True
+    alone_HW3, among_HW3 = photo_HW3.copy(), photo_HW3.copy()
+    fill_thin_holes(alone_HW3, one_HW, one_HW, Report())
+    report = Report()
+    left_HW, left_wanted_HW = fill_thin_holes(among_HW3, all_HW, all_HW, report)
+    assert not left_HW.any()
+    assert not left_wanted_HW.any()
+    assert report.texture["smooth"] >= 2
+    np.testing.assert_array_equal(among_HW3[one_HW], alone_HW3[one_HW])
+    np.testing.assert_array_equal(among_HW3[~all_HW], photo_HW3[~all_HW])
+
+
+def test_larger_holes_are_left_to_the_network() -> None:
+    photo_HW3, hole_HW = photo_of(3, (120, 160)), np.zeros((120, 160), np.bool_)
+    hole_HW[20:30, 20:40] = True
+    assert fill_thin_holes(photo_HW3, hole_HW, hole_HW, Report())[0] is hole_HW
+    faint_HW3 = 100 + photo_HW3 // 16
+    assert not fill_thin_holes(faint_HW3, hole_HW, hole_HW, Report())[0].any()  # it would draw nothing else
+    hole_HW[:], side = False, int(SMALL**0.5)
+    hole_HW[20 : 20 + side, 20 : 20 + side] = True
+    assert not fill_thin_holes(photo_HW3, hole_HW, hole_HW, Report())[0].any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("place", [(60, 80), (0, 0), (59, 157), (1, 70)])
+def test_no_window_is_computed_for_specks(completer: Completer, place: tuple[int, int], dtype: type) -> None:
+    photo_HW3, mask_HW = photo_of(5, (120, 160), dtype), np.zeros((120, 160), np.bool_)
+    mask_HW[place[0] : place[0] + 3, place[1] : place[1] + 3] = True
+    report = Report()
+    holed_HW3 = np.where(mask_HW[..., None], 0, photo_HW3)
+    completed_HW3 = completer.complete(holed_HW3, mask_HW, report=report)
+    assert report.windows == 0
+    assert report.texture["smooth"] == 1
+    np.testing.assert_array_equal(completed_HW3[~mask_HW], photo_HW3[~mask_HW])
+    error = np.abs(completed_HW3[mask_HW].astype(np.float64) - photo_HW3[mask_HW]).max() / np.iinfo(dtype).max
+    assert error < 0.1
+    # What asks for the network gets it.
+    for options in ({"texture": "none"}, {"blend": "feather"}):
+        report = Report()
+        completer.complete(holed_HW3, mask_HW, **options, report=report)
+        assert report.windows > 0
+        assert "smooth" not in report.texture
+
+
+def test_a_scratch_beside_a_hole_is_as_it_is_alone(completer: Completer) -> None:
+    photo_HW3, scratch_HW = photo_of(7, (200, 260)), np.zeros((200, 260), np.bool_)
+    scratch_HW[20:23, 30:200] = True
+    both_HW = scratch_HW.copy()
+    both_HW[90:150, 100:160] = True
+    alone_HW3 = completer.complete(photo_HW3, scratch_HW)
+    both_HW3 = completer.complete(photo_HW3, both_HW)
+    np.testing.assert_array_equal(both_HW3[scratch_HW], alone_HW3[scratch_HW])
