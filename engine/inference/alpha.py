@@ -4,7 +4,7 @@ import numpy as np
 
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.mask import Mask, widen
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 
 NEAR = 4

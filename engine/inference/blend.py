@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.inference.harmonic import CROSS, Floats, harmonic
 from engine.inference.mask import Mask
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 
 Blend = Literal["none", "feather", "poisson"]
 

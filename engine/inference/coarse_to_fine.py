@@ -23,7 +23,7 @@ from engine.inference.mask import (
     widen,
     with_context,
 )
-from engine.inference.photo import Pixels, as_grey
+from engine.inference.pixels import Pixels, as_grey
 from engine.inference.plain import fill_plain_holes
 from engine.inference.report import Report
 from engine.inference.scales import BAND, beyond, double, halve, halve_mask, halve_where, octaves_for, put_ring_beside

@@ -13,7 +13,7 @@ from engine.inference.border import cut, ends_for, mirror, own_holes, own_part
 from engine.inference.coarse_to_fine import CoarseToFine
 from engine.inference.fill import threads
 from engine.inference.mask import Mask, prepare_mask, with_hidden
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 from engine.inference.rim import rim_note
 from engine.inference.runtimes import Runtime, open_runtime

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.inference.harmonic import Floats
 from engine.inference.mask import Mask, Where, components, relative, widen, with_context
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 
 NEAR = 32
 """Pixels around a hole whose values are looked at."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from engine.inference.mask import Mask, pieces, relative
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 from kernels import smooth_fill
 
 CONTEXT = 16

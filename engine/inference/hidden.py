@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from engine.inference.mask import Mask
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 
 

@@ -14,7 +14,8 @@ from data.orientation import turned_back
 from engine.inference.formats import jpeg, modern
 from engine.inference.formats.jpeg_blocks import differing, with_changes
 from engine.inference.packages import import_optional
-from engine.inference.photo import Photo, Pixels, container_of, parse_photo, write_photo
+from engine.inference.photo import Photo, container_of, parse_photo, write_photo
+from engine.inference.pixels import Pixels
 
 REACH = 4 * 8 + 4
 """A changed pixel changes at most the block of chroma that it lies in, whose samples are up to 4 pixels wide, and the

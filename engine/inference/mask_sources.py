@@ -14,7 +14,8 @@ from engine.inference.jobs import Job
 from engine.inference.labels import listed
 from engine.inference.mask import Mask, OtherSize, cut_out, mask_of_holes
 from engine.inference.mask_files import ANY_PHOTO, AS_IT_LOOKS, MaskOptions, OfPhoto, read_mask
-from engine.inference.photo import CONTAINERS, Photo, Pixels
+from engine.inference.photo import CONTAINERS, Photo
+from engine.inference.pixels import Pixels
 
 PICTURE_ENDINGS = (".png", *(ending for ending in (*CONTAINERS, ".bmp", ".gif") if ending != ".png"))
 MASK_ENDINGS = (*PICTURE_ENDINGS, ".json", ".xml", ".psd", ".ora", ".kra")

@@ -21,7 +21,8 @@ from data.files import write_atomically
 from data.orientation import turned_back
 from data.pillow import open_image
 from engine.inference.formats import jpeg, jpeg_xl, kinds, modern, png, tiff
-from engine.inference.photo_decoding import CONTAINERS, Photo, Pixels, decode, with_selection
+from engine.inference.photo_decoding import CONTAINERS, Photo, decode, with_selection
+from engine.inference.pixels import Pixels, as_grey
 
 NEW_COMPRESSION: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -198,12 +199,6 @@ def changes_of_kind(photo: Photo, container: str) -> list[str]:
             "not: it will look different; write a .heic"
         )
     return notes
-
-
-def as_grey(pixels_HW3: Pixels) -> Pixels:
-    """One channel (height, width, 1): exactly the three where they are equal, else their luma."""
-    weights = np.array([299, 587, 114], np.uint32)
-    return ((pixels_HW3 @ weights + 500) // 1000).astype(pixels_HW3.dtype)[..., None]
 
 
 def in_8_bits(samples: Pixels) -> NDArray[np.uint8]:

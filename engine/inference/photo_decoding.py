@@ -6,7 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from data.decoders import UnreadablePhoto, decoding
@@ -15,6 +14,7 @@ from data.pillow import open_image, orientation_to_apply
 from engine.inference.formats import heif, jpeg, jpeg_xl, kinds, modern, png, tiff, tiff_pages, webp
 from engine.inference.formats.exif import make_upright, make_xmp_upright
 from engine.inference.formats.few_colours import FewColours
+from engine.inference.pixels import Pixels
 
 CONTAINERS = {
     ".jpg": "JPEG",
@@ -28,9 +28,6 @@ CONTAINERS = {
     **modern.CONTAINERS,
 }
 """The format that is written, by the ending of the file's name."""
-
-Pixels = NDArray[Any]
-"""uint8 or uint16."""
 
 
 @dataclass(kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from engine.inference.blend import join
 from engine.inference.contrast import NEAR, Contrast
 from engine.inference.harmonic import Floats
 from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, widen, with_context
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 
 RING = 3
 """Pixels around a hole that must be plain."""

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from engine.inference.harmonic import Floats
 from engine.inference.mask import Mask, bounding_box
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 
 REACH = 21
 """Pixels outside of a hole that are looked at, each way straight out from its edge."""

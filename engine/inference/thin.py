@@ -22,7 +22,7 @@ import numpy as np
 from engine.inference.contrast import contrast_near
 from engine.inference.harmonic import Floats
 from engine.inference.mask import Mask, Where, components, relative, thickness, with_context
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 
 THIN, THIN_IF_FAINT = 4.0, 14.0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.inference.mask import Mask, Where
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime

@@ -13,7 +13,8 @@ from PIL import Image
 
 from engine.inference.jobs import COMPLETED
 from engine.inference.mask import Mask, Where, bounding_box
-from engine.inference.photo import CONTAINERS, Photo, Pixels, encode, in_8_bits
+from engine.inference.photo import CONTAINERS, Photo, encode, in_8_bits
+from engine.inference.pixels import Pixels
 
 MEDIA_TYPES = {
     "JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp",

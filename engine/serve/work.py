@@ -21,7 +21,7 @@ from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.hidden import hidden_pixels
 from engine.inference.mask import Mask, prepare_mask
 from engine.inference.memory import give_freed_memory_back
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 from engine.inference.window_runs import is_out_of_memory
 from engine.inference.windows import NoRoom

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.inference.mask import Mask, Where, bounding_box, check_size, relative, with_context
-from engine.inference.photo import Pixels
+from engine.inference.pixels import Pixels
 from engine.inference.texture.patches import PATCH, all_around
 
 REACH, REACH_LIMITS = 0.65, (64, 256)

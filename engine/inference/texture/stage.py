@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.inference.blend import is_grey
 from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
-from engine.inference.photo import Pixels, as_grey
+from engine.inference.pixels import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.texture.grain import add_grain
 from engine.inference.texture.joining import join_patches
