@@ -24,7 +24,7 @@ from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.inference.packages import install_line
 
-INSTALL = f"engine-serve needs FastAPI, uvicorn and python-multipart: {install_line('fastapi')}"
+INSTALL = f"engine-serve needs FastAPI, uvicorn, python-multipart and prometheus-client: {install_line('fastapi')}"
 OPEN_TO_ALL = "warning: everyone who reaches this machine can use it; --token-file FILE asks for a token"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -62,6 +62,9 @@ class ServeConfig(CompletionConfig):
 
     allow_origin: tuple[str, ...] = ()
     """Origins, such as https://photos.example, whose pages may use this server."""
+
+    access_log: bool = True
+    """Write a line for each request to standard error, without the names of photos."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,7 +111,8 @@ def serve(config: ServeConfig) -> None:
         seconds=config.time_limit,
         keep_bytes=int(config.keep * 2**30),
     )
-    app = create_app(config.completer(config.weights), config.options, limits, config.allow_origin, token)
+    completer = config.completer(config.weights)
+    app = create_app(completer, config.options, limits, config.allow_origin, token, config.access_log)
     with listen(config.host, config.port) as listening:
         address = address_of(config.host, listening.getsockname()[1])
         print(f"engine-serve: {address} (Ctrl+C ends it)", flush=True)
@@ -116,7 +120,8 @@ def serve(config: ServeConfig) -> None:
             print(f"engine-serve: {OPEN_TO_ALL}", file=sys.stderr, flush=True)
         if config.open:
             webbrowser.open(address)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        # The log of requests is that of `Watch`: uvicorn's has what follows the path, where photos' names are.
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
         logging.getLogger("uvicorn.error").addFilter(tells_something)
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # of `nohup`
             signal.signal(signal.SIGHUP, server.handle_exit)  # as uvicorn does for SIGTERM and SIGINT

@@ -4,7 +4,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from engine.serve.routes import WithAlbum, WithWork
 
@@ -31,3 +32,9 @@ async def model(work: WithWork) -> dict[str, Any]:
         "completion": work.options._asdict(),
         "limits": asdict(work.limits),
     }
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """Requests by route and status, seconds, completions, and the process, as Prometheus reads them."""
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""The application: the API's routes, the page's files, and the gate before them."""
+"""The application: the API's routes, the page's files, and what stands before them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +15,7 @@ from engine.serve import about, routes
 from engine.serve.album import Album
 from engine.serve.gate import Gate
 from engine.serve.token import token_check
+from engine.serve.watching import Metrics, Watch
 from engine.serve.work import Limits, Work
 
 STATIC = Path(__file__).parent / "static"
@@ -26,8 +27,12 @@ def create_app(
     limits: Limits,
     allowed_origins: tuple[str, ...] = (),
     token: str | None = None,
+    logs: bool = False,
 ) -> FastAPI:
-    """The ASGI application that completes photos with `completer`, for those who send `token` if it is given."""
+    """The ASGI application that completes photos with `completer`, for those who send `token` if it is given.
+
+    If `logs`, it writes a line for each request into the engine's log.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -38,6 +43,7 @@ def create_app(
     app = FastAPI(title="glcic-engine", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.work = Work(completer, options, limits)
     app.state.album = Album(limits.keep_bytes)
+    app.state.metrics = Metrics(app.state.work)
     app.include_router(about.health_router)
     for router in (about.router, routes.router):
         app.include_router(router, dependencies=[] if token is None else [Depends(token_check(token))])
@@ -53,6 +59,7 @@ def create_app(
             expose_headers=["Content-Disposition", "X-Notes", "X-Widened"],
         )
     app.add_middleware(Gate, allowed=allowed_origins)
+    app.add_middleware(Watch, metrics=app.state.metrics, logs=logs)
     return app
 
 
