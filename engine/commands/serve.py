@@ -96,9 +96,9 @@ def serve(config: ServeConfig) -> None:
     """Listen, say where, and answer requests until interrupted."""
     try:
         import python_multipart  # noqa: F401  FastAPI asks for it only when a form arrives
-        import uvicorn
 
         from engine.serve.app import create_app
+        from engine.serve.drain import DrainingServer
         from engine.serve.token import read_token
         from engine.serve.work import Limits
     except ModuleNotFoundError as error:
@@ -120,11 +120,10 @@ def serve(config: ServeConfig) -> None:
             print(f"engine-serve: {OPEN_TO_ALL}", file=sys.stderr, flush=True)
         if config.open:
             webbrowser.open(address)
-        # The log of requests is that of `Watch`: uvicorn's has what follows the path, where photos' names are.
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
+        server = DrainingServer(app, limits.seconds)
         logging.getLogger("uvicorn.error").addFilter(tells_something)
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # of `nohup`
-            signal.signal(signal.SIGHUP, server.handle_exit)  # as uvicorn does for SIGTERM and SIGINT
+            signal.signal(signal.SIGHUP, server.handle_exit)  # as uvicorn does for SIGINT
         with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has shut down
             server.run(sockets=[listening])
 

@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from engine.inference.completer import Completer, CompletionOptions
 from engine.serve import about, routes
 from engine.serve.album import Album
+from engine.serve.drain import Drain
 from engine.serve.gate import Gate
 from engine.serve.token import token_check
 from engine.serve.watching import Metrics, Watch
@@ -31,7 +32,7 @@ def create_app(
 ) -> FastAPI:
     """The ASGI application that completes photos with `completer`, for those who send `token` if it is given.
 
-    If `logs`, it writes a line for each request into the engine's log.
+    If `logs`, it writes a line for each request into the engine's log. Once its state is `draining`, it refuses all.
     """
 
     @asynccontextmanager
@@ -44,12 +45,14 @@ def create_app(
     app.state.work = Work(completer, options, limits)
     app.state.album = Album(limits.keep_bytes)
     app.state.metrics = Metrics(app.state.work)
+    app.state.draining = False
     app.include_router(about.health_router)
     for router in (about.router, routes.router):
         app.include_router(router, dependencies=[] if token is None else [Depends(token_check(token))])
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     app.add_exception_handler(RequestValidationError, say_what_is_invalid)
     app.add_exception_handler(Exception, say_that_it_failed)
+    app.add_middleware(Drain)  # the innermost, so that pages of other origins read why they are refused
     if allowed_origins:
         app.add_middleware(
             CORSMiddleware,
