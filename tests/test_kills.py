@@ -468,7 +468,7 @@ def test_an_export_is_half_written(weights, tmp_path, what):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "status"), [("SIGKILL", -9), ("SIGTERM", 143), ("SIGHUP", 0)])
+@pytest.mark.parametrize(("name", "status"), [("SIGKILL", -9), ("SIGTERM", 0), ("SIGHUP", 0)])
 def test_the_server_is_ended_under_load(weights, tmp_path, name, status):
     words = [sys.executable, "-m", "engine.commands.serve", "--port", "0", "--runtime", "torch", "--weights", weights]
     environment = os.environ | {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}

@@ -3,7 +3,7 @@
     engine-serve --open        the page in your browser; photos stay here
     engine-serve --port 9000   another port; the API is described at /api.html
 
-Only this machine can open the page, unless --host says otherwise.
+Only this machine can open the page, unless --host says otherwise; then give --token-file.
 """
 
 import asyncio
@@ -11,9 +11,11 @@ import logging
 import math
 import signal
 import socket
+import sys
 import webbrowser
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import tyro
@@ -22,7 +24,8 @@ from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.inference.packages import install_line
 
-INSTALL = f"engine-serve needs FastAPI, uvicorn and python-multipart: {install_line('fastapi')}"
+INSTALL = f"engine-serve needs FastAPI, uvicorn, python-multipart and prometheus-client: {install_line('fastapi')}"
+OPEN_TO_ALL = "warning: everyone who reaches this machine can use it; --token-file FILE asks for a token"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -31,10 +34,13 @@ class ServeConfig(CompletionConfig):
     """The options of engine-serve."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. 0.0.0.0 lets everyone in who reaches this machine: there is no log-in."""
+    """Address to listen on. 0.0.0.0 lets everyone in who reaches this machine, unless --token-file is given."""
 
     port: int = 8000
     """Port to listen on; 0 takes a free one."""
+
+    token_file: Path | None = None
+    """File with the token that requests must carry as Authorization: Bearer TOKEN; the page asks for it."""
 
     open: bool = False
     """Open the page in the browser."""
@@ -56,6 +62,9 @@ class ServeConfig(CompletionConfig):
 
     allow_origin: tuple[str, ...] = ()
     """Origins, such as https://photos.example, whose pages may use this server."""
+
+    access_log: bool = True
+    """Write a line for each request to standard error, without the names of photos."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,12 +96,14 @@ def serve(config: ServeConfig) -> None:
     """Listen, say where, and answer requests until interrupted."""
     try:
         import python_multipart  # noqa: F401  FastAPI asks for it only when a form arrives
-        import uvicorn
 
         from engine.serve.app import create_app
+        from engine.serve.drain import DrainingServer
+        from engine.serve.token import read_token
         from engine.serve.work import Limits
     except ModuleNotFoundError as error:
         raise ValueError(f"{INSTALL} ({error})") from error
+    token = None if config.token_file is None else read_token(config.token_file)
     limits = Limits(
         max_pixels=config.max_pixels,
         max_bytes=config.max_bytes,
@@ -100,18 +111,19 @@ def serve(config: ServeConfig) -> None:
         seconds=config.time_limit,
         keep_bytes=int(config.keep * 2**30),
     )
-    app = create_app(config.completer(config.weights), config.options, limits, config.allow_origin)
+    completer = config.completer(config.weights)
+    app = create_app(completer, config.options, limits, config.allow_origin, token, config.access_log)
     with listen(config.host, config.port) as listening:
         address = address_of(config.host, listening.getsockname()[1])
         print(f"engine-serve: {address} (Ctrl+C ends it)", flush=True)
-        if config.host not in LOOPBACK:
-            print("  note: everyone who reaches this machine can use it; there is no log-in", flush=True)
+        if config.host not in LOOPBACK and token is None:
+            print(f"engine-serve: {OPEN_TO_ALL}", file=sys.stderr, flush=True)
         if config.open:
             webbrowser.open(address)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        server = DrainingServer(app, limits.seconds)
         logging.getLogger("uvicorn.error").addFilter(tells_something)
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # of `nohup`
-            signal.signal(signal.SIGHUP, server.handle_exit)  # as uvicorn does for SIGTERM and SIGINT
+            signal.signal(signal.SIGHUP, server.handle_exit)  # as uvicorn does for SIGINT
         with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has shut down
             server.run(sockets=[listening])
 

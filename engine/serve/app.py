@@ -1,28 +1,39 @@
-"""The application: the API's routes, the page's files, and the gate before them."""
+"""The application: the API's routes, the page's files, and what stands before them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from engine.inference.completer import Completer, CompletionOptions
+from engine.serve import about, routes
 from engine.serve.album import Album
+from engine.serve.drain import Drain
 from engine.serve.gate import Gate
-from engine.serve.routes import router
+from engine.serve.token import token_check
+from engine.serve.watching import Metrics, Watch
 from engine.serve.work import Limits, Work
 
 STATIC = Path(__file__).parent / "static"
 
 
 def create_app(
-    completer: Completer, options: CompletionOptions, limits: Limits, allowed_origins: tuple[str, ...] = ()
+    completer: Completer,
+    options: CompletionOptions,
+    limits: Limits,
+    allowed_origins: tuple[str, ...] = (),
+    token: str | None = None,
+    logs: bool = False,
 ) -> FastAPI:
-    """The ASGI application that completes photos with `completer`."""
+    """The ASGI application that completes photos with `completer`, for those who send `token` if it is given.
+
+    If `logs`, it writes a line for each request into the engine's log. Once its state is `draining`, it refuses all.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -33,10 +44,15 @@ def create_app(
     app = FastAPI(title="glcic-engine", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.work = Work(completer, options, limits)
     app.state.album = Album(limits.keep_bytes)
-    app.include_router(router)
+    app.state.metrics = Metrics(app.state.work)
+    app.state.draining = False
+    app.include_router(about.health_router)
+    for router in (about.router, routes.router):
+        app.include_router(router, dependencies=[] if token is None else [Depends(token_check(token))])
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     app.add_exception_handler(RequestValidationError, say_what_is_invalid)
     app.add_exception_handler(Exception, say_that_it_failed)
+    app.add_middleware(Drain)  # the innermost, so that pages of other origins read why they are refused
     if allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -46,6 +62,7 @@ def create_app(
             expose_headers=["Content-Disposition", "X-Notes", "X-Widened"],
         )
     app.add_middleware(Gate, allowed=allowed_origins)
+    app.add_middleware(Watch, metrics=app.state.metrics, logs=logs)
     return app
 
 

@@ -40,6 +40,7 @@ MASK_BODY = {
     }
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The token is missing or wrong, where the server was started with one."},
     403: {"description": "A page of another origin, which is not allowed."},
     404: {"description": "No such photo, or not any more; or no such completion of it."},
     408: {"description": "The body did not arrive within the time limit."},

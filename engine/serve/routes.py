@@ -7,8 +7,6 @@ box of what was completed. Every completion keeps its number, so that a page can
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
-from importlib.metadata import version
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -69,27 +67,6 @@ WithTicket = Annotated[Ticket, Depends(a_ticket)]
 WithPhoto = Annotated[KeptPhoto, Depends(a_photo)]
 
 NOTES_HEADER, WIDENED_HEADER = "X-Notes", "X-Widened"
-
-
-@router.get("/health")
-async def health(work: WithWork, album: WithAlbum) -> dict[str, str | int]:
-    """That the server is there, the requests that it works on or that wait, and the photos that it keeps."""
-    return {"status": "ok", "requests": work.taken, "photos": len(album.photos)}
-
-
-@router.get("/model")
-async def model(work: WithWork) -> dict[str, Any]:
-    """The network, what runs it, how holes are completed, and the limits of requests."""
-    runtime = work.completer.runtime
-    return {
-        "version": version("glcic-engine"),
-        "runtime": runtime.name,
-        "precision": runtime.precision,
-        "device": str(runtime.device),
-        "spec": asdict(work.completer.spec),
-        "completion": work.options._asdict(),
-        "limits": asdict(work.limits),
-    }
 
 
 @router.post(

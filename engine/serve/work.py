@@ -9,11 +9,12 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 from fastapi import HTTPException, Request
 
 from engine.inference.alpha import complete_alpha
@@ -85,8 +86,16 @@ class Work:
     def __init__(self, completer: Completer, options: CompletionOptions, limits: Limits) -> None:
         self.completer, self.options, self.limits = completer, options, limits
         self.taken = 0
+        self.pixels = 0  # of holes that were completed
+        self.completions: set[Future[Any]] = set()  # that run or wait
         self.network = ThreadPoolExecutor(1, "network")
         self.files = ThreadPoolExecutor(IN_FLIGHT, "files")
+
+    def in_work_and_waiting(self) -> tuple[int, int]:
+        """The completions that the network works on, and those that wait for it."""
+        asked = self.completions.copy()  # at once: the network's thread takes away those that are done
+        in_work = sum(completion.running() for completion in asked)
+        return in_work, len(asked) - in_work
 
     @asynccontextmanager
     async def place(self, request: Request) -> AsyncIterator[Ticket]:
@@ -134,6 +143,7 @@ class Work:
             progress(Step(scale, done, windows))
 
         def step() -> tuple[Pixels, Pixels | None]:
+            completed_alpha_HW: Pixels | None = None
             try:
                 with report.stage("mask"):
                     hole_HW, report.widened = prepare_mask(mask_HW, pixels_HW3.shape[:2], options.dilate)
@@ -147,9 +157,10 @@ class Work:
                     avoid_HW=avoid_HW,
                     report=report,
                 )
-                if alpha_HW is None:
-                    return completed_HW3, None
-                return completed_HW3, complete_alpha(self.completer, alpha_HW, hole_HW, taken, report)
+                if alpha_HW is not None:
+                    completed_alpha_HW = complete_alpha(self.completer, alpha_HW, hole_HW, taken, report)
+                self.pixels += int(np.count_nonzero(hole_HW))
+                return completed_HW3, completed_alpha_HW
             finally:
                 give_freed_memory_back()
 
@@ -169,7 +180,11 @@ class Work:
                 raise Abandoned
             return step(*arguments)
 
-        future: asyncio.Future[T] = asyncio.wrap_future(pool.submit(unless_over))
+        submitted = pool.submit(unless_over)
+        if pool is self.network:
+            self.completions.add(submitted)
+            submitted.add_done_callback(self.completions.discard)
+        future: asyncio.Future[T] = asyncio.wrap_future(submitted)
         gone = asyncio.ensure_future(disconnected(ticket.request))
         either: set[asyncio.Future[Any]] = {future, gone}
         try:

@@ -31,11 +31,12 @@ function section(path, method, operation) {
   return box;
 }
 
-const { paths } = await (await fetch("openapi.json")).json();
+const { paths, components } = await (await fetch("openapi.json")).json();
 for (const [path, methods] of Object.entries(paths)) {
   for (const [method, operation] of Object.entries(methods)) {
     document.getElementById("operations").append(section(path, method, operation));
   }
 }
+const token = components.securitySchemes ? '-H "Authorization: Bearer $TOKEN" ' : "";
 document.getElementById("example").textContent =
-  `curl -F photo=@photo.jpg -F mask=@mask.png ${location.origin}/complete -o done.jpg`;
+  `curl ${token}-F photo=@photo.jpg -F mask=@mask.png ${location.origin}/complete -o done.jpg`;

@@ -320,3 +320,4 @@ $("shortcuts").checked = localStorage.getItem("shortcuts") !== "off";
 $("shortcuts").onchange = () => localStorage.setItem("shortcuts", $("shortcuts").checked ? "on" : "off");
 size.set(40);
 refresh();
+server.letIn().catch(complain);

@@ -1,5 +1,7 @@
 // The server's API as the page uses it: a photo goes up once, then masks, and back come the completed regions.
 
+import { askForToken, withToken } from "./token.js";
+
 /** What the server refuses, or that it is not there (status 0); the message is for people. */
 export class Refused extends Error {
   constructor(status, message) {
@@ -11,15 +13,19 @@ export class Refused extends Error {
 async function ask(path, options) {
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, withToken(options));
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused(0, "The server does not answer. Is engine-serve still running?");
   }
   if (response.ok) return response;
+  if (response.status === 401 && (await askForToken())) return ask(path, options);
   const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
   throw new Refused(response.status, detail);
 }
+
+/** Asks for the token now if there has to be one, and not once a photo is on its way. */
+export const letIn = () => ask("model");
 
 /** Sends a photo's file: {photo, width, height, format}. */
 export async function sendPhoto(file) {
@@ -29,7 +35,7 @@ export async function sendPhoto(file) {
 
 /** Forgets a photo, also while the page is being closed. */
 export function dropPhoto(photo) {
-  fetch(`photos/${photo}`, { method: "DELETE", keepalive: true }).catch(() => {});
+  fetch(`photos/${photo}`, withToken({ method: "DELETE", keepalive: true })).catch(() => {});
 }
 
 /**

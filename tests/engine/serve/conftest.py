@@ -39,8 +39,8 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(weights: Path, temporary: Path, *options: str) -> Iterator[Server]:
-    """engine-serve on a free port, until the block ends."""
+def serving(weights: Path, temporary: Path, *options: str, status: int = 0) -> Iterator[Server]:
+    """engine-serve on a free port, until the block ends it or is over; then its exit status is to be this."""
     words = [sys.executable, "-m", "engine.commands.serve", "--port", "0", "--runtime", "torch", *options]
     # One thread: where all cores are busy, several wait for each other longer than such small networks take.
     environment = os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
@@ -52,7 +52,7 @@ def serving(weights: Path, temporary: Path, *options: str) -> Iterator[Server]:
             assert said.startswith("engine-serve: http://127.0.0.1:"), said
             yield Server(said.split()[1], process.pid, temporary)
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
+            assert process.wait(30) == status
         finally:
             process.kill()
 

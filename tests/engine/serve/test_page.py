@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.engine.serve.conftest import serving
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium")
@@ -513,3 +515,37 @@ def test_cancelling(visit, shipped_photos, tmp_path):
     page.keyboard.press("Escape")
     says(page, "Cancelled")
     expect(page.locator("#complete")).to_be_enabled()
+
+
+def test_a_server_with_a_token_is_asked_for_it_once(browser, weights, photo, tmp_path):
+    (tmp_path / "token").write_text("right")
+    (tmp_path / "token").chmod(0o600)
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    with serving(weights, tmp_path, "--token-file", str(tmp_path / "token")) as locked:
+        page.goto(locked.address)
+        expect(page.locator("#token-dialog")).to_be_visible()
+        expect(page.locator("#token-wrong")).to_be_hidden()
+        screenshot(page, "token")
+        page.fill("#token", "left")
+        page.press("#token", "Enter")
+        expect(page.locator("#token-wrong")).to_be_visible()
+        page.fill("#token", " right ")
+        page.press("#token", "Enter")
+        expect(page.locator("#token-dialog")).to_be_hidden()
+        paint(opened(page, photo), (0.3, 0.3), (0.5, 0.4))
+        complete(page)
+        assert downloaded(page)[1]
+        page.reload()
+        opened(page, photo)
+        expect(page.locator("#token-dialog")).to_be_hidden()
+        assert page.evaluate("[sessionStorage.token, localStorage.token]") == ["right", None]
+        other = context.new_page()  # has a session of its own
+        other.goto(locked.address)
+        expect(other.locator("#token-dialog")).to_be_visible()
+        other.press("#token", "Escape")
+        expect(other.locator("#alert")).to_contain_text("the token is missing")
+        other.goto(f"{locked.address}api.html")
+        expect(other.locator("#example")).to_contain_text('-H "Authorization: Bearer $TOKEN"')
+    context.close()

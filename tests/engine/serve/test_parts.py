@@ -342,8 +342,11 @@ def test_a_port_that_is_taken(monkeypatch, weights):
             serve.main()
 
 
-def test_without_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
+@pytest.mark.parametrize("missing", ["uvicorn", "python_multipart", "prometheus_client"])
+def test_without_the_extra(monkeypatch, missing):
+    for loaded in ("app", "drain", "watching"):
+        monkeypatch.delitem(sys.modules, f"engine.serve.{loaded}", raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setattr(sys, "argv", ["engine-serve"])
     with pytest.raises(SystemExit, match=re.escape("pip install 'glcic-engine[serve]'")):
         serve.main()
