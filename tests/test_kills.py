@@ -209,7 +209,7 @@ MOMENTS = {
 
 def check_resumed(config: TrainConfig, undisturbed: TrainConfig, folder: Path) -> None:
     """Resume, and find what the undisturbed run has left, and nothing else."""
-    train(replace(config, resume=True))
+    train(replace(config, resume="auto"))
     assert states_equal(final_state(undisturbed), final_state(config))
     assert config.weights_file.read_bytes() == undisturbed.weights_file.read_bytes()
     rows = (config.run_folder / "metrics.jsonl").read_text().splitlines()

@@ -33,7 +33,7 @@ def parse(arguments: list[str]) -> TrainConfig:
     preset = PRESETS[named.preset]
     if named.optimizer not in (None, preset.optimizer):
         preset = replace(preset, learning_rate=None, discriminator_learning_rate=None)
-    words = ["--amp=off" if word == "--no-amp" else word for word in arguments]  # as of the other flags
+    words = [f"--{word[5:]}=off" if word in ("--no-amp", "--no-resume") else word for word in arguments]
     return tyro.cli(TrainConfig, prog="engine-train", args=words, default=preset, description=__doc__)
 
 
@@ -51,9 +51,16 @@ def main() -> None:
 def tell(outcome: Outcome, arguments: list[str]) -> None:
     """Print what is there now, and how to go on."""
     if outcome.iteration < outcome.total:
-        resume = shlex.join(["engine-train", *(a for a in arguments if a != "--resume"), "--resume"])
-        print(f"Stopped after iteration {outcome.iteration} of {outcome.total}. To continue:\n  {resume}")
+        print(f"Stopped after iteration {outcome.iteration} of {outcome.total}. To continue:\n  {resuming(arguments)}")
     print(f"Weights: {outcome.weights}\n  engine-infer PHOTO --mask MASK --weights {outcome.weights}")
+
+
+def resuming(arguments: list[str]) -> str:
+    """The command that goes on with the run of a command with these arguments."""
+    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    given.add_argument("--resume", nargs="?")
+    given.add_argument("--no-resume", action="store_true")
+    return shlex.join(["engine-train", *given.parse_known_args(arguments)[1], "--resume"])
 
 
 if __name__ == "__main__":

@@ -26,9 +26,10 @@ class TrainConfig:
     out: Path | None = None
     """Run folder: checkpoints, metrics, pictures and weights. Default: runs/PRESET."""
 
-    resume: bool = False
+    resume: Annotated[bool | Literal["auto"], ON_OFF_OR_AUTO] = False
     """Continue from the newest good checkpoint in the run folder, with the options given now: a lower learning rate,
-    another alpha or batch take effect; the networks, the optimizer and the seed must be those that it began with."""
+    another alpha or batch take effect; the networks, the optimizer and the seed must be those that it began with.
+    `--resume auto` begins where there is no checkpoint yet, for a command that a batch system may start again."""
 
     init: Path | None = None
     """Weights to begin from in place of random ones: a file, or `default` for those that come with the engine. The

@@ -21,7 +21,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from engine.torchrun import started_by_launcher
 from engine.training.config import TrainConfig
 from engine.training.process import OPTIONS, OUTCOME, START
-from engine.training.state import find_checkpoint
+from engine.training.state import check_there_is_something_to_resume, find_checkpoint
 from engine.training.stopping import hangups_are_ignored
 from engine.training.trainer import Outcome, saved_so_far, train
 
@@ -41,6 +41,7 @@ def run(config: TrainConfig) -> Outcome:
     process was lost once more than `config.max_restarts` says.
     """
     started = time.monotonic()
+    check_there_is_something_to_resume(config)  # before anything is written into a folder that may be a wrong one
     processes = processes_wanted(config)
     if started_by_launcher() or (processes == 1 and not config.max_restarts):
         return train(config, started)
@@ -59,7 +60,7 @@ def run(config: TrainConfig) -> Outcome:
                 raise RuntimeError(f"training process {rank} failed: {cause}") from failed
         restarts += 1
         log.warning("training process %d failed: %s; restart %d of %d", rank, cause, restarts, config.max_restarts)
-        config = replace(config, resume=True)
+        config = replace(config, resume="auto")  # it may have been lost before its first checkpoint
 
 
 def start(config: TrainConfig, processes: int, started: float) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from engine.networks import CompletionNetwork, CompletionSpec
-from engine.training.checkpoint import load_newest
+from engine.training.checkpoint import checkpoints, load_newest
 from engine.training.config import TrainConfig
 from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
@@ -122,8 +122,7 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
                 f"no checkpoint in {config.run_folder} can be read; start anew with another --out, and --init "
                 f"{config.weights_file} if the weights there are whole"
             )
-        if config.resume:
-            log.warning("nothing to resume in %s: starting from iteration 0", config.run_folder)
+        check_there_is_something_to_resume(config)
         return None
     path, state = saved
     before, now = migrate(state, path)["config"], config.as_json()
@@ -136,6 +135,17 @@ def find_checkpoint(config: TrainConfig) -> dict[str, Any] | None:
     log.info("resuming from %s", path)
     report_schedule(config, state)
     return state
+
+
+def check_there_is_something_to_resume(config: TrainConfig) -> None:
+    """ValueError if the run is to be resumed and its folder holds no checkpoint."""
+    folder = config.checkpoint_folder
+    if config.resume is True and not checkpoints(folder) and not any(folder.glob("*.damaged")):
+        missing = "holds no checkpoint" if config.run_folder.is_dir() else "does not exist"
+        raise ValueError(
+            f"nothing to resume: the run folder {config.run_folder} {missing}; name the run's folder with --out, "
+            "or leave out --resume to begin there (--resume auto does what fits)"
+        )
 
 
 def report_schedule(config: TrainConfig, state: dict[str, Any]) -> None:

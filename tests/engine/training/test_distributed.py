@@ -200,7 +200,7 @@ def refuse(world: World, configs: list[TrainConfig], difference: str) -> None:
 
 
 def test_processes_that_would_go_on_with_different_states_are_refused(tiny, tmp_path):
-    configs = [tiny(resume=True, out=tmp_path / name) for name in ("first", "second")]
+    configs = [tiny(resume="auto", out=tmp_path / name) for name in ("first", "second")]
     Trainer(configs[1], World(torch.device("cpu"))).save(Meter(8))  # at iteration 0
     saved = configs[1].checkpoint_folder / "00000000.pt"
     saved.rename(saved.with_name("00000003.pt"))

@@ -189,7 +189,7 @@ def test_a_restart_resumes_and_keeps_the_time_that_the_limit_counts_from(tiny, m
 
     monkeypatch.setattr("engine.training.launch.start", lost_at_first)
     run(tiny(max_restarts=1, time_limit=1.0))
-    assert starts == [(False, starts[0][1]), (True, starts[0][1])]
+    assert starts == [(False, starts[0][1]), ("auto", starts[0][1])]
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_under_torchrun_the_time_limit_counts_from_the_first_start(tiny, monkeyp
     for start, (minutes, iterations, reached) in enumerate([(0, 2, 2), (50, 4, 4), (61, 6, 4)]):
         monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(start))
         monkeypatch.setattr("time.time", lambda minutes=minutes: clock() + 60 * minutes)
-        config = tiny(iterations=iterations, split=(100, 0, 0), resume=True, time_limit=60.0)
+        config = tiny(iterations=iterations, split=(100, 0, 0), resume="auto", time_limit=60.0)
         assert run(config).iteration == reached
 
 

@@ -2,11 +2,14 @@
 
 import itertools
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 
+from engine.commands.train import parse, resuming
 from engine.training.distributed import World
+from engine.training.launch import run
 from engine.training.monitor import Monitor, drop_later_rows
 from engine.training.trainer import Trainer
 from engine.weights import load_weights
@@ -69,6 +72,32 @@ def test_lines_that_are_no_metrics_do_not_keep_a_run_from_going_on(tmp_path, cap
     assert file.read_bytes() == b"".join(good)
     named = [number for number in range(1, 10) if f"{file}, line {number} is no row" in caplog.text]
     assert named == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(("there", "said"), [(False, "does not exist"), (True, "holds no checkpoint")])
+def test_nothing_to_resume_is_an_error_that_leaves_nothing_behind(tiny, tmp_path, there, said):
+    config = tiny(out=tmp_path / "mistyped", resume=True)
+    if there:
+        config.run_folder.mkdir()
+    with pytest.raises(ValueError, match=f"mistyped {said}; name the run's folder with --out, or leave out --resume"):
+        run(config)
+    assert list(tmp_path.rglob("*")) == ([config.run_folder] if there else [])
+
+
+def test_resume_auto_begins_and_then_goes_on(tiny, caplog):
+    caplog.set_level("INFO")
+    config = tiny(resume="auto", iterations=4)
+    assert run(config).iteration == 4
+    assert "resuming from" not in caplog.text
+    assert run(replace(config, iterations=6)).iteration == 6
+    assert "resuming from" in caplog.text
+
+
+@pytest.mark.parametrize("given", [[], ["--resume"], ["--resume", "auto"], ["--resume=on"], ["--no-resume"]])
+def test_the_command_to_go_on_resumes_whatever_was_given(given):
+    goes_on = resuming(["--preset", "lite", *given, "--out", "my run"])
+    assert goes_on == "engine-train --preset lite --out 'my run' --resume"
+    assert parse(goes_on.replace("'my run'", "run").split()[1:]).resume is True
 
 
 def test_metrics_survive_a_full_disk(tmp_path):

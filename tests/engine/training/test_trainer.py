@@ -141,7 +141,7 @@ def train_on_one_thread(config: TrainConfig) -> None:
 def test_killed_twenty_times_a_run_ends_with_the_same_weights(tiny, tmp_path):
     """SIGKILL at any moment: while it starts, in every phase, while it writes a checkpoint."""
     options = {"iterations": 60, "checkpoint_every": 1, "log_every": 60}
-    undisturbed, killed = tiny(**options), tiny(out=tmp_path / "killed", **options, resume=True)
+    undisturbed, killed = tiny(**options), tiny(out=tmp_path / "killed", **options, resume="auto")
     train(undisturbed)
     folder = killed.checkpoint_folder
     random = np.random.default_rng(0)
@@ -223,7 +223,7 @@ def test_weights_that_are_gone_are_written_again(tiny):
 
 
 def test_a_full_disk_is_reported_and_leaves_the_last_good_checkpoint(tiny, tmp_path):
-    undisturbed, config = tiny(), tiny(out=tmp_path / "full", resume=True)
+    undisturbed, config = tiny(), tiny(out=tmp_path / "full", resume="auto")
     train(undisturbed)
     Trainer(config, World(torch.device("cpu"))).run(StopAt(4))
     folder = config.checkpoint_folder
