@@ -16,6 +16,22 @@ from engine.inference.packages import import_optional
 HIGHEST_PSNR = 100.0
 """dB that an exact completion counts, so that one does not make a mean infinite."""
 
+BETTER = {
+    "l1_hole": "lower is better",
+    "psnr_hole": "higher is better",
+    "psnr": "higher is better",
+    "ssim_hole": "higher is better",
+    "ssim": "higher is better",
+    "seam": "0 is best",
+    "sharpness": "1 is best",
+    "feature_distance": "lower is better",
+    "texture_distance": "lower is better",
+    "lpips": "lower is better",
+    "fid": "lower is better",
+    "seconds": "lower is better",
+}
+"""The direction of every measure that the engine takes of completions."""
+
 REACH = 5
 """Pixels that SSIM's window of 11x11 reaches around its middle."""
 

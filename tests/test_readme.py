@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from engine.commands import evaluate, export, infer
-from engine.commands.train import parse
+from engine.commands.train import parse, to_plot
 from engine.training.launch import run
+from engine.training.plot import plot
 from engine.weights import DEFAULT_WEIGHTS
 from tests.engine.training.conftest import TINY
 
@@ -95,6 +96,9 @@ def test_training(desk):
     """As written but for sizes, which are a tiny run's."""
     small = {name: value for name, value in TINY.items() if name not in ("workers", "device")} | {"workers": 0}
     for words in commands("engine-train"):
+        if (folder := to_plot(words)) is not None:
+            assert plot(folder) == folder / "metrics.png"
+            continue
         config = replace(parse(words), **small)
         if (config.gpus or 0) > torch.cuda.device_count():
             with pytest.raises(ValueError, match="--gpus is 4, and torch sees"):

@@ -3,6 +3,7 @@
     engine-train --photos DIR                 the paper's network and schedule
     engine-train --preset lite --photos DIR   a small network, hours on a CPU
     engine-train --preset lite --resume       continue where it stopped
+    engine-train --plot runs/lite             draw its curves as metrics.png
 
 Checkpoints, metrics, pictures and weights are left in runs/PRESET, unless --out names another folder.
 """
@@ -12,6 +13,7 @@ import logging
 import shlex
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import tyro
 
@@ -20,6 +22,7 @@ from engine.torchrun import end_at_once, started_by_launcher
 from engine.training.config import TrainConfig
 from engine.training.distributed import is_first_rank
 from engine.training.launch import run
+from engine.training.plot import plot
 from engine.training.presets import PRESETS
 from engine.training.trainer import Outcome
 
@@ -41,6 +44,9 @@ def parse(arguments: list[str]) -> TrainConfig:
 def main() -> None:
     logging.basicConfig(level=logging.INFO if is_first_rank() else logging.ERROR, format="%(message)s")
     arguments = sys.argv[1:]
+    if (folder := to_plot(arguments)) is not None:
+        print(plot(folder))
+        return
     outcome = run(parse(arguments))
     if is_first_rank():
         tell(outcome, arguments)
@@ -48,10 +54,30 @@ def main() -> None:
         end_at_once()
 
 
+def to_plot(arguments: list[str]) -> Path | None:
+    """The run folder of `--plot RUN`, None without it. ValueError if options of a training are given beside it."""
+    plotting = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    plotting.add_argument("--plot", type=Path)
+    try:
+        named, others = plotting.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ValueError("--plot names no run folder: give one, as in engine-train --plot runs/lite") from error
+    if named.plot is None:
+        return None
+    if others:
+        raise ValueError(f"--plot draws the metrics of a run and trains nothing: leave out {shlex.join(others)}")
+    folder: Path = named.plot
+    return folder
+
+
 def tell(outcome: Outcome, arguments: list[str]) -> None:
     """Print what is there now, and how to go on."""
     if outcome.iteration < outcome.total:
         print(f"Stopped after iteration {outcome.iteration} of {outcome.total}. To continue:\n  {resuming(arguments)}")
+    folder = outcome.weights.parent
+    print(f"Curves:\n  {shlex.join(['engine-train', '--plot', str(folder)])}")
+    if (folder / "tensorboard").is_dir():  # else it is not installed
+        print(f"  {shlex.join(['tensorboard', '--logdir', str(folder)])}")
     print(f"Weights: {outcome.weights}\n  engine-infer PHOTO --mask MASK --weights {outcome.weights}")
 
 
