@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 from typing import Literal, cast
 
 import cv2
@@ -243,12 +243,6 @@ def means(cases: Sequence[Case], fid: Fid | None = None) -> dict[str, dict[str, 
             row["fid"] = fid.distance(name, ORIGINALS)
         rows[name] = row | {"seconds": median(case.seconds[name] for case in cases)}
     return rows
-
-
-def lead(cases: Sequence[Case], ours: str, other: str) -> tuple[float, float]:
-    """By how many dB in the hole `ours` is ahead of `other` on the same photos (two at least): mean, standard error."""
-    ahead = [case.scores[ours].psnr_hole - case.scores[other].psnr_hole for case in cases]
-    return fmean(ahead), stdev(ahead) / len(ahead) ** 0.5
 
 
 CAPTION = 20

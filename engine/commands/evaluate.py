@@ -34,6 +34,7 @@ from data.sidecars import MASK_BESIDE
 from engine.commands.completion import NetworkConfig
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.progress import progress
+from engine.comparison import DEFAULT, compared
 from engine.evaluation import (
     HOLE_SIZE,
     RIVALS,
@@ -44,12 +45,12 @@ from engine.evaluation import (
     Task,
     by_network,
     evaluate,
-    lead,
     means,
     picture_grid,
 )
 from engine.inference.completer import Completer, CompletionOptions
 from engine.learned_metrics import Fid, Lpips
+from engine.metrics import BETTER
 from engine.quality import FeatureDistance
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class EvaluateConfig(NetworkConfig):
     photos: tyro.conf.Positional[Path]
     """Folder of photos, of tar shards, or an index file."""
 
-    weights: tuple[str, ...] = ("default",)
+    weights: tuple[str, ...] = (DEFAULT,)
     """Weights files; "default" is what comes with the engine."""
 
     against: str = ""
@@ -198,7 +199,7 @@ def methods_of(config: EvaluateConfig, completers: dict[str, Completer]) -> dict
 
 
 def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: dict[str, dict[str, float]]) -> None:
-    """The means, a row for each way to complete, and how sure the first one's lead is."""
+    """The means, a row for each way to complete, which direction is better, and the differences from the others."""
     columns = {key: column for key, column in COLUMNS.items() if key in next(iter(scores.values()))}
     title = f"{len(cases)} photos at {task.size}x{task.size}, {config.masks} holes, seed {config.seed}"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)  # which fits 80 columns
@@ -210,8 +211,10 @@ def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: d
         table.add_row(name, *("-" if isnan(value) else format(value, style) for value, style in cells))
     console = Console(markup=False, emoji=False, highlight=False)  # names of files are no markup
     console.print(table)
-    for other, (ahead, error) in leads(cases).items():
-        console.print(f"{next(iter(scores))}: {ahead:+.2f} ± {error:.2f} dB in the hole from {other}")
+    console.print(directions(columns))
+    for subject, differences in compared(cases).items():
+        for name, (mean, error) in differences.items():
+            console.print(f"{subject}: {in_words(name, mean, error)} ({BETTER[name]})")
     enlarged = sum(min(task.catalog.size(case.photo)) < task.size for case in cases)
     if enlarged:
         console.print(f"{enlarged} photos are smaller than {task.size}x{task.size} and were enlarged")
@@ -219,10 +222,21 @@ def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: d
         console.print(f"pictures: {config.grid}", soft_wrap=True)
 
 
-def leads(cases: list[Case]) -> dict[str, tuple[float, float]]:
-    """By how much the first way is ahead of each other one; nothing can be said from one photo."""
-    ours, *others = cases[0].scores
-    return {other: lead(cases, ours, other) for other in others} if len(cases) > 1 else {}
+def in_words(name: str, mean: float, error: float) -> str:
+    """One of the measures that ways are compared by, in words."""
+    if name == "psnr_hole":
+        return f"PSNR in the hole {mean:+.2f} ± {error:.2f} dB"
+    return f"{name.replace('_', ' ')} {mean:+.2f} ± {error:.2f}"
+
+
+def directions(columns: dict[str, tuple[str, str]]) -> str:
+    """The direction of each of the table's columns, in words."""
+    said: dict[str, list[str]] = {}
+    for key, (heading, _) in columns.items():
+        word = heading.partition("\n")[0]
+        if word not in said.setdefault(BETTER[key], []):
+            said[BETTER[key]].append(word)
+    return "; ".join(f"{direction}: {', '.join(words)}" for direction, words in said.items())
 
 
 def left_out(config: EvaluateConfig, task: Task, cases: list[Case]) -> int:
@@ -254,7 +268,10 @@ def document(
         "runtime": {name: completer.runtime.name for name, completer in completers.items()},
         "precision": {name: completer.runtime.precision for name, completer in completers.items()},
         "means": {name: told(values) for name, values in scores.items()},
-        "psnr_hole_lead": {other: {"mean": mean, "standard_error": e} for other, (mean, e) in leads(cases).items()},
+        "differences": {
+            subject: {name: value._asdict() for name, value in differences.items()}
+            for subject, differences in compared(cases).items()
+        },
         "cases": [
             {"photo": task.catalog.name(case.photo)} | {name: measured(case, name) for name in case.scores}
             for case in cases

@@ -11,7 +11,8 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from data.catalog import Catalog
-from engine.evaluation import RIVALS, SIZE, Case, Task, evaluate, lead, means, picture_grid
+from engine.comparison import difference
+from engine.evaluation import RIVALS, SIZE, Case, Task, evaluate, means, picture_grid
 from engine.metrics import HIGHEST_PSNR, Scores, border_jump, measure
 from engine.quality import FeatureDistance
 
@@ -202,13 +203,16 @@ def case(number, **psnr_hole):
     return Case(photo=number, scores=scores, seconds=dict.fromkeys(psnr_hole, float(number)), lpips={})
 
 
-def test_means_and_leads():
+def test_means_and_differences():
     cases = [case(0, a=10.0, b=11.0), case(1, a=14.0, b=11.0), case(8, a=18.0, b=14.0)]
     assert means(cases)["a"] == {
         "l1_hole": 1, "psnr_hole": 14, "psnr": 2, "ssim_hole": 0, "ssim": 0, "seam": 3, "seconds": 1
     }  # fmt: skip
     ahead = np.array([-1.0, 3.0, 4.0])
-    assert lead(cases, "a", "b") == pytest.approx((2.0, ahead.std(ddof=1) / 3**0.5))
+    assert difference(cases, "psnr_hole", "a", "b") == pytest.approx((2.0, ahead.std(ddof=1) / 3**0.5))
+    assert difference(cases, "psnr_hole", "b", "a").mean == -2
+    assert difference(cases[:1], "psnr_hole", "a", "b") is None
+    assert difference(cases, "feature_distance", "a", "b") is None, "nothing has measured it"
 
 
 def test_looks_are_summed_up_where_they_are_measured(folder):

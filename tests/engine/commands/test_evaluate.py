@@ -72,7 +72,7 @@ def test_weights_are_named_as_they_are_called(run, photos, weights, tmp_path, mo
     (tmp_path / "[dim]:cat:").write_bytes(weights.read_bytes())
     status, out, _ = run(photos, "--weights", "[dim]:cat:", "--against", "smooth")
     assert status == 0
-    assert out.count("[dim]:cat:") == 2
+    assert out.count("[dim]:cat:") == 3  # in the table, and in two lines of what they differ by
 
 
 def test_json_repeats_and_follows_its_options(run, photos, weights):
@@ -86,15 +86,30 @@ def test_json_repeats_and_follows_its_options(run, photos, weights):
     assert first["cases"] == again["cases"]
     ours = [case[str(weights)]["psnr_hole"] for case in first["cases"]]
     assert first["means"][str(weights)]["psnr_hole"] == pytest.approx(np.mean(ours))
-    assert first["psnr_hole_lead"]["telea"]["mean"] == pytest.approx(
-        first["means"][str(weights)]["psnr_hole"] - first["means"]["telea"]["psnr_hole"]
-    )
+    for name in ("psnr_hole", "feature_distance"):
+        difference = first["differences"][f"{weights} minus telea"][name]["mean"]
+        assert difference == pytest.approx(first["means"][str(weights)][name] - first["means"]["telea"][name])
     assert document("--limit", 2, "--seed", 1)["cases"] != first["cases"]
     assert document("--limit", 2, "--masks", "centre")["cases"] != first["cases"]
     unblended = document("--limit", 2, "--blend", "none")["means"]
     assert unblended["telea"]["psnr_hole"] == first["means"]["telea"]["psnr_hole"]
     assert unblended[str(weights)]["psnr_hole"] != first["means"][str(weights)]["psnr_hole"]
-    assert document("--limit", 1)["psnr_hole_lead"] == {}
+    assert document("--limit", 1)["differences"] == {f"{weights} minus telea": {}}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_weights_are_compared_with_the_engine_s_own_whichever_is_named_first(run, photos, weights, first):
+    ways = [str(weights), "default"]
+    status, out, _ = run(photos, "--weights", *(ways if first == 0 else ways[::-1]), columns=300)
+    means = json.loads(run(photos, "--weights", *ways, "--json")[1])["means"]
+    assert status == 0
+    assert "higher is better: PSNR, SSIM; " in out
+    for name, direction in (("psnr_hole", "higher"), ("feature_distance", "lower")):
+        said = re.search(
+            rf"^{re.escape(ways[0])} minus default: .* (\S+) ± \S+(?: dB)? \({direction} is better\)$", out, re.M
+        )
+        assert float(said[1]) == pytest.approx(means[ways[0]][name] - means["default"][name], abs=0.006)
+    assert "default minus" not in out
 
 
 LOOKS = ("sharpness", "feature_distance", "texture_distance")
