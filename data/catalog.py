@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import index_file
+from data.cache import cached_index
 from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, entry_of, without
 from data.headers import Unreadable, Unusable
 from data.scan import Known, scan, walk
@@ -22,7 +23,7 @@ from data.scan import Known, scan, walk
 log = logging.getLogger(__name__)
 
 INDEX_NAME = "photos.index"
-"""The index of a folder that lies in the folder itself: `Catalog.open(folder)` uses it instead of scanning."""
+"""The index of a folder that lies in the folder itself, where it comes before one in the cache."""
 
 MANY_PHOTOS = 50_000
 """From here on, reading every header at every start is worth a warning."""
@@ -84,15 +85,15 @@ class Catalog:
             raise ValueError(
                 f"{path} does not exist: give a folder of photographs, or a file made by engine-data index"
             )
-        index = path / INDEX_NAME if path.is_dir() else path
-        if index.is_file():
+        index = index_of(path)
+        if index is not None and index.is_file():
             catalog = cls.from_index(index)
             if not catalog.root.is_dir():
                 raise ValueError(
                     f"{index} is the index of {catalog.root}, which is not there: mount it, or index where it is now"
                 )
             if path.is_dir():
-                log.info("%s: using its index; after adding or removing photos run engine-data index %s", path, path)
+                log.info("%s: using %s; after adding or removing photos run engine-data index %s", path, index, path)
         else:
             catalog = cls.scanned(path)
             if len(catalog) > MANY_PHOTOS:
@@ -222,6 +223,20 @@ class Catalog:
         self.__dict__.update(state)
         if self.index is not None:
             self.columns = index_file.read(self.index)[0]
+
+
+def index_of(path: Path) -> Path | None:
+    """The index of a folder, in itself or else in the cache, which may have none yet; a file's is the file itself.
+
+    None where a folder has none in itself and there is no cache.
+    """
+    if not path.is_dir():
+        return path
+    inside = path / INDEX_NAME
+    try:
+        return inside if inside.is_file() else cached_index(path)
+    except OSError:
+        return None
 
 
 def summary(bad: Sequence[BadPhoto]) -> str:

@@ -419,7 +419,7 @@ def test_a_data_set_is_half_written(album, tmp_path, what):
     photos = shutil.copytree(album, tmp_path / "photos")
     words, made = {
         "shard": (["pack", photos, tmp_path / "shards"], tmp_path / "shards" / "photos-000000.tar"),
-        "index": (["index", photos], photos / "photos.index"),
+        "index": (["index", photos, "--out", photos / "photos.index"], photos / "photos.index"),
     }[what]
     kill = Killed(signal.SIGKILL)
     assert run("data", words, tmp_path, before_rename, made.name, kill) == -signal.SIGKILL

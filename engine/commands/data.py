@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from data.catalog import INDEX_NAME, Catalog, summary
+from data.catalog import INDEX_NAME, Catalog, index_of, summary
 from data.checking import undecodable
 from data.entries import BadPhoto
 from data.lists import read_list
@@ -37,7 +37,9 @@ class Index:
     """Folder of photographs at any depth, or of tar shards."""
 
     out: Path | None = None
-    """The index file; by default photos.index in the folder, which training then uses when it is given the folder."""
+    """The index file. By default it is photos.index in the folder if there is one, else a file in the cache
+    ($ENGINE_CACHE, or ~/.cache/glcic-engine): training uses either when it is given the folder. Nothing else is written
+    beside the photos."""
 
     list: Path | None = None
     """Take only the photos that this file lists, such as places365_train_standard.txt, list_eval_partition.csv or an
@@ -52,7 +54,7 @@ class Index:
             raise ValueError(f"{self.folder} is no folder: give the folder that holds the photographs")
         if self.number is not None and self.list is None:
             raise ValueError("--number chooses lines of a list: give the list with --list FILE")
-        out = self.out or self.folder / INDEX_NAME
+        out = self.out or _writable(index_of(self.folder))
         known = Catalog.from_index(out) if out.exists() else None
         if known and known.root != self.folder.resolve():
             raise ValueError(f"{out} is the index of {known.root}: give another file with --out")
@@ -86,8 +88,8 @@ class Check:
 
     def run(self) -> None:
         """Rewrite the index and name what it leaves out."""
-        index = self.folder / INDEX_NAME if self.folder.is_dir() else self.folder
         catalog = Catalog.open(self.folder)
+        index = _writable(index_of(self.folder))
         with progress("decoding", len(catalog)) as step:
             found = undecodable(catalog, threads=self.threads, progress=step)
         if len(found) == len(catalog):
@@ -150,6 +152,13 @@ class Pack:
         packed.save(self.out / INDEX_NAME)
         _tell_bad([*catalog.bad, *bad, *packed.bad])
         print(f"{self.out}: {len(packed)} photos in {len(packed.shards)} shards, {len(bad)} left out")
+
+
+def _writable(index: Path | None) -> Path:
+    """The index file to be written. OSError if there is no place for one."""
+    if index is None:
+        raise OSError("there is no home folder for the cache that the index goes into: set ENGINE_CACHE to a folder")
+    return index
 
 
 def _tell_bad(bad: list[BadPhoto]) -> None:

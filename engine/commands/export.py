@@ -17,13 +17,14 @@ from typing import Literal
 
 import tyro
 
+from data.cache import cache_folder
 from data.catalog import Catalog
 from data.files import folder_beside, write_atomically
 from data.headers import Unusable
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.evaluation import Task
 from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
-from engine.inference.engine_cache import cache_folder, entries, store
+from engine.inference.engine_cache import entries, store
 from engine.inference.export import GRAPHS, Graph, cached_onnx, smallest_side
 from engine.inference.int8 import int8_key, read_loss
 from engine.inference.packages import import_optional

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from data.cache import cache_folder
 from data.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -36,16 +37,6 @@ class Entry(NamedTuple):
     path: Path
     key: Key
     size: int
-
-
-def cache_folder() -> Path:
-    """`$ENGINE_CACHE`, else glcic-engine in the user's folder of caches."""
-    if chosen := os.environ.get("ENGINE_CACHE"):
-        return Path(chosen)
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glcic-engine"
-    except RuntimeError as error:
-        raise OSError("there is no home folder for the cache: set ENGINE_CACHE to a folder") from error
 
 
 def fetch(key: Key, build: Callable[[], bytes], check: Callable[[bytes], object] = lambda content: None) -> bytes:

@@ -122,7 +122,7 @@ def curves_of(rows: Sequence[dict[str, Any]]) -> list[Curve]:
 
 def phases_of(rows: Sequence[dict[str, Any]]) -> list[tuple[str, float, float]]:
     """The phases in their order: name, first and last iteration of those that were reported."""
-    phases = []
+    phases: list[tuple[str, float, float]] = []
     for phase, members in groupby(rows, key=lambda row: str(row.get("phase", ""))):
         reported = [float(row["iteration"]) for row in members]
         begun = phases[-1][2] if phases else 0.0  # the report before it was the last one of the phase before

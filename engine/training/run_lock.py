@@ -2,9 +2,12 @@
 
 import fcntl
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+SET_UP = {".lock", "options.json"}
+"""The files that a run begins with, of no use to anyone if it comes to nothing."""
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +18,10 @@ def only_run_in(folder: Path) -> Iterator[None]:
 
     The lock goes with the process, however that ends. It is not one of flock's, which the loader's forked workers would
     share: they outlive a killed training by some seconds, and the next one would be refused.
+
+    A block that fails before it has left anything of use takes the folders that were made for it away again.
     """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / ".lock", "ab")  # noqa: SIM115 - open for as long as the lock is held
@@ -30,4 +36,18 @@ def only_run_in(folder: Path) -> Iterator[None]:
             ) from error
         except OSError as error:
             log.warning("%s has no locks (%s): take care that no other training runs in it", folder, error)
-        yield
+        try:
+            yield
+        except BaseException:
+            remove_unused(made)
+            raise
+
+
+def remove_unused(made: Sequence[Path]) -> None:
+    """Remove a run folder that was made, and those made to hold it, if nothing but its set-up is in it."""
+    if made and {path.name for path in made[0].iterdir()} <= SET_UP:
+        for path in made[0].iterdir():
+            path.unlink()
+        for path in made:
+            with suppress(OSError):  # another run has begun beside it
+                path.rmdir()

@@ -13,6 +13,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from data.cache import cache_folder
 from data.catalog import INDEX_NAME, Catalog
 from engine.commands import data
 
@@ -40,10 +41,47 @@ def test_index_then_open_then_index_again(
     said = capsys.readouterr()
     assert "6 photos, 1 left out" in said.out
     assert "left out: page:cat:.jpg: not an image" in said.err
-    assert Catalog.open(folder).index == folder / INDEX_NAME
+    index = Catalog.open(folder).index
+    assert index is not None
+    assert index.is_relative_to(cache_folder())
+    assert f"{index}: 6 photos" in said.out
     shutil.copy(folder / "0.jpg", folder / "new.jpg")
     run("index", folder)
     assert len(Catalog.open(folder)) == 7
+    assert not list(folder.glob("*.index"))
+
+
+def test_an_index_in_the_folder_is_kept_up_to_date_there(folder: Path, run: Callable[..., None]) -> None:
+    run("index", folder, "--out", folder / INDEX_NAME)
+    shutil.copy(folder / "0.jpg", folder / "new.jpg")
+    run("index", folder)
+    catalog = Catalog.open(folder)
+    assert (len(catalog), catalog.index) == (7, folder / INDEX_NAME)
+
+
+def test_the_index_of_a_folder_that_is_gone_is_not_that_of_another_in_its_place(
+    folder: Path, run: Callable[..., None]
+) -> None:
+    run("index", folder)
+    folder.rename(folder.with_name("moved"))
+    folder.mkdir()
+    shutil.copy(folder.with_name("moved") / "0.jpg", folder / "other.jpg")
+    assert Catalog.open(folder).name(0) == "other.jpg"
+
+
+def test_without_a_cache_a_folder_is_read_and_its_index_needs_a_place(
+    folder: Path, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("no home")
+
+    for name in ("ENGINE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert len(Catalog.open(folder)) == 6
+    with pytest.raises(SystemExit, match=r"no home folder for the cache .* set ENGINE_CACHE"):
+        run("index", folder)
+    run("index", folder, "--out", folder.with_name("some.index"))
 
 
 def test_index_of_a_list(folder: Path, tmp_path: Path, run: Callable[..., None]) -> None:

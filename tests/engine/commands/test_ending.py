@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from data.catalog import Catalog
 from engine.commands import demo
 
 
@@ -159,7 +160,8 @@ def test_a_command_runs_where_who_starts_it_has_its_output_closed(closed, tmp_pa
     program = "from engine.commands.start import data; data()"
     words = shlex.join([sys.executable, "-c", program, "index", str(tmp_path / "photos")])
     assert subprocess.run(f"{words} {closed}", shell=True, check=False).returncode == 0
-    assert (tmp_path / "photos" / "photos.index").exists()
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.png"]
+    assert Catalog.open(tmp_path / "photos").index
 
 
 def test_facts_of_the_engine_are_shown_and_warnings_alone_of_libraries():

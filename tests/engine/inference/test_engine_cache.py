@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from data.cache import cache_folder
 from engine.inference import engine_cache
 from engine.inference.engine_cache import entries, entry_path, fetch, is_cached, peek, store, trim
 from tests.conftest import files_of_at_most
@@ -222,10 +223,10 @@ def test_files_that_are_no_entries_are_not_listed(folder):
 def test_where_it_is(monkeypatch):
     monkeypatch.delenv("ENGINE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert engine_cache.cache_folder() == Path("/somewhere/glcic-engine")
+    assert cache_folder() == Path("/somewhere/glcic-engine")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", lambda: Path("/home/somebody"))
-    assert engine_cache.cache_folder() == Path("/home/somebody/.cache/glcic-engine")
+    assert cache_folder() == Path("/home/somebody/.cache/glcic-engine")
 
 
 def test_without_a_home_folder_nothing_is_cached_and_the_remedy_is_named(monkeypatch):

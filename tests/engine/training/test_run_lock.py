@@ -46,6 +46,30 @@ def test_a_second_training_in_a_run_folder_is_refused_until_the_first_has_ended(
     assert [path.name for path in strays.parent.iterdir()] == ["00000012.pt"]
 
 
+@pytest.mark.parametrize("wrong", [{"init": Path("nowhere")}, {"photos": Path("nowhere")}])
+def test_a_start_that_fails_leaves_nothing_behind(tiny, tmp_path, wrong):
+    out = tmp_path / "runs" / "mine"
+    with pytest.raises(ValueError, match="nowhere"):
+        train(tiny(out=out, **wrong))
+    assert not out.parent.exists()
+    out.parent.mkdir()
+    out.mkdir()
+    with pytest.raises(ValueError, match="nowhere"):
+        train(tiny(out=out, **wrong))
+    assert out.exists(), "it was there before"
+
+
+def test_a_run_that_fails_after_it_has_begun_keeps_what_it_has_left(tmp_path):
+    def fail():
+        with only_run_in(tmp_path / "run"):
+            (tmp_path / "run" / "metrics.jsonl").touch()
+            raise OSError("no more room")
+
+    with pytest.raises(OSError, match="no more room"):
+        fail()
+    assert (tmp_path / "run" / "metrics.jsonl").exists()
+
+
 def test_where_there_are_no_locks_a_training_runs_and_says_so(tmp_path, monkeypatch, caplog):
     def refuse(*_: object) -> None:
         raise OSError(37, "No locks available")
