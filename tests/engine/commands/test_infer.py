@@ -96,7 +96,7 @@ def test_holes_are_widened_as_their_thickness_asks_for(run, photo, tmp_path):
     np.testing.assert_array_equal(same_HW3, completed_HW3)
     assert report.widened == {2, 4}
     status, printed = run(*arguments, "--mask-dilate", 0, weights=None)
-    assert "of 150x130 completed by" in printed
+    assert "of 150x130 completed, 1 thin hole(s) filled smoothly" in printed
 
 
 def test_a_rim_left_outside_of_the_mask_is_told(run, photo, tmp_path):
@@ -786,7 +786,7 @@ def test_a_folder_with_broken_photos(run, tmp_path):
     assert done["hole_pixels"] == 760  # 20x20 and 4 px around it, less the corners
     assert done["widened"] == [4]
     assert done["scales"] == [1]
-    assert set(done["seconds"]) == {"read", "mask", "copy", "network", "blend", "texture", "write"}
+    assert set(done["seconds"]) == {"read", "mask", "copy", "fill", "network", "blend", "texture", "write"}
 
     (tmp_path / "in" / "broken.jpg").unlink()
     assert run(*arguments)[0] == 0
