@@ -122,7 +122,7 @@ def onnx_nodes() -> dict[str, float]:
     """Of both exported graphs."""
     import onnx
 
-    from engine.inference.export import GRAPHS, export_onnx
+    from engine.inference.graphs.export import GRAPHS, export_onnx
 
     network = untrained(SMALL_WIDTH)
     graphs = {graph: onnx.load(io.BytesIO(export_onnx(network, graph=graph))).graph for graph in GRAPHS}

@@ -19,11 +19,11 @@ from bench.counting import flops_of, peak_resident
 from bench.rows import OURS, measure, write_row
 from bench.setups import SIZE_24_MP, smooth_photo, square_holes, untrained, untrained_completer
 from bench.timing import Timing
-from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.jobs import Job
-from engine.inference.mask_sources import MaskSource
-from engine.inference.photo import Photo, write_photo
+from engine.inference.folders.complete import Options, complete_files
+from engine.inference.folders.jobs import Job
+from engine.inference.folders.mask_sources import MaskSource
+from engine.inference.photos.photo import Photo, write_photo
 from engine.inference.report import Report
 from engine.inference.runtimes.torch_runtime import DTYPES, TorchRuntime
 

@@ -32,7 +32,7 @@ from bench.timing import Timing
 from data.catalog import Catalog
 from engine.evaluation import Case, Task, evaluate, means, navier_stokes, patchmatch, smooth, telea
 from engine.inference.completer import Completer
-from engine.inference.export import cached_onnx
+from engine.inference.graphs.export import cached_onnx
 from engine.metrics import measure as measure_quality
 from engine.quality import FeatureDistance
 from engine.weights import DEFAULT_WEIGHTS, load_weights

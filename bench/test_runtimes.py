@@ -24,15 +24,15 @@ from torch import Tensor, nn
 from bench.limits import gemm
 from bench.rows import measure
 from bench.setups import smooth_photo, square_holes, untrained
-from engine.inference.calibration import Sample, calibrate, network_inputs, psnr, quantised
 from engine.inference.completer import Completer
-from engine.inference.engine_cache import store
-from engine.inference.export import GRAPHS
-from engine.inference.folding import fold_batch_norm
-from engine.inference.int8 import int8_key, read_loss
+from engine.inference.graphs.calibration import Sample, calibrate, network_inputs, psnr, quantised
+from engine.inference.graphs.engine_cache import store
+from engine.inference.graphs.export import GRAPHS
+from engine.inference.graphs.int8 import int8_key, read_loss
 from engine.inference.runtimes import open_runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork, multiply_adds
+from engine.inference.windows.folding import fold_batch_norm
+from engine.inference.windows.network import NO_MARGINS, Margins, WindowNetwork, multiply_adds
 from engine.networks import CompletionNetwork, CompletionSpec
 
 HALO = CompletionSpec().halo

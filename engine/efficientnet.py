@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from engine.inference.packages import import_optional
+from engine.packages import import_optional
 
 STRIDES = (2, 4, 8, 16, 32)
 """Pixels between two places of each of the features."""

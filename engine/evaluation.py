@@ -20,13 +20,13 @@ from data.headers import Unusable
 from data.masks import HoleConfig, draw_holes
 from data.sampler import Crop, reduction
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.fill import fill_smoothly
-from engine.inference.mask import Mask
-from engine.inference.mask_files import AS_IT_LOOKS
-from engine.inference.mask_sources import find_masks, read_joined
-from engine.inference.packages import import_optional
+from engine.inference.folders.mask_sources import find_masks, read_joined
+from engine.inference.holes.fill import fill_smoothly
+from engine.inference.holes.mask import Mask
+from engine.inference.masks.files import AS_IT_LOOKS
 from engine.learned_metrics import Fid, Lpips
 from engine.metrics import Scores, measure
+from engine.packages import import_optional
 from engine.quality import FeatureDistance, Looks, typical
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from data.decode import Pixels
-from engine.inference.packages import import_optional
+from engine.packages import import_optional
 from engine.torchvision_weights import load_into
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)

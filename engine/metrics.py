@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from data.decode import Pixels
-from engine.inference.mask import Mask
-from engine.inference.packages import import_optional
+from engine.inference.holes.mask import Mask
+from engine.packages import import_optional
 
 HIGHEST_PSNR = 100.0
 """dB that an exact completion counts, so that one does not make a mean infinite."""

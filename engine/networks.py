@@ -68,7 +68,7 @@ FILL_LAYERS = (
 
 FILL_WIDTH = 16
 """The fill network's base width, whatever the completion network's: narrower ones give other bits in a window than in
-the whole photo, see `engine.inference.window_network`."""
+the whole photo, see `engine.inference.windows.network`."""
 
 OUTPUT_LAYER = Layer(0)
 """The 3x3 convolution to RGB."""

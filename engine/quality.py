@@ -17,7 +17,7 @@ from torch import Tensor
 
 from data.decode import Pixels
 from engine.efficientnet import LiteFeatures
-from engine.inference.mask import Mask, bounding_box
+from engine.inference.holes.mask import Mask, bounding_box
 
 CONTEXT = 64
 """Pixels around the hole that features may see: most of what decides them lies nearer."""

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 from engine import Completer
-from engine.inference.batch import Options, complete_files
 from engine.inference.completer import CompletionOptions
-from engine.inference.jobs import find_jobs
-from engine.inference.mask_sources import MaskSource
+from engine.inference.folders.complete import Options, complete_files
+from engine.inference.folders.jobs import find_jobs
+from engine.inference.folders.mask_sources import MaskSource
 
 
 def main(photos: Path, masks: Path, out: Path) -> None:

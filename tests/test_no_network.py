@@ -110,7 +110,7 @@ def test_the_server(desk):
 
 
 def test_what_the_user_decides_of_telemetry_stays(tmp_path):
-    program = "import os, sys; sys.modules['openvino_telemetry'] = os; import engine.inference.packages; "
+    program = "import os, sys; sys.modules['openvino_telemetry'] = os; import engine.packages; "
     program += "print(os.environ['ORT_DISABLE_TELEMETRY'], sys.modules['openvino_telemetry'] is os)"
     environment = os.environ | {"ORT_DISABLE_TELEMETRY": "0"}
     said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)

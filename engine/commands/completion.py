@@ -7,12 +7,12 @@ from typing import Annotated
 
 import tyro
 
-from engine.inference.blend import Blend
 from engine.inference.completer import DEFAULTS, Completer, CompletionOptions
-from engine.inference.memory import keep_freed_memory
-from engine.inference.photo import MAX_PIXELS
+from engine.inference.holes.blend import Blend
+from engine.inference.photos.photo import MAX_PIXELS
 from engine.inference.runtimes import Precision, RuntimeName
 from engine.inference.texture.stage import Texture
+from engine.memory import keep_freed_memory
 from engine.weights import DEFAULT
 
 MOST_MEMORY = 2**20

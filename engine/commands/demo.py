@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from engine.commands.ending import ends_in_a_line
-from engine.inference.packages import install_line
+from engine.packages import install_line
 
 RUN = Path("runs/make-demo")
 """Emptied each time; runs/demo is where `engine-train --preset demo` leaves its run."""

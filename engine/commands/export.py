@@ -23,14 +23,14 @@ from data.files import folder_beside, write_atomically
 from data.headers import Unusable
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.evaluation import Task
-from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
-from engine.inference.engine_cache import entries, store
-from engine.inference.export import GRAPHS, Graph, cached_onnx, smallest_side
-from engine.inference.int8 import int8_key, read_loss
-from engine.inference.packages import import_optional
+from engine.inference.graphs.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
+from engine.inference.graphs.engine_cache import entries, store
+from engine.inference.graphs.export import GRAPHS, Graph, cached_onnx, smallest_side
+from engine.inference.graphs.int8 import int8_key, read_loss
+from engine.inference.graphs.tensorrt_build import Shape, build_engine, check_size
 from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
-from engine.inference.tensorrt_build import Shape, build_engine, check_size
 from engine.networks import STRIDE, CompletionNetwork
+from engine.packages import import_optional
 from engine.weights import load_weights
 
 log = logging.getLogger(__name__)

@@ -21,14 +21,14 @@ import tyro
 from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.progress import progress
-from engine.inference.batch import Options, Outcome, complete_files
-from engine.inference.jobs import Job, find_jobs, is_searched
-from engine.inference.mask import in_pixels
-from engine.inference.mask_files import MaskOptions, split_labels
-from engine.inference.mask_pictures import parse_colour
-from engine.inference.mask_sources import MaskSource
-from engine.inference.photo import container_of
-from engine.inference.ranks import meet_others, own_device, rank_and_world, total
+from engine.inference.folders.complete import Options, Outcome, complete_files
+from engine.inference.folders.jobs import Job, find_jobs, is_searched
+from engine.inference.folders.mask_sources import MaskSource
+from engine.inference.folders.ranks import meet_others, own_device, rank_and_world, total
+from engine.inference.holes.mask import in_pixels
+from engine.inference.masks.files import MaskOptions, split_labels
+from engine.inference.masks.pictures import parse_colour
+from engine.inference.photos.photo import container_of
 
 MOST_VARIANTS = 99
 

@@ -22,7 +22,7 @@ import tyro
 
 from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line, log_to_stderr
-from engine.inference.packages import install_line
+from engine.packages import install_line
 
 INSTALL = f"engine-serve needs FastAPI, uvicorn, python-multipart and prometheus-client: {install_line('fastapi')}"
 OPEN_TO_ALL = "warning: everyone who reaches this machine can use it; --token-file FILE asks for a token"

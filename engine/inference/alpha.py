@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.mask import Mask, widen
+from engine.inference.holes.mask import Mask, widen
 from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 

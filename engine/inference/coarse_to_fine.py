@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.inference.blend import Blend, is_grey, join
-from engine.inference.contrast import Contrast, faint_holes
-from engine.inference.fill import fill_smoothly
-from engine.inference.mask import (
+from engine.inference.holes.blend import Blend, is_grey, join
+from engine.inference.holes.contrast import Contrast, faint_holes
+from engine.inference.holes.fill import fill_smoothly
+from engine.inference.holes.mask import (
     Mask,
     Where,
     bounding_box,
@@ -23,11 +23,20 @@ from engine.inference.mask import (
     widen,
     with_context,
 )
+from engine.inference.holes.plain import fill_plain_holes
+from engine.inference.holes.scales import (
+    BAND,
+    beyond,
+    double,
+    halve,
+    halve_mask,
+    halve_where,
+    octaves_for,
+    put_ring_beside,
+)
 from engine.inference.pixels import Pixels, as_grey
-from engine.inference.plain import fill_plain_holes
 from engine.inference.report import Report
-from engine.inference.scales import BAND, beyond, double, halve, halve_mask, halve_where, octaves_for, put_ring_beside
-from engine.inference.window_runs import Generated, WindowRunner, assemble
+from engine.inference.window_runner import Generated, WindowRunner, assemble
 from engine.networks import STRIDE, CompletionSpec
 
 

@@ -8,19 +8,19 @@ from typing import NamedTuple, Self, get_args
 
 import numpy as np
 
-from engine.inference.blend import Blend
-from engine.inference.border import cut, ends_for, mirror, own_holes, own_part
 from engine.inference.coarse_to_fine import CoarseToFine
-from engine.inference.fill import threads
-from engine.inference.mask import Mask, prepare_mask, with_hidden
+from engine.inference.holes.blend import Blend
+from engine.inference.holes.border import cut, ends_for, mirror, own_holes, own_part
+from engine.inference.holes.fill import threads
+from engine.inference.holes.mask import Mask, prepare_mask, with_hidden
+from engine.inference.holes.rim import rim_note
+from engine.inference.holes.thin import fill_thin_holes
 from engine.inference.pixels import Pixels
 from engine.inference.report import Report
-from engine.inference.rim import rim_note
 from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.texture.sources import not_copied
 from engine.inference.texture.stage import Texture, TextureStage
-from engine.inference.thin import fill_thin_holes
-from engine.inference.window_runs import WindowRunner
+from engine.inference.window_runner import WindowRunner
 from engine.networks import CompletionNetwork
 from engine.weights import DEFAULT, load_weights
 
@@ -105,11 +105,11 @@ class Completer:
         fills it. Where the surroundings of a hole have more detail than the network has drawn, the hole is then drawn
         again from patches of the photo that lie near it (`texture` "photo": always, "none": never), and given the
         photo's grain: see `engine.inference.texture`. With "auto", thin and small holes are filled smoothly instead of
-        by the network, if blend is "poisson": see `engine.inference.thin`. Another `seed` gives another completion.
-        Patches are taken where `sample_HW` is True alone, and never where `avoid_HW` is. `full_frame` runs the network
-        on the whole photo at once: the reference that the windows equal. `hidden_HW` is True where the photo's colours
-        mean nothing, as those of transparent pixels: outside the hole they are neither read nor changed. `report` is
-        filled with what was done.
+        by the network, if blend is "poisson": see `engine.inference.holes.thin`. Another `seed` gives another
+        completion. Patches are taken where `sample_HW` is True alone, and never where `avoid_HW` is. `full_frame` runs
+        the network on the whole photo at once: the reference that the windows equal. `hidden_HW` is True where the
+        photo's colours mean nothing, as those of transparent pixels: outside the hole they are neither read nor
+        changed. `report` is filled with what was done.
 
         ValueError if an option is not one of these, the photo is not such an array, a mask has another size, `mask_HW`
         is empty, it and `hidden_HW` leave nothing, or `sample_HW` and `avoid_HW` leave nothing to take texture from.

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.inference.jobs import COMPLETED
-from engine.inference.mask import Mask, Where, bounding_box
-from engine.inference.photo import CONTAINERS, Photo, encode, in_8_bits
+from engine.inference.folders.jobs import COMPLETED
+from engine.inference.holes.mask import Mask, Where, bounding_box
+from engine.inference.photos.photo import CONTAINERS, Photo, encode, in_8_bits
 from engine.inference.pixels import Pixels
 
 MEDIA_TYPES = {

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from fastapi import HTTPException
 
 from engine.inference.completer import CompletionOptions, check_options
-from engine.inference.mask import Mask
+from engine.inference.holes.mask import Mask
 from engine.inference.report import Report
 from engine.serve.bodies import refusing
 

@@ -19,13 +19,13 @@ from fastapi import HTTPException, Request
 
 from engine.inference.alpha import complete_alpha
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.hidden import hidden_pixels
-from engine.inference.mask import Mask, prepare_mask
-from engine.inference.memory import give_freed_memory_back
+from engine.inference.holes.hidden import hidden_pixels
+from engine.inference.holes.mask import Mask, prepare_mask
 from engine.inference.pixels import Pixels
 from engine.inference.report import Report
-from engine.inference.window_runs import is_out_of_memory
-from engine.inference.windows import NoRoom
+from engine.inference.window_runner import is_out_of_memory
+from engine.inference.windows.plan import NoRoom
+from engine.memory import give_freed_memory_back
 from engine.serve.bodies import CLIENT_GONE
 from engine.serve.texture import Texturing
 

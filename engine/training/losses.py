@@ -28,7 +28,7 @@ def log_error(generated_N3SS: Tensor, image_N3SS: Tensor, mask_N1SS: Tensor) -> 
 
 
 def blended(generated_N3SS: Tensor, image_N3SS: Tensor, mask_N1SS: Tensor) -> Tensor:
-    """The completion as Poisson blending joins it to the photo (see `engine.inference.blend`); outside, the photo.
+    """The completion as Poisson blending joins it to the photo (`engine.inference.holes.blend`); outside, the photo.
 
     A smooth correction makes it meet the photo at the hole's border. A loss on this leaves to the network what blending
     cannot give: the colours in the hole relative to those around it.

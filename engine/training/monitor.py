@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from data.files import write_atomically
-from engine.inference.packages import install_line
+from engine.packages import install_line
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import torch.distributed as dist
 
-from engine.inference.ranks import rank_and_world
+from engine.inference.folders.ranks import rank_and_world
 from engine.torchrun import meet, of_this_start, started_by_launcher
 from engine.training.distributed import connect
 

@@ -7,10 +7,10 @@ from typing import Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
-from engine.inference.packages import install_line
 from engine.inference.runtimes.torch_runtime import TorchRuntime, fast_precision
-from engine.inference.window_network import NO_MARGINS, Margins
+from engine.inference.windows.network import NO_MARGINS, Margins
 from engine.networks import CompletionNetwork
+from engine.packages import install_line
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +86,9 @@ def pick_runtime(network: CompletionNetwork, precision: str, device: str) -> tup
     if not installed:
         verb = "is" if len(names) == 1 else "are"
         return "torch", f"{' and '.join(names)} {verb} not installed: {install_line('openvino')}"
-    from engine.inference.export import is_exported
-    from engine.inference.graph_runners import openvino_has_bf16
-    from engine.inference.int8 import is_calibrated
+    from engine.inference.graphs.export import is_exported
+    from engine.inference.graphs.int8 import is_calibrated
+    from engine.inference.graphs.runners import openvino_has_bf16
 
     name = installed[0]
     if name == "openvino" and precision in ("auto", "int8") and is_calibrated(network):

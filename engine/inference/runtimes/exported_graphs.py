@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.inference.export import Graph
-from engine.inference.graph_runners import GraphRunner
+from engine.inference.graphs.export import Graph
+from engine.inference.graphs.runners import GraphRunner
 from engine.inference.runtimes.torch_runtime import BF16_SPEED, TorchRuntime
-from engine.inference.window_network import NO_MARGINS, Margins, multiply_adds
+from engine.inference.windows.network import NO_MARGINS, Margins, multiply_adds
 from engine.networks import CompletionNetwork
 
 

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from engine.inference.export import cached_onnx
-from engine.inference.graph_runners import open_in_onnxruntime
-from engine.inference.memory import memory_limit
-from engine.inference.packages import import_optional
+from engine.inference.graphs.export import cached_onnx
+from engine.inference.graphs.runners import open_in_onnxruntime
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
-from engine.inference.window_network import NO_MARGINS, Margins
+from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
+from engine.packages import import_optional
 
 VALUES_PER_PIXEL = 10
 """Peak of memory in fp32 values per input pixel and unit of base width: 9.0 measured (2400x2400 whole at width 16:

@@ -5,15 +5,15 @@ import logging
 import torch
 from torch import Tensor
 
-from engine.inference.export import GRAPHS, Graph, cached_onnx
-from engine.inference.graph_runners import GraphRunner, open_in_openvino, openvino_has_bf16
-from engine.inference.int8 import Loss, check_loss, is_calibrated, load_int8
-from engine.inference.memory import memory_limit
-from engine.inference.packages import import_optional
+from engine.inference.graphs.export import GRAPHS, Graph, cached_onnx
+from engine.inference.graphs.int8 import Loss, check_loss, is_calibrated, load_int8
+from engine.inference.graphs.runners import GraphRunner, open_in_openvino, openvino_has_bf16
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
 from engine.inference.runtimes.torch_runtime import fast_precision
-from engine.inference.window_network import NO_MARGINS, Margins
+from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
+from engine.packages import import_optional
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.inference import engine_cache
-from engine.inference.export import TOLERANCES, Graph, cached_onnx, example, onnx_key
-from engine.inference.memory import memory_limit
-from engine.inference.runtimes.torch_runtime import TorchRuntime, pick_device
-from engine.inference.static_shapes import STATIC_SIDES, padding_to_static, static_batches
-from engine.inference.tensorrt_build import (
+from engine.inference.graphs import engine_cache
+from engine.inference.graphs.export import TOLERANCES, Graph, cached_onnx, example, onnx_key
+from engine.inference.graphs.static_shapes import STATIC_SIDES, padding_to_static, static_batches
+from engine.inference.graphs.tensorrt_build import (
     BUILD_VERSION,
     Capability,
     Shape,
@@ -22,8 +20,10 @@ from engine.inference.tensorrt_build import (
     import_tensorrt,
     start,
 )
-from engine.inference.tensorrt_engine import TensorrtEngine
-from engine.inference.window_network import NO_MARGINS, Margins
+from engine.inference.graphs.tensorrt_engine import TensorrtEngine
+from engine.inference.runtimes.torch_runtime import TorchRuntime, pick_device
+from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
 
 log = logging.getLogger(__name__)

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from engine.cpu import cpu_has_bf16
-from engine.inference.folding import fold_batch_norm
-from engine.inference.graph_runners import onednn_lacks_bf16
-from engine.inference.memory import memory_limit
-from engine.inference.window_network import NO_MARGINS, Margins, WindowNetwork
+from engine.inference.graphs.runners import onednn_lacks_bf16
+from engine.inference.windows.folding import fold_batch_norm
+from engine.inference.windows.network import NO_MARGINS, Margins, WindowNetwork
+from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

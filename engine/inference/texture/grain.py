@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.harmonic import Floats
-from engine.inference.mask import Mask, bounding_box
+from engine.inference.holes.harmonic import Floats
+from engine.inference.holes.mask import Mask, bounding_box
 from engine.inference.texture.sources import Neighbourhood
 
 WINDOW, STEP = 16, 8

@@ -8,8 +8,8 @@ the photo at its border (as in Darabi et al. 2012, Image Melding). What is large
 import numpy as np
 import torch
 
-from engine.inference.harmonic import Floats, Slopes, slopes_of, with_slopes
-from engine.inference.mask import Mask, bounding_box
+from engine.inference.holes.harmonic import Floats, Slopes, slopes_of, with_slopes
+from engine.inference.holes.mask import Mask, bounding_box
 from engine.inference.texture.sources import Neighbourhood
 from engine.inference.texture.synthesis import Drawing
 

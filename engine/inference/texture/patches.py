@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.inference.mask import Mask
+from engine.inference.holes.mask import Mask
 from kernels.vote_patches import REACH
 
 PATCH = 2 * REACH + 1

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.inference.mask import Mask
-from engine.inference.scales import halve_mask
+from engine.inference.holes.mask import Mask
+from engine.inference.holes.scales import halve_mask
 from engine.inference.texture.detail import SAMPLES, detail_of, expected_detail
 from engine.inference.texture.patches import PATCH, all_around, any_around, describe
 

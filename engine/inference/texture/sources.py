@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.mask import Mask, Where, bounding_box, check_size, relative, with_context
+from engine.inference.holes.mask import Mask, Where, bounding_box, check_size, relative, with_context
 from engine.inference.pixels import Pixels
 from engine.inference.texture.patches import PATCH, all_around
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.inference.blend import is_grey
-from engine.inference.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
+from engine.inference.holes.blend import is_grey
+from engine.inference.holes.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
 from engine.inference.pixels import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.texture.grain import add_grain

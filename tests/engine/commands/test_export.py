@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from engine.commands.export import main
-from engine.inference.calibration import FEWEST_PHOTOS
-from engine.inference.engine_cache import entry_path, is_cached
-from engine.inference.export import onnx_key
-from engine.inference.int8 import int8_key
+from engine.inference.graphs.calibration import FEWEST_PHOTOS
+from engine.inference.graphs.engine_cache import entry_path, is_cached
+from engine.inference.graphs.export import onnx_key
+from engine.inference.graphs.int8 import int8_key
 from engine.weights import save_weights
 from tests.conftest import files_of_at_most
 from tests.engine.inference.conftest import random_network

@@ -18,13 +18,13 @@ import tifffile
 from PIL import Image
 
 from engine.commands import infer
-from engine.inference import batch
-from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.formats import png
-from engine.inference.jobs import Job, find_jobs
-from engine.inference.mask_sources import MaskSource
-from engine.inference.photo import read_photo
+from engine.inference.folders import complete as batch
+from engine.inference.folders.complete import Options, complete_files
+from engine.inference.folders.jobs import Job, find_jobs
+from engine.inference.folders.mask_sources import MaskSource
+from engine.inference.photos.formats import png
+from engine.inference.photos.photo import read_photo
 from engine.inference.report import Report
 from tests.engine.inference.conftest import random_network
 from tests.engine.inference.made_files import mangle

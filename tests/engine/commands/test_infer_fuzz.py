@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.inference.batch import Options, complete_files
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.jobs import Job
-from engine.inference.mask_files import MaskOptions
-from engine.inference.mask_sources import MaskSource
+from engine.inference.folders.complete import Options, complete_files
+from engine.inference.folders.jobs import Job
+from engine.inference.folders.mask_sources import MaskSource
+from engine.inference.masks.files import MaskOptions
 from engine.weights import save_weights
 from tests.engine.inference import made_annotations as made
 from tests.engine.inference.conftest import random_network

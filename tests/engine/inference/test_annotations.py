@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from engine.inference.annotations import drawing, krita
-from engine.inference.annotations.coco import fill_rle
-from engine.inference.annotations.document import NotThere
-from engine.inference.annotations.label_studio import fill_brush
-from engine.inference.mask import OtherSize
-from engine.inference.mask_files import MaskOptions, OfPhoto, parse_mask
+from engine.inference.holes.mask import OtherSize
+from engine.inference.masks.annotations import drawing, krita
+from engine.inference.masks.annotations.coco import fill_rle
+from engine.inference.masks.annotations.document import NotThere
+from engine.inference.masks.annotations.label_studio import fill_brush
+from engine.inference.masks.files import MaskOptions, OfPhoto, parse_mask
 from tests.engine.inference import made_annotations as made
 from tests.engine.inference.made_annotations import HEIGHT, PHOTO, WIDTH, square
 

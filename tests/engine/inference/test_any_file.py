@@ -12,9 +12,9 @@ from data.decode import decode
 from data.decoders import UnreadablePhoto, decoding
 from data.headers import Unusable, parse_header
 from data.orientation import TURNS, orientation_of, upright
-from engine.inference import photo_decoding
-from engine.inference.mask_files import MaskOptions, parse_mask
-from engine.inference.photo import CONTAINERS, TooManyPixels, encode, parse_photo
+from engine.inference.masks.files import MaskOptions, parse_mask
+from engine.inference.photos import decoding as photo_decoding
+from engine.inference.photos.photo import CONTAINERS, TooManyPixels, encode, parse_photo
 from tests.engine.inference.made_files import XMP, exif_block, files_of_every_kind, mangle
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about what it cannot read

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.inference.blend import feather_weight, join
+from engine.inference.holes.blend import feather_weight, join
 
 
 def scene():

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.inference.border import MIRRORED, NEAR, cut, ends_for, mirror, own_holes
-from engine.inference.mask import mask_of_holes
+from engine.inference.holes.border import MIRRORED, NEAR, cut, ends_for, mirror, own_holes
+from engine.inference.holes.mask import mask_of_holes
 
 
 def test_only_where_a_hole_is_at_the_border():

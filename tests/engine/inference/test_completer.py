@@ -14,12 +14,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.inference import mask
 from engine.inference.completer import Completer
-from engine.inference.mask import widen
+from engine.inference.holes import mask
+from engine.inference.holes.mask import widen
 from engine.inference.report import Report
 from engine.inference.runtimes.torch_runtime import TorchRuntime, fast_precision
-from engine.inference.window_network import NO_MARGINS
+from engine.inference.windows.network import NO_MARGINS
 from tests.engine.inference.conftest import random_network
 
 

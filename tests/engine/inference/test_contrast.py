@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.inference.completer import Completer
-from engine.inference.contrast import Contrast, faint_holes
+from engine.inference.holes.contrast import Contrast, faint_holes
 from engine.inference.report import Report
 from tests.engine.inference.conftest import random_network
 

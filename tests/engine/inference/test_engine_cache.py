@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from data.cache import cache_folder
-from engine.inference import engine_cache
-from engine.inference.engine_cache import entries, entry_path, fetch, is_cached, peek, store, trim
+from engine.inference.graphs import engine_cache
+from engine.inference.graphs.engine_cache import entries, entry_path, fetch, is_cached, peek, store, trim
 from tests.conftest import files_of_at_most
 
 KEY = {"kind": "test", "version": "10.1", "gpu": "L4"}
@@ -91,7 +91,7 @@ def test_a_build_that_fails_leaves_nothing():
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from engine.inference.engine_cache import fetch
+from engine.inference.graphs.engine_cache import fetch
 def build():
     with open(sys.argv[1], "a") as file:
         file.write("built\\n")

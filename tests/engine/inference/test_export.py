@@ -5,10 +5,18 @@ import onnx
 import pytest
 import torch
 
-from engine.inference.export import BFLOAT16_OPSET, GRAPHS, OPSET, cached_onnx, check_graph, export_onnx, smallest_side
-from engine.inference.graph_runners import open_in_onnxruntime, open_in_openvino
-from engine.inference.tensorrt_build import build_engine, check_gpu, check_size, parse
-from engine.inference.window_network import Margins
+from engine.inference.graphs.export import (
+    BFLOAT16_OPSET,
+    GRAPHS,
+    OPSET,
+    cached_onnx,
+    check_graph,
+    export_onnx,
+    smallest_side,
+)
+from engine.inference.graphs.runners import open_in_onnxruntime, open_in_openvino
+from engine.inference.graphs.tensorrt_build import build_engine, check_gpu, check_size, parse
+from engine.inference.windows.network import Margins
 from engine.networks import CompletionNetwork
 from tests.engine.inference.conftest import random_network
 

@@ -6,8 +6,8 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import spsolve
 
-from engine.inference.harmonic import harmonic, slopes_of, with_slopes
-from engine.inference.mask import widen
+from engine.inference.holes.harmonic import harmonic, slopes_of, with_slopes
+from engine.inference.holes.mask import widen
 
 
 def solve_directly(values_HW3, known_HW, wanted_HW):

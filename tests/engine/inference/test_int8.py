@@ -7,13 +7,13 @@ import onnx
 import pytest
 import torch
 
-from engine.inference import calibration, int8
-from engine.inference.calibration import Sample, calibrate, network_inputs, quantised
 from engine.inference.completer import Completer
-from engine.inference.engine_cache import entry_path, store
-from engine.inference.export import GRAPHS, cached_onnx
-from engine.inference.graph_runners import open_in_onnxruntime, open_in_openvino, openvino_has_bf16
-from engine.inference.int8 import check_loss, insert_rounding, int8_key, load_int8, read_loss
+from engine.inference.graphs import calibration, int8
+from engine.inference.graphs.calibration import Sample, calibrate, network_inputs, quantised
+from engine.inference.graphs.engine_cache import entry_path, store
+from engine.inference.graphs.export import GRAPHS, cached_onnx
+from engine.inference.graphs.int8 import check_loss, insert_rounding, int8_key, load_int8, read_loss
+from engine.inference.graphs.runners import open_in_onnxruntime, open_in_openvino, openvino_has_bf16
 from engine.inference.runtimes import open_runtime, pick_runtime
 from engine.inference.runtimes.torch_runtime import fast_precision
 from tests.engine.inference.conftest import random_network

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from engine.inference.completer import Completer
-from engine.inference.export import export_onnx
-from engine.inference.folding import fold_batch_norm
-from engine.inference.window_network import Margins, WindowNetwork
+from engine.inference.graphs.export import export_onnx
+from engine.inference.windows.folding import fold_batch_norm
+from engine.inference.windows.network import Margins, WindowNetwork
 from engine.weights import load_weights, save_weights
 from tests.engine.inference.conftest import random_network
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from engine.inference import mask
-from engine.inference.mask import PIECE, components, cut_out, mask_of_holes, pieces, prepare_mask, widen
+from engine.inference.holes import mask
+from engine.inference.holes.mask import PIECE, components, cut_out, mask_of_holes, pieces, prepare_mask, widen
 
 
 def test_rectangles():

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from data.orientation import turned_back
-from engine.inference.formats import png
-from engine.inference.mask import OtherSize
-from engine.inference.mask_files import AS_IT_LOOKS, MaskOptions, parse_mask, read_mask
+from engine.inference.holes.mask import OtherSize
+from engine.inference.masks.files import AS_IT_LOOKS, MaskOptions, parse_mask, read_mask
+from engine.inference.photos.formats import png
 
 
 @pytest.fixture

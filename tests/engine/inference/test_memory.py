@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.inference.memory import UNKNOWN, free_memory, memory_limit
+from engine.memory import UNKNOWN, free_memory, memory_limit
 
 MEMINFO = "MemTotal:       16000000 kB\nMemFree:          100000 kB\nMemAvailable:    8000000 kB\n"
 CPU = torch.device("cpu")

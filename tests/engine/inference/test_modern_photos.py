@@ -11,9 +11,16 @@ import pillow_jxl  # noqa: F401  # Pillow saves JPEG XL
 import pytest
 from PIL import Image, ImageCms
 
-from engine.inference.formats import jpeg_xl
-from engine.inference.lossless import check_lossless
-from engine.inference.photo import TooManyPixels, changes_of_kind, check_can_hold, parse_photo, read_photo, write_photo
+from engine.inference.photos.formats import jpeg_xl
+from engine.inference.photos.lossless import check_lossless
+from engine.inference.photos.photo import (
+    TooManyPixels,
+    changes_of_kind,
+    check_can_hold,
+    parse_photo,
+    read_photo,
+    write_photo,
+)
 
 pillow_heif.register_heif_opener()
 

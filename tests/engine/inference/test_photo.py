@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin
 
 from data.orientation import XMP_HEAD, upright
-from engine.inference.formats import jpeg, png
-from engine.inference.formats.exif import make_upright
-from engine.inference.formats.thumbnails import PHOTOSHOP_LEFT_OUT
-from engine.inference.lossless import write_losslessly
-from engine.inference.photo import MAX_SIDES, Photo, encode, in_8_bits, read_photo, write_photo
+from engine.inference.photos.formats import jpeg, png
+from engine.inference.photos.formats.exif import make_upright
+from engine.inference.photos.formats.thumbnails import PHOTOSHOP_LEFT_OUT
+from engine.inference.photos.lossless import write_losslessly
+from engine.inference.photos.photo import MAX_SIDES, Photo, encode, in_8_bits, read_photo, write_photo
 from engine.serve.album import KeptPhoto
 from tests.engine.inference.made_files import PROFILE, XMP, exif_block
 

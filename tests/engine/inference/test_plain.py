@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.inference.plain import fill_plain_holes
+from engine.inference.holes.plain import fill_plain_holes
 
 WHOLE = (slice(0, 80), slice(0, 90))
 

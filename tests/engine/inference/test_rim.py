@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.inference.mask import widen
-from engine.inference.rim import MOST_HOLES, edges_of, evidence, rim_note, sectors
+from engine.inference.holes.mask import widen
+from engine.inference.holes.rim import MOST_HOLES, edges_of, evidence, rim_note, sectors
 
 SIDE = 200
 

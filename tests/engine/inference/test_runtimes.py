@@ -10,11 +10,11 @@ import torch
 
 from engine.inference import runtimes
 from engine.inference.completer import Completer
-from engine.inference.export import GRAPHS, cached_onnx
-from engine.inference.packages import import_optional
+from engine.inference.graphs.export import GRAPHS, cached_onnx
 from engine.inference.runtimes import open_runtime, pick_runtime
 from engine.inference.runtimes.torch_runtime import fast_precision
-from engine.inference.window_network import NO_MARGINS, Margins
+from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.packages import import_optional
 from tests.engine.inference.conftest import random_network
 
 WIDTH = 6

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.inference.mask import widen
-from engine.inference.scales import halve, halve_mask, put_ring_beside
+from engine.inference.holes.mask import widen
+from engine.inference.holes.scales import halve, halve_mask, put_ring_beside
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

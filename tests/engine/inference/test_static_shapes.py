@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.inference.static_shapes import STATIC_SIDES, padding_to_static, static_batches, zeros_to_add
-from engine.inference.window_network import MIN_REGION, NO_MARGINS, Margins
-from engine.inference.windows import REGION_STEP
+from engine.inference.graphs.static_shapes import STATIC_SIDES, padding_to_static, static_batches, zeros_to_add
+from engine.inference.windows.network import MIN_REGION, NO_MARGINS, Margins
+from engine.inference.windows.plan import REGION_STEP
 from engine.networks import CompletionSpec
 
 HALO = CompletionSpec().halo

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine.inference import engine_cache
 from engine.inference.completer import Completer
-from engine.inference.export import TOLERANCES
+from engine.inference.graphs import engine_cache
+from engine.inference.graphs.export import TOLERANCES
 from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
-from engine.inference.window_network import NO_MARGINS, Margins
+from engine.inference.windows.network import NO_MARGINS, Margins
 from tests.engine.inference.conftest import random_network
 
 

@@ -10,16 +10,16 @@ import pytest
 import torch
 from rich.progress import Progress
 
-from engine.inference import engine_cache
-from engine.inference.export import cached_onnx
+from engine.inference.graphs import engine_cache
+from engine.inference.graphs.export import cached_onnx
+from engine.inference.graphs.tensorrt_build import build_engine, import_tensorrt, noted_interrupt
 from engine.inference.runtimes.tensorrt_runtime import (
     TensorrtRuntime,
     advice,
     checked_windows,
     pick_precisions,
 )
-from engine.inference.tensorrt_build import build_engine, import_tensorrt, noted_interrupt
-from engine.inference.window_network import Margins
+from engine.inference.windows.network import Margins
 from tests.engine.inference.conftest import random_network
 
 TURING, AMPERE = (7, 5), (8, 0)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.inference.completer import Completer
+from engine.inference.holes.thin import SMALL, fill_thin_holes, plate
 from engine.inference.report import Report
-from engine.inference.thin import SMALL, fill_thin_holes, plate
 
 
 @pytest.fixture(scope="module")

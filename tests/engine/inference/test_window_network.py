@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.inference.folding import fold_batch_norm
-from engine.inference.window_network import (
+from engine.inference.windows.folding import fold_batch_norm
+from engine.inference.windows.network import (
     MIN_REGION,
     InteriorNetwork,
     Margins,

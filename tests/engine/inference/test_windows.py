@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.inference import windows
-from engine.inference.windows import MAX_TILES, costs, merge_boxes, plan_windows, round_up, whole_photo
+from engine.inference.windows import plan as windows
+from engine.inference.windows.plan import MAX_TILES, costs, merge_boxes, plan_windows, round_up, whole_photo
 from engine.networks import STRIDE
 
 HALO = 152

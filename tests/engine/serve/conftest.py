@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from engine.commands import infer
-from engine.inference.jobs import find_jobs
+from engine.inference.folders.jobs import find_jobs
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
 

@@ -21,8 +21,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from engine.inference.formats import heif, jpeg_xl
-from engine.inference.photo import parse_photo
+from engine.inference.photos.formats import heif, jpeg_xl
+from engine.inference.photos.photo import parse_photo
 from tests.engine.serve.conftest import mask_of, png, serving
 
 README = Path(__file__).parents[3] / "README.md"

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.mask import prepare_mask
+from engine.inference.holes.mask import prepare_mask
 from engine.inference.report import Report
 from engine.serve.app import create_app
 from engine.serve.work import Limits

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.inference.blend import join
+from engine.inference.holes.blend import join
 from engine.training.losses import adversarial_loss, blended, discriminator_loss, pattern_loss, stride_pattern
 
 REAL, FAKE = torch.tensor([[0.3], [2.0], [-1.0]]), torch.tensor([[1.0], [-0.5], [0.2]])

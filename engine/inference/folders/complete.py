@@ -1,0 +1,282 @@
+"""Completing many photo files: reading, completing and writing overlapped, errors kept to the photo that has them."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from data.files import write_atomically
+from data.in_order import in_order
+from engine.inference.alpha import complete_alpha
+from engine.inference.completer import Completer, CompletionOptions
+from engine.inference.folders.jobs import Job
+from engine.inference.folders.mask_sources import MaskSource, NoMask, area_for
+from engine.inference.holes.hidden import hidden_pixels
+from engine.inference.holes.mask import Mask, prepare_mask
+from engine.inference.photos.lossless import check_lossless, write_losslessly
+from engine.inference.photos.photo import (
+    MAX_PIXELS,
+    Photo,
+    Pixels,
+    changes_of_kind,
+    check_can_hold,
+    check_sides,
+    container_of,
+    in_8_bits,
+    read_photo,
+    write_photo,
+)
+from engine.inference.report import Report
+from engine.inference.window_runner import is_out_of_memory
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """The options of completing each photo."""
+
+    masks: MaskSource
+    completion: CompletionOptions
+    overwrite: bool = False
+    max_pixels: int = MAX_PIXELS
+    side_by_side: Path | None = None
+    copy_empty: bool = False
+    """Write a photo as it is whose mask is empty; else that is an error."""
+    copy_missing: bool = False
+    """The same for a photo without a mask."""
+    nodata: float | None = None
+    """The value of pixels without data. None: what the file declares."""
+    sample: Path | None = None
+    """Mask, or folder of masks, of where texture may be taken from."""
+    avoid: Path | None = None
+    """The same for where it may not."""
+    force: bool = False
+    """Complete more than half of a photo, too, where a mask says so."""
+    lossless_outside: bool = False
+    """Change nothing outside the hole in a JPEG either; see `write_losslessly`."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The outcome of one photo."""
+
+    job: Job
+    status: Literal["pending", "completed", "copied", "skipped", "failed"] = "pending"
+    """Completed and copied from when the file is written; copied: as it is, since there was nothing to complete."""
+    error: str | None = None
+    size: tuple[int, int] = (0, 0)
+    """Height and width in pixels."""
+    hole_pixels: int = 0
+    """Pixels that were completed: those of the mask, and those that it was widened by."""
+    report: Report = field(default_factory=Report)
+
+    def as_json(self) -> dict[str, Any]:
+        """For --json."""
+        values: dict[str, Any] = {"photo": str(self.job.photo), "out": str(self.job.out), "status": self.status}
+        if self.status == "failed":
+            return values | {"error": self.error}
+        if self.status in ("copied", "skipped"):
+            return values | ({"warnings": self.report.warnings} if self.report.warnings else {})
+        report = self.report
+        return values | {
+            "width": self.size[1],
+            "height": self.size[0],
+            "hole_pixels": self.hole_pixels,
+            "widened": sorted(report.widened),
+            "runtime": report.runtime,
+            "windows": report.windows,
+            "window_pixels": report.window_pixels,
+            "scales": sorted(report.scales),
+            "texture": report.texture,
+            "seconds": {stage: round(seconds, 4) for stage, seconds in report.seconds.items()},
+            "warnings": report.warnings,
+        }
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A photo and what is to be completed of it, on their way through the stages."""
+
+    outcome: Outcome
+    photo: Photo | None = None
+    hole_HW: Mask | None = None
+    """The mask, widened."""
+    sample_HW: Mask | None = None
+    avoid_HW: Mask | None = None
+    erased: bool = False
+    """True if the mask is what was erased from the photo, which is opaque once it is completed."""
+    completed: Photo | None = None
+    """The photo as it is to be written."""
+    to_be_copied: bool = False
+    """True if there is nothing to complete, and the file is to be written as it is."""
+
+
+def complete_files(
+    completer: Completer, jobs: Iterable[Job], options: Options, in_flight: int = 2
+) -> Iterator[Outcome]:
+    """Complete each job's photo; its outcome, in order.
+
+    `in_flight` photos are read ahead and as many written behind while one is completed.
+    """
+    with ThreadPoolExecutor(in_flight) as readers, ThreadPoolExecutor(in_flight) as writers:
+        reads = in_order(readers, (partial(load, job, options) for job in jobs), ahead=in_flight - 1)
+        yield from in_order(writers, completed(completer, reads, options), ahead=in_flight)
+
+
+def completed(completer: Completer, reads: Iterator[Loaded], options: Options) -> Iterator[Callable[[], Outcome]]:
+    """Complete one photo after the other; what is left is to write it."""
+    for loaded in reads:
+        complete_one(completer, loaded, options)
+        yield partial(save, loaded, options, completer.spec.mean_pixel)
+        del loaded  # its large arrays are the writer's alone
+
+
+def load(job: Job, options: Options) -> Loaded:
+    """Read a photo and its mask, unless the result is there already."""
+    loaded = Loaded(Outcome(job))
+    outcome = loaded.outcome
+    with isolated(outcome):
+        container = container_to_write(job, options.max_pixels)
+        if job.out.exists() and not options.overwrite:
+            if job.out.resolve() == job.photo.resolve():
+                raise ValueError(f"{job.out} is the photo itself; give another --out, or --overwrite to replace it")
+            outcome.status = "skipped"
+            return loaded
+        with outcome.report.stage("read"):
+            loaded.photo = read_photo(job.photo, options.max_pixels)
+            check_can_hold(container, loaded.photo)
+            outcome.report.warnings += loaded.photo.notes + changes_of_kind(loaded.photo, container)
+            if options.side_by_side:
+                height, width = loaded.photo.pixels_HW3.shape[:2]
+                check_sides(container_of(options.side_by_side), "--side-by-side", height, 3 * width)
+            if options.lossless_outside:
+                check_lossless(loaded.photo, job.out)
+            try:
+                mask_HW, loaded.erased = options.masks.mask_for(job, loaded.photo, outcome.report.warnings)
+            except NoMask:
+                if options.copy_missing:
+                    return Loaded(outcome, to_be_copied=True)
+                raise
+            loaded.sample_HW, loaded.avoid_HW = (
+                area_for(path, option, job, loaded.photo, outcome.report.warnings)
+                for option, path in (("--sample", options.sample), ("--avoid", options.avoid))
+            )
+        if options.copy_empty and not mask_HW.any():
+            return Loaded(outcome, to_be_copied=True)
+        if not mask_HW.any() and outcome.report.warnings:
+            raise ValueError(f"the mask is empty: {'; '.join(outcome.report.warnings)}")
+        if not options.force and not options.masks.holes:
+            check_not_inverted(mask_HW)
+        outcome.size = loaded.photo.pixels_HW3.shape[:2]
+        with outcome.report.stage("mask"):
+            loaded.hole_HW, widened = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
+            outcome.report.widened |= widened
+        outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
+    return loaded
+
+
+def check_not_inverted(mask_HW: Mask) -> None:
+    """ValueError if more than half of a photo is to be completed: masks that say so are mostly inverted."""
+    share = np.count_nonzero(mask_HW) / mask_HW.size
+    if share > 0.5:
+        raise ValueError(
+            f"the mask marks {share:.0%} of the photo, and more than half of one is seldom meant: "
+            "--mask-invert completes the rest instead, --force what is marked"
+        )
+
+
+def container_to_write(job: Job, max_pixels: int) -> str:
+    """The format of a job's result. ValueError if none is written under its name, or, if that is the photo's own
+    ending, as the photo cannot even be read."""
+    try:
+        return container_of(job.out)
+    except ValueError:
+        if job.out.suffix == job.photo.suffix:
+            read_photo(job.photo, max_pixels)
+        raise
+
+
+def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None:
+    """Complete a photo that has neither failed nor been skipped."""
+    outcome = loaded.outcome
+    if outcome.status != "pending" or loaded.photo is None or loaded.hole_HW is None:
+        return
+    # The hole is the widened mask already.
+    completion = options.completion._replace(dilate=0, seed=options.completion.seed + outcome.job.variant)
+    photo, hole_HW = loaded.photo, loaded.hole_HW
+    nodata = photo.nodata if options.nodata is None else options.nodata
+    with isolated(outcome):
+        alpha_HW = photo.alpha_HW
+        if loaded.erased and alpha_HW is not None:  # what is completed is to be seen
+            alpha_HW = np.where(hole_HW, np.iinfo(alpha_HW.dtype).max, alpha_HW)
+        hidden_HW = hidden_pixels(photo.pixels_HW3, alpha_HW, nodata, outcome.report)
+        completed_HW3 = completer.complete(
+            photo.pixels_HW3,
+            hole_HW,
+            **completion._asdict(),
+            hidden_HW=hidden_HW,
+            sample_HW=loaded.sample_HW,
+            avoid_HW=loaded.avoid_HW,
+            report=outcome.report,
+        )
+        if alpha_HW is not None and not loaded.erased:
+            alpha_HW = complete_alpha(completer, alpha_HW, hole_HW, completion, outcome.report)
+        loaded.completed = replace(photo, pixels_HW3=completed_HW3, alpha_HW=alpha_HW)
+    if not (options.side_by_side or options.lossless_outside):
+        loaded.photo = None  # it is large, and not needed any more
+
+
+def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float]) -> Outcome:
+    """Write the completed photo, if there is one."""
+    outcome, result, before = loaded.outcome, loaded.completed, loaded.photo
+    if loaded.to_be_copied:
+        with isolated(outcome):
+            write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
+            outcome.status = "copied"
+    if outcome.status != "pending" or loaded.hole_HW is None or result is None:
+        return outcome
+    with isolated(outcome):
+        with outcome.report.stage("write"):
+            if options.lossless_outside and before:
+                write_losslessly(outcome.job.out, replace(result, pixels_HW3=before.pixels_HW3), result.pixels_HW3)
+            else:
+                write_photo(outcome.job.out, result, result.pixels_HW3)
+            if options.side_by_side and before:
+                three = before.pixels_HW3, loaded.hole_HW, result.pixels_HW3
+                write_side_by_side(options.side_by_side, *three, mean_pixel)
+        outcome.status = "completed"
+    return outcome
+
+
+@contextmanager
+def isolated(outcome: Outcome) -> Iterator[None]:
+    """An error in the block fails this photo alone; of one that is the engine's own, the log has the traceback."""
+    try:
+        yield
+    except Exception as error:
+        said = str(error) or type(error).__name__
+        if not (isinstance(error, ValueError | OSError) or is_out_of_memory(error)):
+            log.exception("%s: an error of the engine's own, not of the photo", outcome.job.photo)
+            said = f"{type(error).__name__}: {error} (an error of the engine's own: please report what the log says)"
+        outcome.status, outcome.error = "failed", said
+
+
+def write_side_by_side(
+    path: Path, photo_HW3: Pixels, hole_HW: Mask, completed_HW3: Pixels, mean_pixel: tuple[float, float, float]
+) -> None:
+    """The picture input | holed | completed, in 8 bits, whole or not at all. ValueError as `container_of`."""
+    holed_HW3 = photo_HW3.copy()
+    holed_HW3[hole_HW] = np.rint(np.array(mean_pixel) * np.iinfo(photo_HW3.dtype).max)
+    row = in_8_bits(np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1))
+    encoded = BytesIO()
+    Image.fromarray(row).save(encoded, container_of(path))
+    write_atomically(path, encoded.getvalue())

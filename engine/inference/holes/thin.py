@@ -1,0 +1,103 @@
+"""Thin and small holes, as scratches and specks of dust are: filled by the smoothest surface that the photo goes on in.
+
+It is a thin plate's, with the least sum of squared Laplacians: it takes over slopes besides colours. The network comes
+closer in larger holes alone. PSNR in the holes, dB, and feature distance, means of 11 photos of val at 512x512 with 25
+holes each, which are ellipses of t by 0.8 t pixels, squares, or strokes of up to 85 px:
+
+| t, px                |            4 |            5 |            6 |            7 |
+| ellipses, by a plate | 36.85  0.049 | 32.94  0.174 | 31.80  0.239 | 28.50  0.411 |
+| by the network       | 33.54  0.104 | 30.67  0.253 | 30.08  0.326 | 28.22  0.439 |
+| squares, by a plate  | 33.96  0.118 | 32.71  0.222 | 29.41  0.378 | 27.39  0.550 |
+| by the network       | 30.79  0.194 | 31.16  0.289 | 29.19  0.409 | 28.05  0.511 |
+| strokes, by a plate  | 29.18  0.542 | 26.76  1.027 | 27.44  0.927 | 24.79  1.336 |
+| by the network       | 28.14  0.636 | 26.73  0.999 | 27.54  0.915 | 24.91  1.282 |
+
+Where the surroundings have little contrast, so has the difference: in 435 holes of 6 to 14 px on 6 photos of 14 to 25
+megapixels, halved, the mean squared error is 9.8 by a plate and 11.1 by the network, which takes a window for each.
+"""
+
+import cv2
+import numpy as np
+
+from engine.inference.holes.contrast import contrast_near
+from engine.inference.holes.harmonic import Floats
+from engine.inference.holes.mask import Mask, Where, components, relative, thickness, with_context
+from engine.inference.pixels import Pixels
+from engine.inference.report import Report
+
+THIN, THIN_IF_FAINT = 4.0, 14.0
+"""Pixels across a hole up to which it is thin, and up to which it is where its surroundings have little contrast."""
+
+SMALL = 40
+"""Pixels of a hole up to which it counts as thin, too."""
+
+REACH = 2
+"""Pixels around a hole that its surface goes on from."""
+
+PLATE = {
+    (0, 0): 20.0,
+    **dict.fromkeys(((-1, 0), (1, 0), (0, -1), (0, 1)), -8.0),
+    **dict.fromkeys(((-1, -1), (-1, 1), (1, -1), (1, 1)), 2.0),
+    **dict.fromkeys(((-2, 0), (2, 0), (0, -2), (0, 2)), 1.0),
+}
+"""The Laplacian of the Laplacian: weights of the pixels so many rows and columns ahead."""
+
+
+def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: Report) -> tuple[Mask, Mask]:
+    """The rest of the holes and of their wanted part once those that are thin are filled, in place.
+
+    `hole_HW` is all that is unknown. The report is told how many these are. The same photo and hole give the same bits,
+    whatever other holes there are.
+    """
+    left_HW, left_wanted_HW = hole_HW, wanted_HW
+    for where, part_HW in components(hole_HW):
+        if not (part_HW & wanted_HW[where]).any() or not is_thin(photo_HW3, hole_HW, where, part_HW):
+            continue
+        if left_HW is hole_HW:
+            left_HW, left_wanted_HW = hole_HW.copy(), wanted_HW.copy()
+        crop = with_context(where, hole_HW.shape, REACH)
+        here_HW = np.zeros_like(hole_HW[crop])
+        here_HW[relative(where, crop)] = part_HW
+        filled_P3 = plate(photo_HW3[crop], here_HW)
+        photo_HW3[crop][here_HW] = np.rint(filled_P3).clip(0, np.iinfo(photo_HW3.dtype).max)
+        left_HW[crop][here_HW] = left_wanted_HW[crop][here_HW] = False
+        report.texture["smooth"] = report.texture.get("smooth", 0) + 1
+    return left_HW, left_wanted_HW
+
+
+def is_thin(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> bool:
+    """True for the hole that is `part_HW` at `where` if the network has nothing to add to its surface."""
+    thick = thickness(np.pad(part_HW, 1))
+    if thick <= THIN:
+        return True
+    if thick > THIN_IF_FAINT:
+        return False
+    _, _, stats, _ = cv2.connectedComponentsWithStats(part_HW.view(np.uint8), connectivity=8)
+    if stats[1:, cv2.CC_STAT_AREA].max() <= SMALL:
+        return True
+    return contrast_near(photo_HW3, hole_HW, where, part_HW).is_faint(photo_HW3.dtype)
+
+
+def plate(photo_HW3: Pixels, hole_HW: Mask) -> Floats:
+    """The colours of the hole's pixels, row by row, `filled_P3` in fp64; beyond the photo it is mirrored."""
+    from scipy.sparse import csc_matrix
+    from scipy.sparse.linalg import splu
+
+    hole_HW = np.pad(hole_HW, REACH)
+    known_HW3 = np.where(hole_HW[..., None], 0.0, cv2.copyMakeBorder(photo_HW3, *(REACH,) * 4, cv2.BORDER_REFLECT_101))
+    y_P, x_P = np.nonzero(hole_HW)
+    number_HW = np.full(hole_HW.shape, -1)
+    number_HW[y_P, x_P] = np.arange(len(y_P))
+    known_P3 = np.zeros((len(y_P), 3))
+    pixels, others, weights = [], [], []
+    for (down, right), weight in PLATE.items():
+        there = y_P + down, x_P + right
+        known_P3 -= weight * known_HW3[there]
+        inside = np.flatnonzero(number_HW[there] >= 0)
+        pixels.append(inside)
+        others.append(number_HW[there][inside])
+        weights.append(np.full(len(inside), weight))
+    equations = csc_matrix((np.concatenate(weights), (np.concatenate(pixels), np.concatenate(others))))
+    symmetric = {"SymmetricMode": True}
+    solver = splu(equations, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric)
+    return solver.solve(known_P3)

@@ -1,0 +1,1 @@
+"""Masks as people have them: pictures, labels, layers and annotations."""

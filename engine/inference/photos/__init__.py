@@ -1,0 +1,1 @@
+"""Files of photos: read whole, and written in their own format."""

@@ -1,0 +1,1 @@
+"""Windows: the parts of a photo that the network runs on."""
