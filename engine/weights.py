@@ -31,6 +31,10 @@ def save_weights(path: str | Path, network: CompletionNetwork, spec: CompletionS
     write_atomically(Path(path), save(tensors, metadata=metadata))
 
 
+EXPORTED = (".xml", ".onnx", ".engine")
+"""Endings of what engine-export writes."""
+
+
 def load_weights(path: str | Path) -> CompletionNetwork:
     """The network in `path`, or `DEFAULT`, in fp32 and eval mode on the CPU; its `spec` attribute says how to run it.
 
@@ -60,6 +64,11 @@ def load_weights(path: str | Path) -> CompletionNetwork:
 def _read(path: Path) -> tuple[CompletionSpec, dict[str, Tensor]]:
     if not path.is_file():
         raise ValueError(f"there is no weights file at {path}")
+    if path.suffix in EXPORTED:
+        raise ValueError(
+            f"{path} is an exported graph, for other programs: give the .safetensors that it was made from, which "
+            "engine-infer --runtime openvino, onnx or tensorrt runs from its own copy of the graph"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

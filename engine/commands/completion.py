@@ -33,8 +33,8 @@ class NetworkConfig:
     """The same as --runtime tensorrt."""
 
     precision: Precision = "auto"
-    """int8 is for OpenVINO, once exported. auto: on a GPU fp16; on a CPU int8 if exported, else bf16 if
-    it has instructions for that, else fp32."""
+    """int8 is for OpenVINO, once exported in it, and never taken unasked. auto: on a GPU fp16; on a CPU bf16 if it has
+    instructions for that, else fp32."""
 
     device: Annotated[str, tyro.conf.arg(metavar="{auto,cpu,cuda,cuda:N}")] = "auto"
     """Where the network runs."""

@@ -111,6 +111,8 @@ def export(config: ExportConfig) -> None:
     else:
         write_atomically(out, cached_onnx(network, config.precision, config.graph))
     print(f"{out}: {config.graph} graph, {config.precision}, input fp32 {inputs}, output fp32 RGB in [0, 1]")
+    if config.precision == "int8":
+        print(f"  engine-infer PHOTO --mask MASK --weights {config.weights} --precision int8")
 
 
 def write_openvino(config: ExportConfig, network: CompletionNetwork, out: Path) -> None:

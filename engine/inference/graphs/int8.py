@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from engine.inference.graphs import engine_cache
-from engine.inference.graphs.export import EXPORT_VERSION, GRAPHS, Graph, describe
+from engine.inference.graphs.export import EXPORT_VERSION, Graph, describe
 from engine.networks import CompletionNetwork
 
 LIMIT_DB = 0.3
@@ -59,11 +59,6 @@ def int8_key(network: CompletionNetwork, graph: Graph) -> engine_cache.Key:
     """All that the file depends on but the photos: the network, and the versions of its fp32 graph and of this."""
     about = describe(network, "int8", graph)
     return {"kind": "int8", **about, "export": EXPORT_VERSION, "calibration": CALIBRATION_VERSION}
-
-
-def is_calibrated(network: CompletionNetwork) -> bool:
-    """True if both graphs are in the cache in int8."""
-    return all(engine_cache.is_cached(int8_key(network, graph)) for graph in GRAPHS)
 
 
 def load_int8(network: CompletionNetwork, graph: Graph) -> bytes:

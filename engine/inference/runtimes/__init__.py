@@ -87,12 +87,9 @@ def pick_runtime(network: CompletionNetwork, precision: str, device: str) -> tup
         verb = "is" if len(names) == 1 else "are"
         return "torch", f"{' and '.join(names)} {verb} not installed: {install_line('openvino')}"
     from engine.inference.graphs.export import is_exported
-    from engine.inference.graphs.int8 import is_calibrated
     from engine.inference.graphs.runners import openvino_has_bf16
 
     name = installed[0]
-    if name == "openvino" and precision in ("auto", "int8") and is_calibrated(network):
-        return name, "this network is calibrated for int8 (--precision fp32 for its exact result)"
     if precision == "int8":
         return name, "PyTorch has no int8"
     if precision == "bf16" and not openvino_has_bf16():

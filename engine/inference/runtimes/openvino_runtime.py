@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.inference.graphs.export import GRAPHS, Graph, cached_onnx
-from engine.inference.graphs.int8 import Loss, check_loss, is_calibrated, load_int8
+from engine.inference.graphs.int8 import Loss, check_loss, load_int8
 from engine.inference.graphs.runners import GraphRunner, open_in_openvino, openvino_has_bf16
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
 from engine.inference.runtimes.torch_runtime import fast_precision
@@ -39,7 +39,7 @@ class OpenvinoRuntime:
     def __init__(self, network: CompletionNetwork, *, precision: str = "auto", memory: int | None = None) -> None:
         import_optional("openvino")
         if precision == "auto":
-            precision = best_precision(network)
+            precision = fast_precision(torch.device("cpu"))
         if precision not in SPEEDS:
             raise ValueError(f"the openvino runtime has no precision {precision!r}; choose one of: {', '.join(SPEEDS)}")
         if precision == "bf16" and not openvino_has_bf16():
@@ -64,19 +64,6 @@ class OpenvinoRuntime:
 
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         return self.graphs.run(holed_N4HW, margins)
-
-
-def best_precision(network: CompletionNetwork) -> str:
-    """int8 where it has been calibrated and may be used, else what PyTorch would compute in."""
-    otherwise = fast_precision(torch.device("cpu"))
-    if not is_calibrated(network):
-        return otherwise
-    try:
-        measured_loss(network)
-    except ValueError as error:
-        log.warning("int8 is not used, but %s: %s", otherwise, error)
-        return otherwise
-    return "int8"
 
 
 def measured_loss(network: CompletionNetwork) -> Loss:

@@ -114,6 +114,7 @@ def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_
         (("WEIGHTS", "--to", "tensorrt-rtx", "--graph", "interior", "--size", "304,512"), "multiples of 4 from 308 on"),
         (("WEIGHTS", "--to", "tensorrt-rtx", "--size", "wide"), "it must be HEIGHT,WIDTH"),
         (("nowhere.safetensors",), "there is no weights file"),
+        (("GRAPH",), "is an exported graph, for other programs: give the .safetensors that it was made from"),
         (("WEIGHTS", "--to", "openvino", "--precision", "int8"), "calibrated on photographs: --to openvino --photos"),
         (("WEIGHTS", "--precision", "int8", "--photos", "."), "int8 is for OpenVINO"),
     ],
@@ -122,7 +123,9 @@ def test_mistakes_are_named(weights, words, message, export, capsys):
     if "tensorrt-rtx" in words:
         pytest.importorskip("tensorrt_rtx")
     with pytest.raises(SystemExit) as stopped:
-        export(*(weights if word == "WEIGHTS" else word for word in words))
+        files = {"WEIGHTS": weights, "GRAPH": weights.with_suffix(".xml")}
+        files["GRAPH"].write_text("<net/>")
+        export(*(files.get(word, word) for word in words))
     assert stopped.value.code not in (0, None)
     said = " ".join(f"{stopped.value.code} {capsys.readouterr().err}".replace("│", " ").split())
     assert message in said
