@@ -80,10 +80,18 @@ class Monitor:
 
     def left(self, iteration: int) -> str:
         """The time left if the run goes on as so far; nothing before there are two iterations to tell by."""
-        if self.begun is None or iteration <= self.begun[1]:
+        if not self.measured(iteration):
             return ""
-        each = (time.monotonic() - self.begun[0]) / (iteration - self.begun[1])
-        return f"left {timedelta(seconds=round(each * (self.total - iteration)))}"
+        return f"left {timedelta(seconds=round(self.seconds_each(iteration) * (self.total - iteration)))}"
+
+    def measured(self, iteration: int) -> int | None:
+        """The iterations whose time is counted; None before the first is finished."""
+        return None if self.begun is None else iteration - self.begun[1]
+
+    def seconds_each(self, iteration: int) -> float:
+        """The time of an iteration, the mean of those that are measured: one at least."""
+        assert self.begun is not None
+        return (time.monotonic() - self.begun[0]) / (iteration - self.begun[1])
 
     def metrics(self, iteration: int, phase: str, values: dict[str, float]) -> None:
         """Report the values of the last iterations; `iteration` counts those done."""

@@ -28,6 +28,7 @@ from engine.training.divergence import divergence
 from engine.training.learner import note_on_precision
 from engine.training.meter import Meter
 from engine.training.monitor import Monitor
+from engine.training.outlook import MEASURED, outlook, settle
 from engine.training.phases import Phase
 from engine.training.pictures import picture
 from engine.training.run_lock import only_run_in
@@ -159,7 +160,7 @@ class Trainer:
                 meter.add(state.iteration, batch.ids, self.step(phase, batch))
                 state.iteration += 1
                 if monitor:
-                    monitor.finished(state.iteration)
+                    self.look_ahead(monitor)
                 if self.is_due(config.log_every):
                     self.report(monitor, phase, meter)
                 if monitor:
@@ -222,6 +223,16 @@ class Trainer:
         if monitor:
             monitor.say(f"compiled in {time.monotonic() - started:.0f} s")
         return itertools.chain([first], batches)
+
+    def look_ahead(self, monitor: Monitor) -> None:
+        """Count the iteration; once the first ones are measured, say what the run will take."""
+        measured = monitor.measured(self.state.iteration)
+        if measured in (None, MEASURED):
+            settle(self.world.device)
+        monitor.finished(self.state.iteration)
+        if measured == MEASURED:
+            each = monitor.seconds_each(self.state.iteration)
+            monitor.say(outlook(self.config, self.state, len(self.catalog), each, self.world.device))
 
     def show(self, monitor: Monitor, phase: Phase) -> None:
         """Once in a while: pictures, and what is measured on other photos. The photos are the same each time."""

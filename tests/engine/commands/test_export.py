@@ -122,9 +122,9 @@ def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_
 def test_mistakes_are_named(weights, words, message, export, capsys):
     if "tensorrt-rtx" in words:
         pytest.importorskip("tensorrt_rtx")
+    files = {"WEIGHTS": weights, "GRAPH": weights.with_suffix(".xml")}
+    files["GRAPH"].write_text("<net/>")
     with pytest.raises(SystemExit) as stopped:
-        files = {"WEIGHTS": weights, "GRAPH": weights.with_suffix(".xml")}
-        files["GRAPH"].write_text("<net/>")
         export(*(files.get(word, word) for word in words))
     assert stopped.value.code not in (0, None)
     said = " ".join(f"{stopped.value.code} {capsys.readouterr().err}".replace("│", " ").split())
