@@ -52,6 +52,12 @@ class InferConfig(CompletionConfig):
     hole: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="X,Y,W,H")] = ()
     """Rectangle to complete, in pixels of the photo as it is displayed; may be repeated."""
 
+    select: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="X,Y,W,H")] = ()
+    """Box around a thing to complete: the thing is found in it, and the box is not completed. May be repeated."""
+
+    save_mask: Path | None = None
+    """Also write the mask here before it is widened, as a PNG, to look at and to paint on (for one photo)."""
+
     out: Path | None = None
     """File to write, as its ending says, or folder. Default: photo.completed.jpg beside photo.jpg."""
 
@@ -112,12 +118,13 @@ class InferConfig(CompletionConfig):
             raise ValueError("--mask-threshold and --label are both given, and labels have no brightness; give one")
         if self.mask_colour is not None:
             parse_colour(self.mask_colour)
-            for name in ("hole", "label", "mask_threshold"):
+            for name in ("hole", "select", "label", "mask_threshold"):
                 if getattr(self, name):
                     option = name.replace("_", "-")
                     raise ValueError(f"--mask-colour and --{option} are both given, and say different things; give one")
-        if self.hole and self.label:
-            raise ValueError("--hole and --label are both given, and only masks have labels; leave one out")
+        for name in ("hole", "select"):
+            if getattr(self, name) and self.label:
+                raise ValueError(f"--{name} and --label are both given, and only masks have labels; leave one out")
         if not 1 <= self.variants <= MOST_VARIANTS:
             raise ValueError(f"--variants is {self.variants}; it must be 1 to {MOST_VARIANTS}")
         if self.texture == "none":
@@ -128,12 +135,15 @@ class InferConfig(CompletionConfig):
                 raise ValueError("--variants and --texture none are both given, and only textures vary; give one")
         if self.in_flight < 1:
             raise ValueError(f"--in-flight is {self.in_flight}; it must be at least 1")
-        if self.hole and self.mask:
-            raise ValueError("--hole and --mask are both given; give one of them")
-        if self.hole and self.mask_invert:
-            raise ValueError("--hole and --mask-invert are both given, and only masks are inverted; leave one out")
-        for hole in self.hole:
-            parse_hole(hole)
+        for name in ("hole", "select"):
+            if getattr(self, name) and self.mask:
+                raise ValueError(f"--{name} and --mask are both given; give one of them")
+            if getattr(self, name) and self.mask_invert:
+                raise ValueError(
+                    f"--{name} and --mask-invert are both given, and only masks are inverted; leave one out"
+                )
+            for box in getattr(self, name):
+                parse_box(f"--{name}", box)
 
 
 @ends_in_a_line("engine-infer")
@@ -145,8 +155,11 @@ def main() -> None:
     jobs, passed_over = find_jobs(config.photos, config.out, masks, config.variants)
     if config.photos == (jobs[0].photo,) and config.variants == 1 and jobs[0].out.exists() and not config.overwrite:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
-    if config.side_by_side:
-        check_side_by_side(config.side_by_side, jobs, config.overwrite)
+    for option, path in (("--side-by-side", config.side_by_side), ("--save-mask", config.save_mask)):
+        if path:
+            check_picture(option, path, jobs, config.overwrite)
+    if config.save_mask and config.save_mask.suffix.lower() != ".png":
+        raise ValueError(f"--save-mask is {config.save_mask}, and masks are written as PNG: give it the ending .png")
     others = meet_others()
     counts = total(run(config, jobs[rank::world]), others)
     if rank == 0 and (len(jobs) > 1 or config.json):
@@ -165,15 +178,15 @@ def exit_status(counts: Counter[str]) -> int:
     return 3 if counts["failed"] == counts.total() > 1 else 1
 
 
-def check_side_by_side(path: Path, jobs: list[Job], overwrite: bool) -> None:
-    """ValueError if the picture cannot be written to `path`, or would replace what it should not."""
+def check_picture(option: str, path: Path, jobs: list[Job], overwrite: bool) -> None:
+    """ValueError if the picture of an option cannot be written to `path`, or would replace what it should not."""
     if len(jobs) > 1:
-        raise ValueError(f"--side-by-side is one picture and there are {len(jobs)} photos")
+        raise ValueError(f"{option} is one picture and there are {len(jobs)} photos")
     container_of(path)
     if path.resolve() in (jobs[0].photo.resolve(), jobs[0].out.resolve()):
-        raise ValueError(f"--side-by-side is {path}, the photo or its result; give it a name of its own")
+        raise ValueError(f"{option} is {path}, the photo or its result; give it a name of its own")
     if path.exists() and not overwrite:
-        raise ValueError(f"{path} exists; give another --side-by-side, or --overwrite to replace it")
+        raise ValueError(f"{path} exists; give another {option}, or --overwrite to replace it")
 
 
 def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
@@ -181,7 +194,8 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
     completer = config.completer(config.weights, own_device(config.device))
     options = Options(
         masks=MaskSource(
-            holes=tuple(parse_hole(hole) for hole in config.hole),
+            holes=tuple(parse_box("--hole", hole) for hole in config.hole),
+            boxes=tuple(parse_box("--select", box) for box in config.select),
             path=config.mask,
             options=MaskOptions(
                 threshold=config.mask_threshold,
@@ -195,6 +209,7 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         overwrite=config.overwrite,
         max_pixels=config.max_pixels,
         side_by_side=config.side_by_side,
+        save_mask=config.save_mask,
         copy_empty=len(jobs) > 1 or any(map(is_searched, config.photos)),
         copy_missing=config.missing_mask == "copy",
         nodata=config.nodata,
@@ -252,12 +267,14 @@ def print_summary(counts: Counter[str], as_json: bool) -> None:
         print(", ".join(f"{count} {status}" for status, count in photos.items() if count), flush=True)
 
 
-def parse_hole(text: str) -> tuple[int, int, int, int]:
-    """X,Y,WIDTH,HEIGHT."""
+def parse_box(option: str, text: str) -> tuple[int, int, int, int]:
+    """X,Y,WIDTH,HEIGHT. ValueError, which begins with the option's name, if it is not that."""
     try:
         x, y, width, height = (int(part) for part in text.split(","))
     except ValueError as error:
-        raise ValueError(f"--hole is {text!r}; it must be X,Y,WIDTH,HEIGHT in pixels, such as 300,120,80,60") from error
+        raise ValueError(
+            f"{option} is {text!r}; it must be X,Y,WIDTH,HEIGHT in pixels, such as 300,120,80,60"
+        ) from error
     return x, y, width, height
 
 

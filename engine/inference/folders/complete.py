@@ -49,6 +49,8 @@ class Options:
     overwrite: bool = False
     max_pixels: int = MAX_PIXELS
     side_by_side: Path | None = None
+    save_mask: Path | None = None
+    """A PNG for the mask of the only photo, before it is widened."""
     copy_empty: bool = False
     """Write a photo as it is whose mask is empty; else that is an error."""
     copy_missing: bool = False
@@ -176,12 +178,21 @@ def load(job: Job, options: Options) -> Loaded:
             raise ValueError(f"the mask is empty: {'; '.join(outcome.report.warnings)}")
         if not options.force and not options.masks.holes:
             check_not_inverted(mask_HW)
+        if options.save_mask:
+            write_atomically(options.save_mask, png_of(mask_HW))
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
             loaded.hole_HW, widened = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
             outcome.report.widened |= widened
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
     return loaded
+
+
+def png_of(mask_HW: Mask) -> bytes:
+    """A mask as a file, white where it is True."""
+    file = BytesIO()
+    Image.fromarray(mask_HW).convert("L").save(file, "PNG")
+    return file.getvalue()
 
 
 def check_not_inverted(mask_HW: Mask) -> None:

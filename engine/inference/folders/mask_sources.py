@@ -14,6 +14,7 @@ from engine.inference.holes.mask import Mask, OtherSize, cut_out, mask_of_holes
 from engine.inference.masks.annotations.document import NotThere
 from engine.inference.masks.files import ANY_PHOTO, AS_IT_LOOKS, MaskOptions, OfPhoto, read_mask
 from engine.inference.masks.labels import listed
+from engine.inference.masks.selection import select_things
 from engine.inference.photos.photo import CONTAINERS, Photo
 from engine.inference.pixels import Pixels
 
@@ -34,10 +35,12 @@ class NoMask(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskSource:
-    """Where masks come from: rectangles, else a file or folder, else the photo's sidecars, else a selection saved in
-    it, else its alpha."""
+    """Where masks come from: rectangles and things in boxes, else a file or folder, else the photo's sidecars, else a
+    selection saved in it, else its alpha."""
 
     holes: tuple[tuple[int, int, int, int], ...] = ()
+    boxes: tuple[tuple[int, int, int, int], ...] = ()
+    """Around things, which are selected in them."""
     path: Path | None = None
     options: MaskOptions = AS_IT_LOOKS
 
@@ -47,8 +50,8 @@ class MaskSource:
         NoMask if there is none, ValueError if it cannot be read.
         """
         size = photo.pixels_HW3.shape[:2]
-        if self.holes:
-            return mask_of_holes(self.holes, size), False
+        if self.holes or self.boxes:
+            return mask_of_holes(self.holes, size) | select_things(photo.pixels_HW3, self.boxes), False
         files = files_for(self.path, job)
         if files:
             of = OfPhoto(job.name.as_posix(), photo.exif_orientation)
@@ -65,7 +68,8 @@ class MaskSource:
             return cut_out(photo.alpha_HW), True
         raise NoMask(
             f"no mask for {job.photo}. Give one of: --mask FILE (white is completed); --hole X,Y,WIDTH,HEIGHT; "
-            f"a file {job.photo.stem}{SIDECAR}.png beside the photo, or fully transparent pixels in the photo itself"
+            f"--select X,Y,WIDTH,HEIGHT (a box around a thing); a file {job.photo.stem}{SIDECAR}.png beside the photo, "
+            "or fully transparent pixels in the photo itself"
         )
 
 

@@ -196,3 +196,38 @@ def test_layers_of_a_photoshop_document(run, photos, tmp_path):
     assert status == 0, printed
     assert "note: the mask is the saved selection 'Alpha 1'" in printed
     check_completed(photos, photos.with_name("photo.completed.png"), square())
+
+
+def test_select_completes_the_thing_and_not_the_box(run, tmp_path):
+    samples = np.full((120, 160, 3), 90, np.uint8)
+    samples[40:70, 60:100] = (200, 40, 30)
+    Image.fromarray(samples).save(tmp_path / "photo.png")
+    words = (tmp_path / "photo.png", "--select", "54,34,52,42", "--save-mask", tmp_path / "mask.png")
+    status, printed = run(*words)
+    assert status == 0, printed
+    thing_HW = np.zeros((120, 160), bool)
+    thing_HW[40:70, 60:100] = True
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "mask.png")), thing_HW * np.uint8(255))
+    completed = np.array(Image.open(tmp_path / "photo.completed.png"))
+    np.testing.assert_array_equal(completed[~thing_HW], samples[~thing_HW])
+    assert np.abs(completed[thing_HW].astype(int) - 90).max() < 40
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--select", "3,4"), "--select is '3,4'; it must be X,Y,WIDTH,HEIGHT"),
+        (("--select", "3,4,20,20", "--mask", "m.png"), "--select and --mask are both given"),
+        (("--select", "3,4,20,20", "--label", "2"), "--select and --label are both given"),
+        (("--select", "8,8,20,20"), "nothing in it differs from what is around it"),
+        (("--hole", "3,4,9,9", "--save-mask", "m.jpg"), "give it the ending .png"),
+        (("--hole", "3,4,9,9", "--save-mask", "photo.png"), "the photo or its result; give it a name of its own"),
+    ],
+)
+def test_selections_that_cannot_be_are_refused(run, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (WIDTH, HEIGHT), (90, 100, 110)).save("photo.png")
+    status, printed = run("photo.png", *words)
+    assert status != 0
+    assert message in " ".join(printed.replace("\u2502", " ").split())
+    assert not (tmp_path / "photo.completed.png").exists()

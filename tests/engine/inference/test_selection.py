@@ -1,0 +1,78 @@
+"""Selecting a thing by a box: made-up things on a photo, and boxes that say nothing."""
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from engine.inference.masks.selection import NothingSelected, select_things
+
+
+def with_thing(seed: int, dtype: type = np.uint8, side: int = 512) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """A wall of bricks, or coarser, with a blob of colour on it; the blob's mask and a box around it."""
+    generator = np.random.default_rng(seed)
+    wall_HW3 = np.repeat(cv2.resize(skimage.data.brick(), (side, side))[..., None], 3, 2)
+    angles = np.sort(generator.uniform(0, 2 * np.pi, 9))
+    lengths = side / 8 * generator.uniform(0.6, 1, 9)
+    middle = generator.uniform(0.3 * side, 0.7 * side, 2)
+    corners = np.stack((middle[0] + lengths * np.cos(angles), middle[1] + lengths * np.sin(angles)), 1)
+    thing_HW = np.zeros((side, side), np.uint8)
+    cv2.fillPoly(thing_HW, [corners.astype(np.int32)], 1)
+    colour_3 = np.array((200, 60, 30)) + generator.integers(-20, 20, 3)
+    image_HW3 = np.where(thing_HW[..., None] > 0, colour_3, wall_HW3) + generator.integers(-6, 6, (side, side, 1))
+    scale = np.iinfo(dtype).max // 255
+    y_P, x_P = np.nonzero(thing_HW)
+    margin = side // 80
+    left, top = int(x_P.min()) - margin, int(y_P.min()) - margin
+    box = left, top, int(x_P.max()) + margin + 1 - left, int(y_P.max()) + margin + 1 - top
+    return (image_HW3.clip(0, 255) * scale).astype(dtype), thing_HW > 0, box
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("seed", "side"), [(0, 512), (1, 512), (2, 512), (3, 2000)])
+def test_the_thing_and_not_the_box_is_selected(seed: int, side: int, dtype: type) -> None:
+    photo_HW3, thing_HW, box = with_thing(seed, dtype, side)
+    selected_HW = select_things(photo_HW3, (box,))
+    overlap = (selected_HW & thing_HW).sum() / (selected_HW | thing_HW).sum()
+    assert overlap > 0.9
+    x, y, width, height = box
+    outside_HW = np.ones_like(selected_HW)
+    outside_HW[y : y + height, x : x + width] = False
+    assert not selected_HW[outside_HW].any()
+    np.testing.assert_array_equal(select_things(photo_HW3, (box,)), selected_HW)
+
+
+def test_two_boxes_select_what_each_does() -> None:
+    photo_HW3, _, box = with_thing(0)
+    one, other = box, (20, 20, 60, 60)
+    cv2.circle(photo_HW3, (50, 50), 20, (10, 90, 220), -1)
+    both_HW = select_things(photo_HW3, (one, other))
+    np.testing.assert_array_equal(both_HW, select_things(photo_HW3, (one,)) | select_things(photo_HW3, (other,)))
+
+
+def test_time_follows_the_copy_and_not_the_photo() -> None:
+    """A box of 1500 px in 16 megapixels is cut on a copy of at most 384 px: what GrabCut is given says so."""
+    photo_HW3 = np.full((4000, 4000, 3), 120, np.uint8)
+    cv2.circle(photo_HW3, (2000, 2000), 700, (20, 200, 60), -1)
+    given: list[tuple[int, ...]] = []
+    plain = cv2.grabCut
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cv2, "grabCut", lambda image, *others: (given.append(image.shape), plain(image, *others))[1])
+        selected_HW = select_things(photo_HW3, ((1250, 1250, 1500, 1500),))
+    assert max(given[0]) <= 384
+    assert abs(selected_HW.sum() / (np.pi * 700**2) - 1) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("box", "error", "message"),
+    [
+        ((500, 10, 60, 40), ValueError, "leaves the photo, which is 512x512"),
+        ((10, 10, 0, 40), ValueError, "is empty"),
+        ((0, 0, 512, 512), ValueError, "is the whole photo: draw the box around the thing alone"),
+        ((100, 100, 80, 80), NothingSelected, "nothing in it differs from what is around it"),
+    ],
+)
+def test_boxes_that_select_nothing_are_named(box: tuple[int, ...], error: type, message: str) -> None:
+    flat_HW3 = np.full((512, 512, 3), 90, np.uint8)
+    with pytest.raises(error, match=message):
+        select_things(flat_HW3, (box,))
