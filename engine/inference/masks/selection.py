@@ -9,7 +9,7 @@ box drawn 6 px around it 49 %. In two it finds nothing and says so.
 import cv2
 import numpy as np
 
-from engine.inference.holes.mask import Mask, Where, mask_of_holes, relative, with_context
+from engine.inference.holes.mask import Mask, Where, mask_of_holes, relative, widen, with_context
 from engine.inference.photos.photo import in_8_bits
 from engine.inference.pixels import Pixels
 
@@ -20,6 +20,10 @@ AROUND = 0.3
 """What is looked at around the box, as a share of its longer side; it must have at least LEAST pixels."""
 
 LEAST = 16
+
+EDGE = 2
+"""Pixels of a smaller copy by which what is found in it is widened: its edge is known no better, and a rim that is left
+outside would be completed from."""
 
 ROUNDS = 4
 """Times that the colours of thing and surroundings are estimated, and the edge is drawn anew."""
@@ -72,6 +76,8 @@ def thing_in(image_HW3: Pixels, box: Where) -> Mask:
     small_labels_HW = cv2.resize(labels_HW, small, interpolation=cv2.INTER_NEAREST)
     thing_HW = cut(cv2.resize(image_HW3, small, interpolation=cv2.INTER_AREA), small_labels_HW)
     thing_HW = cv2.resize(thing_HW.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    if scale < 1:
+        thing_HW = widen(thing_HW, round(EDGE / scale))
     thing_HW[labels_HW == cv2.GC_BGD] = False
     return thing_HW
 
