@@ -31,6 +31,9 @@ THIN, THIN_IF_FAINT = 4.0, 14.0
 SMALL = 40
 """Pixels of a hole up to which it counts as thin, too."""
 
+MOST = 2**18
+"""Pixels of a hole that are solved for at once, with 1.8 KB each: of more, as of a net over a whole photo, none is."""
+
 REACH = 2
 """Pixels around a hole that its surface goes on from."""
 
@@ -68,10 +71,10 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
 def is_thin(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> bool:
     """True for the hole that is `part_HW` at `where` if the network has nothing to add to its surface."""
     thick = thickness(np.pad(part_HW, 1))
+    if thick > THIN_IF_FAINT or np.count_nonzero(part_HW) > MOST:
+        return False
     if thick <= THIN:
         return True
-    if thick > THIN_IF_FAINT:
-        return False
     _, _, stats, _ = cv2.connectedComponentsWithStats(part_HW.view(np.uint8), connectivity=8)
     if stats[1:, cv2.CC_STAT_AREA].max() <= SMALL:
         return True

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.inference.completer import Completer
+from engine.inference.holes import thin
 from engine.inference.holes.thin import SMALL, fill_thin_holes, plate
 from engine.inference.report import Report
 
@@ -81,6 +82,15 @@ def test_holes_do_not_depend_on_each_other(seed: int, dtype: type) -> None:
     assert report.texture["smooth"] >= 2
     np.testing.assert_array_equal(among_HW3[one_HW], alone_HW3[one_HW])
     np.testing.assert_array_equal(among_HW3[~all_HW], photo_HW3[~all_HW])
+
+
+def test_a_net_over_the_photo_is_left_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo_HW3, hole_HW = photo_of(3, (120, 160)), np.zeros((120, 160), np.bool_)
+    hole_HW[10:110:10, 10:150] = hole_HW[10:110, 10:150:10] = True
+    monkeypatch.setattr(thin, "MOST", np.count_nonzero(hole_HW) - 1)
+    assert fill_thin_holes(photo_HW3, hole_HW, hole_HW, Report())[0] is hole_HW
+    monkeypatch.setattr(thin, "MOST", np.count_nonzero(hole_HW))
+    assert not fill_thin_holes(photo_HW3, hole_HW, hole_HW, Report())[0].any()
 
 
 def test_larger_holes_are_left_to_the_network() -> None:
