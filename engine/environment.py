@@ -28,7 +28,9 @@ def report() -> str:
     ]
     lines += [f"GPU {k}: {torch.cuda.get_device_properties(k)}" for k in range(torch.cuda.device_count())]
     lines += [f"{name} {version_of(name)}" for name in PACKAGES]
-    settings = sorted(name for name in os.environ if name.startswith(("ENGINE_", "OMP_", "ONEDNN_", "CUDA_VISIBLE")))
+    settings = sorted(
+        name for name in os.environ if name.startswith(("ENGINE_", "OMP_", "GOMP_", "ONEDNN_", "CUDA_VISIBLE"))
+    )
     return "\n".join(lines + [f"{name}={os.environ[name]}" for name in settings])
 
 
