@@ -76,7 +76,7 @@ def thing_in(image_HW3: Pixels, box: Where) -> Mask:
     small_labels_HW = cv2.resize(labels_HW, small, interpolation=cv2.INTER_NEAREST)
     thing_HW = cut(cv2.resize(image_HW3, small, interpolation=cv2.INTER_AREA), small_labels_HW)
     thing_HW = cv2.resize(thing_HW.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    if scale < 1:
+    if scale < 1 and thing_HW.any():
         thing_HW = widen(thing_HW, round(EDGE / scale))
     thing_HW[labels_HW == cv2.GC_BGD] = False
     return thing_HW

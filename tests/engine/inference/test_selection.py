@@ -71,6 +71,7 @@ def test_time_follows_the_copy_and_not_the_photo() -> None:
         ((10, 10, 0, 40), ValueError, "is empty"),
         ((0, 0, 512, 512), ValueError, "is the whole photo: draw the box around the thing alone"),
         ((100, 100, 80, 80), NothingSelected, "nothing in it differs from what is around it"),
+        ((100, 100, 300, 300), NothingSelected, "nothing in it differs from what is around it"),  # in a smaller copy
     ],
 )
 def test_boxes_that_select_nothing_are_named(box: tuple[int, ...], error: type, message: str) -> None:
