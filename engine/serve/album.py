@@ -13,6 +13,7 @@ from PIL import Image
 
 from engine.inference.folders.jobs import COMPLETED
 from engine.inference.holes.mask import Mask, Where, bounding_box
+from engine.inference.masks.selection import Box, select_thing
 from engine.inference.photos.photo import CONTAINERS, Photo, encode, in_8_bits
 from engine.inference.pixels import Pixels
 
@@ -121,6 +122,14 @@ class KeptPhoto:
         if photo_alpha_HW is not None:
             alpha_HW = np.where(completed.changed_HW, in_8_bits(photo_alpha_HW[completed.where]), np.uint8(0))
         return png(np.dstack((in_8_bits(completed.pixels_HW3), alpha_HW)), self.photo.icc)
+
+    def thing_in(self, box: Box, number: int) -> bytes:
+        """The mask of a box, white where the thing in it is in the photo after this completion, as a PNG of the box.
+
+        ValueError as `select_thing`.
+        """
+        thing_HW = select_thing(self.after(number).pixels_HW3, box, f"the box {','.join(map(str, box))}")
+        return png(thing_HW * np.uint8(255), None)
 
     def preview(self) -> bytes:
         """The photo as a PNG in 8 bits, for browsers that cannot show its file."""

@@ -31,6 +31,7 @@ PAINTED = {
         "avoid": FILE | {"description": "Mask of the same box: where texture may not be taken from."},
     },
 }
+PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 FORM_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
 PHOTO_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": FILE}}}}
 MASK_BODY = {
@@ -48,7 +49,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     415: {"description": "No picture, or of a kind that is not read."},
     422: {
         "description": "A mask has another size, is empty, covers the whole photo, or leaves nothing to take texture "
-        "from; or a parameter or text is unknown or contradicts another."
+        "from; nothing in a box differs from what is around it; or a parameter or text is unknown or contradicts "
+        "another."
     },
     429: {"description": "Too many requests wait already."},
     500: {"description": "The server failed, which its log explains."},

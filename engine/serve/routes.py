@@ -29,7 +29,7 @@ from engine.serve.bodies import (
     photo_from,
     refusing,
 )
-from engine.serve.described import FILE, FORM_BODY, MASK_BODY, PHOTO_BODY, REFUSALS
+from engine.serve.described import FILE, FORM_BODY, MASK_BODY, PHOTO_BODY, PNG, REFUSALS
 from engine.serve.texture import AREAS, CHOICES, Texturing, chosen, notes_of_variant, variant_of
 from engine.serve.work import Step, Ticket, Work
 
@@ -65,6 +65,8 @@ async def a_photo(photo: str, album: WithAlbum) -> KeptPhoto:
 
 WithTicket = Annotated[Ticket, Depends(a_ticket)]
 WithPhoto = Annotated[KeptPhoto, Depends(a_photo)]
+FromZero = Annotated[int, Query(ge=0)]
+FromOne = Annotated[int, Query(ge=1)]
 
 NOTES_HEADER, WIDENED_HEADER = "X-Notes", "X-Widened"
 
@@ -128,10 +130,30 @@ async def drop_photo(photo: str, album: WithAlbum) -> None:
     album.drop(photo)
 
 
-@router.get("/photos/{photo}/preview", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+@router.get("/photos/{photo}/preview", response_class=Response, responses=PNG)
 async def preview(kept: WithPhoto, work: WithWork, ticket: WithTicket) -> Response:
     """The photo as a PNG with 8 bits per sample, for browsers that cannot show its format."""
     return Response(await work.on_files(ticket, kept.preview), media_type="image/png")
+
+
+@router.post("/photos/{photo}/select", response_class=Response, responses=REFUSALS | PNG)
+async def select(
+    kept: WithPhoto,
+    work: WithWork,
+    ticket: WithTicket,
+    x: FromZero,
+    y: FromZero,
+    width: FromOne,
+    height: FromOne,
+    onto: FromZero = 0,
+) -> Response:
+    """A mask of the thing in a box of the photo, or of an earlier completion (`onto`): a PNG of the box, white where
+    the thing is. What differs from the surroundings of the box is the thing."""
+    if onto:
+        with refusing(404):
+            kept.completed(onto)
+    mask = await work.on_files(ticket, kept.thing_in, (x, y, width, height), onto)
+    return Response(mask, media_type="image/png")
 
 
 @router.post(
@@ -146,12 +168,12 @@ async def add_completion(
     work: WithWork,
     album: WithAlbum,
     ticket: WithTicket,
-    x: Annotated[int, Query(ge=0)],
-    y: Annotated[int, Query(ge=0)],
-    width: Annotated[int, Query(ge=1)],
-    height: Annotated[int, Query(ge=1)],
-    onto: Annotated[int, Query(ge=0)] = 0,
-    variant: Annotated[int, Query(ge=0)] = 0,
+    x: FromZero,
+    y: FromZero,
+    width: FromOne,
+    height: FromOne,
+    onto: FromZero = 0,
+    variant: FromZero = 0,
 ) -> StreamingResponse:
     """Complete a hole on top of an earlier completion (`onto`; 0: the photo itself).
 
@@ -245,11 +267,7 @@ def hole_in(
         return kept.after(onto), mask_HW, avoid_HW
 
 
-@router.get(
-    "/photos/{photo}/completions/{number}/picture",
-    response_class=Response,
-    responses={200: {"content": {"image/png": {}}}},
-)
+@router.get("/photos/{photo}/completions/{number}/picture", response_class=Response, responses=PNG)
 async def picture(kept: WithPhoto, number: int, work: WithWork, ticket: WithTicket) -> Response:
     """A PNG of the box that a completion changed, transparent where nothing did."""
     with refusing(404):

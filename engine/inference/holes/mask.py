@@ -88,13 +88,22 @@ def describe(shape: tuple[int, ...]) -> str:
 def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, ...]) -> Mask:
     """The mask of rectangles (x, y, width, height) in a photo of (height, width). ValueError if one lies outside it."""
     mask_HW = np.zeros(size, np.bool_)
-    for x, y, width, height in holes:
-        if width < 1 or height < 1:
-            raise ValueError(f"the hole {x},{y},{width},{height} is empty: its width and height must be at least 1")
-        if x < 0 or y < 0 or x + width > size[1] or y + height > size[0]:
-            raise ValueError(f"the hole {x},{y},{width},{height} leaves the photo, which is {size[1]}x{size[0]}")
-        mask_HW[y : y + height, x : x + width] = True
+    for hole in holes:
+        mask_HW[place_of(hole, size, f"the hole {','.join(map(str, hole))}")] = True
     return mask_HW
+
+
+def place_of(box: tuple[int, int, int, int], size: tuple[int, ...], named: str) -> Where:
+    """Where a box (x, y, width, height) is in a photo of (height, width).
+
+    ValueError, which begins with `named`, if it is empty or outside the photo.
+    """
+    x, y, width, height = box
+    if width < 1 or height < 1:
+        raise ValueError(f"{named} is empty: its width and height must be at least 1")
+    if x < 0 or y < 0 or x + width > size[1] or y + height > size[0]:
+        raise ValueError(f"{named} leaves the photo, which is {size[1]}x{size[0]}")
+    return slice(y, y + height), slice(x, x + width)
 
 
 def cut_out(alpha_HW: NDArray[Any]) -> Mask:

@@ -9,9 +9,12 @@ box drawn 6 px around it 49 %. In two it finds nothing and says so.
 import cv2
 import numpy as np
 
-from engine.inference.holes.mask import Mask, Where, mask_of_holes, relative, widen, with_context
+from engine.inference.holes.mask import Mask, Where, place_of, relative, widen, with_context
 from engine.inference.photos.photo import in_8_bits
 from engine.inference.pixels import Pixels
+
+Box = tuple[int, int, int, int]
+"""x, y, width, height."""
 
 SIDE = 384
 """Pixels of the longer side that the thing is first looked for at."""
@@ -40,30 +43,37 @@ class NothingSelected(ValueError):
     """A box with nothing in it that differs from what is around it."""
 
 
-def select_things(photo_HW3: Pixels, boxes: tuple[tuple[int, int, int, int], ...]) -> Mask:
-    """The mask of the things in boxes (x, y, width, height) of a photo, uint8 or uint16 RGB.
+def select_things(photo_HW3: Pixels, boxes: tuple[Box, ...]) -> Mask:
+    """The mask of the things in the boxes that the command is given. ValueErrors as `select_thing`."""
+    things_HW = np.zeros(photo_HW3.shape[:2], np.bool_)
+    for x, y, width, height in boxes:
+        try:
+            thing_HW = select_thing(photo_HW3, (x, y, width, height), f"--select {x},{y},{width},{height}")
+        except NothingSelected as error:
+            raise NothingSelected(f"{error}, or complete the box itself with --hole") from error
+        things_HW[y : y + height, x : x + width] |= thing_HW
+    return things_HW
 
-    The same photo and boxes give the same mask. ValueError if a box leaves the photo or has nothing around it,
-    NothingSelected if all in it is like what is around it.
+
+def select_thing(photo_HW3: Pixels, box: Box, named: str) -> Mask:
+    """The mask of the thing in a box of a photo, uint8 or uint16 RGB: of the box alone.
+
+    The same photo and box give the same mask. Errors begin with `named`: ValueError if the box leaves the photo or has
+    nothing around it, NothingSelected if all in it is like what is around it.
     """
     size = photo_HW3.shape[:2]
-    things_HW = np.zeros(size, np.bool_)
-    for box in boxes:
-        mask_of_holes((box,), size)  # which refuses a box that is none
-        x, y, width, height = box
-        named = f"--select {x},{y},{width},{height}"
-        where = slice(y, y + height), slice(x, x + width)
-        crop = with_context(where, size, max(LEAST, round(AROUND * max(width, height))), multiple=1)
-        if crop == where:
-            raise ValueError(f"{named} is the whole photo: draw the box around the thing alone")
-        thing_HW = thing_in(in_8_bits(photo_HW3[crop]), relative(where, crop))
-        if np.count_nonzero(thing_HW) < FEWEST * width * height:
-            raise NothingSelected(
-                f"{named}: nothing in it differs from what is around it; draw the box closer around the thing, or "
-                "complete the box itself with --hole"
-            )
-        things_HW[crop] |= without_specks(thing_HW)
-    return things_HW
+    where = place_of(box, size, named)
+    _, _, width, height = box
+    crop = with_context(where, size, max(LEAST, round(AROUND * max(width, height))), multiple=1)
+    if crop == where:
+        raise ValueError(f"{named} is the whole photo: draw the box around the thing alone")
+    inside = relative(where, crop)
+    thing_HW = thing_in(in_8_bits(photo_HW3[crop]), inside)
+    if np.count_nonzero(thing_HW) < FEWEST * width * height:
+        raise NothingSelected(
+            f"{named}: nothing in it differs from what is around it; draw the box closer around the thing"
+        )
+    return without_specks(thing_HW)[inside]
 
 
 def thing_in(image_HW3: Pixels, box: Where) -> Mask:

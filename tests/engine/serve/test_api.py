@@ -428,6 +428,49 @@ def test_a_body_of_a_gigabyte_is_refused_and_never_held(client, server, announce
     assert client.get("/health").status_code == 200
 
 
+def with_thing(folder):
+    """A flat photo with a rectangle (left, top, right, bottom) of colour on it, and that."""
+    thing = 60, 50, 100, 80
+    image = Image.new("RGB", (200, 160), (90, 100, 110))
+    image.paste((200, 40, 30), thing)
+    image.save(folder / "thing.png")
+    return folder / "thing.png", thing
+
+
+def test_the_thing_in_a_box_is_selected(client, tmp_path):
+    path, (left, top, right, bottom) = with_thing(tmp_path)
+    kept = keep(client, path)
+    box = {"x": left - 6, "y": top - 8, "width": right - left + 12, "height": bottom - top + 20}
+    reply = client.post(f"/photos/{kept}/select", params=box)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png"), reply.text
+    mask = Image.open(BytesIO(reply.content))
+    expected = mask_of((box["width"], box["height"]), (6, 8, 6 + right - left, 8 + bottom - top))
+    assert (mask.mode, mask.size) == ("L", expected.size)
+    np.testing.assert_array_equal(np.asarray(mask), np.asarray(expected))
+    painted = client.post(f"/photos/{kept}/completions", params=box, content=reply.content)
+    assert events(painted.text)[-1][0] == "completed"
+    again = client.post(f"/photos/{kept}/select", params=box | {"onto": 1})
+    assert again.content != reply.content  # the thing is not in this picture any more
+    assert client.post(f"/photos/{kept}/select", params=box).content == reply.content
+
+
+def test_boxes_in_which_nothing_can_be_selected(client, tmp_path):
+    kept = keep(client, with_thing(tmp_path)[0])
+    box = {"x": 4, "y": 100, "width": 30, "height": 20}
+    for name, asked, status, message in (
+        ("unknown", box, 404, "send it again"),
+        (kept, box | {"onto": 1}, 404, "there is no completion 1"),
+        (kept, box, 422, "the box 4,100,30,20: nothing in it differs from what is around it; draw the box closer"),
+        (kept, box | {"x": 193}, 422, "the box 193,100,30,20 leaves the photo, which is 200x160"),
+        (kept, {"x": 0, "y": 0, "width": 200, "height": 160}, 422, "is the whole photo: draw the box around the thing"),
+        (kept, box | {"width": 0}, 422, "width: Input should be greater than or equal to 1"),
+        (kept, box | {"label": "dog"}, 422, "label: no parameter of"),
+    ):
+        reply = client.post(f"/photos/{name}/select", params=asked)
+        detail = reply.json()["detail"]
+        assert (reply.status_code, message in detail, "--select" in detail) == (status, True, False), reply.text
+
+
 def test_a_page_that_asks_for_what_is_not_there(client, photo):
     kept = keep(client, photo)
     box = {"x": 0, "y": 0, "width": 8, "height": 8}
@@ -527,7 +570,7 @@ def test_what_the_server_says_of_itself(client):
     assert model["spec"]["base_width"] == 4
     assert model["limits"]["max_bytes"] == 8 << 20
     described = client.get("/openapi.json").json()["paths"]
-    assert {"/complete", "/health", "/model"} <= described.keys()
+    assert {"/complete", "/health", "/model", "/photos/{photo}/select"} <= described.keys()
     assert "multipart/form-data" in described["/complete"]["post"]["requestBody"]["content"]
     for page in ("/", "/api.html", "/page.js"):
         assert client.get(page).headers["content-security-policy"].startswith("default-src 'none'")
