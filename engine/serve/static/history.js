@@ -2,7 +2,10 @@
 // clearing where texture is not taken from, which stays over completions.
 
 /** A step's name for people. */
-export const nameOf = ({ stroke, cleared }) => (stroke ? "Stroke" : cleared ? "Clearing" : "Completion");
+export function nameOf({ stroke, cleared }) {
+  if (stroke) return stroke.tool === "select" ? "Selection" : "Stroke";
+  return cleared ? "Clearing" : "Completion";
+}
 
 export class History {
   #steps = [];

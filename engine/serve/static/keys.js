@@ -15,6 +15,7 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
     b: () => actions.setTool("brush"),
     e: () => actions.setTool("eraser"),
     r: () => actions.setTool("rectangle"),
+    s: () => actions.setTool("select"),
     n: () => actions.setTool("avoid"),
     x: actions.clearAvoided,
     h: () => actions.setTool("hand"),

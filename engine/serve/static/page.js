@@ -7,7 +7,7 @@ import { listenToKeys } from "./keys.js";
 import { Painter } from "./painter.js";
 import { listen } from "./pointers.js";
 import * as server from "./server.js";
-import { addSomething, clamp, masksOf } from "./strokes.js";
+import { addSomething, clamp, masksOf, shapeOf } from "./strokes.js";
 import { View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -18,14 +18,16 @@ let photo = null; // the server's name for it
 let history = new History();
 let running = null; // what aborts the request that is under way
 let comparing = false;
+let searched = null; // the box in which a thing is being found
 
 const view = new View(stage, $("photo"), $("mask"));
-const painter = new Painter(view, $("cursor"), addStroke, () => !running && !comparing);
+const painter = new Painter(view, $("cursor"), take, () => !running && !comparing);
 const size = new BrushSize(painter, $("size"), $("size-value"));
 listen(stage, view, painter);
 
 function scene() {
-  const strokes = painter.stroke ? [...history.strokes, painter.stroke] : history.strokes;
+  const drawn = painter.stroke ?? searched;
+  const strokes = drawn ? [...history.strokes, drawn] : history.strokes;
   return { completions: history.completions, strokes, split: comparing ? Number($("divider").value) : null };
 }
 
@@ -65,7 +67,7 @@ function refresh() {
   $("size").disabled = file === null;
   stage.classList.toggle("busy", running !== null);
   stage.classList.toggle("grab", painter.tool === "hand");
-  stage.classList.toggle("cross", painter.tool === "rectangle");
+  stage.classList.toggle("cross", painter.drawsBoxes);
   painter.hover();
   view.redraw();
 }
@@ -194,10 +196,31 @@ async function download() {
 
 // ---- What was done
 
+/** Takes what was drawn: a stroke, or a box in which to find a thing. */
+function take(drawn) {
+  if (drawn.tool === "select") select(drawn);
+  else addStroke(drawn);
+}
+
 function addStroke(stroke) {
   history.push({ stroke });
   say("");
   refresh();
+}
+
+/** Paints over the thing in a box, which the server finds. */
+async function select(box) {
+  await run(async (signal) => {
+    searched = box;
+    say("Selecting…");
+    try {
+      const mask = await withPhoto(() => server.select(photo, latest(), box, signal), signal);
+      history.push({ stroke: { ...box, shape: await shapeOf(mask) } });
+    } finally {
+      searched = null;
+    }
+    say("Selected. Paint what is missing, erase what is too much.");
+  });
 }
 
 function clearAvoided() {

@@ -1,6 +1,6 @@
 // The tools: what pointers and keys paint, and the ring that shows where.
 
-import { clamp, rectangle } from "./strokes.js";
+import { boxBetween, clamp } from "./strokes.js";
 
 export class Painter {
   tool = "brush";
@@ -9,7 +9,7 @@ export class Painter {
   spaceHeld = false;
   place = null; // where the ring is on the stage
 
-  /** `onStroke(stroke)` takes finished strokes; `mayPaint()` says whether painting is possible now. */
+  /** `onStroke(stroke)` takes finished strokes and boxes; `mayPaint()` says whether painting is possible now. */
   constructor(view, ring, onStroke, mayPaint) {
     Object.assign(this, { view, ring, onStroke, mayPaint });
   }
@@ -18,16 +18,25 @@ export class Painter {
     return this.tool === "hand" || this.spaceHeld || !this.mayPaint();
   }
 
+  /** True if the tool draws a box from corner to corner. */
+  get drawsBoxes() {
+    return this.tool === "rectangle" || this.tool === "select";
+  }
+
   start(point) {
     this.corner = point;
-    const drawn = { tool: this.tool, size: this.size, points: [point] };
-    this.stroke = this.tool === "rectangle" ? rectangle(point, point, this.view.bitmap) : drawn;
+    if (this.drawsBoxes) this.stroke = this.boxTo(point);
+    else this.stroke = { tool: this.tool, size: this.size, points: [point] };
     this.view.redraw();
+  }
+
+  boxTo(point) {
+    return { tool: this.tool, ...boxBetween(this.corner, point, this.view.bitmap) };
   }
 
   extend(point) {
     if (!this.stroke) return;
-    if (this.tool === "rectangle") this.stroke = rectangle(this.corner, point, this.view.bitmap);
+    if (this.drawsBoxes) this.stroke = this.boxTo(point);
     else this.stroke.points.push(point);
     this.view.redraw();
   }
@@ -47,7 +56,7 @@ export class Painter {
   /** Shows the brush's ring around a place on the stage, which is where it was if none is given; null hides it. */
   hover(place = this.place) {
     this.place = place;
-    const round = this.tool !== "rectangle" && this.tool !== "hand";
+    const round = !this.drawsBoxes && this.tool !== "hand";
     this.ring.hidden = !place || this.pans() || (!round && !this.key);
     if (this.ring.hidden) return;
     const side = round ? this.size * this.view.scale : 8;
@@ -65,11 +74,11 @@ export class Painter {
     this.view.reveal(this.key);
     const { left, top, scale } = this.view;
     this.hover({ x: left + this.key.x * scale, y: top + this.key.y * scale });
-    if (this.stroke?.tool === "rectangle") this.extend(this.key);
+    if (this.stroke && this.drawsBoxes) this.extend(this.key);
     return this.key;
   }
 
-  /** Paints where the keyboard's brush is: a dot, or a corner of a rectangle. True if it was its first. */
+  /** Paints where the keyboard's brush is: a dot, or a corner of a box. True if it was its first. */
   press() {
     if (this.pans()) return false;
     this.key ?? this.move(0, 0);
@@ -78,7 +87,7 @@ export class Painter {
       return false;
     }
     this.start(this.key);
-    if (this.tool !== "rectangle") this.finish();
-    return this.tool === "rectangle";
+    if (!this.drawsBoxes) this.finish();
+    return this.drawsBoxes;
   }
 }

@@ -55,6 +55,12 @@ export async function complete(photo, onto, masks, variant, signal, onStep) {
   throw new Refused(0, "The connection ended before the completion did.");
 }
 
+/** The mask of the thing in a box of the photo as a completion shows it: a PNG of the box. */
+export async function select(photo, onto, { x, y, width, height }, signal) {
+  const query = new URLSearchParams({ x, y, width, height, onto });
+  return (await ask(`photos/${photo}/select?${query}`, { method: "POST", signal })).blob();
+}
+
 function formOf(files) {
   const form = new FormData();
   for (const [name, file] of Object.entries(files)) form.append(name, file);

@@ -1,6 +1,7 @@
 // What is painted: strokes in the photo's pixels, drawn on screen and turned into the mask that the server takes.
 // A stroke is {tool: "brush" | "eraser" | "avoid", size, points: [{x, y}, ...]} or {tool: "rectangle", x, y, width,
-// height}; those of "avoid" are where texture is not taken from, and the eraser takes away from these and the hole.
+// height} or {tool: "select", x, y, width, height, shape}, which has its shape once the thing in its box is found; those
+// of "avoid" are where texture is not taken from, and the eraser takes away from these and the hole.
 
 /** Draws strokes on a 2D context whose transform maps the photo's pixels; the eraser takes away. */
 export function drawStrokes(context, strokes, ink, avoidedInk = ink) {
@@ -10,6 +11,11 @@ export function drawStrokes(context, strokes, ink, avoidedInk = ink) {
     context.globalCompositeOperation = stroke.tool === "eraser" ? "destination-out" : "source-over";
     if (stroke.tool === "rectangle") {
       context.fillRect(stroke.x, stroke.y, stroke.width, stroke.height);
+      continue;
+    }
+    if (stroke.tool === "select") {
+      if (stroke.shape) context.drawImage(inInk(stroke.shape, context.fillStyle), stroke.x, stroke.y);
+      else drawBox(context, stroke);
       continue;
     }
     const [first, ...others] = stroke.points;
@@ -25,13 +31,50 @@ export function drawStrokes(context, strokes, ink, avoidedInk = ink) {
   context.globalCompositeOperation = "source-over";
 }
 
-/** The rectangle between two corners, in whole pixels within the photo. */
-export function rectangle(from, to, photo) {
+/** A shape in a colour, which it keeps until it is drawn in another. */
+function inInk(shape, ink) {
+  const context = shape.getContext("2d");
+  if (context.fillStyle === ink) return shape;
+  context.globalCompositeOperation = "source-in";
+  context.fillStyle = ink;
+  context.fillRect(0, 0, shape.width, shape.height);
+  return shape;
+}
+
+/** The outline of a box in which something is to be found, as wide on the screen at every zoom. */
+function drawBox(context, { x, y, width, height }) {
+  const pixel = devicePixelRatio / context.getTransform().a; // of the screen
+  context.save();
+  context.lineJoin = "miter";
+  context.lineWidth = 4 * pixel;
+  context.strokeStyle = "black";
+  context.strokeRect(x, y, width, height);
+  context.lineWidth = 2 * pixel;
+  context.strokeStyle = "white";
+  context.setLineDash([7 * pixel, 5 * pixel]);
+  context.strokeRect(x, y, width, height);
+  context.restore();
+}
+
+/** What is white in a mask's PNG, as a canvas that is transparent elsewhere. */
+export async function shapeOf(png) {
+  const picture = await createImageBitmap(png);
+  const shape = canvasOf(picture);
+  const context = shape.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  const pixels = context.getImageData(0, 0, shape.width, shape.height);
+  for (let at = 0; at < pixels.data.length; at += 4) pixels.data[at + 3] = pixels.data[at];
+  context.putImageData(pixels, 0, 0);
+  return shape;
+}
+
+/** The box between two corners, in whole pixels within the photo. */
+export function boxBetween(from, to, photo) {
   const x = clamp(Math.round(Math.min(from.x, to.x)), 0, photo.width);
   const y = clamp(Math.round(Math.min(from.y, to.y)), 0, photo.height);
   const right = clamp(Math.round(Math.max(from.x, to.x)), 0, photo.width);
   const bottom = clamp(Math.round(Math.max(from.y, to.y)), 0, photo.height);
-  return { tool: "rectangle", x, y, width: right - x, height: bottom - y };
+  return { x, y, width: right - x, height: bottom - y };
 }
 
 /** Whether strokes add anything. */
@@ -72,7 +115,7 @@ function boxOf(strokes, photo) {
   };
   for (const stroke of strokes) {
     if (stroke.tool === "brush" || stroke.tool === "avoid") for (const { x, y } of stroke.points) include(x, y, stroke.size / 2);
-    if (stroke.tool === "rectangle") {
+    if (stroke.tool === "rectangle" || stroke.tool === "select") {
       include(stroke.x, stroke.y, 0);
       include(stroke.x + stroke.width, stroke.y + stroke.height, 0);
     }
