@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from engine.commands import data, evaluate, export, import_weights, infer
-from engine.commands.train import parse
+from engine.commands.train import parse, to_plot
 from engine.training.launch import run
+from engine.training.plot import plot
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
 from tests.engine.training.conftest import TINY
@@ -45,6 +46,10 @@ def main() -> None:
     call(import_weights.main, ["weights.safetensors", "--out", "imported.safetensors"])
     small = {name: value for name, value in TINY.items() if name not in ("workers", "device")} | {"workers": 0}
     for words in commands("engine-train"):
+        if folder := to_plot(words):
+            plot(folder)
+            print("ended:", 0, "engine-train", *words)
+            continue
         config = replace(parse(words), **small, gpus=None, compile=False)  # which takes minutes
         print("ended:", run(config).iteration - config.schedule.total, "engine-train", *words)
 
