@@ -134,8 +134,9 @@ def test_a_running_server_asks_for_it(weights, token_file, tmp_path, capfd):
 
 @pytest.mark.parametrize("given", [False, True])
 def test_a_server_for_everyone_warns_in_a_line(weights, token_file, tmp_path, capfd, given):
-    with serving(weights, tmp_path, "--host", "0.0.0.0", *(["--token-file", str(token_file)] if given else [])):
-        pass
+    options = ["--host", "0.0.0.0", *(["--token-file", str(token_file)] if given else [])]
+    with serving(weights, tmp_path, *options) as server:
+        assert httpx.get(f"{server.address}health").status_code == 200  # only then it takes Ctrl-C for its end
     warnings = [line for line in capfd.readouterr().err.splitlines() if "warning" in line]
     assert len(warnings) == (0 if given else 1), warnings
     assert given or "--token-file FILE" in warnings[0]
