@@ -67,7 +67,8 @@ def fused_kernels() -> Callable[[], object]:
     def work() -> None:
         kernels.fill_holes(image_N3HW, mask_N1HW, torch.full((3,), 0.5), torch.float32)
         completed, patches = kernels.paste_crop(generated_N3HW, image_N3HW, mask_N1HW, centres_N2, patch_side)
-        loss = kernels.masked_mse(generated_N3HW, image_N3HW, mask_N1HW) + completed.mean() + patches.mean()
+        loss = kernels.masked_mse(generated_N3HW, image_N3HW, mask_N1HW, mask_N1HW.sum())
+        loss = loss + completed.mean() + patches.mean()
         torch.autograd.grad(loss, generated_N3HW)
 
     return work

@@ -43,7 +43,7 @@ def cases() -> list[Case]:
     interleaved = planar.contiguous(memory_format=torch.channels_last)
     both = (("planar", planar), ("interleaved", interleaved))
     return [
-        *(case for layout, photo in both for case in fill_cases(layout, photo)),
+        *(fill_case(layout, photo) for layout, photo in both),
         *(case for layout, photo in both for case in loss_cases(layout, photo)),
         *(case for layout, photo in both for case in paste_cases(layout, photo)),
         adadelta_case(),
@@ -58,22 +58,16 @@ def a_mask() -> Tensor:
     return torch.zeros(BATCH, 1, SIDE, SIDE, dtype=torch.bool)
 
 
-def fill_cases(layout: str, photo: Tensor) -> list[Case]:
+def fill_case(layout: str, photo: Tensor) -> Case:
     from kernels.gpu import fill_holes
 
-    boxes, mean = torch.zeros(BATCH, 1, 4, dtype=torch.int64), torch.zeros(3)
+    mean = torch.zeros(3)
     holed = torch.zeros(BATCH, SIDE, SIDE, 4, dtype=torch.bfloat16).permute(0, 3, 1, 2)
-    same: dict[str, Any] = {"kernel": "_fill_holes_kernel", "pixels": fill_holes.TILE, "stores": 8}
-    return [
-        Case(
-            name=f"fill_holes, {layout}", call=lambda: fill_holes.launch(photo, a_mask(), None, mean, holed),
-            loads=4, total=12, narrow={4: "mean pixel"}, **same,
-        ),
-        Case(
-            name=f"fill_boxes, {layout}", call=lambda: fill_holes.launch(photo, None, boxes, mean, holed),
-            loads=3, total=11, narrow={4: "mean pixel", 8: "boxes"}, **same,
-        ),
-    ]  # fmt: skip
+    return Case(
+        name=f"fill_holes, {layout}", kernel="_fill_holes_kernel", pixels=fill_holes.TILE,
+        call=lambda: fill_holes.launch(photo, a_mask(), mean, holed),
+        loads=4, stores=8, total=12, narrow={4: "mean pixel"},
+    )  # fmt: skip
 
 
 def loss_cases(layout: str, target: Tensor) -> list[Case]:
@@ -86,13 +80,13 @@ def loss_cases(layout: str, target: Tensor) -> list[Case]:
     return [
         Case(
             name=f"masked_mse, {layout}", kernel="_masked_mse_forward_kernel", stores=0, total=10,
-            call=lambda: masked_mse.forward(completed, target, a_mask(), "hole_mean"),
-            narrow={4: "sum and count"} | gather, **same,
+            call=lambda: masked_mse.forward(completed, target, a_mask()),
+            narrow={4: "sum"} | gather, **same,
         ),
         Case(
             name=f"masked_mse backward, {layout}", kernel="_masked_mse_backward_kernel", stores=6, total=16,
-            call=lambda: masked_mse.backward(scalar, scalar, completed, target, a_mask()),
-            narrow={4: "slope and the loss's gradient"} | gather, **same,
+            call=lambda: masked_mse.backward(scalar, completed, target, a_mask()),
+            narrow={4: "the sum's gradient"} | gather, **same,
         ),
     ]  # fmt: skip
 

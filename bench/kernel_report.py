@@ -127,7 +127,7 @@ def plain_bytes_per_pixel() -> dict[str, float]:
     batch = 2
     photo = torch.zeros(batch, 3, SIDE, SIDE, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     mask, mean = a_mask()[:batch], torch.zeros(3)
-    boxes, centres = torch.zeros(batch, 1, 4, dtype=torch.int64), torch.zeros(batch, 2, dtype=torch.int64)
+    centres = torch.zeros(batch, 2, dtype=torch.int64)
     generated = photo.bfloat16().requires_grad_()
     moved: dict[str, float] = {}
 
@@ -139,8 +139,7 @@ def plain_bytes_per_pixel() -> dict[str, float]:
 
     kernels.set_backend("reference")
     count("fill_holes", lambda: kernels.fill_holes(photo, mask, mean, torch.bfloat16))
-    count("fill_boxes", lambda: kernels.fill_boxes(photo, boxes, mean, torch.bfloat16))
-    loss = count("masked_mse", lambda: kernels.masked_mse(generated, photo, mask))
+    loss = count("masked_mse", lambda: kernels.masked_mse(generated, photo, mask, 1))
     count("masked_mse backward", lambda: torch.autograd.grad(loss, generated))
     pasted = count("paste_crop", lambda: kernels.paste_crop(generated, photo, mask, centres, PATCH))
     grads = [torch.zeros_like(result) for result in pasted]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 import kernels
-from kernels.fill_holes import fill_holes_reference, mask_of_boxes
-from kernels.masked_mse import masked_mse_reference
+from kernels.fill_holes import fill_holes_reference
+from kernels.masked_mse import masked_sum_reference
 from kernels.nearer_patches import nearer_patches_reference
 from kernels.paste_crop import paste_crop_reference
 from kernels.vote_patches import REACH, vote_patches_reference
@@ -24,7 +24,6 @@ class Inputs(NamedTuple):
 
     photo: Tensor
     mask: Tensor
-    boxes: Tensor
     centres: Tensor
     generated: Tensor
     mean_pixel: Tensor
@@ -48,21 +47,12 @@ def fill_plain(inputs: Inputs) -> Tensor:
     return fill_holes_reference(inputs.photo, inputs.mask, inputs.mean_pixel, torch.bfloat16)
 
 
-def boxes(inputs: Inputs) -> Tensor:
-    return kernels.fill_boxes(inputs.photo, inputs.boxes, inputs.mean_pixel, torch.bfloat16)
-
-
-def boxes_plain(inputs: Inputs) -> Tensor:
-    mask = mask_of_boxes(inputs.boxes, SIDE, SIDE)
-    return fill_holes_reference(inputs.photo, mask, inputs.mean_pixel, torch.bfloat16)
-
-
 def loss(inputs: Inputs) -> Tensor:
-    return kernels.masked_mse(inputs.generated, inputs.photo, inputs.mask)
+    return kernels.masked_mse(inputs.generated, inputs.photo, inputs.mask, inputs.mask.numel())
 
 
 def loss_plain(inputs: Inputs) -> Tensor:
-    return masked_mse_reference(inputs.generated, inputs.photo, inputs.mask, "hole_mean")
+    return masked_sum_reference(inputs.generated, inputs.photo, inputs.mask) / inputs.mask.numel()
 
 
 def paste(inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -90,7 +80,6 @@ def with_backward(function: Callable[[Inputs], Any]) -> Callable[[Inputs], Any]:
 
 WORK = {
     "fill_holes": Work(fill, fill_plain, without_grad, 12),
-    "fill_boxes": Work(boxes, boxes_plain, without_grad, 11),
     "masked_mse": Work(loss, loss_plain, without_grad, 10),
     "masked_mse and backward": Work(loss, loss_plain, with_backward, 10 + 16),
     "paste_crop": Work(paste, paste_plain, without_grad, 17.5),
@@ -102,11 +91,12 @@ def make_inputs(batch: int, memory_format: torch.memory_format, device: str = "c
     photo = torch.randint(0, 256, (batch, 3, SIDE, SIDE), dtype=torch.uint8, device=device)
     photo = photo.contiguous(memory_format=memory_format)
     corners, sides = torch.randint(0, 128, (batch, 1, 2)), torch.randint(96, 129, (batch, 1, 2))
-    boxes_NK4 = torch.cat((corners, corners + sides), 2).to(device)
+    mask = torch.zeros(batch, 1, SIDE, SIDE, dtype=torch.bool)
+    for one_HW, (y, x), (height, width) in zip(mask[:, 0], corners[:, 0].tolist(), sides[:, 0].tolist(), strict=True):
+        one_HW[y : y + height, x : x + width] = True
     return Inputs(
         photo=photo,
-        mask=mask_of_boxes(boxes_NK4, SIDE, SIDE),
-        boxes=boxes_NK4,
+        mask=mask.to(device),
         centres=(corners + sides // 2)[:, 0].to(device),
         generated=torch.rand_like(photo, dtype=torch.bfloat16).requires_grad_(),
         mean_pixel=torch.rand(3, device=device),

@@ -4,7 +4,7 @@ What is imported from here picks the implementation by itself (see `kernels.laun
 """
 
 from kernels.adadelta import Adadelta
-from kernels.fill_holes import fill_boxes, fill_holes, mask_of_boxes
+from kernels.fill_holes import fill_holes
 from kernels.launch import set_backend
 from kernels.masked_mse import masked_mse
 from kernels.nearer_patches import nearer_patches
@@ -16,10 +16,8 @@ from kernels.vote_patches import vote_patches
 __all__ = [
     "Adadelta",
     "cut_patches",
-    "fill_boxes",
     "fill_holes",
     "interpolate_holes",
-    "mask_of_boxes",
     "masked_mse",
     "nearer_patches",
     "paste_crop",

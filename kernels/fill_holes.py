@@ -3,8 +3,8 @@
 Normalise to [0, 1], fill the hole with the mean pixel, append the mask as the fourth channel, cast, and lay out
 channels-last.
 
-Bytes moved per pixel, from uint8 RGB and a one-byte mask to bf16: 3 + 1 read, 8 written = 12; from boxes, 11.
-Plain PyTorch, fp32 until the last step: 127 and 130 (photo to fp32 15, times 1/255 24, mask != 0 2, where 25, mask to
+Bytes moved per pixel, from uint8 RGB and a one-byte mask to bf16: 3 + 1 read, 8 written = 12.
+Plain PyTorch, fp32 until the last step: 127 (photo to fp32 15, times 1/255 24, mask != 0 2, where 25, mask to
 fp32 5, cat 32, cast and lay out 24). The plain figures here and beside are counted by `python -m bench.kernel_report`.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.checks import check_floating_dtype, check_image, check_integers, check_mask, check_mean_pixel
+from kernels.checks import check_floating_dtype, check_image, check_mask, check_mean_pixel
 from kernels.launch import unsupported_dtype, use_triton
 from kernels.unit_range import to_unit_range
 
@@ -35,31 +35,6 @@ def fill_holes(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dtype:
     return fill_holes_reference(photo_N3HW, mask_N1HW, mean_pixel, dtype)
 
 
-def fill_boxes(photo_N3HW: Tensor, boxes_NK4: Tensor, mean_pixel: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """`fill_holes` where the holes of each photo are K boxes (y0, x0, y1, x1; the ends excluded), so no mask is read.
-
-    `boxes_NK4` is int64 or int32; an empty box (y1 <= y0 or x1 <= x0) is padding, and one that leaves the photo is cut.
-    """
-    check_image("photo", photo_N3HW)
-    check_integers("boxes", boxes_NK4, (photo_N3HW.shape[0], -1, 4), "photo", photo_N3HW)
-    check_mean_pixel(mean_pixel, photo_N3HW)
-    check_floating_dtype(dtype)
-    if use_triton("fill_boxes", photo_N3HW.device, unsupported_dtype(photo_N3HW.dtype, dtype)):
-        return fill_boxes_op(photo_N3HW, boxes_NK4, mean_pixel, dtype)
-    mask_N1HW = mask_of_boxes(boxes_NK4, photo_N3HW.shape[2], photo_N3HW.shape[3])
-    return fill_holes_reference(photo_N3HW, mask_N1HW, mean_pixel, dtype)
-
-
-def mask_of_boxes(boxes_NK4: Tensor, height: int, width: int) -> Tensor:
-    """`mask_N1HW`, bool: True inside any of a photo's boxes (y0, x0, y1, x1; the ends excluded)."""
-    y0, x0, y1, x1 = boxes_NK4[..., None].unbind(2)
-    y_H = torch.arange(height, device=boxes_NK4.device)
-    x_W = torch.arange(width, device=boxes_NK4.device)
-    rows_NKH = (y_H >= y0) & (y_H < y1)
-    columns_NKW = (x_W >= x0) & (x_W < x1)
-    return (rows_NKH[..., :, None] & columns_NKW[..., None, :]).any(1, keepdim=True)
-
-
 def fill_holes_reference(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dtype: torch.dtype) -> Tensor:
     """`fill_holes` in plain PyTorch."""
     image_N3HW = to_unit_range(photo_N3HW)
@@ -75,17 +50,7 @@ def fill_holes_op(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dty
     from kernels.gpu.fill_holes import launch
 
     holed_N4HW = _empty_holed(photo_N3HW, dtype)
-    launch(photo_N3HW, mask_N1HW, None, mean_pixel, holed_N4HW)
-    return holed_N4HW
-
-
-@torch.library.custom_op("glcic::fill_boxes", mutates_args=())
-def fill_boxes_op(photo_N3HW: Tensor, boxes_NK4: Tensor, mean_pixel: Tensor, dtype: torch.dtype) -> Tensor:
-    """`fill_boxes` in Triton."""
-    from kernels.gpu.fill_holes import launch
-
-    holed_N4HW = _empty_holed(photo_N3HW, dtype)
-    launch(photo_N3HW, None, boxes_NK4, mean_pixel, holed_N4HW)
+    launch(photo_N3HW, mask_N1HW, mean_pixel, holed_N4HW)
     return holed_N4HW
 
 
@@ -94,7 +59,8 @@ def _empty_holed(photo_N3HW: Tensor, dtype: torch.dtype) -> Tensor:
     return photo_N3HW.new_empty((batch, height, width, 4), dtype=dtype).permute(0, 3, 1, 2)
 
 
-def _fake_fill(photo_N3HW: Tensor, holes: Tensor, mean_pixel: Tensor, dtype: torch.dtype) -> Tensor:
+@fill_holes_op.register_fake
+def _(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, dtype: torch.dtype) -> Tensor:
     return _empty_holed(photo_N3HW, dtype)
 
 
@@ -109,6 +75,4 @@ def _backward(ctx: Any, holed_grad: Tensor) -> tuple[Tensor | None, None, None, 
     return photo_grad, None, None, None
 
 
-for op in (fill_holes_op, fill_boxes_op):
-    op.register_fake(_fake_fill)
-    op.register_autograd(_backward, setup_context=_setup_context)
+fill_holes_op.register_autograd(_backward, setup_context=_setup_context)

@@ -192,7 +192,7 @@ class Steps:
         """Equation 2 with the configured reduction, this chunk's share."""
         if self.config.reduction == "log_mean":
             return log_error(generated_N3SS, batch.image_N3SS, batch.mask_N1SS) / divisor
-        return kernels.masked_mse(generated_N3SS, batch.image_N3SS, batch.mask_N1SS, reduction="sum") / divisor
+        return kernels.masked_mse(generated_N3SS, batch.image_N3SS, batch.mask_N1SS, divisor)
 
     def divisor(self, batch: TrainingBatch) -> Tensor:
         """The divisor of sums over a batch, such that their mean over processes is the configured reduction."""

@@ -71,28 +71,15 @@ def _load_interleaved(photo_ptr, photo_y, rows_left, columns_left, ROWS: tl.cons
 
 
 @triton.jit
-def _inside_boxes(boxes_ptr, n_boxes, y, x):
-    """Which positions lie in any of the photo's boxes (y0, x0, y1, x1)."""
-    hole = (y < 0) & (x < 0)  # none
-    for box in range(n_boxes):
-        y0, x0 = tl.load(boxes_ptr + 4 * box), tl.load(boxes_ptr + 4 * box + 1)
-        y1, x1 = tl.load(boxes_ptr + 4 * box + 2), tl.load(boxes_ptr + 4 * box + 3)
-        hole = hole | ((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
-    return hole
-
-
-@triton.jit
 def _fill_holes_kernel(
     photo_ptr,  # (N, 3, H, W) uint8 or floating RGB
     photo_strides,
-    holes_ptr,  # mask (N, 1, H, W), where not 0 is hole; boxes (N, n_boxes, 4) if BOXES
+    mask_ptr,  # (N, 1, H, W), not 0 = hole
     mask_strides,
-    n_boxes,
     mean_ptr,  # (3,) fp32
     holed_ptr,  # (N, H, W, 4), dense
     height,
     width,
-    BOXES: tl.constexpr,
     INTERLEAVED: tl.constexpr,
     SCALE: tl.constexpr,
     ROWS: tl.constexpr,
@@ -101,10 +88,7 @@ def _fill_holes_kernel(
     n, y0, x0 = tile_origin(height, width, ROWS, COLUMNS)
     row, column = tile_positions(ROWS, COLUMNS)
     inside = (row < height - y0) & (column < width - x0)
-    if BOXES:
-        hole = _inside_boxes(holes_ptr + n * n_boxes * 4, n_boxes, y0 + row, x0 + column)
-    else:
-        hole = tl.load(pixel_ptrs(holes_ptr, mask_strides, n, y0, row, x0, column), mask=inside, other=0) != 0
+    hole = tl.load(pixel_ptrs(mask_ptr, mask_strides, n, y0, row, x0, column), mask=inside, other=0) != 0
 
     channel = tl.arange(0, 4)[None, :]
     if INTERLEAVED:
@@ -126,30 +110,21 @@ def _fill_holes_kernel(
     tl.store(holed_ptr + row * width * 4 + element, holed, mask=inside)
 
 
-def launch(
-    photo_N3HW: Tensor, mask_N1HW: Tensor | None, boxes_NK4: Tensor | None, mean_pixel: Tensor, holed_N4HW: Tensor
-) -> None:
-    """Write `holed_N4HW` (channels-last), with the holes from the mask or the boxes."""
+def launch(photo_N3HW: Tensor, mask_N1HW: Tensor, mean_pixel: Tensor, holed_N4HW: Tensor) -> None:
+    """Write `holed_N4HW` (channels-last)."""
     batch, _, height, width = photo_N3HW.shape
-    if boxes_NK4 is None:
-        assert mask_N1HW is not None
-        holes = as_bytes(mask_N1HW)
-        tiles = tiling(batch, height, width, TILE, has_dense_rows(photo_N3HW, holes))
-    else:
-        holes = boxes_NK4.contiguous()
-        tiles = tiling(batch, height, width, TILE, dense_rows=False)
+    mask_N1HW = as_bytes(mask_N1HW)
+    tiles = tiling(batch, height, width, TILE, has_dense_rows(photo_N3HW, mask_N1HW))
     with on_device_of(photo_N3HW):
         _fill_holes_kernel[(tiles.programs,)](
             photo_N3HW,
             photo_N3HW.stride(),
-            holes,
-            holes.stride() if boxes_NK4 is None else None,
-            0 if boxes_NK4 is None else boxes_NK4.shape[1],
+            mask_N1HW,
+            mask_N1HW.stride(),
             mean_pixel.contiguous(),
             holed_N4HW,
             tiles.height,
             tiles.width,
-            BOXES=boxes_NK4 is not None,
             INTERLEAVED=_is_aligned_interleaved(photo_N3HW, tiles.width),
             SCALE=unit_scale(photo_N3HW),
             ROWS=tiles.rows,
@@ -160,7 +135,7 @@ def launch(
 
 
 def _is_aligned_interleaved(photo_N3HW: Tensor, width: int) -> bool:
-    """Whether uint8 RGB lies pixel by pixel and can be read in groups of 16 pixels, 16 bytes at a time."""
+    """True if uint8 RGB lies pixel by pixel and can be read in groups of 16 pixels, 16 bytes at a time."""
     aligned = (photo_N3HW.stride(0), photo_N3HW.stride(2), width, photo_N3HW.data_ptr())
     return (
         photo_N3HW.dtype == torch.uint8 and is_interleaved(photo_N3HW) and all(number % 16 == 0 for number in aligned)

@@ -5,6 +5,7 @@
 `test_interpreter.py` runs it so; `make gpu-cases` runs it on a GPU.
 """
 
+import math
 import os
 from collections.abc import Callable
 
@@ -14,8 +15,8 @@ from torch import Tensor
 
 import kernels
 from kernels.adadelta import adadelta_op
-from kernels.fill_holes import fill_boxes_op, fill_holes_op, fill_holes_reference
-from kernels.masked_mse import REDUCTIONS, masked_mse_op, masked_mse_reference
+from kernels.fill_holes import fill_holes_op, fill_holes_reference
+from kernels.masked_mse import masked_sum_op, masked_sum_reference
 from kernels.nearer_patches import nearer_patches_op, nearer_patches_reference
 from kernels.paste_crop import paste_crop_op, paste_crop_reference
 from kernels.vote_patches import vote_patches_op, vote_patches_reference
@@ -87,18 +88,6 @@ def test_fill_holes(size: tuple[int, int, int], layout: str) -> None:
             assert torch.equal(holed, wanted)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("size", SIZES)
-def test_fill_boxes(size: tuple[int, int, int], layout: str) -> None:
-    photo, mean_pixel = a_photo(size, layout), torch.rand(3, device=DEVICE)
-    boxes = torch.randint(-3, max(size) + 3, (size[0], 3, 4), device=DEVICE)
-    mask = kernels.mask_of_boxes(boxes, *size[1:])
-    holed = kernels.fill_boxes(photo, boxes, mean_pixel)
-    assert torch.equal(holed, fill_holes_reference(photo, mask, mean_pixel, torch.float32))
-    no_boxes = torch.zeros(size[0], 0, 4, dtype=torch.int32, device=DEVICE)
-    assert not kernels.fill_boxes(photo, no_boxes, mean_pixel)[:, 3].any()
-
-
 def test_fill_holes_gradient() -> None:
     photo = a_photo((2, 5, 7), dtype=torch.float32).requires_grad_()
     mask, mean_pixel = a_mask((2, 5, 7), "random"), torch.rand(3, device=DEVICE)
@@ -114,16 +103,16 @@ def test_fill_holes_gradient() -> None:
 ])  # fmt: skip
 @pytest.mark.parametrize("size", SIZES)
 def test_masked_mse(size: tuple[int, int, int], completed_layout: str, target_layout: str) -> None:
-    for reduction, dtype, target_dtype, kind in [
-        ("hole_mean", torch.float32, torch.uint8, "random"),
-        ("all_mean", torch.bfloat16, torch.uint8, "all"),
-        ("sum", torch.float16, torch.float32, "random"),
-        ("hole_mean", torch.float32, torch.bfloat16, "none"),
+    for divisor, dtype, target_dtype, kind in [
+        (torch.tensor(40.0, device=DEVICE), torch.float32, torch.uint8, "random"),
+        (3 * math.prod(size), torch.bfloat16, torch.uint8, "all"),
+        (1, torch.float16, torch.float32, "random"),
+        (1, torch.float32, torch.bfloat16, "none"),
     ]:
         completed = a_photo(size, completed_layout, dtype).requires_grad_()
         target, mask = a_photo(size, target_layout, target_dtype), a_mask(size, kind)
-        loss = kernels.masked_mse(completed, target, mask, reduction)
-        wanted = masked_mse_reference(completed, target, mask, reduction)
+        loss = kernels.masked_mse(completed, target, mask, divisor)
+        wanted = masked_sum_reference(completed, target, mask) / divisor
         assert loss.dtype == torch.float32
         assert_close(loss, wanted)
         (grad,) = torch.autograd.grad(3 * loss, completed)
@@ -137,9 +126,9 @@ def test_masked_mse(size: tuple[int, int, int], completed_layout: str, target_la
 def test_masked_mse_ignores_what_lies_outside_the_mask() -> None:
     completed, mask = a_photo((2, 6, 9), dtype=torch.float32), a_mask((2, 6, 9), "random")
     target = a_photo((2, 6, 9), dtype=torch.float32)
-    wanted = kernels.masked_mse(completed, target, mask)
+    wanted = kernels.masked_mse(completed, target, mask, 9)
     spoilt = completed.masked_fill(~mask, float("nan")).requires_grad_()
-    loss = kernels.masked_mse(spoilt, target, mask)
+    loss = kernels.masked_mse(spoilt, target, mask, 9)
     assert torch.equal(loss, wanted)
     assert torch.autograd.grad(loss, spoilt)[0].isfinite().all()
 
@@ -147,11 +136,9 @@ def test_masked_mse_ignores_what_lies_outside_the_mask() -> None:
 def test_masked_mse_adds_up_many_tiles() -> None:
     from kernels.gpu.masked_mse import _masked_mse_reduce_kernel
 
-    sums, counts = torch.rand(50, device=DEVICE), torch.randint(0, 4096, (50,), dtype=torch.int32, device=DEVICE)
-    loss, slope = torch.empty((), device=DEVICE), torch.empty((), device=DEVICE)
-    _masked_mse_reduce_kernel[(1,)](sums, counts, loss, slope, 50, 1, REDUCTION="hole_mean", BLOCK=16)
-    torch.testing.assert_close(loss, sums.sum() / counts.sum())
-    torch.testing.assert_close(slope, 2 / counts.sum())
+    sums, total = torch.rand(50, device=DEVICE), torch.empty((), device=DEVICE)
+    _masked_mse_reduce_kernel[(1,)](sums, total, 50, BLOCK=16)
+    torch.testing.assert_close(total, sums.sum())
 
 
 @too_large_for_the_interpreter
@@ -159,7 +146,7 @@ def test_masked_mse_gives_the_same_bits_every_run() -> None:
     size = (96, 256, 256)
     completed = a_photo(size, "interleaved", torch.bfloat16).requires_grad_()
     target, mask = a_photo(size, "interleaved"), a_mask(size, "random")
-    losses = [kernels.masked_mse(completed, target, mask) for _ in range(5)]
+    losses = [kernels.masked_mse(completed, target, mask, mask.sum()) for _ in range(5)]
     grads = [torch.autograd.grad(loss, completed)[0] for loss in losses]
     for loss, grad in zip(losses[1:], grads[1:], strict=True):
         assert torch.equal(loss, losses[0])
@@ -270,7 +257,7 @@ def test_beyond_2_to_31_elements(layout: str) -> None:
     assert holed[:, 3].sum(dtype=torch.int64) == 8
     del holed
     completed = torch.zeros_like(photo, dtype=torch.bfloat16).requires_grad_()
-    loss = kernels.masked_mse(completed, photo, mask, "sum")
+    loss = kernels.masked_mse(completed, photo, mask, 1)
     assert loss == 3 * 8
     (grad,) = torch.autograd.grad(loss, completed)
     assert grad[..., -2:, -4:].eq(-2).all()
@@ -426,8 +413,7 @@ def test_opcheck() -> None:
     generated = a_photo((2, 4, 6), "interleaved", torch.float32).requires_grad_()
     centres = torch.tensor([[0, 3], [3, 5]], device=DEVICE)
     torch.library.opcheck(fill_holes_op, (generated, mask, mean_pixel, torch.bfloat16))
-    torch.library.opcheck(fill_boxes_op, (photo, torch.ones(2, 1, 4, device=DEVICE).long(), mean_pixel, torch.float32))
-    torch.library.opcheck(masked_mse_op, (generated, photo, mask, REDUCTIONS[0]))
+    torch.library.opcheck(masked_sum_op, (generated, photo, mask))
     torch.library.opcheck(paste_crop_op, (generated, photo, mask, centres, 2))
     tensors = [[torch.rand(5, device=DEVICE), torch.rand(3, 2, device=DEVICE)] for _ in range(4)]
     torch.library.opcheck(adadelta_op, (*tensors, 1.0, 0.9, 1e-6, 0.0))
@@ -438,7 +424,7 @@ def test_opcheck() -> None:
 def test_what_the_kernels_cannot_do_is_refused() -> None:
     generated, mask = a_photo((1, 2, 2), dtype=torch.float64), a_mask((1, 2, 2), "all")
     with pytest.raises(ValueError, match=r"masked_mse: .*'triton'.*float64"):
-        kernels.masked_mse(generated, generated, mask)
+        kernels.masked_mse(generated, generated, mask, 1)
     param = torch.nn.Parameter(torch.ones(2, dtype=torch.bfloat16, device=DEVICE))
     param.grad = torch.ones_like(param)
     with pytest.raises(ValueError, match=r"Adadelta: .*bfloat16"):
