@@ -16,6 +16,7 @@ import webbrowser
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import tyro
@@ -62,6 +63,9 @@ class ServeConfig(CompletionConfig):
 
     allow_origin: tuple[str, ...] = ()
     """Origins, such as https://photos.example, whose pages may use this server."""
+
+    api: Literal["iopaint"] | None = None
+    """Another program's API to speak beside the own one: iopaint, under /api/v1."""
 
     access_log: bool = True
     """Write a line for each request to standard error, without the names of photos."""
@@ -112,7 +116,15 @@ def serve(config: ServeConfig) -> None:
         keep_bytes=int(config.keep * 2**30),
     )
     completer = config.completer(config.weights)
-    app = create_app(completer, config.options, limits, config.allow_origin, token, config.access_log)
+    app = create_app(
+        completer,
+        config.options,
+        limits,
+        config.allow_origin,
+        token,
+        config.access_log,
+        config.api,
+    )
     with listen(config.host, config.port) as listening:
         address = address_of(config.host, listening.getsockname()[1])
         print(f"engine-serve: {address} (Ctrl+C ends it)", flush=True)

@@ -10,8 +10,9 @@ import socket
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.serve.errors import error_response
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -45,7 +46,7 @@ class Gate:
             await send(message)
 
         refusal = self.refusal(Headers(scope=scope))
-        app = JSONResponse({"detail": refusal}, 403) if refusal else self.app
+        app = error_response(scope["path"], refusal, 403) if refusal else self.app
         await app(scope, receive, send_with_headers)
 
     def refusal(self, headers: Headers) -> str | None:
