@@ -16,7 +16,7 @@ from engine.serve import about, iopaint, routes
 from engine.serve.album import Album
 from engine.serve.drain import Drain
 from engine.serve.errors import error_response
-from engine.serve.gate import Gate
+from engine.serve.gate import OF_ANOTHER_PAGE, OF_OUR_PAGE, Gate
 from engine.serve.token import token_check
 from engine.serve.watching import Metrics, Watch
 from engine.serve.work import Limits, Work
@@ -32,10 +32,11 @@ def create_app(
     token: str | None = None,
     logs: bool = False,
     api: str | None = None,
+    page: Path = STATIC,
 ) -> FastAPI:
     """The ASGI application that completes photos with `completer`, for those who send `token` if it is given.
 
-    `api` is another program's that it speaks beside its own. If `logs`, it writes a
+    `api` is another program's that it speaks beside its own, and `page` the folder of its page. If `logs`, it writes a
     line for each request into the engine's log. Once its state is `draining`, it refuses all.
     """
 
@@ -53,7 +54,7 @@ def create_app(
     app.include_router(about.health_router)
     for router in (about.router, routes.router, *((iopaint.router,) if api == "iopaint" else ())):
         app.include_router(router, dependencies=[] if token is None else [Depends(token_check(token))])
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.mount("/", StaticFiles(directory=page, html=True))
     app.add_exception_handler(HTTPException, say_what_is_refused)
     app.add_exception_handler(RequestValidationError, say_what_is_invalid)
     app.add_exception_handler(Exception, say_that_it_failed)
@@ -66,7 +67,8 @@ def create_app(
             allow_headers=["*"],
             expose_headers=["Content-Disposition", "X-Notes", "X-Seed", "X-Widened"],
         )
-    app.add_middleware(Gate, allowed=allowed_origins)
+    policy = OF_OUR_PAGE if page == STATIC else OF_ANOTHER_PAGE
+    app.add_middleware(Gate, allowed=allowed_origins, policy=policy)
     app.add_middleware(Watch, metrics=app.state.metrics, logs=logs)
     return app
 

@@ -3,12 +3,14 @@
 import asyncio
 import base64
 import json
+import re
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from engine.commands import serve
 from engine.inference.completer import Completer, CompletionOptions
 from engine.serve.album import MEDIA_TYPES
 from engine.serve.app import create_app
@@ -259,3 +261,16 @@ def test_without_the_option_there_is_none_of_it(completer):
     app = create_app(completer, CompletionOptions(), LIMITS)
     replies = ask(app, GOOD, ("GET", "/api/v1/model", {}))
     assert [reply.status_code for reply in replies] == [405, 404]
+
+
+def test_another_page_in_place_of_the_own(completer, tmp_path):
+    (tmp_path / "index.html").write_text("theirs")
+    page = ("GET", "/", {})
+    (reply,) = ask(create_app(completer, CompletionOptions(), LIMITS, page=tmp_path), page)
+    assert reply.text == "theirs"
+    assert "'unsafe-inline'" in reply.headers["content-security-policy"]
+    (own,) = ask(create_app(completer, CompletionOptions(), LIMITS), page)
+    assert "'unsafe-inline'" not in own.headers["content-security-policy"]
+    assert serve.ServeConfig(page=tmp_path).page == tmp_path
+    with pytest.raises(ValueError, match=re.escape(f"--page is {tmp_path / 'none'}, and there is no index.html")):
+        serve.ServeConfig(page=tmp_path / "none")
