@@ -4,6 +4,9 @@ import asyncio
 import base64
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -20,6 +23,7 @@ from tests.engine.serve.conftest import QUICK, mask_of, png, serving
 from tests.engine.serve.test_api import HOLE, MASK, PHOTO, WRITERS, bomb
 
 INPAINT = "/api/v1/inpaint"
+GUIDE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 LIMITS = Limits(max_pixels=10**6, max_bytes=10**6, queue=4, seconds=30, keep_bytes=10**6)
 OF_THE_CLIENT = {
     "ldm_steps": 30, "ldm_sampler": "ddim", "zits_wireframe": True, "cv2_flag": "INPAINT_NS", "cv2_radius": 5,
@@ -86,6 +90,18 @@ def test_base64_bare_in_lines_and_as_a_data_url(client):
     first, *others = (inpaint(client, PHOTO, MASK, written) for written in (bare, in_lines, data_url))
     assert first.status_code == 200, first.text
     assert {other.content for other in others} == {first.content}
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on the PATH")
+def test_the_guides_request(server, command, photo, tmp_path):
+    (line,) = re.findall(r"^\$ (printf .*)$", GUIDE, re.MULTILINE)
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    Image.open(photo).save(desk / "photo.jpg")
+    (desk / "mask.png").write_bytes(MASK)
+    line = line.replace("http://127.0.0.1:8000/", server.address)
+    subprocess.run(["bash", "-c", line], cwd=desk, check=True, capture_output=True)
+    assert (desk / "done.jpg").read_bytes() == command(desk / "photo.jpg", mask_of((200, 160), HOLE))
 
 
 def strokes():

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tyro
 from PIL import Image, ImageOps
 from playwright.sync_api import expect
 
+from engine.commands.serve import ServeConfig
 from tests.engine.serve.conftest import BUILD, NEEDS_CHROMIUM, screenshot, serving
 from tests.engine.serve.test_api import WRITERS
 
@@ -146,6 +148,18 @@ def test_open_paint_complete(page, command, photo, tmp_path):
     twice = command(once, mask_sent(again)[0])
     assert waited_for(page, np.asarray(Image.open(BytesIO(twice))))
     assert downloaded(page) == twice
+
+
+def test_the_guides_commands(built_page, monkeypatch):
+    guide = (BUILD.parent / "docs" / "operations.md").read_text()
+    (download,) = re.findall(r"^\$ pip download (.*?) && python -m (zipfile -e \S+) (\S+)$", guide, re.MULTILINE)
+    assert download[:2] == ("--no-deps iopaint==1.6.0", f"zipfile -e {WHEEL.name}")
+    (words,) = re.findall(r"^\$ (engine-serve --api.*)$", guide, re.MULTILINE)
+    wheel = built_page.parents[1]
+    (wheel / download[2]).symlink_to(wheel)
+    monkeypatch.chdir(wheel)
+    config = tyro.cli(ServeConfig, args=words.split()[1:])
+    assert (config.api, config.page.resolve()) == ("iopaint", built_page)
 
 
 def test_a_jpeg_on_its_side(page, command, photo, tmp_path):
