@@ -95,14 +95,16 @@ async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Resp
     of = OfPhoto(name, photo.exif_orientation)
     mask_HW = await work.on_files(ticket, mask_from, mask_file, size, notes, labelled, of)
     areas = [await work.on_files(ticket, area_from, files, area, size, notes) for area in AREAS]
+    return await completed_file(work, ticket, photo, name, mask_HW, report, Texturing(options, *areas))
+
+
+async def completed_file(
+    work: Work, ticket: Ticket, photo: Photo, name: str, mask_HW: Mask, report: Report, texturing: Texturing
+) -> Response:
+    """The file of a photo that is completed now; what `report` has of it is in the headers."""
+    pixels_HW3, alpha_HW, nodata = photo.pixels_HW3, photo.alpha_HW, photo.nodata
     pixels_HW3, photo.alpha_HW = await work.complete(
-        ticket,
-        photo.pixels_HW3,
-        mask_HW,
-        report,
-        alpha_HW=photo.alpha_HW,
-        nodata=photo.nodata,
-        texturing=Texturing(options, *areas),
+        ticket, pixels_HW3, mask_HW, report, alpha_HW=alpha_HW, nodata=nodata, texturing=texturing
     )
     content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
     response = file_response(content, photo, name)

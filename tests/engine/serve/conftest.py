@@ -1,6 +1,7 @@
-"""What the server's tests share: a running engine-serve with a tiny network, pictures for it, and engine-infer."""
+"""What the server's tests share: a running engine-serve with a tiny network, pictures, engine-infer and a browser."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from engine.commands import infer
 from engine.inference.folders.jobs import find_jobs
@@ -21,6 +23,9 @@ from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
 
 QUICK = ("--max-bytes", str(8 << 20), "--max-pixels", "4000000", "--queue", "16", "--time-limit", "60")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+NEEDS_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium")
+BUILD = Path(__file__).parents[3] / "build"
 
 
 class Server(NamedTuple):
@@ -74,6 +79,21 @@ def server(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def client(server: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.address, timeout=60) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")  # not of the session: other tests run loops of their own
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Leave a picture of the page in build/screenshots/."""
+    folder = BUILD / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png")
 
 
 @pytest.fixture
