@@ -5,12 +5,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from engine.inference.alpha import Layers
 from engine.inference.folders.jobs import COMPLETED
 from engine.inference.holes.mask import Mask, Where, bounding_box
 from engine.inference.masks.selection import Box, select_thing
@@ -21,13 +21,6 @@ MEDIA_TYPES = {
     "JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp",
     "HEIF": "image/heic", "AVIF": "image/avif", "JXL": "image/jxl",
 }  # fmt: skip
-
-
-class Layers(NamedTuple):
-    """A photo's colours, and its alpha if it has any."""
-
-    pixels_HW3: Pixels
-    alpha_HW: Pixels | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,19 @@ box of what was completed. Every completion keeps its number, so that a page can
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from engine.inference.alpha import Layers
 from engine.inference.holes.mask import Mask, Where
 from engine.inference.masks.files import MaskOptions, OfPhoto, split_labels
 from engine.inference.photos.photo import Photo, encode
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, Layers, changes, result_name, safe_name
+from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, changes, result_name, safe_name
 from engine.serve.bodies import (
     Fields,
     Incoming,
@@ -102,11 +104,10 @@ async def completed_file(
     work: Work, ticket: Ticket, photo: Photo, name: str, mask_HW: Mask, report: Report, texturing: Texturing
 ) -> Response:
     """The file of a photo that is completed now; what `report` has of it is in the headers."""
-    pixels_HW3, alpha_HW, nodata = photo.pixels_HW3, photo.alpha_HW, photo.nodata
-    pixels_HW3, photo.alpha_HW = await work.complete(
-        ticket, pixels_HW3, mask_HW, report, alpha_HW=alpha_HW, nodata=nodata, texturing=texturing
-    )
-    content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
+    before = Layers(photo.pixels_HW3, photo.alpha_HW)
+    after = await work.complete(ticket, before, mask_HW, report, nodata=photo.nodata, texturing=texturing)
+    completed = replace(photo, **after._asdict())
+    content = await work.on_files(ticket, encode, completed, completed.pixels_HW3, photo.container)
     response = file_response(content, photo, name)
     response.headers[WIDENED_HEADER] = json.dumps(sorted(report.widened))
     if report.warnings:
@@ -198,8 +199,7 @@ async def add_completion(
 
     async def finish() -> dict[str, Any]:
         report = Report(warnings=list(kept.photo.notes))
-        hidden = before.alpha_HW, kept.photo.nodata
-        after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, *hidden, texturing))
+        after = await work.complete(ticket, before, mask_HW, report, tell, kept.photo.nodata, texturing)
         reach = max(report.widened, default=0) + (work.options.feather if work.options.blend == "feather" else 0)
         completed = await work.on_files(ticket, changes, before, after, mask_HW, reach, onto)
         kept.completions.append(completed)
