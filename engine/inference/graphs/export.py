@@ -143,6 +143,20 @@ def drop_notes(graph: "onnx.GraphProto") -> None:
         del noted.metadata_props[:]
 
 
+def fix_size(content: bytes, network: CompletionNetwork, graph: Graph, height: int, width: int) -> bytes:
+    """An exported file with an input of 1 x 4 x `height` x `width` alone."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    cut = 2 * network.spec.halo if graph == "interior" else 0
+    shapes = ((1, 4, height, width), (1, 3, height - cut, width - cut))
+    for value, shape in zip((*model.graph.input, *model.graph.output), shapes, strict=True):
+        for dimension, side in zip(value.type.tensor_type.shape.dim, shape, strict=True):
+            dimension.dim_value = side
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()
+
+
 def cached_onnx(network: CompletionNetwork, precision: str, graph: Graph) -> bytes:
     """`export_onnx`, remembered in the cache."""
     return engine_cache.fetch(onnx_key(network, precision, graph), lambda: export_onnx(network, precision, graph))
