@@ -24,7 +24,7 @@ from data.files import folder_beside, write_atomically
 from data.headers import Unusable
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.evaluation import Task
-from engine.inference.graphs.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
+from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
 from engine.inference.graphs.engine_cache import entries, store
 from engine.inference.graphs.export import GRAPHS, Graph, cached_onnx, fix_size, smallest_side
 from engine.inference.graphs.int8 import int8_key, read_loss

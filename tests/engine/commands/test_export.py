@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from engine.commands.export import main
-from engine.inference.graphs.calibration import FEWEST_PHOTOS
+from engine.inference.calibration import FEWEST_PHOTOS
 from engine.inference.graphs.engine_cache import entry_path, is_cached
 from engine.inference.graphs.export import onnx_key
 from engine.inference.graphs.int8 import int8_key
