@@ -24,11 +24,9 @@ from torch import Tensor, nn
 from bench.limits import gemm
 from bench.rows import measure
 from bench.setups import smooth_photo, square_holes, untrained
+from engine.inference.calibration import Sample, calibrate, judged, network_inputs, psnr
 from engine.inference.completer import Completer
-from engine.inference.calibration import Sample, calibrate, network_inputs, psnr, quantised
-from engine.inference.graphs.engine_cache import store
-from engine.inference.graphs.export import GRAPHS
-from engine.inference.graphs.int8 import int8_key, read_loss
+from engine.inference.graphs.int8 import calibration_file, save_calibration
 from engine.inference.runtimes import open_runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime
 from engine.inference.windows.folding import fold_batch_norm
@@ -94,12 +92,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def int8_loss(cache: Path, network: CompletionNetwork, samples: list[Sample]) -> float:
-    """The network's int8 files are in the cache; dB that they lose."""
-    ranges = calibrate(network, samples[:2])
-    contents = [quantised(network, graph, ranges, samples[2:]) for graph in GRAPHS]
-    for graph, content in zip(GRAPHS, contents, strict=True):
-        store(int8_key(network, graph), content)
-    return max(read_loss(content).int8_loss_db for content in contents)
+    """The network's calibration lies beside its weights; dB that it loses."""
+    network.file = cache / "network.safetensors"
+    calibration = judged(network, calibrate(network, samples[:2]), samples[2:])
+    save_calibration(calibration_file(network.file), network, calibration)
+    return calibration.loss.int8_loss_db
 
 
 def flops(side: int, margins: Margins) -> float:

@@ -4,6 +4,7 @@ Shapes: N = photos in a batch, H and W = height and width in pixels.
 """
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
@@ -215,6 +216,7 @@ class CompletionNetwork(nn.Module):
     def __init__(self, spec: CompletionSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.file: Path | None = None  # that it was loaded from
         self.blocks, channels = conv_blocks(COMPLETION_LAYERS, spec.base_width, spec.norm_order)
         self.to_rgb = nn.Conv2d(channels, 3, kernel_size=3, padding=1)
         if spec.output == "residual":

@@ -58,6 +58,7 @@ def load_weights(path: str | Path) -> CompletionNetwork:
     if wrong:
         raise ValueError(f"{path} does not hold the network that its spec describes; wrong or missing: {wrong[:4]}")
     network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
+    network.file = path
     return network.eval()
 
 

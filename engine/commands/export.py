@@ -24,15 +24,21 @@ from data.files import folder_beside, write_atomically
 from data.headers import Unusable
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.evaluation import Task
-from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
-from engine.inference.graphs.engine_cache import entries, store
+from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, judged
+from engine.inference.graphs.engine_cache import entries
 from engine.inference.graphs.export import GRAPHS, Graph, cached_onnx, fix_size, smallest_side
-from engine.inference.graphs.int8 import int8_key, read_loss
+from engine.inference.graphs.int8 import (
+    Calibration,
+    cached_int8,
+    calibration_file,
+    read_calibration,
+    save_calibration,
+)
 from engine.inference.graphs.tensorrt_build import Shape, build_engine, check_size
 from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
 from engine.networks import STRIDE, CompletionNetwork
 from engine.packages import import_optional
-from engine.weights import load_weights
+from engine.weights import DEFAULT_WEIGHTS, load_weights
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +59,11 @@ class ExportConfig:
     """The format to write. tensorrt needs the GPU that the engine is for; tensorrt-rtx needs none."""
 
     precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
-    """Of the weights and of what is computed between the fp32 input and output. int8 (for OpenVINO) needs --photos."""
+    """Of the weights and of what is computed between the fp32 input and output. int8 is for OpenVINO."""
 
     photos: Path | None = None
-    """Photographs like those to complete: int8 is calibrated on half of them, and judged on the others."""
+    """Photographs like those to complete: int8 is calibrated on half of them, and judged on the others. The calibration
+    is NAME.int8.json beside the weights, where engine-infer --precision int8 looks for it. Default: what is there."""
 
     photo_limit: int = 48
     """Most photos that are taken, spread evenly over --photos."""
@@ -77,8 +84,10 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if self.weights is None and not self.list_cache:
             raise ValueError("no weights are given: engine-export WEIGHTS, or --list-cache")
-        if self.precision == "int8" and (self.to != "openvino" or self.photos is None):
-            raise ValueError("int8 is for OpenVINO, calibrated on photographs: --to openvino --photos DIR")
+        if self.precision == "int8" and self.to != "openvino":
+            raise ValueError("int8 is for OpenVINO: --to openvino")
+        if self.photos and self.precision != "int8":
+            raise ValueError(f"--photos are for --precision int8, and it is {self.precision}; leave them out")
         if self.size is not None and self.to == "openvino":
             raise ValueError(f"--size is {self.size}; OpenVINO's file takes any size: leave it out, or take --to onnx")
         if self.photo_limit < 2 * FEWEST_PHOTOS:
@@ -145,11 +154,12 @@ def fixed_shape(config: ExportConfig, network: CompletionNetwork) -> Shape | Non
 def write_openvino(config: ExportConfig, network: CompletionNetwork, out: Path) -> None:
     """The graph as OpenVINO's XML and BIN, both or neither. OSError if they cannot be written.
 
-    In fp32 and int8 both graphs are left in the cache, from where engine-infer takes them; others it does not take.
+    In fp32 and int8 both graphs are left in the cache, so that engine-infer need not make them.
     """
     openvino = import_optional("openvino")
     if config.precision == "int8":
-        contents = calibrate_int8(config, network)
+        ranges = calibrated(config, network).ranges if config.photos else read_calibration(network).ranges
+        contents = {graph: cached_int8(network, graph, ranges) for graph in GRAPHS}
     else:
         graphs = GRAPHS if config.precision == "fp32" else (config.graph,)
         contents = {graph: cached_onnx(network, config.precision, graph) for graph in graphs}
@@ -164,13 +174,34 @@ def write_openvino(config: ExportConfig, network: CompletionNetwork, out: Path) 
             os.replace(saved.with_suffix(suffix), out.with_suffix(suffix))
 
 
-def calibrate_int8(config: ExportConfig, network: CompletionNetwork) -> dict[Graph, bytes]:
-    """Both graphs in int8, which is said to be how good, and put into the cache.
+def calibrated(config: ExportConfig, network: CompletionNetwork) -> Calibration:
+    """The network's calibration on the photos, which is said to be how good, and written beside its weights.
 
     ValueError if there are too few photos, or int8 loses too much on them.
     """
     assert config.photos is not None
-    task = Task.of(Catalog.open(config.photos), "random", 0, config.photo_limit)
+    assert network.file is not None
+    is_shipped, beside = network.file == DEFAULT_WEIGHTS, calibration_file(network.file)
+    if not is_shipped and not os.access(beside.parent, os.W_OK):
+        raise OSError(f"the calibration is to be {beside}, which cannot be written: copy the weights to another folder")
+    samples = samples_of(config.photos, config.photo_limit)
+    calibration = judged(network, calibrate(network, samples[::2]), samples[1::2])
+    loss = calibration.loss
+    print(
+        f"int8: PSNR in the hole {loss.int8_loss_db:+.3f} dB lower than fp32's on {loss.int8_photos} held-out photos "
+        f"(worst {loss.int8_worst_loss_db:+.3f} dB; {loss.int8_psnr_to_fp32_db:.1f} dB between the two)"
+    )
+    if is_shipped:
+        print("  engine-infer keeps to the calibration that these weights come with")
+    else:
+        save_calibration(beside, network, calibration)
+        print(f"{beside}: the calibration, which belongs to the weights: copy both")
+    return calibration
+
+
+def samples_of(photos: Path, most: int) -> list[Sample]:
+    """Photos with holes, `most` at most. ValueError if there are too few."""
+    task = Task.of(Catalog.open(photos), "random", 0, most)
     samples = []
     for i in task.photos:
         try:
@@ -179,19 +210,9 @@ def calibrate_int8(config: ExportConfig, network: CompletionNetwork) -> dict[Gra
             log.warning("%s: %s; left out", task.catalog.name(i), reason)
     if len(samples) < 2 * FEWEST_PHOTOS:
         raise ValueError(
-            f"{config.photos} has {len(samples)} photos that can be read; int8 needs at least {2 * FEWEST_PHOTOS}"
+            f"{photos} has {len(samples)} photos that can be read; int8 needs at least {2 * FEWEST_PHOTOS}"
         )
-    ranges = calibrate(network, samples[::2])
-    contents = {graph: quantised(network, graph, ranges, samples[1::2]) for graph in GRAPHS}
-    for graph, content in contents.items():
-        store(int8_key(network, graph), content)
-        loss = read_loss(content)
-        print(
-            f"int8, {graph} graph: PSNR in the hole {loss.int8_loss_db:+.3f} dB lower than fp32's on "
-            f"{loss.int8_photos} held-out photos (worst {loss.int8_worst_loss_db:+.3f} dB; "
-            f"{loss.int8_psnr_to_fp32_db:.1f} dB between the two)"
-        )
-    return contents
+    return samples
 
 
 def write_engine(config: ExportConfig, network: CompletionNetwork, shape: Shape, out: Path) -> None:

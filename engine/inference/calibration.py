@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engine.inference.graphs.export import Graph, cached_onnx, describe
-from engine.inference.graphs.int8 import Loss, Range, check_loss, insert_rounding
+from engine.inference.graphs.export import GRAPHS, Graph, cached_onnx
+from engine.inference.graphs.int8 import Calibration, Loss, Range, check_loss, quantised
 from engine.inference.graphs.runners import open_in_openvino
 from engine.inference.holes.fill import fill_smoothly
 from engine.inference.holes.mask import Mask
@@ -38,21 +37,17 @@ class Sample(NamedTuple):
     hole_HW: Mask
 
 
-def quantised(network: CompletionNetwork, graph: Graph, ranges: Sequence[Range], held_out: Sequence[Sample]) -> bytes:
-    """An ONNX file as of `export_onnx`, in int8, for the ranges that `calibrate` gives.
+def judged(network: CompletionNetwork, ranges: list[Range], held_out: Sequence[Sample]) -> Calibration:
+    """The calibration that has the ranges of `calibrate`.
 
     ValueError if it loses more than LIMIT_DB on the held-out photos, which should be none of the calibration's.
     """
-    reference = cached_onnx(network, "fp32", graph)
-    model = insert_rounding(reference, ranges)
-    loss = measure_loss(network, graph, reference, model.SerializeToString(), held_out)
-    del model.metadata_props[:]
-    for name, value in (describe(network, "int8", graph) | loss._asdict()).items():
-        model.metadata_props.add(key=name, value=str(value))
-    onnx.checker.check_model(model, full_check=True)
-    content = model.SerializeToString()
-    check_loss(content)
-    return content
+    loss = max(
+        measure_loss(network, graph, cached_onnx(network, "fp32", graph), quantised(network, graph, ranges), held_out)
+        for graph in GRAPHS
+    )
+    check_loss(loss)
+    return Calibration(ranges, loss)
 
 
 def network_inputs(network: CompletionNetwork, samples: Sequence[Sample]) -> Iterator[Tensor]:

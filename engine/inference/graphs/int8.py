@@ -1,9 +1,9 @@
 """The exported graphs in int8: how they are made from the fp32 ones, and that none is used that lost too much.
 
 A quantised convolution reads 8-bit activations, with one scale for all, and 8-bit weights, with a scale per output
-channel (QuantizeLinear and DequantizeLinear of ONNX around it); biases and all between are fp32. The file says in its
-metadata what it loses on photographs (`engine.inference.calibration`); one that loses more than LIMIT_DB is
-neither made nor loaded.
+channel (QuantizeLinear and DequantizeLinear of ONNX around it); biases and all between are fp32. The ranges that give
+the scales, and what is lost with them on photographs, lie beside the weights (`engine.inference.calibration` measures
+both); a calibration that loses more than LIMIT_DB is neither made nor used.
 
 Which layers are quantised was searched with a network of base width 16 after a short training (mean fill, sigmoid;
 13.4 dB in the hole), calibrated on 24 photos and judged on 24 others, of 256x256; PSNR in the hole, against fp32 (mean,
@@ -18,7 +18,10 @@ worst) and lost against the original (mean, worst), dB:
 So the first layer, where a hole's constant colour is rounded alike all over it, stays in fp32, and no other.
 """
 
+import json
 from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +29,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from data.files import write_atomically
 from engine.inference.graphs import engine_cache
-from engine.inference.graphs.export import EXPORT_VERSION, Graph, describe
+from engine.inference.graphs.export import EXPORT_VERSION, Graph, cached_onnx, describe
 from engine.networks import CompletionNetwork
 
 LIMIT_DB = 0.3
@@ -45,7 +49,7 @@ Range = tuple[float, float]
 
 
 class Loss(NamedTuple):
-    """The cost of int8, measured on held-out photos; in the file's metadata under these names."""
+    """The cost of int8, measured on held-out photos, of the graph that loses more."""
 
     int8_loss_db: float
     """PSNR in the hole that fp32 reaches and int8 does not, mean."""
@@ -55,46 +59,75 @@ class Loss(NamedTuple):
     int8_photos: int
 
 
-def int8_key(network: CompletionNetwork, graph: Graph) -> engine_cache.Key:
-    """All that the file depends on but the photos: the network, and the versions of its fp32 graph and of this."""
-    about = describe(network, "int8", graph)
-    return {"kind": "int8", **about, "export": EXPORT_VERSION, "calibration": CALIBRATION_VERSION}
+class Calibration(NamedTuple):
+    """The ranges that photos have given to the network's convolutions, and what int8 then loses."""
+
+    ranges: list[Range]
+    loss: Loss
 
 
-def load_int8(network: CompletionNetwork, graph: Graph) -> bytes:
-    """The file that engine-export has put into the cache. ValueError if there is none, or it has lost too much."""
-
-    def refuse() -> bytes:
-        raise ValueError(
-            f"this network's {graph} graph has not been calibrated for int8: "
-            "engine-export WEIGHTS --to openvino --precision int8 --photos DIR"
-        )
-
-    return engine_cache.fetch(int8_key(network, graph), refuse, check_loss)
+def calibration_file(weights: Path) -> Path:
+    """The file beside a network's weights that has its calibration: small.int8.json beside small.safetensors."""
+    return weights.with_suffix(".int8.json")
 
 
-def read_loss(content: bytes) -> Loss:
-    """The loss that was measured when the file was made. ValueError if it says nothing of that."""
-    found = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
-    if missing := [name for name in Loss._fields if name not in found]:
-        raise ValueError(f"its metadata lack {', '.join(missing)}")
-    return Loss(
-        float(found["int8_loss_db"]),
-        float(found["int8_worst_loss_db"]),
-        float(found["int8_psnr_to_fp32_db"]),
-        int(found["int8_photos"]),
-    )
+def save_calibration(path: Path, network: CompletionNetwork, calibration: Calibration) -> None:
+    """Write a network's calibration, whole or not at all."""
+    about = {"calibration": CALIBRATION_VERSION, "weights": describe(network, "int8", "padded")["weights"]}
+    content = {**about, "ranges": calibration.ranges, "loss": calibration.loss._asdict()}
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def check_loss(content: bytes) -> Loss:
-    """The file's measured loss. ValueError if it is more than LIMIT_DB, or not a number."""
-    loss = read_loss(content)
+def read_calibration(network: CompletionNetwork) -> Calibration:
+    """The calibration beside the network's weights. ValueError, with what to do, if there is none that is of use."""
+    if network.file is None:
+        raise ValueError("int8 needs a calibration beside the network's weights file, and this network is of none")
+    path, remedy = calibration_file(network.file), f"engine-export {network.file} --to openvino --precision int8"
+    if not path.is_file():
+        raise ValueError(f"this network has not been calibrated for int8 (no {path}): {remedy} --photos DIR")
+    try:
+        found = json.loads(path.read_bytes())
+        is_current = found["calibration"] == CALIBRATION_VERSION
+        is_its_own = found["weights"] == describe(network, "int8", "padded")["weights"]
+        ranges = [(float(low), float(high)) for low, high in found["ranges"]]
+        calibration = Calibration(ranges, Loss(**found["loss"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read ({error!r}): {remedy} --photos DIR") from error
+    if not (is_current and is_its_own):
+        of = "other weights" if is_current else "another version"
+        raise ValueError(f"{path} is the calibration of {of}: {remedy} --photos DIR")
+    check_loss(calibration.loss)
+    return calibration
+
+
+def int8_key(network: CompletionNetwork, graph: Graph, ranges: list[Range]) -> engine_cache.Key:
+    """All that the graph depends on: the network, the ranges, and the versions of its fp32 graph and of this."""
+    about = {**describe(network, "int8", graph), "export": EXPORT_VERSION, "calibration": CALIBRATION_VERSION}
+    return {"kind": "int8", **about, "ranges": sha256(json.dumps(ranges).encode()).hexdigest()}
+
+
+def cached_int8(network: CompletionNetwork, graph: Graph, ranges: list[Range]) -> bytes:
+    """The ONNX file of a graph in int8, from the cache where it is there."""
+    return engine_cache.fetch(int8_key(network, graph, ranges), lambda: quantised(network, graph, ranges))
+
+
+def quantised(network: CompletionNetwork, graph: Graph, ranges: Sequence[Range]) -> bytes:
+    """An ONNX file as of `export_onnx`, in int8."""
+    model = insert_rounding(cached_onnx(network, "fp32", graph), ranges)
+    del model.metadata_props[:]
+    for name, value in describe(network, "int8", graph).items():
+        model.metadata_props.add(key=name, value=str(value))
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()
+
+
+def check_loss(loss: Loss) -> None:
+    """ValueError if a measured loss is more than LIMIT_DB, or not a number."""
     if not loss.int8_loss_db <= LIMIT_DB:
         raise ValueError(
             f"int8 loses {loss.int8_loss_db:.2f} dB in the hole on {loss.int8_photos} held-out photos, more than "
             f"{LIMIT_DB}: use --precision fp32 or bf16, or calibrate on photos more like those to complete"
         )
-    return loss
 
 
 def insert_rounding(content: bytes, ranges: Sequence[Range]) -> onnx.ModelProto:

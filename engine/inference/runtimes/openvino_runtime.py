@@ -5,8 +5,8 @@ import logging
 import torch
 from torch import Tensor
 
-from engine.inference.graphs.export import GRAPHS, Graph, cached_onnx
-from engine.inference.graphs.int8 import Loss, check_loss, load_int8
+from engine.inference.graphs.export import Graph, cached_onnx
+from engine.inference.graphs.int8 import cached_int8, read_calibration
 from engine.inference.graphs.runners import GraphRunner, open_in_openvino, openvino_has_bf16
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
 from engine.inference.runtimes.torch_runtime import fast_precision
@@ -29,8 +29,8 @@ with AVX-512: fp32 1.0 to 1.5 and bf16 1.8 to 2.2 (windows of 368x368, one and f
 class OpenvinoRuntime:
     """A `Runtime`: the exported graphs in OpenVINO, compiled for each size of window.
 
-    `precision` int8 takes the files that engine-export has calibrated, and "auto" does where there are such, else bf16
-    where the CPU has instructions for it; bf16 is the fp32 graph with arithmetic in bf16.
+    `precision` int8 takes the calibration beside the weights. "auto" is bf16 where the CPU has instructions for it, and
+    else fp32; bf16 is the fp32 graph with arithmetic in bf16.
     """
 
     name = "openvino"
@@ -48,8 +48,9 @@ class OpenvinoRuntime:
         self.precision = precision
         self.graphs = ExportedGraphs(network, SPEEDS[precision], self.open_graph, exact=precision == "fp32")
         if precision == "int8":
-            loss = measured_loss(network)
-            log.warning(
+            self.calibration = read_calibration(network)
+            loss = self.calibration.loss
+            log.info(
                 "int8: %.2f dB less PSNR in the hole than fp32, measured on %d photos",
                 loss.int8_loss_db,
                 loss.int8_photos,
@@ -59,13 +60,8 @@ class OpenvinoRuntime:
 
     def open_graph(self, graph: Graph) -> GraphRunner:
         if self.precision == "int8":
-            return open_in_openvino(load_int8(self.network, graph))
+            return open_in_openvino(cached_int8(self.network, graph, self.calibration.ranges))
         return open_in_openvino(cached_onnx(self.network, "fp32", graph), "bf16" if self.precision == "bf16" else "f32")
 
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         return self.graphs.run(holed_N4HW, margins)
-
-
-def measured_loss(network: CompletionNetwork) -> Loss:
-    """The loss of int8, of the graph that loses more. ValueError if a graph is missing or loses too much."""
-    return max(check_loss(load_int8(network, graph)) for graph in GRAPHS)

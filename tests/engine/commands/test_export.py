@@ -1,6 +1,7 @@
 """engine-export as a user meets it, and engine-infer with what it leaves: formats, reasons, exit status."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,9 +17,8 @@ from PIL import Image
 
 from engine.commands.export import main
 from engine.inference.calibration import FEWEST_PHOTOS
-from engine.inference.graphs.engine_cache import entry_path, is_cached
+from engine.inference.graphs.engine_cache import is_cached
 from engine.inference.graphs.export import onnx_key
-from engine.inference.graphs.int8 import int8_key
 from engine.inference.graphs.runners import open_in_onnxruntime
 from engine.weights import save_weights
 from tests.conftest import files_of_at_most
@@ -82,18 +82,26 @@ def test_only_the_graphs_that_are_of_use_are_exported(weights, tmp_path, export)
     assert [is_cached(onnx_key(network, "fp16", graph)) for graph in ("padded", "interior")] == [True, False]
 
 
-def test_a_cache_that_cannot_be_written_loses_no_calibration(weights, photos, tmp_path, export, caplog):
-    lock = entry_path(int8_key(random_network(6, "norm_act", "residual"), "padded")).with_suffix(".lock")
-    lock.unlink(missing_ok=True)
-    lock.mkdir()
-    out = tmp_path / "small.xml"
-    try:
-        options = ("--precision", "int8", "--photos", photos, "--photo-limit", "8", "--out", out)
-        export(weights, "--to", "openvino", *options)
-    finally:
-        lock.rmdir()
-    assert "set ENGINE_CACHE to a folder that can" in caplog.text
-    assert out.exists()
+def test_a_calibration_lies_beside_the_weights_and_goes_with_them(weights, photos, tmp_path, export, capsys):
+    mine = tmp_path / "mine" / "small.safetensors"
+    mine.parent.mkdir()
+    shutil.copy(weights, mine)
+    export(mine, "--to", "openvino", "--precision", "int8", "--photos", photos, "--photo-limit", "8")
+    beside = mine.with_suffix("").with_suffix(".int8.json")
+    assert f"{beside}: the calibration, which belongs to the weights: copy both" in capsys.readouterr().out
+    theirs = shutil.copytree(mine.parent, tmp_path / "theirs", ignore=lambda *_: ["small.xml", "small.bin"])
+    export(theirs / "small.safetensors", "--to", "openvino", "--precision", "int8")
+    assert (theirs / "small.bin").read_bytes() == mine.with_suffix(".bin").read_bytes()
+    with pytest.raises(SystemExit, match=r"has not been calibrated for int8 \(no .*small\.int8\.json\): engine-export"):
+        export(weights, "--to", "openvino", "--precision", "int8")
+
+
+def test_a_calibration_that_cannot_be_written_is_not_begun(weights, photos, tmp_path, export, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    words = ("--to", "openvino", "--precision", "int8", "--photos", photos, "--out", tmp_path / "small.xml")
+    with pytest.raises(SystemExit, match=r"small\.int8\.json, which cannot be written: copy the weights"):
+        export(weights, *words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_path, export, capsys):
@@ -139,7 +147,7 @@ def test_a_graph_of_a_fixed_size_gives_the_bits_of_the_one_of_any(
         (("WEIGHTS", "--to", "openvino", "--size", "512,512"), "OpenVINO's file takes any size: leave it out"),
         (("nowhere.safetensors",), "there is no weights file"),
         (("GRAPH",), "is an exported graph, for other programs: give the .safetensors that it was made from"),
-        (("WEIGHTS", "--to", "openvino", "--precision", "int8"), "calibrated on photographs: --to openvino --photos"),
+        (("WEIGHTS", "--to", "openvino", "--photos", "."), "--photos are for --precision int8, and it is fp32"),
         (("WEIGHTS", "--precision", "int8", "--photos", "."), "int8 is for OpenVINO"),
     ],
 )

@@ -151,8 +151,8 @@ def test_keys_have_versions_and_no_hash_of_source_code():
     key = onnx_key(network, "fp32", "padded")
     assert set(key) == {"kind", "weights", "precision", "graph", "halo", "torch", "export"}
     assert key["export"] == EXPORT_VERSION
-    key = int8_key(network, "padded")
-    assert set(key) == {"kind", "weights", "precision", "graph", "halo", "export", "calibration"}
+    key = int8_key(network, "padded", [(0.0, 1.0)])
+    assert set(key) == {"kind", "weights", "precision", "graph", "halo", "export", "calibration", "ranges"}
 
 
 def test_tensorrts_builder_is_configured_as_its_version_says():

@@ -1,22 +1,32 @@
 """int8: what is rounded, what it costs on photographs, and that nothing uncalibrated or too lossy is ever run."""
 
 import logging
+from copy import deepcopy
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from engine.inference.completer import Completer
 from engine.inference import calibration
+from engine.inference.calibration import Sample, calibrate, judged, network_inputs
+from engine.inference.completer import Completer
 from engine.inference.graphs import int8
-from engine.inference.calibration import Sample, calibrate, network_inputs, quantised
-from engine.inference.graphs.engine_cache import entry_path, store
+from engine.inference.graphs.engine_cache import entry_path
 from engine.inference.graphs.export import GRAPHS, cached_onnx
-from engine.inference.graphs.int8 import check_loss, insert_rounding, int8_key, load_int8, read_loss
+from engine.inference.graphs.int8 import (
+    cached_int8,
+    calibration_file,
+    insert_rounding,
+    int8_key,
+    quantised,
+    read_calibration,
+    save_calibration,
+)
 from engine.inference.graphs.runners import open_in_onnxruntime, open_in_openvino, openvino_has_bf16
 from engine.inference.runtimes import open_runtime, pick_runtime
 from engine.inference.runtimes.torch_runtime import fast_precision
+from engine.weights import load_weights
 from tests.engine.inference.conftest import random_network
 
 SIDE = 256
@@ -35,25 +45,32 @@ def samples(astronaut_HW3):
 
 
 @pytest.fixture(scope="module")
-def net():
-    return random_network(6, "norm_act", "residual")
+def net(tmp_path_factory):
+    network = deepcopy(random_network(6, "norm_act", "residual"))  # it is other tests', too
+    network.file = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    return network
 
 
 @pytest.fixture(scope="module")
-def contents(net, samples):
-    """Both graphs in int8, and for these tests in the cache."""
-    ranges = calibrate(net, samples[:2])
-    found = {graph: quantised(net, graph, ranges, samples[2:]) for graph in GRAPHS}
-    for graph, content in found.items():
-        store(int8_key(net, graph), content)
-    yield found
-    for graph in GRAPHS:  # other tests' "auto" would take them
-        entry_path(int8_key(net, graph)).unlink()
+def calibrated(net, samples):
+    """Its calibration, which also lies beside its weights."""
+    found = judged(net, calibrate(net, samples[:2]), samples[2:])
+    save_calibration(calibration_file(net.file), net, found)
+    return found
+
+
+@pytest.fixture
+def file(calibrated, net):
+    """The calibration's file, which the test may change."""
+    path = calibration_file(net.file)
+    before = path.read_bytes()
+    yield path
+    path.write_bytes(before)
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
-def test_all_convolutions_are_rounded_but_the_first(contents, graph):
-    model = onnx.load_from_string(contents[graph])
+def test_all_convolutions_are_rounded_but_the_first(calibrated, net, graph):
+    model = onnx.load_from_string(quantised(net, graph, calibrated.ranges))
     made_by = {name: node for node in model.graph.node for name in node.output}
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type in int8.CONVOLUTIONS]
@@ -82,56 +99,72 @@ def test_close_to_pytorch_in_both_runtimes(samples):
         assert difference.mean() < 0.01
 
 
-def test_wrong_ranges_cost_what_is_measured(contents, net, samples):
-    narrow = [(low / 50, high / 50) for low, high in calibrate(net, samples[:2])]
+def test_wrong_ranges_cost_what_is_measured(calibrated, net, samples):
+    narrow = [(low / 50, high / 50) for low, high in calibrated.ranges]
     reference = cached_onnx(net, "fp32", "padded")
-    rounded = insert_rounding(reference, narrow).SerializeToString()
-    lossy = calibration.measure_loss(net, "padded", reference, rounded, samples)
-    good = read_loss(contents["padded"])
-    assert lossy.int8_psnr_to_fp32_db < good.int8_psnr_to_fp32_db - 10
+    lossy = calibration.measure_loss(net, "padded", reference, quantised(net, "padded", narrow), samples)
+    assert lossy.int8_psnr_to_fp32_db < calibrated.loss.int8_psnr_to_fp32_db - 10
     same = calibration.measure_loss(net, "padded", reference, reference, samples)
     assert (same.int8_loss_db, same.int8_psnr_to_fp32_db, same.int8_photos) == (0, 100, 4)
 
 
-def test_the_measured_loss_is_in_the_file(contents, net, samples):
-    reference = cached_onnx(net, "fp32", "interior")
-    measured = calibration.measure_loss(net, "interior", reference, contents["interior"], samples[2:])
-    assert read_loss(contents["interior"]) == pytest.approx(measured, abs=1e-3)
-    assert check_loss(contents["padded"]).int8_photos == 2
+def test_a_calibration_is_read_as_it_was_measured(calibrated, net, samples):
+    assert read_calibration(net) == calibrated
+    measured = [
+        calibration.measure_loss(
+            net, graph, cached_onnx(net, "fp32", graph), quantised(net, graph, calibrated.ranges), samples[2:]
+        )
+        for graph in GRAPHS
+    ]
+    assert calibrated.loss == pytest.approx(max(measured), abs=1e-3)
+    assert calibrated.loss.int8_photos == 2
 
 
-def with_loss(content: bytes, loss: str) -> bytes:
-    model = onnx.load_from_string(content)
-    (entry,) = [entry for entry in model.metadata_props if entry.key == "int8_loss_db"]
-    entry.value = loss
-    return model.SerializeToString()
-
-
-@pytest.mark.parametrize("loss", ["0.31", "nan"])
-def test_a_file_that_lost_too_much_is_neither_made_nor_loaded(contents, net, samples, loss, monkeypatch):
-    lossy = with_loss(contents["padded"], loss)
+@pytest.mark.parametrize("loss", [0.31, float("nan")])
+def test_a_calibration_that_lost_too_much_is_neither_made_nor_used(file, calibrated, net, samples, loss, monkeypatch):
+    save_calibration(file, net, calibrated._replace(loss=calibrated.loss._replace(int8_loss_db=loss)))
     with pytest.raises(ValueError, match=r"more than 0.3: use --precision fp32 or bf16"):
-        check_loss(lossy)
-    store(int8_key(net, "padded"), lossy)
-    with pytest.raises(ValueError, match="has not been calibrated for int8"):
         open_runtime("openvino", net, precision="int8")
-    store(int8_key(net, "padded"), contents["padded"])
     monkeypatch.setattr(int8, "LIMIT_DB", -100.0)
     with pytest.raises(ValueError, match=r"more than -100\.0"):
-        quantised(net, "padded", calibrate(net, samples[:1]), samples[1:])
+        judged(net, calibrated.ranges, samples[1:])
 
 
-def test_damage_is_found_and_the_remedy_named(contents, net):
-    path = entry_path(int8_key(net, "padded"))
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-200] + bytes([whole[-200] ^ 1]) + whole[-199:])
-    with pytest.raises(ValueError, match="engine-export WEIGHTS --to openvino --precision int8 --photos DIR"):
-        load_int8(net, "padded")
-    path.write_bytes(whole)
-    assert load_int8(net, "padded") == contents["padded"]
+@pytest.mark.parametrize(("change", "why"), [
+    (lambda text: text[:-30], "cannot be read"),
+    (lambda text: text.replace('"ranges"', '"others"'), "cannot be read"),
+    (lambda text: text.replace('"calibration": 1', '"calibration": 0'), "is the calibration of another version"),
+    (lambda text: text.replace('"weights": "', '"weights": "0'), "is the calibration of other weights"),
+])  # fmt: skip
+def test_a_calibration_of_something_else_is_refused_with_the_remedy(file, net, change, why):
+    file.write_text(change(file.read_text()))
+    remedy = r"engine-export .*small\.safetensors --to openvino --precision int8 --photos DIR"
+    with pytest.raises(ValueError, match=rf"small\.int8\.json {why}.*: {remedy}"):
+        open_runtime("openvino", net, precision="int8")
 
 
-def test_a_photo_through_openvino_in_int8_and_where_the_cpu_has_it_bf16(contents, net, astronaut_HW3, caplog):
+def test_without_a_calibration_the_remedy_is_named(net):
+    other = deepcopy(net)
+    other.file = net.file.with_name("other.safetensors")
+    with pytest.raises(ValueError, match=r"not been calibrated for int8 \(no .*other\.int8\.json\): engine-export"):
+        open_runtime("openvino", other, precision="int8")
+
+
+def test_a_damaged_graph_in_the_cache_is_made_again(calibrated, net):
+    whole = cached_int8(net, "padded", calibrated.ranges)
+    path = entry_path(int8_key(net, "padded", calibrated.ranges))
+    cached = path.read_bytes()
+    path.write_bytes(cached[:-200] + bytes([cached[-200] ^ 1]) + cached[-199:])
+    assert cached_int8(net, "padded", calibrated.ranges) == whole
+
+
+def test_the_weights_that_come_with_the_engine_are_calibrated():
+    found = read_calibration(load_weights("default"))
+    assert found.loss.int8_loss_db < 0.01
+    assert len(found.ranges) == 17
+
+
+def test_a_photo_through_openvino_in_int8_and_where_the_cpu_has_it_bf16(calibrated, net, astronaut_HW3, caplog):
     mask_HW = np.zeros(astronaut_HW3.shape[:2], bool)
     mask_HW[230:280, 240:300] = True  # an interior window
     mask_HW[:30, 5:40] = True  # a window at the photo's corner

@@ -96,7 +96,7 @@ def test_auto_leaves_onnx_runtime_where_pytorch_computes_in_bf16(net, monkeypatc
         ({"name": "openvino", "precision": "fp16"}, "no precision 'fp16'; choose one of: fp32, bf16, int8"),
         (
             {"name": "openvino", "precision": "int8"},
-            "not been calibrated for int8: engine-export WEIGHTS --to openvino",
+            "int8 needs a calibration beside the network.s weights file",
         ),
         ({"name": "openvino", "device": "cuda"}, "computes on the CPU, not on cuda"),
         ({"name": "auto", "precision": "int8", "device": "cpu"}, "not been calibrated for int8"),
