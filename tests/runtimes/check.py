@@ -96,7 +96,8 @@ def check(folder: Path, runtime: str) -> str | None:
     words = [sys.executable, __file__, str(folder), "--measure", runtime]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        return f"{runtime}: {done.stderr[-3000:]}{done.stdout[-1000:]}"
+        said = done.stderr  # tract's reason stands above a stack trace
+        return f"{runtime}: {said if len(said) < 6000 else f'{said[:3000]} [...] {said[-3000:]}'}{done.stdout[-1000:]}"
     measured = json.loads(done.stdout.splitlines()[-1])
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES[runtime])
     print(
