@@ -1,10 +1,10 @@
-# The project's whole vocabulary: make demo | test | quick | check | bench | package | gpu.
+# The project's whole vocabulary: make demo | test | quick | check | runtimes | bench | package | gpu.
 # Needs make and Python 3.11 or 3.12; everything else goes into .venv, once.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test quick check bench package gpu
+.PHONY: demo test quick check runtimes bench package gpu
 
 # Trains a small network for under a minute, then completes a photograph with it.
 demo: .venv/demo.installed
@@ -26,6 +26,18 @@ check: .venv/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The exported graph in the programs of docs/runtimes.md, which have an environment of their own, without PyTorch: three
+# minutes on two cores. LiteRT's converter needs Python 3.12: make runtimes RUNTIMES_PYTHON=python3.12.
+RUNTIMES_PYTHON ?= $(PYTHON)
+runtimes: .venv/dev.installed
+	$(RUNTIMES_PYTHON) -m venv --clear build/runtimes/venv
+	build/runtimes/venv/bin/pip install --quiet --no-deps -r tests/runtimes/requirements.txt
+	rm -rf build/runtimes/coremltools
+	$(BIN)/pip install --quiet --no-deps --target build/runtimes/coremltools -r tests/runtimes/coremltools.txt
+	$(BIN)/python -m tests.runtimes.references build/runtimes
+	PYTHONPATH=build/runtimes/coremltools $(BIN)/python -m tests.runtimes.core_ml build/runtimes
+	build/runtimes/venv/bin/python tests/runtimes/check.py build/runtimes
 
 # A part of it: make bench ONLY='bench/test_peers.py -k telea'.
 bench: .venv/dev.installed

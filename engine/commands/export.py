@@ -7,7 +7,7 @@
     engine-export my.safetensors --to tensorrt-rtx --size 512,512
     engine-export --list-cache                   what was built, and is kept
 
-The photos are those that int8 is calibrated on. docs/runtimes.md says how to open my.onnx in eight other programs.
+The photos are those that int8 is calibrated on. docs/runtimes.md says how to open my.onnx in other programs.
 """
 
 import logging
