@@ -28,7 +28,7 @@ from engine.inference.folders.ranks import meet_others, own_device, rank_and_wor
 from engine.inference.holes.mask import in_pixels
 from engine.inference.masks.files import MaskOptions, split_labels
 from engine.inference.masks.pictures import parse_colour
-from engine.inference.photos.photo import container_of
+from engine.inference.photos.writing import container_of
 
 MOST_VARIANTS = 99
 

@@ -14,7 +14,7 @@ from PIL import Image
 from engine.inference.folders.jobs import COMPLETED
 from engine.inference.holes.mask import Mask, Where, bounding_box
 from engine.inference.masks.selection import Box, select_thing
-from engine.inference.photos.photo import CONTAINERS, Photo, encode, in_8_bits
+from engine.inference.photos.writing import CONTAINERS, Photo, encode, in_8_bits
 from engine.inference.pixels import Pixels
 
 MEDIA_TYPES = {

@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from engine.inference.holes.mask import Mask, Where
 from engine.inference.masks.files import MaskOptions, OfPhoto, split_labels
-from engine.inference.photos.photo import Photo, encode
+from engine.inference.photos.writing import Photo, encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, Layers, changes, result_name, safe_name
 from engine.serve.bodies import (

@@ -22,7 +22,7 @@ from engine.inference.folders.mask_sources import MaskSource, NoMask, area_for
 from engine.inference.holes.hidden import hidden_pixels
 from engine.inference.holes.mask import Mask, prepare_mask
 from engine.inference.photos.lossless import check_lossless, write_losslessly
-from engine.inference.photos.photo import (
+from engine.inference.photos.writing import (
     MAX_PIXELS,
     Photo,
     Pixels,

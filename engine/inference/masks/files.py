@@ -15,7 +15,7 @@ from engine.inference.holes.mask import Mask, OtherSize, check_size
 from engine.inference.masks.annotations import document, layers
 from engine.inference.masks.pictures import AS_IT_LOOKS, MaskOptions, mask_in
 from engine.inference.photos.formats import kinds, modern, tiff_pages
-from engine.inference.photos.photo import read_content
+from engine.inference.photos.writing import read_content
 
 MASKS_ONLY = (
     "a BMP picture",

@@ -13,7 +13,7 @@ from data.files import write_atomically
 from data.orientation import turned_back
 from engine.inference.photos.formats import jpeg, modern
 from engine.inference.photos.formats.jpeg_blocks import differing, with_changes
-from engine.inference.photos.photo import Photo, container_of, parse_photo, write_photo
+from engine.inference.photos.writing import Photo, container_of, parse_photo, write_photo
 from engine.inference.pixels import Pixels
 from engine.packages import import_optional
 

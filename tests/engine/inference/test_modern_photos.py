@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 
 from engine.inference.photos.formats import jpeg_xl
 from engine.inference.photos.lossless import check_lossless
-from engine.inference.photos.photo import (
+from engine.inference.photos.writing import (
     TooManyPixels,
     changes_of_kind,
     check_can_hold,

@@ -21,7 +21,7 @@ from engine.inference.photos.formats import jpeg, png
 from engine.inference.photos.formats.exif import make_upright
 from engine.inference.photos.formats.thumbnails import PHOTOSHOP_LEFT_OUT
 from engine.inference.photos.lossless import write_losslessly
-from engine.inference.photos.photo import MAX_SIDES, Photo, encode, in_8_bits, read_photo, write_photo
+from engine.inference.photos.writing import MAX_SIDES, Photo, encode, in_8_bits, read_photo, write_photo
 from engine.serve.album import KeptPhoto
 from tests.engine.inference.made_files import PROFILE, XMP, exif_block
 

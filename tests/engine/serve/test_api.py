@@ -22,7 +22,7 @@ import tifffile
 from PIL import Image
 
 from engine.inference.photos.formats import heif, jpeg_xl
-from engine.inference.photos.photo import parse_photo
+from engine.inference.photos.writing import parse_photo
 from tests.engine.serve.conftest import mask_of, png, serving
 
 README = Path(__file__).parents[3] / "README.md"

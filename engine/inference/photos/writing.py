@@ -20,8 +20,8 @@ from data.decoders import UnknownPicture, UnreadablePhoto
 from data.files import write_atomically
 from data.orientation import turned_back
 from data.pillow import open_image
-from engine.inference.photos.decoding import CONTAINERS, Photo, decode, with_selection
 from engine.inference.photos.formats import jpeg, jpeg_xl, kinds, modern, png, tiff
+from engine.inference.photos.reading import CONTAINERS, Photo, decode, with_selection
 from engine.inference.pixels import Pixels, as_grey
 
 NEW_COMPRESSION: dict[str, dict[str, Any]] = {
