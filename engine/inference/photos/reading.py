@@ -11,7 +11,7 @@ from PIL import Image
 from data.decoders import UnreadablePhoto, decoding
 from data.orientation import TURNS, orientation_of, upright
 from data.pillow import open_image, orientation_to_apply
-from engine.inference.photos.formats import heif, jpeg, jpeg_xl, kinds, modern, png, tiff, tiff_pages, webp
+from engine.inference.photos.formats import heif, jpeg, jpeg_xl, kinds, modern, png, tiff, tiff_pages, tiff_tags, webp
 from engine.inference.photos.formats.exif import make_upright, make_xmp_upright
 from engine.inference.photos.formats.few_colours import FewColours
 from engine.inference.pixels import Pixels
@@ -134,9 +134,9 @@ def fields_of(container: str, image: Image.Image, content: bytes, orientation: i
         return {"carried": kept, "exif": dict(kept).get(b"eXIf"), "notes": png.left_out(content)}
     if container == "TIFF":
         tiff.check_samples(image)
-        tags = tiff.metadata(image)
-        own = {"carried": tags, "exif": tiff.exif_block(tags), "nodata": tiff.nodata(image)}
-        return own | {"premultiplied": tiff.is_premultiplied(image), "notes": tiff.left_out(image)}
+        tags = tiff_tags.metadata(image)
+        own = {"carried": tags, "exif": tiff_tags.exif_block(tags), "nodata": tiff_tags.nodata(image)}
+        return own | {"premultiplied": tiff.is_premultiplied(image), "notes": tiff_tags.left_out(image)}
     if container == "WEBP":
         return {"compression": webp.compression(content)}
     own = {"compression": modern.compression(image, content), "notes": modern.notes_of(image, content)}

@@ -20,7 +20,7 @@ from data.decoders import UnknownPicture, UnreadablePhoto
 from data.files import write_atomically
 from data.orientation import turned_back
 from data.pillow import open_image
-from engine.inference.photos.formats import jpeg, jpeg_xl, kinds, modern, png, tiff
+from engine.inference.photos.formats import jpeg, jpeg_xl, kinds, modern, png, tiff, tiff_tags
 from engine.inference.photos.reading import CONTAINERS, Photo, decode, with_selection
 from engine.inference.pixels import Pixels, as_grey
 
@@ -156,7 +156,7 @@ def encode(photo: Photo, pixels_HW3: Pixels, container: str) -> bytes:
     if same and container == "JPEG":
         samples_HWC = turned_back(samples_HWC, photo.orientation)
     if container == "TIFF":
-        kept = photo.carried if same else tiff.tags(photo.exif, photo.icc, photo.xmp, photo.dpi)
+        kept = photo.carried if same else tiff_tags.tags(photo.exif, photo.icc, photo.xmp, photo.dpi)
         alpha = photo.alpha_HW is not None
         return tiff.encode(samples_HWC, alpha, kept, premultiplied=same and alpha and photo.premultiplied)
     if container in modern.NAMES:
