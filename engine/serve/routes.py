@@ -7,6 +7,7 @@ box of what was completed. Every completion keeps its number, so that a page can
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -15,7 +16,8 @@ from fastapi.responses import StreamingResponse
 
 from engine.inference.holes.mask import Mask, Where
 from engine.inference.masks.files import MaskOptions, OfPhoto, split_labels
-from engine.inference.photos.writing import Photo, encode
+from engine.inference.photos.photo import Photo
+from engine.inference.photos.writing import encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, Layers, changes, result_name, safe_name
 from engine.serve.bodies import (
@@ -95,7 +97,7 @@ async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Resp
     of = OfPhoto(name, photo.exif_orientation)
     mask_HW = await work.on_files(ticket, mask_from, mask_file, size, notes, labelled, of)
     areas = [await work.on_files(ticket, area_from, files, area, size, notes) for area in AREAS]
-    pixels_HW3, photo.alpha_HW = await work.complete(
+    pixels_HW3, alpha_HW = await work.complete(
         ticket,
         photo.pixels_HW3,
         mask_HW,
@@ -104,7 +106,7 @@ async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Resp
         nodata=photo.nodata,
         texturing=Texturing(options, *areas),
     )
-    content = await work.on_files(ticket, encode, photo, pixels_HW3, photo.container)
+    content = await work.on_files(ticket, encode, replace(photo, alpha_HW=alpha_HW), pixels_HW3, photo.container)
     response = file_response(content, photo, name)
     response.headers[WIDENED_HEADER] = json.dumps(sorted(report.widened))
     if report.warnings:

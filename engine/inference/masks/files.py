@@ -14,8 +14,9 @@ from data.pillow import open_image, orientation_to_apply
 from engine.inference.holes.mask import Mask, OtherSize, check_size
 from engine.inference.masks.annotations import document, layers
 from engine.inference.masks.pictures import AS_IT_LOOKS, MaskOptions, mask_in
-from engine.inference.photos.formats import kinds, modern, tiff_pages
-from engine.inference.photos.writing import read_content
+from engine.inference.photos.formats import kinds, tiff_pages
+from engine.inference.photos.formats.registry import register_for
+from engine.inference.photos.reading import read_content
 
 MASKS_ONLY = (
     "a BMP picture",
@@ -85,7 +86,7 @@ def parse_mask(
         if layers.is_layered(content):
             image = layers.mask_image(content, options.labels, size, notes)
             return mask_in(image, options._replace(labels=()), notes)
-        modern.register_for(content)
+        register_for(content)
         with open_image(content) as image:
             stated = (image.height, image.width)
             if size is not None and sorted(stated) != sorted(size):

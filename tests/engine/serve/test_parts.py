@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 
 from engine.commands import infer, serve
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.photos.writing import Photo
+from engine.inference.photos.photo import Photo
 from engine.inference.report import Report
 from engine.serve import bodies
 from engine.serve.album import Album, Completed, KeptPhoto, result_name, safe_name

@@ -3,25 +3,19 @@
 import struct
 from typing import Any
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 from PIL.ExifTags import Base as Tag
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from data.orientation import EXIF_HEAD
 from engine.inference.photos.formats.exif import make_xmp_upright
 from engine.inference.photos.formats.thumbnails import PHOTOSHOP_LEFT_OUT, has_photoshop_thumbnail
+from engine.inference.photos.photo import Photo
 
 DESCRIPTIVE = (
-    Tag.ImageDescription,
-    Tag.Make,
-    Tag.Model,
-    Tag.Software,
-    Tag.DateTime,
-    Tag.Artist,
-    Tag.Copyright,
-    Tag.DocumentName,
+    Tag.ImageDescription, Tag.Make, Tag.Model, Tag.Software, Tag.DateTime, Tag.Artist, Tag.Copyright, Tag.DocumentName,
     Tag.HostComputer,
-)
+)  # fmt: skip
 """Tags that EXIF shares with TIFF."""
 
 PLACED = (33550, 33922, 34264, 34735, 34736, 34737)
@@ -30,17 +24,9 @@ PLACED = (33550, 33922, 34264, 34735, 34736, 34737)
 GDAL_METADATA, GDAL_NODATA = 42112, 42113
 
 KEPT = (
-    *DESCRIPTIVE,
-    Tag.XResolution,
-    Tag.YResolution,
-    Tag.ResolutionUnit,
-    Tag.XMLPacket,
-    Tag.IPTCNAA,
-    Tag.ImageResources,
-    Tag.InterColorProfile,
-    GDAL_METADATA,
-    GDAL_NODATA,
-)
+    *DESCRIPTIVE, Tag.XResolution, Tag.YResolution, Tag.ResolutionUnit, Tag.XMLPacket, Tag.IPTCNAA, Tag.ImageResources,
+    Tag.InterColorProfile, GDAL_METADATA, GDAL_NODATA,
+)  # fmt: skip
 """Also resolution, XMP, IPTC, Photoshop's block, the ICC profile and what GDAL says of the values."""
 
 DIRECTORIES = (Tag.ExifOffset, Tag.GPSInfo)
@@ -50,13 +36,10 @@ INCHES = 2
 UNDEFINED, LONG = 7, 4
 
 
-def metadata(image: Image.Image) -> dict[int, Any]:
+def metadata(image: TiffImageFile) -> dict[int, Any]:
     """The tags to carry over from an opened TIFF, EXIF and GPS directories as dictionaries."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
     kept: dict[int, Any] = {tag: unwrapped(image.tag_v2[tag]) for tag in KEPT if tag in image.tag_v2}
-    if image.tag_v2.get(Tag.Orientation) not in range(
-        2, 9
-    ):  # they place the rows and columns as stored, not as turned upright
+    if image.tag_v2.get(Tag.Orientation) not in range(2, 9):  # they place rows and columns as stored, not as turned
         kept |= {tag: image.tag_v2[tag] for tag in PLACED if tag in image.tag_v2}
     if isinstance(kept.get(Tag.XMLPacket), bytes):
         kept[Tag.XMLPacket] = make_xmp_upright(kept[Tag.XMLPacket])
@@ -69,16 +52,14 @@ def metadata(image: Image.Image) -> dict[int, Any]:
     return {tag: value for tag, value in kept.items() if value != b"" and is_writable(tag, value)}
 
 
-def left_out(image: Image.Image) -> list[str]:
+def left_out(image: TiffImageFile) -> list[str]:
     """Notes on what of an opened TIFF is not carried over since it shows the photo as it was."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
     resources = unwrapped(image.tag_v2.get(Tag.ImageResources))
     return [PHOTOSHOP_LEFT_OUT] * (isinstance(resources, bytes) and has_photoshop_thumbnail(resources))
 
 
-def nodata(image: Image.Image) -> float | None:
+def nodata(image: TiffImageFile) -> float | None:
     """The value that an opened TIFF declares, as GDAL does, for pixels without data; None if it does not."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
     try:
         return float(str(unwrapped(image.tag_v2[GDAL_NODATA])).strip(" \0"))
     except (KeyError, ValueError):
@@ -91,14 +72,14 @@ def unwrapped(value: Any) -> Any:
     return value[0] if wrapped else value
 
 
-def tags(exif: bytes | None, icc: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None) -> dict[int, Any]:
+def tags(photo: Photo) -> dict[int, Any]:
     """The tags for the metadata of a photo that was no TIFF; of EXIF, what Pillow can parse."""
-    made: dict[int, Any] = {Tag.InterColorProfile: icc, Tag.XMLPacket: xmp}
-    if dpi:
-        made |= {Tag.XResolution: dpi[0], Tag.YResolution: dpi[1], Tag.ResolutionUnit: INCHES}
-    if exif:
+    made: dict[int, Any] = {Tag.InterColorProfile: photo.icc, Tag.XMLPacket: photo.xmp}
+    if photo.dpi:
+        made |= {Tag.XResolution: photo.dpi[0], Tag.YResolution: photo.dpi[1], Tag.ResolutionUnit: INCHES}
+    if photo.exif:
         parsed = Image.Exif()
-        parsed.load(exif)
+        parsed.load(photo.exif)
         made |= {tag: value for tag, value in parsed.items() if tag in DESCRIPTIVE}
         made |= {tag: dict(parsed.get_ifd(tag)) for tag in DIRECTORIES}
     return {tag: value for tag, value in made.items() if value and is_writable(tag, value)}
