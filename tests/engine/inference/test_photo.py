@@ -113,6 +113,17 @@ def test_a_transparent_colour_becomes_alpha(tmp_path):
     np.testing.assert_array_equal(again.alpha_HW, photo.alpha_HW)
 
 
+def test_a_palette_of_black_and_white_keeps_what_is_transparent(tmp_path):
+    image = Image.fromarray(picture(channels=1) // 128, "P")
+    image.putpalette([0, 0, 0, 255, 255, 255])
+    image.save(tmp_path / "page.png", bits=1, transparency=0)
+    photo, changed_HW3, out, again = round_trip(tmp_path / "page.png")
+    assert 0 < np.count_nonzero(photo.alpha_HW == 0) < photo.alpha_HW.size
+    outside_HW = (changed_HW3 == photo.pixels_HW3).all(2)
+    np.testing.assert_array_equal(again.alpha_HW[outside_HW], photo.alpha_HW[outside_HW])
+    assert out.read_bytes()[24] == 1, "bit per pixel"
+
+
 def test_jpeg_keeps_its_tables_and_subsampling(tmp_path):
     for subsampling in (0, 1, 2):
         for progressive in (False, True):

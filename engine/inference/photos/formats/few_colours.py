@@ -48,7 +48,7 @@ class FewColours(NamedTuple):
         """Pillow's image of the nearest colours: of one bit, or with the palette."""
         alpha_HW = np.full(pixels_HW3.shape[:2], 255, np.uint8) if alpha_HW is None else alpha_HW
         indices_HW = self.drawn_with(np.dstack((pixels_HW3, alpha_HW)))
-        if self.bits == 1 and np.array_equal(self.palette_K4[:, :3], [[0, 0, 0], [255, 255, 255]]):
+        if self.bits == 1 and np.array_equal(self.palette_K4, [[0, 0, 0, 255], [255, 255, 255, 255]]):
             return Image.fromarray(indices_HW.astype(np.bool_))
         image = Image.fromarray(indices_HW, "P")
         image.putpalette(self.palette_K4[:, :3].tobytes())

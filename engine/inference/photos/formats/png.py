@@ -59,7 +59,7 @@ class Png(Codec):
         if same and photo.few:
             image, alphas_K = photo.few.image(pixels_HW3, photo.alpha_HW), photo.few.palette_K4[:, 3]
             options: dict[str, Any] = {"bits": photo.few.bits}
-            if image.mode == "P" and (alphas_K < 255).any():
+            if (alphas_K < 255).any():
                 options["transparency"] = alphas_K.tobytes()
             return with_metadata(saved(image, self.name, **options), photo.carried)
         samples_HWC = photo.samples_of(pixels_HW3)
