@@ -25,7 +25,7 @@ from bench.limits import gemm
 from bench.rows import measure
 from bench.setups import smooth_photo, square_holes, untrained
 from engine.inference.completer import Completer
-from engine.inference.graphs.calibration import Sample, calibrate, network_inputs, psnr, quantised
+from engine.inference.calibration import Sample, calibrate, network_inputs, psnr, quantised
 from engine.inference.graphs.engine_cache import store
 from engine.inference.graphs.export import GRAPHS
 from engine.inference.graphs.int8 import int8_key, read_loss

@@ -18,6 +18,7 @@ EXTRAS = {
     "tensorboard": "train",
     "skimage": "demo",
     "fastapi": "serve",
+    "watchfiles": "watch",
     "psd_tools": "masks",
     "pillow_heif": "photos",
     "pillow_jxl": "photos",

@@ -1,12 +1,13 @@
 """engine-export: the trained network for other runtimes.
 
     engine-export my.safetensors --to onnx       my.onnx, for multiples of 4
+    engine-export my.safetensors --to onnx --size 512,512      for this size alone
     engine-export my.safetensors --to openvino   my.xml, which engine-infer uses
     engine-export my.safetensors --to openvino --precision int8 --photos photos/
     engine-export my.safetensors --to tensorrt-rtx --size 512,512
     engine-export --list-cache                   what was built, and is kept
 
-The photos are those that int8 is calibrated on. onnx takes any height and width that are multiples of 4.
+The photos are those that int8 is calibrated on. docs/runtimes.md says how to open my.onnx in eight other programs.
 """
 
 import logging
@@ -23,9 +24,9 @@ from data.files import folder_beside, write_atomically
 from data.headers import Unusable
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.evaluation import Task
-from engine.inference.graphs.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
+from engine.inference.calibration import FEWEST_PHOTOS, Sample, calibrate, quantised
 from engine.inference.graphs.engine_cache import entries, store
-from engine.inference.graphs.export import GRAPHS, Graph, cached_onnx, smallest_side
+from engine.inference.graphs.export import GRAPHS, Graph, cached_onnx, fix_size, smallest_side
 from engine.inference.graphs.int8 import int8_key, read_loss
 from engine.inference.graphs.tensorrt_build import Shape, build_engine, check_size
 from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
@@ -36,6 +37,9 @@ from engine.weights import load_weights
 log = logging.getLogger(__name__)
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine", "tensorrt-rtx": ".engine"}
+
+LARGEST_SIDE = 2**31 - STRIDE
+"""Of an input of fixed size: a side is a signed number of 32 bits in most runtimes."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -60,8 +64,9 @@ class ExportConfig:
     graph: Graph = "padded"
     """padded: the whole network. interior: for windows away from the photo's borders; the output has no halo."""
 
-    size: str = "512,512"
-    """Height,width of the input that a TensorRT engine takes; the other formats take any."""
+    size: str | None = None
+    """Height,width of the only input that the file takes. Default: for onnx, any multiples of 4; for a TensorRT engine,
+    512,512."""
 
     out: Path | None = None
     """File to write. Default: beside the weights; for `default`, in the current folder. Replaced if it exists."""
@@ -74,6 +79,8 @@ class ExportConfig:
             raise ValueError("no weights are given: engine-export WEIGHTS, or --list-cache")
         if self.precision == "int8" and (self.to != "openvino" or self.photos is None):
             raise ValueError("int8 is for OpenVINO, calibrated on photographs: --to openvino --photos DIR")
+        if self.size is not None and self.to == "openvino":
+            raise ValueError(f"--size is {self.size}; OpenVINO's file takes any size: leave it out, or take --to onnx")
         if self.photo_limit < 2 * FEWEST_PHOTOS:
             raise ValueError(f"--photo-limit is {self.photo_limit}; it must be at least {2 * FEWEST_PHOTOS}")
         if self.out and self.out.suffix != SUFFIXES[self.to]:
@@ -103,16 +110,36 @@ def export(config: ExportConfig) -> None:
     assert config.weights is not None
     network = load_weights(config.weights)
     out = config.out or config.weights.with_suffix(SUFFIXES[config.to])
-    inputs = "N x 4 x H x W"
+    shape = fixed_shape(config, network)
     if config.to in ("tensorrt", "tensorrt-rtx"):
-        inputs = " x ".join(map(str, write_engine(config, network, out)))
+        assert shape
+        write_engine(config, network, shape, out)
     elif config.to == "openvino":
         write_openvino(config, network, out)
     else:
-        write_atomically(out, cached_onnx(network, config.precision, config.graph))
+        content = cached_onnx(network, config.precision, config.graph)
+        write_atomically(out, fix_size(content, network, config.graph, *shape[2:]) if shape else content)
+    inputs = " x ".join(map(str, shape or ("N", 4, "H", "W")))
     print(f"{out}: {config.graph} graph, {config.precision}, input fp32 {inputs}, output fp32 RGB in [0, 1]")
     if config.precision == "int8":
         print(f"  engine-infer PHOTO --mask MASK --weights {config.weights} --precision int8")
+
+
+def fixed_shape(config: ExportConfig, network: CompletionNetwork) -> Shape | None:
+    """The only input shape that the file is to take, or None if it is to take any. ValueError if the graph cannot."""
+    size = "512,512" if config.size is None and config.to.startswith("tensorrt") else config.size
+    if size is None:
+        return None
+    try:
+        height, width = (int(side) for side in size.split(","))
+    except ValueError as error:
+        raise ValueError(f"--size is {size!r}; it must be HEIGHT,WIDTH such as 512,512") from error
+    least = smallest_side(network, config.graph)
+    if height % STRIDE or width % STRIDE or min(height, width) < least or max(height, width) > LARGEST_SIDE:
+        raise ValueError(
+            f"--size is {size}; the {config.graph} graph takes multiples of {STRIDE} from {least} to {LARGEST_SIDE}"
+        )
+    return (1, 4, height, width)
 
 
 def write_openvino(config: ExportConfig, network: CompletionNetwork, out: Path) -> None:
@@ -167,26 +194,15 @@ def calibrate_int8(config: ExportConfig, network: CompletionNetwork) -> dict[Gra
     return contents
 
 
-def write_engine(config: ExportConfig, network: CompletionNetwork, out: Path) -> Shape:
-    """A serialised engine for one input shape, which is returned. One for TensorRT-RTX has no GPU to be checked on."""
+def write_engine(config: ExportConfig, network: CompletionNetwork, shape: Shape, out: Path) -> None:
+    """A serialised engine for one input shape. One for TensorRT-RTX has no GPU to be checked on."""
     trt = import_optional(config.to.replace("-", "_"))
-    try:
-        height, width = (int(side) for side in config.size.split(","))
-    except ValueError as error:
-        raise ValueError(f"--size is {config.size!r}; it must be HEIGHT,WIDTH such as 512,512") from error
-    least = smallest_side(network, config.graph)
-    if height % STRIDE or width % STRIDE or min(height, width) < least:
-        raise ValueError(
-            f"--size is {config.size}; the {config.graph} graph takes multiples of {STRIDE} from {least} on"
-        )
-    shape = (1, 4, height, width)
     if config.to == "tensorrt":
         content, _ = TensorrtRuntime(network, precision=config.precision).build(config.graph, shape)
     else:
         check_size(shape, network.spec.base_width)
         content = build_engine(trt, cached_onnx(network, config.precision, config.graph), shape).engine
     write_atomically(out, content)
-    return shape
 
 
 if __name__ == "__main__":

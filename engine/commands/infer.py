@@ -5,6 +5,7 @@
     engine-infer photo.jpg                          photo.mask.png beside it
     engine-infer photos/ --mask masks/ --out done/  many; torchrun divides them
     engine-infer photos/ --mask coco.json --label person
+    engine-infer --watch incoming/ --out done/      and what comes later
 
 Holes are what is white (or opaque) in a mask. Without one, they are the photo's own transparent pixels.
 """
@@ -12,6 +13,7 @@ Holes are what is white (or opaque) in a mask. Without one, they are the photo's
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,6 +27,7 @@ from engine.inference.folders.complete import Options, Outcome, complete_files
 from engine.inference.folders.jobs import Job, find_jobs, is_searched
 from engine.inference.folders.mask_sources import MaskSource
 from engine.inference.folders.ranks import meet_others, own_device, rank_and_world, total
+from engine.inference.folders.watching import arriving
 from engine.inference.holes.mask import in_pixels
 from engine.inference.masks.files import MaskOptions, split_labels
 from engine.inference.masks.pictures import parse_colour
@@ -104,6 +107,10 @@ class InferConfig(CompletionConfig):
     in_flight: int = 2
     """Photos read ahead, and written behind, while one is completed."""
 
+    watch: bool = False
+    """Go on after that, and complete photos as they are put into the folders, until it is stopped. Photos that failed
+    are tried again when they or their masks change. Needs '.[watch]'."""
+
     force: bool = False
     """Complete more than half of a photo, too, where its mask says so."""
 
@@ -133,6 +140,8 @@ class InferConfig(CompletionConfig):
                     raise ValueError(f"--{name} and --texture none are both given, and no texture is taken; give one")
             if self.variants > 1:
                 raise ValueError("--variants and --texture none are both given, and only textures vary; give one")
+        if self.watch and self.overwrite:
+            raise ValueError("--watch and --overwrite are both given, and every result would be made again; give one")
         if self.in_flight < 1:
             raise ValueError(f"--in-flight is {self.in_flight}; it must be at least 1")
         for name in ("hole", "select"):
@@ -150,9 +159,11 @@ class InferConfig(CompletionConfig):
 def main() -> None:
     log_to_stderr()
     config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
+    if config.watch:
+        complete_as_they_arrive(config)
+        return
     rank, world = rank_and_world()
-    masks = (config.mask, config.sample, config.avoid)
-    jobs, passed_over = find_jobs(config.photos, config.out, masks, config.variants)
+    jobs, passed_over = jobs_of(config)
     if config.photos == (jobs[0].photo,) and config.variants == 1 and jobs[0].out.exists() and not config.overwrite:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
     for option, path in (("--side-by-side", config.side_by_side), ("--save-mask", config.save_mask)):
@@ -161,7 +172,8 @@ def main() -> None:
     if config.save_mask and config.save_mask.suffix.lower() != ".png":
         raise ValueError(f"--save-mask is {config.save_mask}, and masks are written as PNG: give it the ending .png")
     others = meet_others()
-    counts = total(run(config, jobs[rank::world]), others)
+    several = len(jobs) > 1 or any(map(is_searched, config.photos))
+    counts = total(run(config, [jobs[rank::world]], several), others)
     if rank == 0 and (len(jobs) > 1 or config.json):
         print_summary(counts, config.json)
     if rank == 0 and passed_over:
@@ -169,6 +181,27 @@ def main() -> None:
         print(f"passed over, as pictures to be converted first: {named}", file=sys.stderr)
     # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.
     raise SystemExit(exit_status(counts) if rank == 0 else 0)
+
+
+def jobs_of(config: InferConfig) -> tuple[list[Job], Counter[str]]:
+    """The jobs that the options ask for, and what is passed over, as `find_jobs`."""
+    return find_jobs(config.photos, config.out, (config.mask, config.sample, config.avoid), config.variants)
+
+
+def complete_as_they_arrive(config: InferConfig) -> None:
+    """Complete the photos that are there and those that come, without end."""
+    for path in config.photos:
+        if not path.is_dir():
+            raise ValueError(f"--watch waits for photos in folders, and {path} is none")
+    for name in ("side_by_side", "save_mask"):
+        if getattr(config, name):
+            option = name.replace("_", "-")
+            raise ValueError(f"--{option} is one picture, and --watch is for many photos; leave one out")
+    if rank_and_world()[1] > 1:
+        raise ValueError("--watch is for one process; without torchrun, please")
+    lists = arriving(lambda: jobs_of(config)[0], list(config.photos), config.mask)
+    print(f"waiting for photos in {', '.join(map(str, config.photos))} (Ctrl+C ends it)", file=sys.stderr, flush=True)
+    run(config, lists, several=True)
 
 
 def exit_status(counts: Counter[str]) -> int:
@@ -189,8 +222,11 @@ def check_picture(option: str, path: Path, jobs: list[Job], overwrite: bool) -> 
         raise ValueError(f"{path} exists; give another {option}, or --overwrite to replace it")
 
 
-def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
-    """Complete the photos and print each outcome; how many of each there were."""
+def run(config: InferConfig, lists: Iterable[list[Job]], several: bool) -> Counter[str]:
+    """Complete the photos, list by list, and print each outcome; how many of each there were.
+
+    `several` is False for one photo by its name, which has to have a mask with something in it.
+    """
     completer = config.completer(config.weights, own_device(config.device))
     options = Options(
         masks=MaskSource(
@@ -210,7 +246,7 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         max_pixels=config.max_pixels,
         side_by_side=config.side_by_side,
         save_mask=config.save_mask,
-        copy_empty=len(jobs) > 1 or any(map(is_searched, config.photos)),
+        copy_empty=several,
         copy_missing=config.missing_mask == "copy",
         nodata=config.nodata,
         sample=config.sample,
@@ -219,13 +255,14 @@ def run(config: InferConfig, jobs: list[Job]) -> Counter[str]:
         lossless_outside=config.lossless_outside,
     )
     counts: Counter[str] = Counter()
-    # With standard output in a file or a pipe, the bar would keep the outcomes from it: see `progress`.
-    shown = len(jobs) > 1 and not config.json and sys.stdout.isatty()
-    with progress("completing", len(jobs), shown) as advance:
-        for outcome in complete_files(completer, jobs, options, config.in_flight):
-            counts[outcome.status] += 1
-            advance(1)
-            print_outcome(outcome, config.json)
+    for jobs in lists:
+        # With standard output in a file or a pipe, the bar would keep the outcomes from it: see `progress`.
+        shown = len(jobs) > 1 and not config.json and sys.stdout.isatty()
+        with progress("completing", len(jobs), shown) as advance:
+            for outcome in complete_files(completer, jobs, options, config.in_flight):
+                counts[outcome.status] += 1
+                advance(1)
+                print_outcome(outcome, config.json)
     return counts
 
 

@@ -16,6 +16,7 @@ import webbrowser
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import tyro
@@ -63,6 +64,12 @@ class ServeConfig(CompletionConfig):
     allow_origin: tuple[str, ...] = ()
     """Origins, such as https://photos.example, whose pages may use this server."""
 
+    api: Literal["iopaint"] | None = None
+    """Another program's API to speak beside the own one: iopaint, under /api/v1."""
+
+    page: Path | None = None
+    """Folder with the page to serve in place of the own one, such as IOPaint's: docs/operations.md says how."""
+
     access_log: bool = True
     """Write a line for each request to standard error, without the names of photos."""
 
@@ -76,6 +83,8 @@ class ServeConfig(CompletionConfig):
         for name in ("time_limit", "keep"):
             if not 0 < getattr(self, name) < math.inf:  # nan is not, either
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be above 0 and finite")
+        if self.page is not None and not (self.page / "index.html").is_file():
+            raise ValueError(f"--page is {self.page}, and there is no index.html in it; name a built page's folder")
         for origin in self.allow_origin:
             parts = urlsplit(origin)
             if (
@@ -97,7 +106,7 @@ def serve(config: ServeConfig) -> None:
     try:
         import python_multipart  # noqa: F401  FastAPI asks for it only when a form arrives
 
-        from engine.serve.app import create_app
+        from engine.serve.app import STATIC, create_app
         from engine.serve.drain import DrainingServer
         from engine.serve.token import read_token
         from engine.serve.work import Limits
@@ -112,7 +121,16 @@ def serve(config: ServeConfig) -> None:
         keep_bytes=int(config.keep * 2**30),
     )
     completer = config.completer(config.weights)
-    app = create_app(completer, config.options, limits, config.allow_origin, token, config.access_log)
+    app = create_app(
+        completer,
+        config.options,
+        limits,
+        config.allow_origin,
+        token,
+        config.access_log,
+        config.api,
+        config.page or STATIC,
+    )
     with listen(config.host, config.port) as listening:
         address = address_of(config.host, listening.getsockname()[1])
         print(f"engine-serve: {address} (Ctrl+C ends it)", flush=True)

@@ -78,7 +78,8 @@ def tell(outcome: Outcome, arguments: list[str]) -> None:
     print(f"Curves:\n  {shlex.join(['engine-train', '--plot', str(folder)])}")
     if (folder / "tensorboard").is_dir():  # else it is not installed
         print(f"  {shlex.join(['tensorboard', '--logdir', str(folder)])}")
-    print(f"Weights: {outcome.weights}\n  engine-infer PHOTO --mask MASK --weights {outcome.weights}")
+    weights = outcome.best or outcome.weights
+    print(f"Weights: {weights}\n  engine-infer PHOTO --mask MASK --weights {weights}")
 
 
 def resuming(arguments: list[str]) -> str:

@@ -5,12 +5,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from engine.inference.alpha import Layers
 from engine.inference.folders.jobs import COMPLETED
 from engine.inference.holes.mask import Mask, Where, bounding_box
 from engine.inference.masks.selection import Box, select_thing
@@ -20,13 +20,6 @@ from engine.inference.photos.writing import encode
 from engine.inference.pixels import Pixels, in_8_bits
 
 MEDIA_TYPES = {container: codec.media_type for container, codec in CODECS.items()}
-
-
-class Layers(NamedTuple):
-    """A photo's colours, and its alpha if it has any."""
-
-    pixels_HW3: Pixels
-    alpha_HW: Pixels | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,12 @@ class Incoming:
         async with self.in_time():
             return await self.request.body()
 
+    async def discard(self) -> None:
+        """Take all of it, and hold none of it."""
+        async with self.in_time():
+            async for _ in self.request.stream():
+                pass
+
     async def form(self, fields: Fields) -> Form:
         """A form's files and texts. HTTPException 422 if one is missing, given twice, or none of these fields."""
         names = fields.required + fields.optional

@@ -6,8 +6,9 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engine.serve.errors import error_response
 
 SECONDS_AFTER = 2
 """In which requests end that are cancelled."""
@@ -50,5 +51,5 @@ class Drain:
         app = self.app
         if scope["type"] == "http" and scope["app"].state.draining:
             message = "the server is about to end and takes no new requests; try again once it is back"
-            app = JSONResponse({"detail": message}, 503, headers={"Retry-After": "5", "Connection": "close"})
+            app = error_response(scope["path"], message, 503, {"Retry-After": "5", "Connection": "close"})
         await app(scope, receive, send)

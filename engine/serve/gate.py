@@ -10,14 +10,23 @@ import socket
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.serve.errors import error_response
+
+OF_OUR_PAGE = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of the engine's own page."""
+
+OF_ANOTHER_PAGE = (
+    "default-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""That of a page which was built elsewhere: nothing from elsewhere, either, but its own fonts and inline styles."""
+
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -28,8 +37,8 @@ HEADERS = {
 class Gate:
     """ASGI middleware that refuses requests of other origins with status 403."""
 
-    def __init__(self, app: ASGIApp, allowed: tuple[str, ...]) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, allowed: tuple[str, ...], policy: str = OF_OUR_PAGE) -> None:
+        self.app, self.headers = app, HEADERS | {"Content-Security-Policy": policy}
         self.origins = frozenset(allowed)
         self.names = frozenset({"localhost", socket.gethostname().lower(), *(host_name(origin) for origin in allowed)})
 
@@ -40,12 +49,12 @@ class Gate:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(self.headers)
                 MutableHeaders(scope=message).setdefault("Cache-Control", "no-cache")
             await send(message)
 
         refusal = self.refusal(Headers(scope=scope))
-        app = JSONResponse({"detail": refusal}, 403) if refusal else self.app
+        app = error_response(scope["path"], refusal, 403) if refusal else self.app
         await app(scope, receive, send_with_headers)
 
     def refusal(self, headers: Headers) -> str | None:

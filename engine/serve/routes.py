@@ -14,12 +14,13 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from engine.inference.alpha import Layers
 from engine.inference.holes.mask import Mask, Where
 from engine.inference.masks.files import MaskOptions, OfPhoto, split_labels
 from engine.inference.photos.photo import Photo
 from engine.inference.photos.writing import encode
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, Layers, changes, result_name, safe_name
+from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, changes, result_name, safe_name
 from engine.serve.bodies import (
     Fields,
     Incoming,
@@ -97,16 +98,17 @@ async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Resp
     of = OfPhoto(name, photo.exif_orientation)
     mask_HW = await work.on_files(ticket, mask_from, mask_file, size, notes, labelled, of)
     areas = [await work.on_files(ticket, area_from, files, area, size, notes) for area in AREAS]
-    pixels_HW3, alpha_HW = await work.complete(
-        ticket,
-        photo.pixels_HW3,
-        mask_HW,
-        report,
-        alpha_HW=photo.alpha_HW,
-        nodata=photo.nodata,
-        texturing=Texturing(options, *areas),
-    )
-    content = await work.on_files(ticket, encode, replace(photo, alpha_HW=alpha_HW), pixels_HW3, photo.container)
+    return await completed_file(work, ticket, photo, name, mask_HW, report, Texturing(options, *areas))
+
+
+async def completed_file(
+    work: Work, ticket: Ticket, photo: Photo, name: str, mask_HW: Mask, report: Report, texturing: Texturing
+) -> Response:
+    """The file of a photo that is completed now; what `report` has of it is in the headers."""
+    before = Layers(photo.pixels_HW3, photo.alpha_HW)
+    after = await work.complete(ticket, before, mask_HW, report, nodata=photo.nodata, texturing=texturing)
+    completed = replace(photo, **after._asdict())
+    content = await work.on_files(ticket, encode, completed, completed.pixels_HW3, photo.container)
     response = file_response(content, photo, name)
     response.headers[WIDENED_HEADER] = json.dumps(sorted(report.widened))
     if report.warnings:
@@ -198,8 +200,7 @@ async def add_completion(
 
     async def finish() -> dict[str, Any]:
         report = Report(warnings=list(kept.photo.notes))
-        hidden = before.alpha_HW, kept.photo.nodata
-        after = Layers(*await work.complete(ticket, before.pixels_HW3, mask_HW, report, tell, *hidden, texturing))
+        after = await work.complete(ticket, before, mask_HW, report, tell, kept.photo.nodata, texturing)
         reach = max(report.widened, default=0) + (work.options.feather if work.options.blend == "feather" else 0)
         completed = await work.on_files(ticket, changes, before, after, mask_HW, reach, onto)
         kept.completions.append(completed)

@@ -17,11 +17,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from fastapi import HTTPException, Request
 
-from engine.inference.alpha import complete_alpha
+from engine.inference.alpha import Layers, complete_layers
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.holes.hidden import hidden_pixels
 from engine.inference.holes.mask import Mask, prepare_mask
-from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 from engine.inference.window_runner import is_out_of_memory
 from engine.inference.windows.plan import NoRoom
@@ -121,46 +119,33 @@ class Work:
     async def complete(
         self,
         ticket: Ticket,
-        pixels_HW3: Pixels,
+        before: Layers,
         mask_HW: Mask,
         report: Report,
         progress: Callable[[Step], None] = lambda step: None,
-        alpha_HW: Pixels | None = None,
         nodata: float | None = None,
         texturing: Texturing | None = None,
-    ) -> tuple[Pixels, Pixels | None]:
+    ) -> Layers:
         """The completed photo and its completed alpha, if it has any; `nodata` is the value of pixels without data.
 
         `texturing` is what the request says of it, if it does. `progress` is called on the network's thread before
         each run of it. HTTPException 422 if the mask cannot be completed, 503 without memory, 504 after the time limit.
         """
         options, sample_HW, avoid_HW = texturing or Texturing(self.options)
-        taken = options._replace(dilate=0)  # of the hole, which is the mask, widened already
 
         def watch(scale: int, done: int, windows: int) -> None:
             if ticket.over.is_set():
                 raise Abandoned
             progress(Step(scale, done, windows))
 
-        def step() -> tuple[Pixels, Pixels | None]:
-            completed_alpha_HW: Pixels | None = None
+        def step() -> Layers:
             try:
                 with report.stage("mask"):
-                    hole_HW, report.widened = prepare_mask(mask_HW, pixels_HW3.shape[:2], options.dilate)
-                hidden_HW = hidden_pixels(pixels_HW3, alpha_HW, nodata, report)
-                completed_HW3 = self.completer.complete(
-                    pixels_HW3,
-                    hole_HW,
-                    **taken._asdict(),
-                    hidden_HW=hidden_HW,
-                    sample_HW=sample_HW,
-                    avoid_HW=avoid_HW,
-                    report=report,
-                )
-                if alpha_HW is not None:
-                    completed_alpha_HW = complete_alpha(self.completer, alpha_HW, hole_HW, taken, report)
+                    hole_HW, report.widened = prepare_mask(mask_HW, before.pixels_HW3.shape[:2], options.dilate)
+                areas: dict[str, Any] = {"sample_HW": sample_HW, "avoid_HW": avoid_HW}
+                completed = complete_layers(self.completer, before, hole_HW, options, report, nodata=nodata, **areas)
                 self.pixels += int(np.count_nonzero(hole_HW))
-                return completed_HW3, completed_alpha_HW
+                return completed
             finally:
                 give_freed_memory_back()
 

@@ -198,7 +198,10 @@ class TrainConfig:
     distance and texture distance join the metrics, and its pictures show these photos. None: not judged."""
 
     validate_every: int = 500
-    """Iterations between two such judgements."""
+    """Iterations between two such judgements. The network of the best one, by feature distance, is best.safetensors."""
+
+    patience: int | None = None
+    """Stop after so many judgements in a row that are no better than one before. None: train to the end."""
 
     mean_pixel_photos: int = 2000
     """Photos that the mean pixel is computed from, at most."""
@@ -255,6 +258,11 @@ class TrainConfig:
     def weights_file(self) -> Path:
         """Where the run leaves its completion network."""
         return self.run_folder / "weights.safetensors"
+
+    @property
+    def best_file(self) -> Path:
+        """Where a run that is judged leaves the completion network of the best judgement."""
+        return self.run_folder / "best.safetensors"
 
     @property
     def photos_folder(self) -> Path:

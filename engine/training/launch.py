@@ -21,9 +21,10 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from engine.torchrun import started_by_launcher
 from engine.training.config import TrainConfig
 from engine.training.process import OPTIONS, OUTCOME, START
+from engine.training.saving import saved_so_far
 from engine.training.state import check_there_is_something_to_resume, find_checkpoint
 from engine.training.stopping import hangups_are_ignored
-from engine.training.trainer import Outcome, saved_so_far, train
+from engine.training.trainer import Outcome, train
 
 log = logging.getLogger(__name__)
 

@@ -64,6 +64,10 @@ def check_limits(config: "TrainConfig") -> None:
         raise ValueError(f"--seed is {config.seed}; it must be at least 0 and below 2^63")
     if config.fixed_batch_norm and not config.init:
         raise ValueError("--fixed-batch-norm keeps the statistics of weights to begin from: give them with --init")
+    if config.patience is not None and config.patience < 1:
+        raise ValueError(f"--patience is {config.patience}; it must be at least 1")
+    if config.patience and not config.validate:
+        raise ValueError("--patience counts the judgements of --validate: name a folder of other photos with it")
     if config.validate and config.crop_size < LARGEST_STRIDE:
         raise ValueError(f"--crop-size is {config.crop_size}; the features of --validate see {LARGEST_STRIDE} at least")
     check_losses(config)

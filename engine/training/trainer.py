@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,6 @@ from data.open import open_loader
 from data.sampler import CropSampler
 from engine.torchrun import started_by_launcher
 from engine.training.batches import TrainingBatch, fixed_batch, training_batches
-from engine.training.checkpoint import checkpoints, iteration_of, save_checkpoint
 from engine.training.config import TrainConfig
 from engine.training.distributed import World, join_world
 from engine.training.divergence import divergence
@@ -32,12 +30,12 @@ from engine.training.outlook import MEASURED, outlook, settle
 from engine.training.phases import Phase
 from engine.training.pictures import picture
 from engine.training.run_lock import only_run_in
+from engine.training.saving import save_network, saved_so_far, write_what_is_missing
 from engine.training.setup import set_up_torch, write_options
 from engine.training.state import RunState, find_checkpoint, network_to_begin_from
 from engine.training.steps import Losses, Steps
 from engine.training.stopping import StopRequest, stop_signals
-from engine.training.validation import Validation
-from engine.weights import save_weights
+from engine.training.validation import Validation, judgements, since_best
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +44,13 @@ SHOWN = 4
 
 
 class Outcome(NamedTuple):
-    """The end of a run: `iteration` of `total` are done; `weights` is the completion network's file."""
+    """The end of a run: `iteration` of `total` are done; `weights` is the completion network's file, `best` that of the
+    best judgement, if the run is judged."""
 
     iteration: int
     total: int
     weights: Path
+    best: Path | None = None
 
 
 def train(config: TrainConfig, started: float | None = None) -> Outcome:
@@ -69,14 +69,6 @@ def train(config: TrainConfig, started: float | None = None) -> Outcome:
         if world.is_first:
             stack.enter_context(only_run_in(config.run_folder))
         return Trainer(config, world, started - world.earlier).run(stop)
-
-
-def saved_so_far(config: TrainConfig) -> str:
-    """One sentence on the iteration from which a failed run would resume."""
-    saved = checkpoints(config.checkpoint_folder)
-    if not saved:
-        return "nothing is saved yet"
-    return f"iteration {iteration_of(saved[0])} of {config.iterations} is saved; --resume goes on from it"
 
 
 class Trainer:
@@ -109,6 +101,7 @@ class Trainer:
         self.validation: Validation | None = None
         if config.validate and world.is_first:
             self.validation = Validation(config.validate, config, world.device)
+        self.has_stalled = False
         self.shown: TrainingBatch | None = None
 
     def check_shared(self) -> None:
@@ -154,7 +147,7 @@ class Trainer:
                 except Exception as error:  # whatever has become of the photos, what is learned so far is good
                     trouble = error
                 # Not before the batch is there: processes that got theirs would wait for one that did not.
-                if self.world.any(stop.requested or self.is_out_of_time() or trouble is not None):
+                if self.world.any(stop.requested or self.is_out_of_time() or self.has_stalled or trouble is not None):
                     break
                 phase = self.schedule.phase(state.iteration)
                 meter.add(state.iteration, batch.ids, self.step(phase, batch))
@@ -174,7 +167,8 @@ class Trainer:
                 # What a killed worker leaves behind ("connection reset") does not say what it is about.
                 why = trouble if isinstance(trouble, ValueError) else f"the loader failed (a worker killed?): {trouble}"
                 raise RuntimeError(f"{why}\n{saved_so_far(config)}") from trouble
-        return Outcome(state.iteration, total, config.weights_file)
+        is_judged = config.validate and config.best_file.exists()
+        return Outcome(state.iteration, total, config.weights_file, config.best_file if is_judged else None)
 
     def is_out_of_time(self) -> bool:
         limit = self.config.time_limit
@@ -239,11 +233,22 @@ class Trainer:
         state, config = self.state, self.config
         if self.validation and self.is_due(config.validate_every):
             monitor.validation(state.iteration, phase, self.validation.measure(state, self.steps))
+            self.look_back(monitor)
         if self.is_due(config.picture_every):
             if self.shown is None:
                 catalog = Catalog.open(config.validate) if config.validate else self.catalog
                 self.shown = fixed_batch(catalog, config, SHOWN, self.world.device)
             monitor.picture(state.iteration, picture(state, self.steps, self.shown, phase))
+
+    def look_back(self, monitor: Monitor) -> None:
+        """Keep the network if no judgement before was better; stop soon if too many were no better than one before."""
+        worse, patience = since_best(judgements(monitor.metrics_file)), self.config.patience
+        if worse == 0:
+            with monitor.reporting():
+                save_network(self.config.best_file, self.config, self.state, len(self.catalog))
+        elif patience and worse >= patience:
+            self.has_stalled = True
+            monitor.say(f"the last {worse} judgements were no better than one before (--patience {patience})")
 
     def is_due(self, every: int) -> bool:
         return self.state.iteration % every == 0 or self.state.iteration == self.schedule.total
@@ -269,24 +274,7 @@ class Trainer:
         self.check_finite(meter)
         if self.world.is_first:
             try:
-                self.write_what_is_missing()
+                write_what_is_missing(self.config, self.state, len(self.catalog))
             except OSError as error:
                 raise OSError(f"{error}\n{saved_so_far(self.config)}") from error
         self.world.barrier()
-
-    def write_what_is_missing(self) -> None:
-        """Write the checkpoint and the weights, unless they are there."""
-        config, state = self.config, self.state
-        newest = checkpoints(config.checkpoint_folder)[:1]
-        is_new = not (newest and iteration_of(newest[0]) == state.iteration)
-        if is_new or not config.weights_file.exists():
-            provenance = state.spec.provenance | {
-                "preset": config.preset,
-                "iterations": state.iteration,
-                "batch": config.batch,
-                "photos": len(self.catalog),
-                "seed": config.seed,
-            }
-            save_weights(config.weights_file, state.best_network(), replace(state.spec, provenance=provenance))
-        if is_new:  # last: with it, this iteration counts as saved
-            save_checkpoint(config.checkpoint_folder, state.iteration, state.state_dict(), config.keep)

@@ -1,9 +1,11 @@
 """Scores of a run's completions of photos that it does not learn from: the same crops with the same holes, time after
 time.
 
-A run is judged here by what people see, and not by PSNR alone, which a blur pleases most.
+A run is judged here by what people see, and not by PSNR alone, which a blur pleases most. The judgements so far are
+the rows of metrics.jsonl, which a resumed run goes on with.
 """
 
+import json
 from pathlib import Path
 from statistics import fmean
 
@@ -23,6 +25,9 @@ from engine.training.steps import Steps
 
 CROPS = 32
 """Crops that a run is judged by, at most."""
+
+JUDGED_BY = "validation/feature_distance"
+"""The judgement that decides which network of a run is its best."""
 
 
 class Validation:
@@ -50,3 +55,14 @@ class Validation:
 def eight_bits(image_13SS: Tensor) -> Pixels:
     """An image in [0, 255] as uint8, channels last, on the CPU."""
     return image_13SS[0].float().round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def judgements(metrics_file: Path) -> list[float]:
+    """The feature distances of a run's judgements so far, first to last."""
+    lines = metrics_file.read_text().splitlines() if metrics_file.exists() else []  # on a full disk there are none
+    return [row[JUDGED_BY] for row in map(json.loads, lines) if JUDGED_BY in row]
+
+
+def since_best(distances: list[float]) -> int:
+    """The judgements after the closest one: 0 if the last is closer than all before, or there is none."""
+    return len(distances) - 1 - distances.index(min(distances)) if distances else 0

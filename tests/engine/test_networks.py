@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import RESIDUAL_MARGIN, CompletionNetwork, CompletionSpec
 
 
 def test_the_papers_completion_network_has_its_size_and_cost():
@@ -27,6 +27,17 @@ def test_output_has_the_inputs_size_and_range(height, width):
         assert generated.shape == (2, 3, height, width)
         assert generated.min() >= 0
         assert generated.max() <= 1
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_residual_networks_fill_goes_through_the_logit(layout):
+    network = CompletionNetwork(CompletionSpec(base_width=4, output="residual"))
+    filled_N3HW = torch.linspace(-0.5, 1.5, 2 * 3 * 20 * 36).reshape(2, 3, 20, 36).contiguous(memory_format=layout)
+    filled_N3HW.requires_grad_()
+    added, expected = network.add_to_fill(torch.zeros(()), filled_N3HW), torch.logit(filled_N3HW, eps=RESIDUAL_MARGIN)
+    torch.testing.assert_close(added, expected, rtol=1e-6, atol=1e-6)
+    gradients = [torch.autograd.grad(result.sum(), filled_N3HW)[0] for result in (added, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-6)
 
 
 def test_a_residual_network_begins_as_its_fill_and_learns_from_there():

@@ -15,11 +15,10 @@ from PIL import Image
 
 from data.files import write_atomically
 from data.in_order import in_order
-from engine.inference.alpha import complete_alpha
+from engine.inference.alpha import Layers, complete_layers
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.folders.jobs import Job
 from engine.inference.folders.mask_sources import MaskSource, NoMask, area_for
-from engine.inference.holes.hidden import hidden_pixels
 from engine.inference.holes.mask import Mask, prepare_mask
 from engine.inference.photos.lossless import check_lossless, write_losslessly
 from engine.inference.photos.photo import Photo
@@ -213,27 +212,20 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
     outcome = loaded.outcome
     if outcome.status != "pending" or loaded.photo is None or loaded.hole_HW is None:
         return
-    # The hole is the widened mask already.
-    completion = options.completion._replace(dilate=0, seed=options.completion.seed + outcome.job.variant)
-    photo, hole_HW = loaded.photo, loaded.hole_HW
-    nodata = photo.nodata if options.nodata is None else options.nodata
+    photo, before = loaded.photo, Layers(loaded.photo.pixels_HW3, loaded.photo.alpha_HW)
     with isolated(outcome):
-        alpha_HW = photo.alpha_HW
-        if loaded.erased and alpha_HW is not None:  # what is completed is to be seen
-            alpha_HW = np.where(hole_HW, np.iinfo(alpha_HW.dtype).max, alpha_HW)
-        hidden_HW = hidden_pixels(photo.pixels_HW3, alpha_HW, nodata, outcome.report)
-        completed_HW3 = completer.complete(
-            photo.pixels_HW3,
-            hole_HW,
-            **completion._asdict(),
-            hidden_HW=hidden_HW,
+        completed = complete_layers(
+            completer,
+            before,
+            loaded.hole_HW,
+            options.completion._replace(seed=options.completion.seed + outcome.job.variant),
+            outcome.report,
+            erased=loaded.erased,
+            nodata=photo.nodata if options.nodata is None else options.nodata,
             sample_HW=loaded.sample_HW,
             avoid_HW=loaded.avoid_HW,
-            report=outcome.report,
         )
-        if alpha_HW is not None and not loaded.erased:
-            alpha_HW = complete_alpha(completer, alpha_HW, hole_HW, completion, outcome.report)
-        loaded.completed = replace(photo, pixels_HW3=completed_HW3, alpha_HW=alpha_HW)
+        loaded.completed = replace(photo, **completed._asdict())
     if not (options.side_by_side or options.lossless_outside):
         loaded.photo = None  # it is large, and not needed any more
 

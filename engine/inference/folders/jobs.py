@@ -22,6 +22,10 @@ OTHER_PICTURES = {
 """Endings of pictures that are not completed as they are: to be counted, so that nobody takes them for done."""
 
 
+class NoPhotos(ValueError):
+    """Nothing to complete where photos were looked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One photo to complete."""
@@ -44,13 +48,13 @@ def find_jobs(
 
     With several `variants` of each photo there are as many jobs, into files with -1, -2 and so on in their names.
 
-    ValueError if there is no photo, or none where one is named, if two would be written to one file, or if `out` is no
-    name for the results.
+    NoPhotos if there is none; ValueError if there is none where one is named, if two would be written to one file, or
+    if `out` is no name for the results.
     """
     found, passed_over = search(photos, excluded_folders(out, *masks))
     if not found:
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
-        raise ValueError(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
+        raise NoPhotos(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
     one_file = out is not None and is_file_name(out)
     if out is not None:
         check_out(out, one_file, len(found), searched=any(map(is_searched, photos)))

@@ -2,7 +2,7 @@
 
 A quantised convolution reads 8-bit activations, with one scale for all, and 8-bit weights, with a scale per output
 channel (QuantizeLinear and DequantizeLinear of ONNX around it); biases and all between are fp32. The file says in its
-metadata what it loses on photographs (`engine.inference.graphs.calibration`); one that loses more than LIMIT_DB is
+metadata what it loses on photographs (`engine.inference.calibration`); one that loses more than LIMIT_DB is
 neither made nor loaded.
 
 Which layers are quantised was searched with a network of base width 16 after a short training (mean fill, sigmoid;

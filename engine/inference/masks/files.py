@@ -1,6 +1,6 @@
 """Masks in files, in the forms that people have them: pictures, documents of layers, annotations of data sets."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -86,13 +86,33 @@ def parse_mask(
         if layers.is_layered(content):
             image = layers.mask_image(content, options.labels, size, notes)
             return mask_in(image, options._replace(labels=()), notes)
-        register_for(content)
-        with open_image(content) as image:
-            stated = (image.height, image.width)
-            if size is not None and sorted(stated) != sorted(size):
-                check_size(stated, size)  # not even on its side, by its orientation: not worth decoding
-            mask_HW = mask_in(selection_in(content, notes) or image, options, notes)
-            mask_HW = upright(mask_HW, orientation_to_apply(image, content))
+        return in_picture(content, size, lambda image: mask_in(selection_in(content, notes) or image, options, notes))
+
+
+def parse_grey_mask(content: bytes, size: tuple[int, ...]) -> Mask:
+    """The pixels of a picture that are above half of white in grey, whatever its alpha says; nothing is guessed.
+
+    ValueError if it cannot be read, OtherSize if it has not this (height, width).
+    """
+    with refused("mask", content):
+        return in_picture(content, size, bright_in_grey)
+
+
+def bright_in_grey(image: Image.Image) -> Mask:
+    """The pixels of an opened image that are above half of white in grey, as it is stored."""
+    image.info.pop("xmp", None)  # by which Pillow would turn a TIFF upright, while it loads
+    with decoding():
+        return np.asarray(image.convert("L")) > 127
+
+
+def in_picture(content: bytes, size: tuple[int, ...] | None, read: Callable[[Image.Image], Mask]) -> Mask:
+    """What `read` takes from the picture in these bytes, upright. OtherSize if it has not this (height, width)."""
+    register_for(content)
+    with open_image(content) as image:
+        stated = (image.height, image.width)
+        if size is not None and sorted(stated) != sorted(size):
+            check_size(stated, size)  # not even on its side, by its orientation: not worth decoding
+        mask_HW = upright(read(image), orientation_to_apply(image, content))
     if size is not None:
         check_size(mask_HW.shape, size)
     return np.ascontiguousarray(mask_HW)

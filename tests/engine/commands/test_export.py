@@ -7,16 +7,19 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
 
 from engine.commands.export import main
-from engine.inference.graphs.calibration import FEWEST_PHOTOS
+from engine.inference.calibration import FEWEST_PHOTOS
 from engine.inference.graphs.engine_cache import entry_path, is_cached
 from engine.inference.graphs.export import onnx_key
 from engine.inference.graphs.int8 import int8_key
+from engine.inference.graphs.runners import open_in_onnxruntime
 from engine.weights import save_weights
 from tests.conftest import files_of_at_most
 from tests.engine.inference.conftest import random_network
@@ -105,14 +108,35 @@ def test_onnx_and_tensorrt_rtx_are_written_and_the_cache_is_listed(weights, tmp_
     assert "input fp32 1 x 4 x 512 x 512, output" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("graph", "height", "generated"), [("padded", 36, 36), ("interior", 340, 36)])
+def test_a_graph_of_a_fixed_size_gives_the_bits_of_the_one_of_any(
+    weights, tmp_path, export, capsys, graph, height, generated
+):
+    anysize, fixed = tmp_path / "any.onnx", tmp_path / "fixed.onnx"
+    export(weights, "--graph", graph, "--out", anysize)
+    export(weights, "--graph", graph, "--size", f"{height},360", "--out", fixed)
+    assert f"input fp32 1 x 4 x {height} x 360, output" in capsys.readouterr().out
+    session = onnxruntime.InferenceSession(fixed)
+    assert session.get_inputs()[0].shape == [1, 4, height, 360]
+    assert session.get_outputs()[0].shape[:3] == [1, 3, generated]
+    holed_N4HW = np.random.default_rng(0).random((1, 4, height, 360), np.float32)
+    expected_N3HW = open_in_onnxruntime(anysize.read_bytes())(holed_N4HW)
+    np.testing.assert_array_equal(open_in_onnxruntime(fixed.read_bytes())(holed_N4HW), expected_N3HW)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "no weights are given"),
         (("WEIGHTS", "--out", "small.pb"), "must end in .onnx"),
-        (("WEIGHTS", "--to", "tensorrt-rtx", "--size", "510,512"), "takes multiples of 4 from 4 on"),
-        (("WEIGHTS", "--to", "tensorrt-rtx", "--graph", "interior", "--size", "304,512"), "multiples of 4 from 308 on"),
+        (("WEIGHTS", "--to", "tensorrt-rtx", "--size", "510,512"), "takes multiples of 4 from 4 to 2147483644"),
+        (("WEIGHTS", "--to", "tensorrt-rtx", "--graph", "interior", "--size", "304,512"), "multiples of 4 from 308 to"),
         (("WEIGHTS", "--to", "tensorrt-rtx", "--size", "wide"), "it must be HEIGHT,WIDTH"),
+        (("WEIGHTS", "--size", "512"), "--size is '512'; it must be HEIGHT,WIDTH such as 512,512"),
+        (("WEIGHTS", "--size", ""), "--size is ''; it must be HEIGHT,WIDTH"),
+        (("WEIGHTS", "--size", "-4,512"), "--size is -4,512; the padded graph takes multiples of 4 from 4 to"),
+        (("WEIGHTS", "--size", f"512,{2**80}"), "multiples of 4 from 4 to 2147483644"),
+        (("WEIGHTS", "--to", "openvino", "--size", "512,512"), "OpenVINO's file takes any size: leave it out"),
         (("nowhere.safetensors",), "there is no weights file"),
         (("GRAPH",), "is an exported graph, for other programs: give the .safetensors that it was made from"),
         (("WEIGHTS", "--to", "openvino", "--precision", "int8"), "calibrated on photographs: --to openvino --photos"),

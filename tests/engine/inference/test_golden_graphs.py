@@ -15,7 +15,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from engine.inference.graphs.calibration import Sample, calibrate, network_inputs
+from engine.inference.calibration import Sample, calibrate, network_inputs
 from engine.inference.graphs.export import EXPORT_VERSION, Graph, cached_onnx, export_onnx, onnx_key
 from engine.inference.graphs.int8 import CALIBRATION_VERSION, insert_rounding, int8_key
 from engine.inference.graphs.tensorrt_build import BUILD_VERSION, configure, start

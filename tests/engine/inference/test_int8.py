@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from engine.inference.completer import Completer
-from engine.inference.graphs import calibration, int8
-from engine.inference.graphs.calibration import Sample, calibrate, network_inputs, quantised
+from engine.inference import calibration
+from engine.inference.graphs import int8
+from engine.inference.calibration import Sample, calibrate, network_inputs, quantised
 from engine.inference.graphs.engine_cache import entry_path, store
 from engine.inference.graphs.export import GRAPHS, cached_onnx
 from engine.inference.graphs.int8 import check_loss, insert_rounding, int8_key, load_int8, read_loss

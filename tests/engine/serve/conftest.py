@@ -1,6 +1,7 @@
-"""What the server's tests share: a running engine-serve with a tiny network, pictures for it, and engine-infer."""
+"""What the server's tests share: a running engine-serve with a tiny network, pictures, engine-infer and a browser."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from engine.commands import infer
 from engine.inference.folders.jobs import find_jobs
@@ -21,6 +23,9 @@ from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
 
 QUICK = ("--max-bytes", str(8 << 20), "--max-pixels", "4000000", "--queue", "16", "--time-limit", "60")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+NEEDS_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium")
+BUILD = Path(__file__).parents[3] / "build"
 
 
 class Server(NamedTuple):
@@ -76,6 +81,21 @@ def client(server: Server) -> Iterator[httpx.Client]:
         yield opened
 
 
+@pytest.fixture(scope="module")  # not of the session: other tests run loops of their own
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Leave a picture of the page in build/screenshots/."""
+    folder = BUILD / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png")
+
+
 @pytest.fixture
 def command(weights: Path, tmp_path: Path) -> Callable[..., bytes]:
     """What engine-infer writes for a photo's file and a mask, with options."""
@@ -86,7 +106,7 @@ def command(weights: Path, tmp_path: Path) -> Callable[..., bytes]:
         mine = {"mask": tmp_path / "mask.png", "out": out, "weights": weights, "runtime": "torch", "overwrite": True}
         config = infer.InferConfig(photos=(photo,), **mine, **options)
         jobs, _ = find_jobs(config.photos, config.out)
-        assert infer.run(config, jobs) == {"completed": 1}
+        assert infer.run(config, [jobs], several=False) == {"completed": 1}
         return out.read_bytes()
 
     return call

@@ -5,20 +5,17 @@ Screenshots are left in build/screenshots/.
 
 import base64
 import re
-import shutil
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.engine.serve.conftest import mask_of, serving
+from tests.engine.serve.conftest import NEEDS_CHROMIUM, mask_of, screenshot, serving
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium")
+pytestmark = NEEDS_CHROMIUM
 
 KEEP_MASKS = """
 window.masks = [];
@@ -52,14 +49,6 @@ DROP = """([name, content]) => {
   dropped.items.add(new File([bytes], name));
   return dropped;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -136,11 +125,6 @@ def shown(page):
     page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     url = page.evaluate("() => document.getElementById('photo').toDataURL()")
     return Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")
-
-
-def screenshot(page, name):
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def test_drop_paint_complete_download(visit, command, photo):

@@ -15,6 +15,7 @@ from fastapi import HTTPException, Request
 from starlette.datastructures import Headers
 
 from engine.commands import infer, serve
+from engine.inference.alpha import Layers
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.photos.photo import Photo
 from engine.inference.report import Report
@@ -30,6 +31,7 @@ from tests.engine.inference.conftest import random_network
 OPTIONS = CompletionOptions(dilate=4)
 LIMITS = Limits(max_pixels=10**6, max_bytes=10**6, queue=0, seconds=30, keep_bytes=10**6)
 PIXELS_HW3 = np.random.default_rng(0).integers(0, 256, (70, 80, 3), np.uint8)
+PHOTO = Layers(PIXELS_HW3, None)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def mask():
 
 def test_a_completion_is_that_of_the_completer(completer):
     async def step(work, ticket):
-        return await work.complete(ticket, PIXELS_HW3, mask(), Report())
+        return await work.complete(ticket, PHOTO, mask(), Report())
 
     (completed_HW3, alpha_HW), work = run(completer, LIMITS, step)
     assert alpha_HW is None
@@ -128,7 +130,7 @@ def test_a_completion_stops_at_the_next_scale_once_it_is_over(completer):
             ticket.over.set()
 
         with pytest.raises(Abandoned):
-            await work.complete(ticket, noise_HW3, wide_HW, Report(), over)
+            await work.complete(ticket, Layers(noise_HW3, None), wide_HW, Report(), over)
 
     run(completer, LIMITS, step)
     assert scales == [2]
@@ -145,7 +147,7 @@ def test_what_was_not_foreseen_is_said_and_logged(caplog):
 
     async def step(work, ticket):
         steps = asyncio.Queue()
-        work_done = asyncio.ensure_future(work.complete(ticket, PIXELS_HW3, mask(), Report(), steps.put_nowait))
+        work_done = asyncio.ensure_future(work.complete(ticket, PHOTO, mask(), Report(), steps.put_nowait))
         work_done.add_done_callback(lambda _: steps.put_nowait(None))
         return [text async for text in events(Step(1, 0, 1), steps, work_done)]
 
@@ -160,7 +162,7 @@ def test_what_was_not_foreseen_is_said_and_logged(caplog):
 def test_without_room_for_the_smallest_window_the_server_is_to_blame():
     async def step(work, ticket):
         with pytest.raises(HTTPException, match=r"raise the limit \(--memory\)") as refused:
-            await work.complete(ticket, PIXELS_HW3, mask(), Report())
+            await work.complete(ticket, PHOTO, mask(), Report())
         return refused.value.status_code
 
     assert run(Completer.of(random_network(4), runtime="torch", memory=1000), LIMITS, step)[0] == 503
@@ -176,7 +178,7 @@ def test_without_memory_the_server_is_to_blame(error, monkeypatch):
 
     async def step(work, ticket):
         with pytest.raises(HTTPException, match=r"out of memory.*try a smaller hole, or --memory") as refused:
-            await work.complete(ticket, PIXELS_HW3, mask(), Report())
+            await work.complete(ticket, PHOTO, mask(), Report())
         return refused.value.status_code
 
     assert run(full, LIMITS, step)[0] == 503

@@ -17,7 +17,7 @@ from engine.serve.app import create_app
 from engine.serve.work import Limits
 from tests.engine.inference.conftest import random_network
 from tests.engine.serve.conftest import mask_of, png, serving
-from tests.engine.serve.test_parts import PIXELS_HW3, mask, run
+from tests.engine.serve.test_parts import PHOTO, mask, run
 
 LIMITS = Limits(max_pixels=10**6, max_bytes=10**6, queue=4, seconds=30, keep_bytes=10**6)
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ([A-Z]+) (\S+) (\d{3}) (\d+) bytes \d+ ms 127\.0\.0\.1")
@@ -146,7 +146,7 @@ def test_completions_in_work_and_waiting(app, monkeypatch):
     monkeypatch.setattr(completer, "complete", held)
 
     async def step(work, ticket):
-        asked = [asyncio.ensure_future(work.complete(ticket, PIXELS_HW3, mask(), Report())) for _ in range(3)]
+        asked = [asyncio.ensure_future(work.complete(ticket, PHOTO, mask(), Report())) for _ in range(3)]
         await asyncio.to_thread(entered.wait, 30)
         assert work.in_work_and_waiting() == (1, 2)
         asked[2].cancel()

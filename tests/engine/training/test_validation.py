@@ -1,6 +1,7 @@
 """What a run is judged by on photos that it does not learn from, and the photos that its pictures show."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +13,8 @@ from engine.training.batches import fixed_batch
 from engine.training.distributed import World
 from engine.training.pictures import complete
 from engine.training.trainer import Trainer, train
-from engine.training.validation import CROPS, Validation
+from engine.training.validation import CROPS, JUDGED_BY, Validation
+from engine.weights import load_weights
 from tests.engine.training.tiny_runs import StopAt, final_state, states_equal
 
 CPU = torch.device("cpu")
@@ -100,3 +102,45 @@ def test_the_pictures_show_the_same_photos_each_time(tiny, photos, judged):
 def test_photos_that_are_not_there_are_told_before_training(tiny, tmp_path):
     with pytest.raises(ValueError, match="nowhere"):
         train(tiny(validate=tmp_path / "nowhere"))
+
+
+def scripted(monkeypatch, distances):
+    """Judgements that come out so, one after the other."""
+    left = iter(distances)
+    monkeypatch.setattr(Validation, "measure", lambda self, *_: {JUDGED_BY: next(left)})
+
+
+def test_a_run_that_gains_no_more_ends_and_keeps_its_best(tiny, photos, monkeypatch, capsys):
+    scripted(monkeypatch, [5.0, 4.0, 4.5, 4.0, 3.0])
+    config = tiny(validate=photos, validate_every=2, patience=2)
+    outcome = train(config)
+    assert (outcome.iteration, outcome.total) == (8, 12)
+    assert outcome.best == config.best_file
+    assert "the last 2 judgements were no better than one before (--patience 2)" in capsys.readouterr().out
+    assert load_weights(config.best_file).spec.provenance["iterations"] == 4
+    assert load_weights(config.weights_file).spec.provenance["iterations"] == 8
+
+
+def test_a_resumed_run_goes_on_with_the_judgements_before(tiny, photos, monkeypatch):
+    scripted(monkeypatch, [5.0, 4.0, 4.5])
+    config = tiny(validate=photos, validate_every=2, patience=2)
+    Trainer(config, World(CPU)).run(StopAt(6))
+    scripted(monkeypatch, [4.2, 3.0])
+    assert train(replace(config, resume=True)).iteration == 8
+    assert load_weights(config.best_file).spec.provenance["iterations"] == 4
+
+
+def test_without_patience_it_trains_to_the_end(tiny, photos, monkeypatch):
+    scripted(monkeypatch, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    config = tiny(validate=photos, validate_every=2)
+    assert train(config).iteration == 12
+    assert load_weights(config.best_file).spec.provenance["iterations"] == 2
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"patience": 0, "validate": "photos"}, "--patience is 0; it must be at least 1"),
+    ({"patience": 3}, "--patience counts the judgements of --validate"),
+])  # fmt: skip
+def test_patience_has_limits(tiny, options, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**options)
