@@ -23,7 +23,8 @@ from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.folders.complete import Options, complete_files
 from engine.inference.folders.jobs import Job
 from engine.inference.folders.mask_sources import MaskSource
-from engine.inference.photos.photo import Photo, write_photo
+from engine.inference.photos.photo import Photo
+from engine.inference.photos.writing import write_photo
 from engine.inference.report import Report
 from engine.inference.runtimes.torch_runtime import DTYPES, TorchRuntime
 

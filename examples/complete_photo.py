@@ -8,7 +8,8 @@ from pathlib import Path
 
 from engine import Completer
 from engine.inference.masks.files import read_mask
-from engine.inference.photos.photo import read_photo, write_photo
+from engine.inference.photos.reading import read_photo
+from engine.inference.photos.writing import write_photo
 from engine.inference.report import Report
 
 

@@ -9,7 +9,7 @@ import tyro
 
 from engine.inference.completer import DEFAULTS, Completer, CompletionOptions
 from engine.inference.holes.blend import Blend
-from engine.inference.photos.photo import MAX_PIXELS
+from engine.inference.photos.reading import MAX_PIXELS
 from engine.inference.runtimes import Precision, RuntimeName
 from engine.inference.texture.stage import Texture
 from engine.memory import keep_freed_memory

@@ -31,7 +31,7 @@ from engine.inference.folders.watching import arriving
 from engine.inference.holes.mask import in_pixels
 from engine.inference.masks.files import MaskOptions, split_labels
 from engine.inference.masks.pictures import parse_colour
-from engine.inference.photos.photo import container_of
+from engine.inference.photos.writing import container_of
 
 MOST_VARIANTS = 99
 

@@ -14,13 +14,12 @@ from engine.inference.alpha import Layers
 from engine.inference.folders.jobs import COMPLETED
 from engine.inference.holes.mask import Mask, Where, bounding_box
 from engine.inference.masks.selection import Box, select_thing
-from engine.inference.photos.photo import CONTAINERS, Photo, encode, in_8_bits
-from engine.inference.pixels import Pixels
+from engine.inference.photos.formats.registry import CODECS, CONTAINERS
+from engine.inference.photos.photo import Photo
+from engine.inference.photos.writing import encode
+from engine.inference.pixels import Pixels, in_8_bits
 
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp",
-    "HEIF": "image/heic", "AVIF": "image/avif", "JXL": "image/jxl",
-}  # fmt: skip
+MEDIA_TYPES = {container: codec.media_type for container, codec in CODECS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +140,8 @@ def png(samples_HWC: NDArray[np.uint8], icc: bytes | None) -> bytes:
 def result_name(name: str, container: str) -> str:
     """The name of a completed photo's file: as engine-infer gives it, with an ending that is true."""
     path = PurePosixPath(name)
-    suffix = path.suffix if CONTAINERS.get(path.suffix.lower()) == container else ending_of(container)
+    suffix = path.suffix if CONTAINERS.get(path.suffix.lower()) == container else CODECS[container].endings[0]
     return f"{path.stem}{COMPLETED}{suffix}"
-
-
-def ending_of(container: str) -> str:
-    """The usual ending of a format's files."""
-    return next(ending for ending, name in CONTAINERS.items() if name == container)
 
 
 def safe_name(name: str) -> str:

@@ -13,7 +13,8 @@ from starlette.types import Message, Receive
 
 from engine.inference.holes.mask import Mask, OtherSize, Where
 from engine.inference.masks.files import ANY_PHOTO, AS_IT_LOOKS, MaskOptions, OfPhoto, parse_mask
-from engine.inference.photos.photo import Photo, TooManyPixels, parse_photo
+from engine.inference.photos.photo import Photo
+from engine.inference.photos.reading import TooManyPixels, parse_photo
 
 MOST_FIELDS = 16
 """That are read from a form, only to say what is wrong with them."""

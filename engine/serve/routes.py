@@ -17,7 +17,8 @@ from fastapi.responses import StreamingResponse
 from engine.inference.alpha import Layers
 from engine.inference.holes.mask import Mask, Where
 from engine.inference.masks.files import MaskOptions, OfPhoto, split_labels
-from engine.inference.photos.photo import Photo, encode
+from engine.inference.photos.photo import Photo
+from engine.inference.photos.writing import encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, changes, result_name, safe_name
 from engine.serve.bodies import (

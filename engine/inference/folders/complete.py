@@ -21,18 +21,10 @@ from engine.inference.folders.jobs import Job
 from engine.inference.folders.mask_sources import MaskSource, NoMask, area_for
 from engine.inference.holes.mask import Mask, prepare_mask
 from engine.inference.photos.lossless import check_lossless, write_losslessly
-from engine.inference.photos.photo import (
-    MAX_PIXELS,
-    Photo,
-    Pixels,
-    changes_of_kind,
-    check_can_hold,
-    check_sides,
-    container_of,
-    in_8_bits,
-    read_photo,
-    write_photo,
-)
+from engine.inference.photos.photo import Photo
+from engine.inference.photos.reading import MAX_PIXELS, read_photo
+from engine.inference.photos.writing import changes_of_kind, check_can_hold, check_sides, container_of, write_photo
+from engine.inference.pixels import Pixels, in_8_bits
 from engine.inference.report import Report
 from engine.inference.window_runner import is_out_of_memory
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.sidecars import SIDECAR, is_mask_beside, photo_of
-from engine.inference.photos.photo import CONTAINERS
+from engine.inference.photos.formats.registry import CONTAINERS
 
 COMPLETED = ".completed"
 """photo.completed.jpg is what photo.jpg becomes if no other name is given."""

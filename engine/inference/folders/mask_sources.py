@@ -15,7 +15,8 @@ from engine.inference.masks.annotations.document import NotThere
 from engine.inference.masks.files import ANY_PHOTO, AS_IT_LOOKS, MaskOptions, OfPhoto, read_mask
 from engine.inference.masks.labels import listed
 from engine.inference.masks.selection import select_things
-from engine.inference.photos.photo import CONTAINERS, Photo
+from engine.inference.photos.formats.registry import CONTAINERS
+from engine.inference.photos.photo import Photo
 from engine.inference.pixels import Pixels
 
 PICTURE_ENDINGS = (".png", *(ending for ending in (*CONTAINERS, ".bmp", ".gif") if ending != ".png"))

@@ -14,8 +14,9 @@ from data.pillow import open_image, orientation_to_apply
 from engine.inference.holes.mask import Mask, OtherSize, check_size
 from engine.inference.masks.annotations import document, layers
 from engine.inference.masks.pictures import AS_IT_LOOKS, MaskOptions, mask_in
-from engine.inference.photos.formats import kinds, modern, tiff_pages
-from engine.inference.photos.photo import read_content
+from engine.inference.photos.formats import kinds, tiff_pages
+from engine.inference.photos.formats.registry import register_for
+from engine.inference.photos.reading import read_content
 
 MASKS_ONLY = (
     "a BMP picture",
@@ -106,7 +107,7 @@ def bright_in_grey(image: Image.Image) -> Mask:
 
 def in_picture(content: bytes, size: tuple[int, ...] | None, read: Callable[[Image.Image], Mask]) -> Mask:
     """What `read` takes from the picture in these bytes, upright. OtherSize if it has not this (height, width)."""
-    modern.register_for(content)
+    register_for(content)
     with open_image(content) as image:
         stated = (image.height, image.width)
         if size is not None and sorted(stated) != sorted(size):

@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 
 from engine.inference.holes.mask import Mask, Where, place_of, relative, widen, with_context
-from engine.inference.photos.photo import in_8_bits
-from engine.inference.pixels import Pixels
+from engine.inference.pixels import Pixels, in_8_bits
 
 Box = tuple[int, int, int, int]
 """x, y, width, height."""

@@ -11,9 +11,12 @@ import numpy as np
 
 from data.files import write_atomically
 from data.orientation import turned_back
-from engine.inference.photos.formats import jpeg, modern
+from engine.inference.photos.formats import jpeg
 from engine.inference.photos.formats.jpeg_blocks import differing, with_changes
-from engine.inference.photos.photo import Photo, container_of, parse_photo, write_photo
+from engine.inference.photos.formats.registry import CODECS
+from engine.inference.photos.photo import Photo
+from engine.inference.photos.reading import parse_photo
+from engine.inference.photos.writing import container_of, write_photo
 from engine.inference.pixels import Pixels
 from engine.packages import import_optional
 
@@ -32,11 +35,8 @@ def check_lossless(photo: Photo, out: Path) -> None:
                 "--lossless-outside that is allowed, and a .png changes none"
             )
         import_optional("jpeglib")
-    elif container == "WEBP" and photo.container == "WEBP" and not photo.compression["lossless"]:
-        raise ValueError(f"{out} would be a WebP with lossy compression again, which changes every pixel; write a .png")
-    elif modern.is_lossy(container, photo.compression if container == photo.container else {}):
-        name = modern.NAMES[container]
-        raise ValueError(f"{out} would be a {name} with lossy compression, which changes every pixel; write a .png")
+    elif loss := CODECS[container].loss(photo):
+        raise ValueError(f"{out} would be a {loss}, which changes every pixel; write a .png")
 
 
 def write_losslessly(path: Path, photo: Photo, pixels_HW3: Pixels) -> None:

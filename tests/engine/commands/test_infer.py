@@ -24,7 +24,7 @@ from engine.inference.folders.complete import Options, complete_files
 from engine.inference.folders.jobs import Job, find_jobs
 from engine.inference.folders.mask_sources import MaskSource
 from engine.inference.photos.formats import png
-from engine.inference.photos.photo import read_photo
+from engine.inference.photos.reading import read_photo
 from engine.inference.report import Report
 from tests.engine.inference.conftest import random_network
 from tests.engine.inference.made_files import mangle

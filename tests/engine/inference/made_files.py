@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
-from engine.inference.photos.formats import heif, jpeg_xl
+from engine.inference.photos.formats.registry import CODECS
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -82,8 +82,8 @@ def files_of_every_kind() -> dict[str, bytes]:
         "gif": ("GIF", rgb, {}),
         "bmp": ("BMP", rgb, {}),
     }
-    heif.register()
-    jpeg_xl.register()
+    for plugin in ("HEIF", "JXL"):
+        CODECS[plugin].register()
     files = {}
     for name, (kind, image, options) in made.items():
         file = io.BytesIO()

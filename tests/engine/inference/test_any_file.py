@@ -13,8 +13,10 @@ from data.decoders import UnreadablePhoto, decoding
 from data.headers import Unusable, parse_header
 from data.orientation import TURNS, orientation_of, upright
 from engine.inference.masks.files import MaskOptions, parse_mask
-from engine.inference.photos import decoding as photo_decoding
-from engine.inference.photos.photo import CONTAINERS, TooManyPixels, encode, parse_photo
+from engine.inference.photos.formats import codec
+from engine.inference.photos.formats.registry import CONTAINERS
+from engine.inference.photos.reading import TooManyPixels, parse_photo
+from engine.inference.photos.writing import encode
 from tests.engine.inference.made_files import XMP, exif_block, files_of_every_kind, mangle
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about what it cannot read
@@ -137,7 +139,7 @@ def test_an_error_of_our_own_is_not_told_as_an_unreadable_photo(monkeypatch):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr(photo_decoding, "split_samples", fail)
+    monkeypatch.setattr(codec, "split_samples", fail)
     with pytest.raises(AttributeError) as raised:
         parse_photo(files_of_every_kind()["webp without loss"], "photo")
     assert raised.value is error

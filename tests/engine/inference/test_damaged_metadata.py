@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from engine.inference.photos.photo import CONTAINERS, encode, parse_photo, read_photo, write_photo
+from engine.inference.photos.formats.registry import CONTAINERS
+from engine.inference.photos.reading import parse_photo, read_photo
+from engine.inference.photos.writing import encode, write_photo
 from tests.engine.inference.made_files import exif_block
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about what it cannot read

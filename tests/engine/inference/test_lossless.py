@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from data.orientation import upright
 from engine.inference.photos.formats import jpeg
 from engine.inference.photos.lossless import check_lossless, write_losslessly
-from engine.inference.photos.photo import parse_photo, read_photo
+from engine.inference.photos.reading import parse_photo, read_photo
 from tests.engine.inference.made_files import PROFILE, XMP, exif_block, mangle
 
 CV2_SAMPLING = {

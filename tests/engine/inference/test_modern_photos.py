@@ -13,14 +13,8 @@ from PIL import Image, ImageCms
 
 from engine.inference.photos.formats import jpeg_xl
 from engine.inference.photos.lossless import check_lossless
-from engine.inference.photos.photo import (
-    TooManyPixels,
-    changes_of_kind,
-    check_can_hold,
-    parse_photo,
-    read_photo,
-    write_photo,
-)
+from engine.inference.photos.reading import TooManyPixels, parse_photo, read_photo
+from engine.inference.photos.writing import changes_of_kind, check_can_hold, write_photo
 
 pillow_heif.register_heif_opener()
 
@@ -104,7 +98,7 @@ def test_jpeg_xl_does_not_go_by_the_orientation_in_its_exif(tmp_path):
     """By the standard: the codestream says its own, which the decoder applies."""
     photo = read_photo(saved(tmp_path, "JXL", picture(), exif=exif(6)))
     np.testing.assert_array_equal(photo.pixels_HW3, picture())
-    assert photo.notes == ["the EXIF of the file tells an orientation, which JPEG XL does not go by: it is left out"]
+    assert photo.notes == ("the EXIF of the file tells an orientation, which JPEG XL does not go by: it is left out",)
 
 
 def test_a_jpeg_packed_into_a_jpeg_xl(tmp_path):
@@ -114,7 +108,7 @@ def test_a_jpeg_packed_into_a_jpeg_xl(tmp_path):
         image.save(tmp_path / "photo.jxl")
     photo, after_HW3, out = rewritten(tmp_path / "photo.jxl")
     np.testing.assert_array_equal(photo.pixels_HW3, read_photo(jpeg).pixels_HW3)
-    assert photo.notes == ["the file holds a packed JPEG, which cannot be unpacked from the result any more"]
+    assert photo.notes == ("the file holds a packed JPEG, which cannot be unpacked from the result any more",)
     assert np.abs(read_photo(out).pixels_HW3.astype(int) - after_HW3).mean() < 2
 
 
@@ -222,14 +216,14 @@ def test_colours_that_a_heic_says_without_a_profile(tmp_path):
     assert (nclx["color_primaries"], nclx["transfer_characteristics"]) == (12, 16)
     (note,) = changes_of_kind(photo, "JPEG")
     assert "which colours its values mean" in note
-    assert changes_of_kind(read_photo(saved(tmp_path, "HEIF", picture())), "JPEG") == []
+    assert changes_of_kind(read_photo(saved(tmp_path, "HEIF", picture())), "JPEG") == ()
 
 
 def test_what_is_beside_the_photo_in_a_heic_is_left_out_and_said(tmp_path):
     file = pillow_heif.from_bytes("RGB", (96, 64), picture().tobytes())
     file.save(tmp_path / "photo.heic", quality=95, thumbnails=[32])
     photo, _, out = rewritten(tmp_path / "photo.heic")
-    assert photo.notes == ["1 thumbnail(s) in the photo's file are left out"]
+    assert photo.notes == ("1 thumbnail(s) in the photo's file are left out",)
     with Image.open(out) as image:
         assert image.info["thumbnails"] == []
 

@@ -5,6 +5,7 @@ import io
 import itertools
 import struct
 import zlib
+from dataclasses import FrozenInstanceError, fields, replace
 from xml.etree import ElementTree
 
 import cv2
@@ -19,9 +20,13 @@ from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin
 from data.orientation import XMP_HEAD, upright
 from engine.inference.photos.formats import jpeg, png
 from engine.inference.photos.formats.exif import make_upright
-from engine.inference.photos.formats.thumbnails import PHOTOSHOP_LEFT_OUT
+from engine.inference.photos.formats.registry import CODECS
+from engine.inference.photos.formats.thumbnails import EXTENDED_HEAD, PHOTOSHOP_LEFT_OUT
 from engine.inference.photos.lossless import write_losslessly
-from engine.inference.photos.photo import MAX_SIDES, Photo, encode, in_8_bits, read_photo, write_photo
+from engine.inference.photos.photo import Photo
+from engine.inference.photos.reading import read_photo
+from engine.inference.photos.writing import encode, write_photo
+from engine.inference.pixels import in_8_bits
 from engine.serve.album import KeptPhoto
 from tests.engine.inference.made_files import PROFILE, XMP, exif_block
 
@@ -106,6 +111,17 @@ def test_a_transparent_colour_becomes_alpha(tmp_path):
     assert photo.alpha_HW[3, 4] == 0
     np.testing.assert_array_equal(photo.alpha_HW == 0, (samples == key).all(2))
     np.testing.assert_array_equal(again.alpha_HW, photo.alpha_HW)
+
+
+def test_a_palette_of_black_and_white_keeps_what_is_transparent(tmp_path):
+    image = Image.fromarray(picture(channels=1) // 128, "P")
+    image.putpalette([0, 0, 0, 255, 255, 255])
+    image.save(tmp_path / "page.png", bits=1, transparency=0)
+    photo, changed_HW3, out, again = round_trip(tmp_path / "page.png")
+    assert 0 < np.count_nonzero(photo.alpha_HW == 0) < photo.alpha_HW.size
+    outside_HW = (changed_HW3 == photo.pixels_HW3).all(2)
+    np.testing.assert_array_equal(again.alpha_HW[outside_HW], photo.alpha_HW[outside_HW])
+    assert out.read_bytes()[24] == 1, "bit per pixel"
 
 
 def test_jpeg_keeps_its_tables_and_subsampling(tmp_path):
@@ -207,7 +223,7 @@ def test_an_orientation_in_any_text_of_a_png_is_applied_once(kind, keyword, tmp_
             assert image.text[keyword] == XMP.decode().replace('"6"', '"1"')
         else:
             assert keyword not in image.text, "its thumbnail shows what was removed"
-            assert photo.notes == [f"texts of the photo's file that may show the hole are left out: {keyword}"]
+            assert photo.notes == (f"texts of the photo's file that may show the hole are left out: {keyword}",)
 
 
 def test_a_broken_text_of_a_png_is_dropped(tmp_path):
@@ -273,7 +289,7 @@ def test_thumbnails_in_extended_xmp_are_removed(thumbnail, tmp_path):
     main = XMP_HEAD + b'<x:xmpmeta xmpNote:HasExtendedXMP="%s"/>' % guid
     cut = 70_040  # within the thumbnail
     parts = [
-        jpeg.EXTENDED_HEAD + guid + struct.pack(">II", len(whole), start) + whole[start:stop]
+        EXTENDED_HEAD + guid + struct.pack(">II", len(whole), start) + whole[start:stop]
         for start, stop in ((60_000, cut), (0, 60_000), (cut, len(whole)))
     ]
     path = save(tmp_path, "photo.jpg", picture())
@@ -284,7 +300,7 @@ def test_thumbnails_in_extended_xmp_are_removed(thumbnail, tmp_path):
 
 
 def test_extended_xmp_without_a_thumbnail_stays(tmp_path):
-    parts = [(0xE1, jpeg.EXTENDED_HEAD + b"G" * 32 + struct.pack(">II", 4, 0) + b"abcd"), (0xE1, jpeg.EXTENDED_HEAD)]
+    parts = [(0xE1, EXTENDED_HEAD + b"G" * 32 + struct.pack(">II", 4, 0) + b"abcd"), (0xE1, EXTENDED_HEAD)]
     path = save(tmp_path, "photo.jpg", picture())
     content = jpeg.with_metadata(path.read_bytes(), parts)
     assert jpeg.metadata(content, orientation=1) == parts
@@ -341,7 +357,7 @@ def test_photoshops_thumbnails_in_a_tiff_are_removed(tmp_path):
         photo, _, out, _ = round_trip(path)
         with tifffile.TiffFile(out) as written:
             assert (34377 in written.pages[0].tags) == (resources == KEPT_RESOURCES)
-        assert photo.notes == ([] if resources == KEPT_RESOURCES else [PHOTOSHOP_LEFT_OUT])
+        assert photo.notes == (() if resources == KEPT_RESOURCES else (PHOTOSHOP_LEFT_OUT,))
         assert out.read_bytes().count(KEPT_RESOURCES) == (resources == KEPT_RESOURCES)
 
 
@@ -581,7 +597,9 @@ def test_what_a_format_cannot_hold_is_refused(samples, name, message, tmp_path):
     assert not (tmp_path / name).exists()
 
 
-@pytest.mark.parametrize(("container", "side"), MAX_SIDES.items())
+@pytest.mark.parametrize(
+    ("container", "side"), [(name, codec.longest_side) for name, codec in CODECS.items() if codec.longest_side]
+)
 def test_the_longest_sides_are_written(container, side, tmp_path):
     for shape in ((2, side), (side, 2)):
         photo = read_photo(save(tmp_path, "photo.png", np.zeros(shape, np.uint8)))
@@ -601,11 +619,11 @@ def test_any_photo_survives_a_lossless_format(height, width, channels, dtype, co
     path = tmp_path_factory.mktemp("any") / f"photo.{container.lower()}"
     cv2.imwrite(str(path.with_suffix(".png")), picture(height, width, 4, dtype))
     photo = read_photo(path.with_suffix(".png"))
-    photo.grey = channels in (1, 2)
+    photo = replace(photo, grey=channels in (1, 2))
     if photo.grey:
-        photo.pixels_HW3 = np.repeat(photo.pixels_HW3[..., :1], 3, axis=2)
+        photo = replace(photo, pixels_HW3=np.repeat(photo.pixels_HW3[..., :1], 3, axis=2))
     if channels in (1, 3):
-        photo.alpha_HW = None
+        photo = replace(photo, alpha_HW=None)
     path = path.with_suffix(".png" if container == "PNG" else ".tif")
     path.write_bytes(encode(photo, photo.pixels_HW3, container))
     again = read_photo(path)
@@ -622,6 +640,13 @@ def test_nothing_partial_is_left_when_writing_fails(tmp_path):
         write_photo(tmp_path / "out.png", photo, photo.pixels_HW3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.png"]
     assert io.BytesIO(encode(photo, photo.pixels_HW3, "PNG")).read(8) == png.SIGNATURE
+
+
+def test_nothing_of_a_photo_changes_once_it_is_made(tmp_path):
+    photo = read_photo(save(tmp_path, "photo.png", picture(channels=4)))
+    for field in fields(photo):
+        with pytest.raises(FrozenInstanceError):
+            setattr(photo, field.name, None)
 
 
 def test_16_bits_are_rounded_to_8_wherever_they_are_shown():

@@ -21,8 +21,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from engine.inference.photos.formats import heif, jpeg_xl
-from engine.inference.photos.photo import parse_photo
+from engine.inference.photos.formats.registry import CODECS
+from engine.inference.photos.reading import parse_photo
 from tests.engine.serve.conftest import mask_of, png, serving
 
 README = Path(__file__).parents[3] / "README.md"
@@ -306,9 +306,7 @@ def test_photos_of_newer_formats(client, photo, tmp_path, container, kind):
     """In and out, and shown as a PNG."""
     for package in ("pillow_heif", "pillow_jxl"):
         pytest.importorskip(package)
-    kinds = {"HEIF": heif, "JXL": jpeg_xl}
-    if container in kinds:
-        kinds[container].register()
+    CODECS[container].register()
     file = BytesIO()
     Image.open(photo).convert("RGB").save(file, container)
     reply = client.post("/complete", files={"photo": ("photo", file.getvalue()), "mask": ("mask.png", MASK)})

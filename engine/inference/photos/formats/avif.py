@@ -1,27 +1,39 @@
 """AVIF: 8 bits by Pillow; of 10 and 12 bits, of which Pillow keeps 8, the samples by OpenCV, for another format."""
 
 import struct
-from io import BytesIO
-from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from data.decoders import decoding
+from engine.inference.photos.formats.codec import Codec, deep_colours, saved
+from engine.inference.photos.photo import Photo
+from engine.inference.pixels import Pixels
 
-COMPRESSION: dict[str, Any] = {"quality": 95, "subsampling": "4:4:4"}
-"""Of Pillow's encoder; the file does not say what it was encoded with."""
 
+class Avif(Codec):
+    """Reads AVIF of 8, 10 and 12 bits, and writes it with 8."""
 
-def encode(image: Image.Image, metadata: dict[str, bytes]) -> bytes:
-    """An AVIF file with what there is of `exif`, `xmp` and `icc_profile`; without EXIF that Pillow cannot write."""
-    if "exif" in metadata and not is_writable(metadata["exif"]):
-        metadata = {name: value for name, value in metadata.items() if name != "exif"}
-    file = BytesIO()
-    image.save(file, "AVIF", **COMPRESSION, **metadata)
-    return file.getvalue()
+    name, title, endings, media_type = "AVIF", "AVIF", (".avif",), "image/avif"
+    is_lossy = True
+    most_bits = "AVIF is written with 8"
+
+    def read(self, image: Image.Image, content: bytes) -> Photo:
+        return self.decoded(image, content, [])
+
+    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
+        """As they are stored, spread over 16 bits."""
+        if bits_of(content) == 8:
+            return None
+        samples = deep_colours(content, "its samples of more than 8 bits")
+        most = (1 << bits_of(content)) - 1
+        return ((samples.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
+
+    def write(self, photo: Photo, pixels_HW3: Pixels) -> bytes:
+        """Of one quality, since a file does not say its own; without EXIF that Pillow cannot write."""
+        metadata = photo.metadata()
+        if "exif" in metadata and not is_writable(metadata["exif"]):
+            del metadata["exif"]
+        return saved(photo.samples_of(pixels_HW3), self.name, quality=95, subsampling="4:4:4", **metadata)
 
 
 def is_writable(exif: bytes) -> bool:
@@ -41,14 +53,3 @@ def bits_of(content: bytes) -> int:
     if place < 0 or place + 6 >= len(content) or not content[place + 6] & 0x40:
         return 8
     return 12 if content[place + 6] & 0x20 else 10
-
-
-def decode_deep(content: bytes) -> NDArray[np.uint16]:
-    """Samples of more than 8 bits as they are stored, spread over 16. ValueError if they cannot be decoded."""
-    with decoding():
-        samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None or samples.dtype != np.uint16 or samples.ndim != 3:
-        raise ValueError("its samples of more than 8 bits cannot be decoded")
-    samples = cv2.cvtColor(samples, cv2.COLOR_BGRA2RGBA if samples.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-    most = (1 << bits_of(content)) - 1
-    return ((samples.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)

@@ -5,6 +5,7 @@ Everything else (maker notes, which hold absolute offsets, above all) stays byte
 
 import struct
 from contextlib import suppress
+from typing import Any
 
 from data.containers import SIZES, WHOLE_NUMBERS, Bytes, Directory, Tiff
 from data.orientation import XMP_ORIENTATION
@@ -104,3 +105,8 @@ def remove_thumbnail(tiff: Tiff, block: bytearray, link: int) -> None:
 def make_xmp_upright(xmp: bytes) -> bytes:
     """The same for XMP: orientation 1 (as an attribute or an element) and no other picture, in as many bytes."""
     return without_xmp_pictures(XMP_ORIENTATION.sub(rb"\g<1>1", xmp))
+
+
+def upright_xmp(xmp: Any) -> bytes | None:
+    """XMP as Pillow gives it, made upright; None if it is no packet."""
+    return make_xmp_upright(xmp) if isinstance(xmp, bytes) else None

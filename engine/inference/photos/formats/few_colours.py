@@ -1,17 +1,12 @@
 """Photos of one bit per pixel, or with a palette: a fax page, a sprite. They come back so, in their own colours."""
 
-from io import BytesIO
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
-from PIL.ExifTags import Base as Tag
+from PIL import Image
 
 from data.orientation import upright
-
-TIFF_COMPRESSIONS = ("group4", "group3", "tiff_ccitt", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
-"""Those that Pillow writes as it reads them."""
 
 AT_A_TIME = 4096
 """Colours that are compared with the palette's at a time."""
@@ -25,25 +20,14 @@ class FewColours(NamedTuple):
     """RGBA of each index."""
     bits: int
     """Of an index in the file."""
-    options: dict[str, Any]
-    """Of Pillow's encoder, for a file of the same format."""
 
     @classmethod
-    def of(cls, image: Image.Image, content: bytes, orientation: int) -> Self | None:
-        """That of a decoded image; None if it has other samples."""
+    def of(cls, image: Image.Image, orientation: int, bits: int) -> Self | None:
+        """That of a decoded image, whose file has indices of so many bits; None if it has other samples."""
         if image.mode not in ("1", "P") or (image.mode == "1" and "transparency" in image.info):
             return None
-        bits = 1 if image.mode == "1" else content[24] if image.format == "PNG" else 8
-        options: dict[str, Any] = {}
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
-            compression = image.info.get("compression")
-            options["compression"] = compression if compression in TIFF_COMPRESSIONS else "tiff_adobe_deflate"
-            if image.mode == "1":
-                options["tiffinfo"] = {
-                    Tag.PhotometricInterpretation: image.tag_v2.get(Tag.PhotometricInterpretation, 0)
-                }
-        indices_HW = np.asarray(image).astype(np.uint8)
-        return cls(np.ascontiguousarray(upright(indices_HW, orientation)), palette_of(image), bits, options)
+        indices_HW = np.ascontiguousarray(upright(np.asarray(image).astype(np.uint8), orientation))
+        return cls(indices_HW, palette_of(image), 1 if image.mode == "1" else bits)
 
     def drawn_with(self, samples_HW4: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The indices of these colours: the photo's own where they are the photo's, else the nearest that it has."""
@@ -60,27 +44,15 @@ class FewColours(NamedTuple):
         indices_HW[changed_HW] = nearest_N[which_P.ravel()]
         return indices_HW
 
-    def encode(self, samples_HW4: NDArray[np.uint8], container: str) -> bytes:
-        """The bytes of a PNG or TIFF of the nearest colours, without metadata."""
-        indices_HW = self.drawn_with(samples_HW4)
-        options = dict(self.options)
-        if self.bits == 1 and len(self.palette_K4) == 2 and self.is_black_and_white:
-            image = Image.fromarray(indices_HW.astype(np.bool_))
-        else:
-            image = Image.fromarray(indices_HW, "P")
-            image.putpalette(self.palette_K4[:, :3].tobytes())
-            if container == "PNG":
-                options["bits"] = self.bits
-                if (self.palette_K4[:, 3] < 255).any():
-                    options["transparency"] = self.palette_K4[:, 3].tobytes()
-        file = BytesIO()
-        image.save(file, container, **options)
-        return file.getvalue()
-
-    @property
-    def is_black_and_white(self) -> bool:
-        """True if the two indices are black and white, as one bit without a palette has them."""
-        return np.array_equal(self.palette_K4[:, :3], [[0, 0, 0], [255, 255, 255]])
+    def image(self, pixels_HW3: NDArray[np.uint8], alpha_HW: NDArray[np.uint8] | None) -> Image.Image:
+        """Pillow's image of the nearest colours: of one bit, or with the palette."""
+        alpha_HW = np.full(pixels_HW3.shape[:2], 255, np.uint8) if alpha_HW is None else alpha_HW
+        indices_HW = self.drawn_with(np.dstack((pixels_HW3, alpha_HW)))
+        if self.bits == 1 and np.array_equal(self.palette_K4, [[0, 0, 0, 255], [255, 255, 255, 255]]):
+            return Image.fromarray(indices_HW.astype(np.bool_))
+        image = Image.fromarray(indices_HW, "P")
+        image.putpalette(self.palette_K4[:, :3].tobytes())
+        return image
 
 
 def palette_of(image: Image.Image) -> NDArray[np.uint8]:
@@ -105,3 +77,8 @@ def premultiplied(colours_N4: NDArray[np.uint8]) -> NDArray[np.float32]:
     values_N4 = colours_N4.astype(np.float32)
     values_N4[:, :3] *= values_N4[:, 3:] / 255
     return values_N4
+
+
+def note_on_bits(bits: int, few: FewColours | None) -> list[str]:
+    """A note on a file of fewer bits per sample than the result will have."""
+    return [f"the file has {bits} bit(s) per sample, and the result has 8"] if bits < 8 and not few else []

@@ -2,22 +2,22 @@
 
 import struct
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
-from data.containers import START_OF_SCAN, STARTS_OF_FRAME, jpeg_segments
+from data.containers import START_OF_SCAN, jpeg_segments
 from data.decoders import UnreadablePhoto
-from data.orientation import EXIF_HEAD
+from data.orientation import EXIF_HEAD, turned_back
+from data.pillow import orientation_to_apply
+from engine.inference.photos.formats import thumbnails
+from engine.inference.photos.formats.codec import Codec, saved
 from engine.inference.photos.formats.exif import only_orientation, without_thumbnail
-from engine.inference.photos.formats.thumbnails import (
-    EXTENDED_HEAD,
-    PHOTOSHOP_HEAD,
-    PHOTOSHOP_LEFT_OUT,
-    has_extended_picture,
-    has_photoshop_thumbnail,
-    without_xmp_pictures,
-)
+from engine.inference.photos.photo import Photo
+from engine.inference.pixels import Pixels
+
+MAX_METADATA = 65_000
+"""Bytes of EXIF, and of XMP, that one segment holds; a few more go in, less the segment's own head."""
 
 BEHIND = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
 """Of the segments about pictures that follow in the file: all of them, and a gain map by ISO 21496-1."""
@@ -27,14 +27,40 @@ COMMENT = 0xFE
 APP0, APP1, APP13, APP14, APP15 = 0xE0, 0xE1, 0xED, 0xEE, 0xEF
 
 
-def places(content: bytes) -> Iterator[tuple[int, slice]]:
-    """(marker, where its payload is) of each segment before the picture's data."""
-    return ((marker, payload) for marker, payload, _ in jpeg_segments(content) if marker != START_OF_SCAN)
+class Jpeg(Codec):
+    """Reads and writes JPEG, of 8 bits, grey or in colour."""
+
+    name, title, endings, media_type = "JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg"
+    longest_side = 65_500  # files could hold 35 more, and libjpeg writes none of them
+    most_bits = "JPEG holds 8"
+    is_lossy, is_one_picture = True, False
+
+    def read(self, image: Image.Image, content: bytes) -> Photo:
+        orientation = orientation_to_apply(image, content)
+        own: dict[str, Any] = {"compression": compression(image), "carried": metadata(content, orientation)}
+        return self.decoded(image, content, left_out(content), file=content, orientation=orientation, **own)
+
+    def check_can_hold(self, photo: Photo) -> None:
+        if photo.alpha_HW is not None:
+            raise ValueError("the photo has an alpha channel and JPEG holds none; write a .png, .tif or .webp")
+        longest = max(len(photo.exif or b""), len(photo.xmp or b""))
+        if photo.container != self.name and longest > MAX_METADATA:
+            raise ValueError(
+                f"the photo has {longest} bytes of EXIF or XMP and a JPEG holds {MAX_METADATA}; write a .png or .tif"
+            )
+
+    def write(self, photo: Photo, pixels_HW3: Pixels) -> bytes:
+        samples_HWC = photo.samples_of(pixels_HW3)
+        if photo.container == self.name:
+            as_stored_HWC = turned_back(samples_HWC, photo.orientation)
+            return with_metadata(saved(as_stored_HWC, self.name, **photo.compression), photo.carried)
+        options = photo.metadata() | {"quality": 95, "subsampling": 0, "dpi": photo.dpi or (0, 0)}
+        return saved(samples_HWC, self.name, **options)
 
 
 def segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     """(marker, payload) of each segment before the picture's data."""
-    return ((marker, content[where]) for marker, where in places(content))
+    return ((marker, content[where]) for marker, where, _ in jpeg_segments(content) if marker != START_OF_SCAN)
 
 
 def left_out(content: bytes) -> list[str]:
@@ -46,9 +72,9 @@ def left_out(content: bytes) -> list[str]:
     elif any(payload.startswith(BEHIND[0]) for payload in found):
         notes.append("other pictures in the photo's file, which show the hole, are left out")
     heads = heads_left_out(content)
-    if (APP13, PHOTOSHOP_HEAD) in heads:
-        notes.append(PHOTOSHOP_LEFT_OUT)
-    if (APP1, EXTENDED_HEAD) in heads:
+    if (APP13, thumbnails.PHOTOSHOP_HEAD) in heads:
+        notes.append(thumbnails.PHOTOSHOP_LEFT_OUT)
+    if (APP1, thumbnails.EXTENDED_HEAD) in heads:
         notes.append("the longer part of the photo's XMP, which has a picture that shows the hole, is left out")
     return notes
 
@@ -57,8 +83,8 @@ def heads_left_out(content: bytes) -> list[tuple[int, bytes]]:
     """Of the metadata that is spread over segments, that with a picture of the photo: its marker, and how it begins."""
     found = []
     for head, is_shown in (
-        ((APP13, PHOTOSHOP_HEAD), lambda parts: has_photoshop_thumbnail(b"".join(parts))),
-        ((APP1, EXTENDED_HEAD), has_extended_picture),
+        ((APP13, thumbnails.PHOTOSHOP_HEAD), lambda parts: thumbnails.has_photoshop_thumbnail(b"".join(parts))),
+        ((APP1, thumbnails.EXTENDED_HEAD), thumbnails.has_extended_picture),
     ):
         parts = [payload[len(head[1]) :] for marker, payload in segments(content) if is_of(head, marker, payload)]
         found += [head] * is_shown(parts)
@@ -68,21 +94,6 @@ def heads_left_out(content: bytes) -> list[tuple[int, bytes]]:
 def is_of(head: tuple[int, bytes], marker: int, payload: bytes) -> bool:
     """True if a segment is one of a kind."""
     return marker == head[0] and payload.startswith(head[1])
-
-
-class Frame(NamedTuple):
-    """The coding of a JPEG's picture: the marker, which tells the process, and the bits of a sample."""
-
-    marker: int
-    bits: int
-
-
-def frame_of(content: bytes) -> Frame | None:
-    """That of a JPEG; None if it has none."""
-    for marker, payload in segments(content):
-        if marker in STARTS_OF_FRAME and payload:
-            return Frame(marker, payload[0])
-    return None
 
 
 def metadata(content: bytes, orientation: int) -> list[tuple[int, bytes]]:
@@ -98,8 +109,8 @@ def metadata(content: bytes, orientation: int) -> list[tuple[int, bytes]]:
         if marker == APP1 and payload.startswith(EXIF_HEAD):
             block = payload.removeprefix(EXIF_HEAD).removeprefix(EXIF_HEAD)  # some writers say it twice
             payload = EXIF_HEAD + (without_thumbnail(block) or only_orientation(orientation))
-        elif marker == APP1 and not payload.startswith(EXTENDED_HEAD):  # that may end within an element
-            payload = without_xmp_pictures(payload)
+        elif marker == APP1 and not payload.startswith(thumbnails.EXTENDED_HEAD):  # that may end within an element
+            payload = thumbnails.without_xmp_pictures(payload)
         elif marker == APP0 and payload.startswith(b"JFIF\0"):
             payload = payload[:12] + b"\0\0"
         elif marker == APP0 or payload.startswith(BEHIND):
@@ -112,7 +123,9 @@ def metadata(content: bytes, orientation: int) -> list[tuple[int, bytes]]:
 def without_metadata(content: bytes) -> bytes:
     """The JPEG without what applications added, but for the two segments that tell how its colours are stored."""
     picture, stop = content[:2], 2
-    for marker, where in places(content):
+    for marker, where, _ in jpeg_segments(content):
+        if marker == START_OF_SCAN:
+            break
         if not is_metadata(marker) or marker == APP14 or (marker == APP0 and content[where].startswith(b"JFIF\0")):
             picture += content[where.start - 4 : where.stop]
         stop = where.stop

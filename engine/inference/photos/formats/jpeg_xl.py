@@ -9,15 +9,20 @@ is lossless.
 import struct
 from functools import lru_cache
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms
 
+from data.decoders import UnreadablePhoto
+from data.orientation import exif_orientation
+from engine.inference.photos.formats.codec import Codec, saved
+from engine.inference.photos.photo import Photo
+from engine.inference.pixels import Pixels
 from engine.packages import import_optional
 
 QUALITY = 95
-CODESTREAM, CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
+CODESTREAM = b"\xff\x0a"
 SIZES, BITS = ((9, 1), (13, 1), (18, 1), (30, 1)), ((0, 8), (0, 10), (0, 12), (6, 1))
 """Ways of writing a number: bits that follow, and what is added."""
 
@@ -36,14 +41,57 @@ class Header(NamedTuple):
     """True if the values are stored in the photo's own colours; None if that is not read."""
 
 
-def register() -> None:
-    """Have Pillow open JPEG XL. ValueError with the line that installs the plugin if it is missing."""
-    import_optional("pillow_jxl")
+class JpegXl(Codec):
+    """Reads and writes JPEG XL, of 8 bits and of grey of 16."""
+
+    name, title, endings, media_type = "JXL", "JPEG XL", (".jxl",), "image/jxl"
+    most_bits, keeps_bits = "JPEG XL is written with 8", True
+    kind = "a JPEG XL picture"
+
+    def register(self) -> None:
+        import_optional("pillow_jxl")
+
+    def size_before_opening(self, content: bytes) -> tuple[int, int] | None:
+        return header(content).size
+
+    def read(self, image: Image.Image, content: bytes) -> Photo:
+        lossless = header(content).lossless is not False and not getattr(image, "jpeg", False)
+        notes, compression = left_out(image, content), {"lossless": lossless}
+        return self.decoded(image, content, notes, compression=compression, xmp=xmp_in(content))
+
+    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
+        """None: of grey Pillow has them. UnreadablePhoto of colours, of which the plugin gives 8 bits."""
+        stored = header(content)
+        if stored.is_float or (stored.bits != 8 and image.mode != "I;16"):
+            raise UnreadablePhoto(
+                f"it is a JPEG XL of {stored.bits or 'unknown'} bits per sample, of which 8 would be kept; convert it "
+                "to a PNG of 16 bits (djxl photo.jxl photo.png)"
+            )
+        return None
+
+    def check_can_hold(self, photo: Photo) -> None:
+        if not is_written(photo.icc, 8 * photo.pixels_HW3.itemsize):
+            raise ValueError(
+                "the photo has an ICC profile, and JPEG XL is written in sRGB without one; write a .png, .tif or .heic"
+            )
+
+    def write(self, photo: Photo, pixels_HW3: Pixels) -> bytes:
+        metadata = {name: value for name, value in photo.metadata().items() if name != "icc_profile"}
+        options = {"lossless": self.loss(photo) is None, "quality": QUALITY, "use_container": bool(metadata)}
+        # Without lossless_jpeg=False the plugin would write the JPEG that a picture was opened from, as it was.
+        return saved(photo.samples_of(pixels_HW3), self.name, lossless_jpeg=False, **options, **metadata)
 
 
-def is_jpeg_xl(content: bytes) -> bool:
-    """True if a file is one, by its beginning."""
-    return content.startswith((CODESTREAM, CONTAINER))
+def left_out(image: Image.Image, content: bytes) -> list[str]:
+    """Notes on what is not kept of an opened file."""
+    notes = []
+    if getattr(image, "jpeg", False):
+        notes.append("the file holds a packed JPEG, which cannot be unpacked from the result any more")
+    elif exif_orientation(image.info.get("exif") or b"") not in (None, 1):
+        notes.append("the EXIF of the file tells an orientation, which JPEG XL does not go by: it is left out")
+    if has_compressed_xmp(content):
+        notes.append("the XMP in the file is compressed, and is left out")
+    return notes
 
 
 def boxes(content: bytes) -> list[tuple[bytes, bytes]]:
@@ -114,10 +162,9 @@ def has_compressed_xmp(content: bytes) -> bool:
 @lru_cache
 def own_profile(mode: str) -> bytes | None:
     """The ICC profile that the plugin gives for what its encoder has written."""
-    register()
-    file = BytesIO()
-    Image.new(mode, (8, 8)).save(file, "JXL", lossless=True, lossless_jpeg=False)
-    with Image.open(BytesIO(file.getvalue())) as image:
+    import_optional("pillow_jxl")
+    written = saved(Image.new(mode, (8, 8)), "JXL", lossless=True, lossless_jpeg=False)
+    with Image.open(BytesIO(written)) as image:
         return image.info.get("icc_profile")
 
 
@@ -142,15 +189,3 @@ def is_seen_as_srgb(icc: bytes) -> bool:
         return True
     assert seen is not None
     return bool(abs(np.asarray(seen).astype(int) - np.asarray(colours.convert("RGB"))).max() <= 2)
-
-
-def encode(image: Image.Image, lossless: bool, exif: bytes | None, xmp: bytes | None) -> bytes:
-    """A JPEG XL file."""
-    register()
-    metadata: dict[str, Any] = {name: value for name, value in (("exif", exif), ("xmp", xmp)) if value}
-    file = BytesIO()
-    # Without lossless_jpeg=False the plugin would write the JPEG that a picture was opened from, without what changed.
-    image.save(
-        file, "JXL", lossless=lossless, quality=QUALITY, lossless_jpeg=False, use_container=bool(metadata), **metadata
-    )
-    return file.getvalue()

@@ -1,8 +1,7 @@
 """The kind of a file, by its content and not by its name, for errors that name it and the remedy."""
 
-from data.containers import Tiff, tiff_directories
+from data.containers import STARTS_OF_FRAME, Tiff, jpeg_segments, tiff_directories
 from data.decoders import UnreadablePhoto
-from engine.inference.photos.formats.jpeg import frame_of
 
 RAW_HEADS = {
     b"FUJIFILMCCD-RAW": "Fujifilm",
@@ -97,14 +96,20 @@ def kind_of(content: bytes) -> str | None:
 
 def jpeg_kind(content: bytes) -> str | None:
     """Of a JPEG, if it is of a rare kind."""
-    frame = frame_of(content)
-    if frame is None or (frame.marker in (0xC0, 0xC1, 0xC2) and frame.bits == 8):
+    marker, bits = frame_of(content) or (0xC0, 8)
+    if marker in (0xC0, 0xC1, 0xC2) and bits == 8:
         return None
-    if frame.marker in (0xC3, 0xC7, 0xCB, 0xCF):
-        return f"a lossless JPEG (process {frame.marker - 0xC0})"
-    if frame.marker >= 0xC9:
-        return f"a JPEG with arithmetic coding (process {frame.marker - 0xC0})"
-    return f"a JPEG of {frame.bits} bits per sample (process {frame.marker - 0xC0})"
+    if marker in (0xC3, 0xC7, 0xCB, 0xCF):
+        return f"a lossless JPEG (process {marker - 0xC0})"
+    if marker >= 0xC9:
+        return f"a JPEG with arithmetic coding (process {marker - 0xC0})"
+    return f"a JPEG of {bits} bits per sample (process {marker - 0xC0})"
+
+
+def frame_of(content: bytes) -> tuple[int, int] | None:
+    """The marker of a JPEG's frame, which tells the process, and the bits of a sample; None if it has none."""
+    frames = ((marker, content[where]) for marker, where, _ in jpeg_segments(content) if marker in STARTS_OF_FRAME)
+    return next(((marker, payload[0]) for marker, payload in frames if payload), None)
 
 
 def raw_kind(content: bytes) -> str | None:

@@ -3,12 +3,21 @@
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
+
+import cv2
+from PIL import Image
 
 from data.containers import PNG_SIGNATURE as SIGNATURE
 from data.containers import png_chunks, text_in
-from data.orientation import EXIF_HEAD, PNG_EXIF
+from data.decoders import UnreadablePhoto
+from data.orientation import EXIF_HEAD, PNG_EXIF, TURNS
 from data.orientation import PNG_XMP as XMP
+from data.pillow import orientation_to_apply
+from engine.inference.photos.formats.codec import Codec, deep_colours, saved
 from engine.inference.photos.formats.exif import make_upright, make_xmp_upright
+from engine.inference.photos.photo import Photo
+from engine.inference.pixels import Pixels
 
 NOT_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"acTL", b"fcTL", b"fdAT"}
 """The picture itself, and what depends on how its samples are stored."""
@@ -17,6 +26,49 @@ TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
 HEXADECIMAL = {PNG_EXIF, *(b"Raw profile type " + name for name in (b"APP1", b"8bim", b"iptc", b"xmp"))}
 """Keywords of texts that hold what older ImageMagick writes in hexadecimal: a thumbnail or the orientation, maybe."""
+
+
+class Png(Codec):
+    """Reads and writes PNG: of 8 and 16 bits, and of a palette or of few bits in its own colours."""
+
+    name, title, endings, media_type = "PNG", "PNG", (".png",), "image/png"
+
+    def read(self, image: Image.Image, content: bytes) -> Photo:
+        orientation = orientation_to_apply(image, content)
+        kept = metadata(content, TURNS[orientation].transpose)
+        exif = dict(kept).get(b"eXIf")
+        return self.decoded(image, content, left_out(content), bits=content[24], carried=kept, exif=exif)
+
+    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
+        bits, colours = content[24:26]
+        if bits == 16 and b"tRNS" in (kind for kind, _ in chunks(content)):
+            raise UnreadablePhoto("it has 16 bits and a transparent colour; give it an alpha channel instead")
+        if bits == 16 and colours:
+            return deep_colours(content, "its 16-bit samples", (image.height, image.width))
+        return None
+
+    def note_elsewhere(self, photo: Photo, container: str) -> str | None:
+        chunk = colours_beside_icc(photo.carried)
+        return chunk and (
+            f"the photo's {chunk} chunk says which colours its values mean, and the {container} does not: it will look "
+            "different; write a .png, or convert the photo to sRGB first"
+        )
+
+    def write(self, photo: Photo, pixels_HW3: Pixels) -> bytes:
+        same = photo.container == self.name
+        if same and photo.few:
+            image, alphas_K = photo.few.image(pixels_HW3, photo.alpha_HW), photo.few.palette_K4[:, 3]
+            options: dict[str, Any] = {"bits": photo.few.bits}
+            if (alphas_K < 255).any():
+                options["transparency"] = alphas_K.tobytes()
+            return with_metadata(saved(image, self.name, **options), photo.carried)
+        samples_HWC = photo.samples_of(pixels_HW3)
+        if samples_HWC.itemsize == 2 and samples_HWC.shape[2] > 1:  # which Pillow has not
+            order = cv2.COLOR_RGBA2BGRA if samples_HWC.shape[2] == 4 else cv2.COLOR_RGB2BGR
+            encoded = cv2.imencode(".png", cv2.cvtColor(samples_HWC, order))[1].tobytes()
+        else:
+            encoded = saved(samples_HWC, self.name)
+        return with_metadata(encoded, photo.carried if same else metadata_chunks(photo))
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -89,20 +141,15 @@ def with_upright_xmp(kind: bytes, data: bytes) -> bytes:
     return head + (zlib.compress(edited) if packed else edited)
 
 
-def metadata_chunks(
-    exif: bytes | None, icc: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None
-) -> list[tuple[bytes, bytes]]:
+def metadata_chunks(photo: Photo) -> list[tuple[bytes, bytes]]:
     """The chunks for the metadata of a photo that was no PNG."""
-    made = []
-    if icc:
-        made.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
-    if dpi:
-        made.append((b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in dpi), 1)))
-    if exif:
-        made.append((b"eXIf", exif))
-    if xmp:
-        made.append((b"iTXt", XMP + b"\0\0\0\0\0" + xmp))
-    return made
+    made = {
+        b"iCCP": photo.icc and b"ICC profile\0\0" + zlib.compress(photo.icc),
+        b"pHYs": photo.dpi and struct.pack(">IIB", *(round(value / 0.0254) for value in photo.dpi), 1),
+        b"eXIf": photo.exif,
+        b"iTXt": photo.xmp and XMP + b"\0\0\0\0\0" + photo.xmp,
+    }
+    return [(kind, data) for kind, data in made.items() if data]
 
 
 def with_metadata(encoded: bytes, kept: list[tuple[bytes, bytes]]) -> bytes:

@@ -2,69 +2,97 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 from PIL.ExifTags import Base as Tag
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from data.decoders import UnreadablePhoto
-from data.orientation import EXIF_HEAD
-from engine.inference.photos.formats.exif import make_xmp_upright
-from engine.inference.photos.formats.thumbnails import PHOTOSHOP_LEFT_OUT, has_photoshop_thumbnail
-
-DESCRIPTIVE = (
-    Tag.ImageDescription,
-    Tag.Make,
-    Tag.Model,
-    Tag.Software,
-    Tag.DateTime,
-    Tag.Artist,
-    Tag.Copyright,
-    Tag.DocumentName,
-    Tag.HostComputer,
-)
-"""Tags that EXIF shares with TIFF."""
-
-PLACED = (33550, 33922, 34264, 34735, 34736, 34737)
-"""GeoTIFF's tags: the scale, points or matrix that place the rows and columns on Earth, and the coordinate system."""
-
-GDAL_METADATA, GDAL_NODATA = 42112, 42113
-
-KEPT = (
-    *DESCRIPTIVE,
-    Tag.XResolution,
-    Tag.YResolution,
-    Tag.ResolutionUnit,
-    Tag.XMLPacket,
-    Tag.IPTCNAA,
-    Tag.ImageResources,
-    Tag.InterColorProfile,
-    GDAL_METADATA,
-    GDAL_NODATA,
-)
-"""Also resolution, XMP, IPTC, Photoshop's block, the ICC profile and what GDAL says of the values."""
-
-DIRECTORIES = (Tag.ExifOffset, Tag.GPSInfo)
-"""Tags of EXIF's own directories: of the exposure, and of the place."""
+from data.orientation import TURNS, orientation_of, upright
+from data.pillow import open_image
+from engine.inference.photos.formats import kinds, tiff_pages, tiff_tags
+from engine.inference.photos.formats.codec import Codec, deep_colours, saved
+from engine.inference.photos.formats.exif import upright_xmp
+from engine.inference.photos.formats.few_colours import note_on_bits
+from engine.inference.photos.formats.tiff_tags import KEPT, LONG, put
+from engine.inference.photos.photo import Photo
+from engine.inference.pixels import Pixels
 
 STRIP_BYTES = 1 << 20
 ADOBE_DEFLATE, HORIZONTAL_PREDICTION = 8, 2
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 ONE_PLANE, SEPARATE_PLANES = 1, 2
 PREMULTIPLIED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
-INCHES = 2
-UNDEFINED, LONG = 7, 4
+
+COMPRESSIONS = ("group4", "group3", "tiff_ccitt", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
+"""Those of few colours that Pillow writes as it reads them."""
 
 
-def check_samples(image: Image.Image) -> None:
+class Tiff(Codec):
+    """Reads and writes TIFF: of 8 and 16 bits, and of a palette or one bit in its own colours."""
+
+    name, title, endings, media_type = "TIFF", "TIFF", (".tif", ".tiff"), "image/tiff"
+    is_one_picture = False
+
+    def read(self, image: Image.Image, content: bytes) -> Photo:
+        """A selection that is saved beside the colours is none of them."""
+        selected = tiff_pages.with_selection_as_alpha(content)
+        if selected is not None:
+            with open_image(selected) as with_alpha:
+                photo = self.read_first_page(with_alpha, selected)
+            if photo.alpha_HW is not None and tiff_pages.is_selection(photo.alpha_HW):
+                note = "the selection that is saved in the photo's file is left out of the result"
+                return replace(photo, selection_HW=photo.alpha_HW, alpha_HW=None, notes=(*photo.notes, note))
+        return self.read_first_page(image, content)
+
+    def read_first_page(self, image: Image.Image, content: bytes) -> Photo:
+        """The photo, with the mask of transparency that another page may have."""
+        assert isinstance(image, TiffImageFile)
+        orientation = orientation_of(content)
+        xmp = image.info.pop("xmp", None)  # by which, too, Pillow would turn the photo
+        check_samples(image)
+        tags = tiff_tags.metadata(image)
+        own: dict[str, Any] = {"carried": tags, "exif": tiff_tags.exif_block(tags), "exif_orientation": orientation}
+        own |= {"xmp": upright_xmp(xmp), "nodata": tiff_tags.nodata(image), "compression": compression_of_few(image)}
+        own["premultiplied"] = PREMULTIPLIED_ALPHA in image.tag_v2.get(Tag.ExtraSamples, ())
+        photo = self.decoded(image, content, tiff_tags.left_out(image), **own)
+        height, width = photo.pixels_HW3.shape[:2]
+        size = (width, height) if TURNS[orientation].transpose else (height, width)
+        few, alpha_HW = photo.few, photo.alpha_HW
+        mask_HW, notes = tiff_pages.beside_photo(content, alpha_HW is not None, size)
+        if mask_HW is not None:
+            dtype, few = photo.pixels_HW3.dtype, None
+            alpha_HW = np.ascontiguousarray(upright(mask_HW, orientation)) * dtype.type(np.iinfo(dtype).max)
+        notes += note_on_bits(max(bits_of(image)), few)
+        return replace(photo, few=few, alpha_HW=alpha_HW, notes=(*photo.notes, *notes))
+
+    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
+        """Turned upright by OpenCV, as all others are by Pillow."""
+        assert isinstance(image, TiffImageFile)
+        if len(bits_of(image)) > 1 and max(bits_of(image)) == 16:
+            return deep_colours(content, "its 16-bit samples", (image.height, image.width))
+        if image.mode in ("F", "I"):
+            raise UnreadablePhoto(kinds.description(content))
+        return None
+
+    def write(self, photo: Photo, pixels_HW3: Pixels) -> bytes:
+        same, alpha = photo.container == self.name, photo.alpha_HW is not None
+        if same and photo.few:
+            image = photo.few.image(pixels_HW3, photo.alpha_HW)
+            return with_metadata(saved(image, self.name, **photo.compression), photo.carried)
+        kept = photo.carried if same else tiff_tags.tags(photo)
+        return encode(photo.samples_of(pixels_HW3), alpha, kept, premultiplied=same and alpha and photo.premultiplied)
+
+
+def check_samples(image: TiffImageFile) -> None:
     """UnreadablePhoto if an opened TIFF has samples that would be lost, or that Pillow and cv2 take for other ones."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
     directory, bands = image.tag_v2, len(image.getbands())
-    channels, bits = directory.get(Tag.SamplesPerPixel, 1), max(directory.get(Tag.BitsPerSample, (1,)))
+    channels, bits = directory.get(Tag.SamplesPerPixel, 1), max(bits_of(image))
     if channels > bands:
         raise UnreadablePhoto(f"it has {channels} channels, of which {bands} could be kept; save it without the others")
     if 8 < bits < 16:
@@ -80,86 +108,18 @@ def check_samples(image: Image.Image) -> None:
         raise UnreadablePhoto(f"it has 16 bits per sample and stores {stored}; save it as a PNG of 16 bits")
 
 
-def is_premultiplied(image: Image.Image) -> bool:
-    """True if the colours of an opened TIFF are multiplied by its alpha."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    return PREMULTIPLIED_ALPHA in image.tag_v2.get(Tag.ExtraSamples, ())
+def bits_of(image: TiffImageFile) -> tuple[int, ...]:
+    """The bits of each sample of an opened TIFF's pixels."""
+    return image.tag_v2.get(Tag.BitsPerSample, (1,))
 
 
-def bits_of(image: Image.Image) -> int:
-    """The bits of a sample of an opened TIFF."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    return int(max(image.tag_v2.get(Tag.BitsPerSample, (1,))))
-
-
-def has_16_bit_colour(image: Image.Image) -> bool:
-    """True if an opened TIFF has 16 bits per sample and several samples."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    bits = image.tag_v2.get(Tag.BitsPerSample, (1,))
-    return len(bits) > 1 and max(bits) == 16
-
-
-def metadata(image: Image.Image) -> dict[int, Any]:
-    """The tags to carry over from an opened TIFF, EXIF and GPS directories as dictionaries."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    kept: dict[int, Any] = {tag: unwrapped(image.tag_v2[tag]) for tag in KEPT if tag in image.tag_v2}
-    if image.tag_v2.get(Tag.Orientation) not in range(
-        2, 9
-    ):  # they place the rows and columns as stored, not as turned upright
-        kept |= {tag: image.tag_v2[tag] for tag in PLACED if tag in image.tag_v2}
-    if isinstance(kept.get(Tag.XMLPacket), bytes):
-        kept[Tag.XMLPacket] = make_xmp_upright(kept[Tag.XMLPacket])
-    if left_out(image):
-        del kept[Tag.ImageResources]
-    exif = image.getexif()
-    for tag in DIRECTORIES:
-        if directory := exif.get_ifd(tag):
-            kept[tag] = dict(directory)
-    return {tag: value for tag, value in kept.items() if value != b"" and is_writable(tag, value)}
-
-
-def left_out(image: Image.Image) -> list[str]:
-    """Notes on what of an opened TIFF is not carried over since it shows the photo as it was."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    resources = unwrapped(image.tag_v2.get(Tag.ImageResources))
-    return [PHOTOSHOP_LEFT_OUT] * (isinstance(resources, bytes) and has_photoshop_thumbnail(resources))
-
-
-def nodata(image: Image.Image) -> float | None:
-    """The value that an opened TIFF declares, as GDAL does, for pixels without data; None if it does not."""
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    try:
-        return float(str(unwrapped(image.tag_v2[GDAL_NODATA])).strip(" \0"))
-    except (KeyError, ValueError):
-        return None
-
-
-def unwrapped(value: Any) -> Any:
-    """A tag's value as it is; Pillow wraps bytes in a tuple where the file has them in another type than it expects."""
-    wrapped = isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], bytes)
-    return value[0] if wrapped else value
-
-
-def tags(exif: bytes | None, icc: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None) -> dict[int, Any]:
-    """The tags for the metadata of a photo that was no TIFF; of EXIF, what Pillow can parse."""
-    made: dict[int, Any] = {Tag.InterColorProfile: icc, Tag.XMLPacket: xmp}
-    if dpi:
-        made |= {Tag.XResolution: dpi[0], Tag.YResolution: dpi[1], Tag.ResolutionUnit: INCHES}
-    if exif:
-        parsed = Image.Exif()
-        parsed.load(exif)
-        made |= {tag: value for tag, value in parsed.items() if tag in DESCRIPTIVE}
-        made |= {tag: dict(parsed.get_ifd(tag)) for tag in DIRECTORIES}
-    return {tag: value for tag, value in made.items() if value and is_writable(tag, value)}
-
-
-def exif_block(kept: dict[int, Any]) -> bytes | None:
-    """The EXIF block for another container of the tags that `metadata` gave."""
-    exif = Image.Exif()
-    for tag in (*DESCRIPTIVE, *DIRECTORIES):
-        if tag in kept:
-            exif[tag] = kept[tag]
-    return exif.tobytes().removeprefix(EXIF_HEAD) if len(exif) else None
+def compression_of_few(image: TiffImageFile) -> dict[str, Any]:
+    """Options of Pillow's encoder, after an opened TIFF, should it have few colours."""
+    stated = image.info.get("compression")
+    options: dict[str, Any] = {"compression": stated if stated in COMPRESSIONS else "tiff_adobe_deflate"}
+    if image.mode == "1":
+        options["tiffinfo"] = {Tag.PhotometricInterpretation: image.tag_v2.get(Tag.PhotometricInterpretation, 0)}
+    return options
 
 
 def multiplied(samples_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -204,9 +164,7 @@ def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any], premult
 
 def with_metadata(encoded: bytes, kept: dict[int, Any]) -> bytes:
     """The TIFF `encoded`, of one page in strips, with the tags of `metadata` beside those of its samples."""
-    image = Image.open(BytesIO(encoded))
-    assert isinstance(image, TiffImagePlugin.TiffImageFile)
-    own = image.tag_v2
+    own = TiffImageFile(BytesIO(encoded)).tag_v2
     places = zip(own[Tag.StripOffsets], own[Tag.StripByteCounts], strict=True)
     strips = [encoded[offset : offset + length] for offset, length in places]
     directory = ImageFileDirectory_v2(prefix=b"II")
@@ -220,23 +178,3 @@ def with_metadata(encoded: bytes, kept: dict[int, Any]) -> bytes:
     directory.tagtype[Tag.StripOffsets] = directory.tagtype[Tag.StripByteCounts] = LONG
     directory[Tag.StripOffsets] = tuple(np.cumsum([0, *(len(strip) for strip in strips)])[:-1].tolist())
     return b"".join([b"II*\0", struct.pack("<I", 8), directory.tobytes(8), *strips])
-
-
-def put(directory: ImageFileDirectory_v2, tag: int, value: Any) -> None:
-    """Set a tag, with the type of another directory for a dictionary, and without one for bytes."""
-    if isinstance(value, dict):
-        directory.tagtype[tag] = LONG
-    elif isinstance(value, bytes):
-        directory.tagtype[tag] = UNDEFINED
-    directory[tag] = value
-
-
-def is_writable(tag: int, value: Any) -> bool:
-    """True if Pillow can write a tag as it has read it; not where a damaged file has a number for a text."""
-    directory = ImageFileDirectory_v2(prefix=b"II")
-    try:
-        put(directory, tag, value)
-        directory.tobytes(8)
-    except (ValueError, TypeError, AttributeError, SyntaxError, LookupError, struct.error):
-        return False
-    return True

@@ -52,16 +52,9 @@ def page_of(content: bytes, directory: Directory) -> Page:
     return Page(directory.offset, kind[0] if kind else 0, places.get(PHOTOMETRIC), places.get(EXTRA_SAMPLES))
 
 
-class Beside(NamedTuple):
-    """The parts of a TIFF beside its photo."""
-
-    mask_HW: NDArray[np.bool_] | None
-    """Where the photo is opaque."""
-    notes: list[str]
-
-
-def beside_photo(content: bytes, has_alpha: bool, size: tuple[int, int]) -> Beside:
-    """The parts of a TIFF beside the photo of its first page, which has this (height, width).
+def beside_photo(content: bytes, has_alpha: bool, size: tuple[int, int]) -> tuple[NDArray[np.bool_] | None, list[str]]:
+    """The mask of where the photo of a TIFF's first page is opaque, if another page has one of its (height, width), and
+    notes on the other pages.
 
     UnreadablePhoto if there is another photo.
     """
@@ -77,10 +70,10 @@ def beside_photo(content: bytes, has_alpha: bool, size: tuple[int, int]) -> Besi
     mask_HW = mask_of(content, masks[0]) if masks and not has_alpha else None
     if mask_HW is not None and mask_HW.shape == size:
         notes.append("the mask of transparency in the photo's file becomes an alpha channel")
-        return Beside(mask_HW, notes)
+        return mask_HW, notes
     if masks:
         notes.append("a mask of transparency in the photo's file is left out")
-    return Beside(None, notes)
+    return None, notes
 
 
 def mask_of(content: bytes, page: Page) -> NDArray[np.bool_] | None:
