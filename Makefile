@@ -17,8 +17,9 @@ test: .venv/dev.installed
 QUICK := tests/data/test_headers.py tests/data/test_decode.py tests/data/test_orientation.py tests/data/test_masks.py \
   tests/data/test_sampler.py tests/engine/test_networks.py tests/engine/test_weights.py \
   tests/engine/training/test_config.py tests/engine/training/test_checkpoint.py tests/engine/training/test_steps.py \
-  $(addprefix tests/engine/inference/test_, any_file.py blend.py border.py mask.py mask_files.py photo.py plain.py \
-  scales.py windows.py) tests/kernels/test_reference.py
+  $(addprefix tests/engine/inference/, photos/test_any_file.py photos/test_photo.py masks/test_mask_files.py \
+  holes/test_blend.py holes/test_border.py holes/test_mask.py holes/test_plain.py holes/test_scales.py \
+  windows/test_windows.py) tests/kernels/test_reference.py
 quick: .venv/dev.installed
 	$(BIN)/python -m pytest -m 'not slow' $(QUICK)
 
@@ -73,7 +74,7 @@ gpu-steps:
 	timeout 570 $(GPU_PYTHON) -m pytest -m gpu tests/engine/training/test_on_gpu.py tests/data/test_loaders.py
 
 gpu-tensorrt:
-	timeout 570 $(GPU_PYTHON) -m pytest -m gpu tests/engine/inference/test_tensorrt_runtime.py
+	timeout 570 $(GPU_PYTHON) -m pytest -m gpu tests/engine/inference/runtimes/test_tensorrt_runtime.py
 
 gpu-%:
 	timeout 570 $(GPU_PYTHON) -m bench -m gpu bench/test_$*.py

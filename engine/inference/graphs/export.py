@@ -47,7 +47,7 @@ TOLERANCES = {"fp32": (torch.float32, 1e-4), "fp16": (torch.float16, 2e-2), "bf1
 
 EXPORT_VERSION = 2
 """Of the graphs, and part of their keys in the cache: to be raised whenever the graph of a network becomes another, as
-`tests/engine/inference/test_golden_graphs.py` says then."""
+`tests/engine/inference/graphs/test_golden_graphs.py` says then."""
 
 
 class TypedNetwork(nn.Module):

@@ -39,7 +39,7 @@ LIMIT_DB = 0.3
 
 CALIBRATION_VERSION = 1
 """Of the rounding and of the ranges that photos are given, and part of the key in the cache: to be raised whenever
-either becomes another for the same photos, as `tests/engine/inference/test_golden_graphs.py` says then."""
+either becomes another for the same photos, as `tests/engine/inference/graphs/test_golden_graphs.py` says then."""
 
 CONVOLUTIONS = {"Conv": 0, "ConvTranspose": 1}
 """Operators, and the axis of their weights that is the output channel."""

@@ -27,7 +27,7 @@ from engine.inference.photos.formats import png
 from engine.inference.photos.reading import read_photo
 from engine.inference.report import Report
 from tests.engine.inference.conftest import random_network
-from tests.engine.inference.made_files import mangle
+from tests.engine.inference.photos.made_files import mangle
 
 HOLE = "20,30,24,16"  # x, y, width, height
 

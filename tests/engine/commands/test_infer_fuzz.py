@@ -17,9 +17,9 @@ from engine.inference.folders.jobs import Job
 from engine.inference.folders.mask_sources import MaskSource
 from engine.inference.masks.files import MaskOptions
 from engine.weights import save_weights
-from tests.engine.inference import made_annotations as made
 from tests.engine.inference.conftest import random_network
-from tests.engine.inference.made_annotations import HEIGHT, WIDTH, square
+from tests.engine.inference.masks import made_annotations as made
+from tests.engine.inference.masks.made_annotations import HEIGHT, WIDTH, square
 
 DILATE = 1
 

@@ -9,8 +9,8 @@ import tifffile
 from PIL import Image
 
 from engine.commands import infer
-from tests.engine.inference import made_annotations as made
-from tests.engine.inference.made_annotations import HEIGHT, WIDTH, square
+from tests.engine.inference.masks import made_annotations as made
+from tests.engine.inference.masks.made_annotations import HEIGHT, WIDTH, square
 
 
 @pytest.fixture

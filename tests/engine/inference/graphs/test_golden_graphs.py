@@ -1,7 +1,7 @@
 """Exported graphs are what they were when EXPORT_VERSION and CALIBRATION_VERSION were last raised.
 
 Users' caches know graphs by these numbers, so that whoever changes a graph raises its number, and then writes it down:
-`python -m tests.engine.inference.test_golden_graphs`.
+`python -m tests.engine.inference.graphs.test_golden_graphs`.
 """
 
 import json
@@ -34,7 +34,8 @@ CASES: dict[str, tuple[CompletionSpec, str, Graph]] = {
     "padded bf16": (CompletionSpec(base_width=2), "bf16", "padded"),
 }
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-BUMP = "is another than it was: bump {}, and then write it down: python -m tests.engine.inference.test_golden_graphs"
+WRITE_DOWN = "python -m tests.engine.inference.graphs.test_golden_graphs"
+BUMP = f"is another than it was: bump {{}}, and then write it down: {WRITE_DOWN}"
 
 
 def plain_network(spec: CompletionSpec) -> CompletionNetwork:
@@ -120,7 +121,7 @@ def are_alike(made: list[str], golden: list[str]) -> bool:
 def golden() -> dict:
     found = json.loads(GOLDEN.read_text())
     assert (found["export"], found["calibration"]) == (EXPORT_VERSION, CALIBRATION_VERSION), (
-        "a version has been raised: write the graphs down by python -m tests.engine.inference.test_golden_graphs"
+        "a version has been raised: write the graphs down by python -m tests.engine.inference.graphs.test_golden_graphs"
     )
     if found["torch"] != torch_version():
         pytest.skip(f"the graphs were written down with PyTorch {found['torch']}, and {torch_version()} exports others")

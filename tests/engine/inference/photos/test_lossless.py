@@ -17,7 +17,7 @@ from data.orientation import upright
 from engine.inference.photos.formats import jpeg
 from engine.inference.photos.lossless import check_lossless, write_losslessly
 from engine.inference.photos.reading import parse_photo, read_photo
-from tests.engine.inference.made_files import PROFILE, XMP, exif_block, mangle
+from tests.engine.inference.photos.made_files import PROFILE, XMP, exif_block, mangle
 
 CV2_SAMPLING = {
     name: getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{name}") for name in ("411", "420", "422", "440", "444")

@@ -28,7 +28,7 @@ from engine.inference.photos.reading import read_photo
 from engine.inference.photos.writing import encode, write_photo
 from engine.inference.pixels import in_8_bits
 from engine.serve.album import KeptPhoto
-from tests.engine.inference.made_files import PROFILE, XMP, exif_block
+from tests.engine.inference.photos.made_files import PROFILE, XMP, exif_block
 
 
 def picture(height=37, width=53, channels=3, dtype=np.uint8):

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 from engine.inference.photos.formats.registry import CONTAINERS
 from engine.inference.photos.reading import parse_photo, read_photo
 from engine.inference.photos.writing import encode, write_photo
-from tests.engine.inference.made_files import exif_block
+from tests.engine.inference.photos.made_files import exif_block
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about what it cannot read
 

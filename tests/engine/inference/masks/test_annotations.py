@@ -15,8 +15,8 @@ from engine.inference.masks.annotations.coco import fill_rle
 from engine.inference.masks.annotations.document import NotThere
 from engine.inference.masks.annotations.label_studio import fill_brush
 from engine.inference.masks.files import MaskOptions, OfPhoto, parse_mask
-from tests.engine.inference import made_annotations as made
-from tests.engine.inference.made_annotations import HEIGHT, PHOTO, WIDTH, square
+from tests.engine.inference.masks import made_annotations as made
+from tests.engine.inference.masks.made_annotations import HEIGHT, PHOTO, WIDTH, square
 
 SIZE = (HEIGHT, WIDTH)
 OF = OfPhoto(PHOTO)

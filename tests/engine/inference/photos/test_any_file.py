@@ -17,7 +17,7 @@ from engine.inference.photos.formats import codec
 from engine.inference.photos.formats.registry import CONTAINERS
 from engine.inference.photos.reading import TooManyPixels, parse_photo
 from engine.inference.photos.writing import encode
-from tests.engine.inference.made_files import XMP, exif_block, files_of_every_kind, mangle
+from tests.engine.inference.photos.made_files import XMP, exif_block, files_of_every_kind, mangle
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about what it cannot read
 
