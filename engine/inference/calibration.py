@@ -1,8 +1,7 @@
 """int8 on photographs: what range of values each layer reads, and what the rounding costs on photos not used for that.
 
-The ranges are the largest values on any calibration photo: in the search of `engine.inference.graphs.int8` that gave
-53.7 dB to fp32 (worst photo 49.5), ranges up to the 99.999th percentile 48.6 (43.9), the photos' largest values in the
-mean 42.2 (34.6).
+The ranges are the largest values on any calibration photo: percentiles of them, and means over photos, lost more
+(docs/measurements.md).
 """
 
 import math

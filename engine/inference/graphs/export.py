@@ -4,9 +4,8 @@ There are two graphs. `padded` is the network of the paper: any H and W, same si
 from the photo's borders: the halo is cut off on every side, and layer by layer only what remains is computed.
 
 The padded graph has transposed convolutions, the interior one convolutions before pixel shuffles. For the padded graph
-too the second form would be the same arithmetic, and is not faster: base width 64 on two cores with AVX-512, seconds
-for 256x256 | 512x512, transposed then shuffled: ONNX Runtime 0.61, 0.61 | 1.45, 1.37; OpenVINO fp32 0.52, 0.47 | 1.04,
-1.06; bf16 0.23, 0.24 | 0.57, 0.63; int8 0.136, 0.144 | 0.33, 0.39. In bf16 it is needed, see BFLOAT16_OPSET.
+too the second form would be the same arithmetic, and is not faster (docs/measurements.md); in bf16 it is needed, see
+BFLOAT16_OPSET.
 """
 
 import copy

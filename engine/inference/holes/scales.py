@@ -17,15 +17,12 @@ from engine.inference.holes.mask import Mask, Where, bounding_box, widen
 FITS = 1.25
 """A hole up to this many times as thick as the largest that the network was trained on is left at its scale.
 
-Measured on 40 photos of 256x256 with a network of base width 16 trained for 15 minutes on holes of 32 to 64 px: PSNR in
-square holes of 64 / 80 / 96 / 128 / 192 px at the photo's scale 17.7 / 16.5 / 15.4 / 14.0 / 12.8 dB, from one octave
-down 17.9 / 16.7 / 16.0 / 15.5 / 14.2, from two 15.4 (128 px) / 14.3 (192 px)."""
+Thicker ones come 1.5 dB closer from an octave down: docs/measurements.md."""
 
 BAND = 0.25
 """The network refines a band along the hole's border after each octave: this share of the largest hole of its
-training. The inside comes from the coarser scale. Measured as above: without a band PSNR is within 0.2 dB, but the
-gradients in holes of 80 to 128 px are half as strong (0.24 to 0.13 of the true ones, against 0.45 to 0.25); with 0.5,
-PSNR is 0.3 dB less."""
+training. The inside comes from the coarser scale. Without a band gradients are half as strong, with a wider one PSNR is
+lower: docs/measurements.md."""
 
 
 def octaves_for(thick: float, largest: int) -> int:
