@@ -9,6 +9,7 @@ import tyro
 
 from engine.inference.completer import DEFAULTS, Completer, CompletionOptions
 from engine.inference.holes.blend import Blend
+from engine.inference.holes.scales import parse_scale
 from engine.inference.photos.reading import MAX_PIXELS
 from engine.inference.runtimes import Precision, RuntimeName
 from engine.inference.texture.stage import Texture
@@ -65,7 +66,7 @@ class NetworkConfig:
             raise ValueError(f"--trt and --runtime {self.runtime} are both given; give one of them")
         if self.trt:
             self.runtime = "tensorrt"
-        parse_scale(self.scale)
+        parse_scale("--scale", self.scale)
         if self.seed < 0:
             raise ValueError(f"--seed is {self.seed}; it must be 0 or more")
 
@@ -73,7 +74,7 @@ class NetworkConfig:
     def options(self) -> CompletionOptions:
         """The options of completing holes."""
         return CompletionOptions(
-            blend=self.blend, octaves=parse_scale(self.scale), texture=self.texture, seed=self.seed
+            blend=self.blend, octaves=parse_scale("--scale", self.scale), texture=self.texture, seed=self.seed
         )
 
     def completer(self, weights: Path, device: str | None = None) -> Completer:
@@ -113,14 +114,3 @@ class CompletionConfig(NetworkConfig):
     def options(self) -> CompletionOptions:
         """The options of completing holes."""
         return super().options._replace(dilate=self.mask_dilate, feather=self.feather)
-
-
-def parse_scale(text: str) -> int | None:
-    """The octaves of auto (None), native (0), or a power of two."""
-    if text == "auto":
-        return None
-    if text == "native":
-        return 0
-    if text.isdecimal() and int(text) in (1, 2, 4, 8, 16, 32):
-        return int(text).bit_length() - 1
-    raise ValueError(f"--scale is {text!r}; it must be auto, native, or one of 1, 2, 4, 8, 16, 32")

@@ -28,7 +28,7 @@ from engine.inference.folders.jobs import Job, find_jobs, is_searched
 from engine.inference.folders.mask_sources import MaskSource
 from engine.inference.folders.ranks import meet_others, own_device, rank_and_world, total
 from engine.inference.folders.watching import arriving
-from engine.inference.holes.mask import in_pixels
+from engine.inference.holes.mask import in_pixels, parse_box
 from engine.inference.masks.files import MaskOptions, split_labels
 from engine.inference.masks.pictures import parse_colour
 from engine.inference.photos.writing import container_of
@@ -302,17 +302,6 @@ def print_summary(counts: Counter[str], as_json: bool) -> None:
         print(json.dumps({"summary": photos}), flush=True)
     else:
         print(", ".join(f"{count} {status}" for status, count in photos.items() if count), flush=True)
-
-
-def parse_box(option: str, text: str) -> tuple[int, int, int, int]:
-    """X,Y,WIDTH,HEIGHT. ValueError, which begins with the option's name, if it is not that."""
-    try:
-        x, y, width, height = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise ValueError(
-            f"{option} is {text!r}; it must be X,Y,WIDTH,HEIGHT in pixels, such as 300,120,80,60"
-        ) from error
-    return x, y, width, height
 
 
 if __name__ == "__main__":

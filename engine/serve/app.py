@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from engine.inference.completer import Completer, CompletionOptions
-from engine.serve import about, iopaint, routes
+from engine.serve import about, complete, iopaint, routes
 from engine.serve.album import Album
 from engine.serve.drain import Drain
 from engine.serve.errors import error_response
@@ -52,7 +52,7 @@ def create_app(
     app.state.metrics = Metrics(app.state.work)
     app.state.draining = False
     app.include_router(about.health_router)
-    for router in (about.router, routes.router, *((iopaint.router,) if api == "iopaint" else ())):
+    for router in (about.router, complete.router, routes.router, *((iopaint.router,) if api == "iopaint" else ())):
         app.include_router(router, dependencies=[] if token is None else [Depends(token_check(token))])
     app.mount("/", StaticFiles(directory=page, html=True))
     app.add_exception_handler(HTTPException, say_what_is_refused)

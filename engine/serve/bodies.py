@@ -19,10 +19,7 @@ from engine.inference.photos.reading import TooManyPixels, parse_photo
 MOST_FIELDS = 16
 """That are read from a form, only to say what is wrong with them."""
 
-OPTIONS = (
-    "how holes are completed is set when engine-serve starts (--mask-dilate, --blend, --feather, --scale); texture and "
-    "seed are texts of the form that /complete takes"
-)
+OPTIONS = "options are texts of the form that /complete takes; others are set when engine-serve starts"
 """The hint for requests that bring options."""
 
 CLIENT_GONE = 499

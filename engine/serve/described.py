@@ -2,16 +2,29 @@
 
 from typing import Any, get_args
 
+from engine.inference.holes.blend import Blend
 from engine.inference.texture.stage import Texture
 
 FILE = {"type": "string", "format": "binary"}
 FORM = {
     "type": "object",
-    "required": ["photo", "mask"],
+    "required": ["photo"],
     "properties": {
         "photo": FILE,
         "mask": FILE | {"description": "Of the photo's size; white is completed. Or annotations of a tool."},
         "label": {"type": "string", "description": "Of annotations or a label map, complete these: N,M."},
+        "hole": {
+            "type": "string",
+            "description": "In place of a mask: X,Y,WIDTH,HEIGHT, or several, spaces between.",
+        },
+        "dilate": {"type": "integer", "minimum": 0, "description": "Pixels by which the mask is widened."},
+        "blend": {"type": "string", "enum": list(get_args(Blend)), "description": "How the hole joins the photo."},
+        "feather": {"type": "integer", "minimum": 0, "description": "Pixels over which blend=feather fades."},
+        "scale": {
+            "type": "string",
+            "description": "Where large holes are completed first: auto, native, or N (1/N).",
+        },
+        "format": {"type": "string", "description": "Of the result, if not the photo's own: jpg, png, tif, webp, ..."},
         "sample": FILE | {"description": "Mask of where alone texture may be taken from."},
         "avoid": FILE | {"description": "Mask of where texture may not be taken from."},
         "texture": {

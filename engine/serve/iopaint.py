@@ -14,9 +14,10 @@ from engine.inference.holes.mask import Mask, OtherSize
 from engine.inference.masks.files import parse_grey_mask
 from engine.inference.report import Report
 from engine.serve.bodies import Incoming, photo_from
+from engine.serve.complete import NOTES_HEADER, completed_file
 from engine.serve.described import FILE, REFUSALS
 from engine.serve.errors import IOPAINT
-from engine.serve.routes import NOTES_HEADER, WithTicket, WithWork, completed_file, file_response
+from engine.serve.routes import WithTicket, WithWork, file_response
 from engine.serve.texture import Texturing
 
 router = APIRouter(prefix=IOPAINT)
@@ -92,7 +93,7 @@ async def inpaint(request: Request, work: WithWork, ticket: WithTicket) -> Respo
         report = Report(warnings=list(photo.notes))
         response = await completed_file(work, ticket, photo, "image", mask_HW, report, Texturing(options))
     else:
-        response = file_response(photo_file, photo, "image")
+        response = file_response(photo_file, photo.container, "image")
         response.headers[NOTES_HEADER] = json.dumps(["the mask is empty: the photo is given back as it is"])
     response.headers[SEED_HEADER] = str(options.seed)
     return response

@@ -1,4 +1,4 @@
-"""The HTTP API: a photo completed in one request, and the steps that the page takes.
+"""The HTTP API of the page, step by step.
 
 A page sends a photo once, then a mask for each completion: only the box of what was painted, and back comes only the
 box of what was completed. Every completion keeps its number, so that a page can undo, and complete again from any.
@@ -7,7 +7,6 @@ box of what was completed. Every completion keeps its number, so that a page can
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,24 +15,18 @@ from fastapi.responses import StreamingResponse
 
 from engine.inference.alpha import Layers
 from engine.inference.holes.mask import Mask, Where
-from engine.inference.masks.files import MaskOptions, OfPhoto, split_labels
-from engine.inference.photos.photo import Photo
-from engine.inference.photos.writing import encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, changes, result_name, safe_name
 from engine.serve.bodies import (
-    Fields,
     Incoming,
-    area_from,
     check_parameters,
-    mask_from,
     naming,
     painted_from,
     photo_from,
     refusing,
 )
-from engine.serve.described import FILE, FORM_BODY, MASK_BODY, PHOTO_BODY, PNG, REFUSALS
-from engine.serve.texture import AREAS, CHOICES, Texturing, chosen, notes_of_variant, variant_of
+from engine.serve.described import FILE, MASK_BODY, PHOTO_BODY, PNG, REFUSALS
+from engine.serve.texture import Texturing, notes_of_variant, variant_of
 from engine.serve.work import Step, Ticket, Work
 
 router = APIRouter()
@@ -70,50 +63,6 @@ WithTicket = Annotated[Ticket, Depends(a_ticket)]
 WithPhoto = Annotated[KeptPhoto, Depends(a_photo)]
 FromZero = Annotated[int, Query(ge=0)]
 FromOne = Annotated[int, Query(ge=1)]
-
-NOTES_HEADER, WIDENED_HEADER = "X-Notes", "X-Widened"
-
-
-@router.post(
-    "/complete",
-    response_class=Response,
-    responses=REFUSALS | {200: {"content": {kind: {"schema": FILE} for kind in MEDIA_TYPES.values()}}},
-    openapi_extra=FORM_BODY,
-)
-async def complete(request: Request, work: WithWork, ticket: WithTicket) -> Response:
-    """The photo, completed where the mask is white: the file that engine-infer writes for the two.
-
-    `label`, `sample`, `avoid`, `texture` and `seed` are its options of these names, and may be left out. What
-    engine-infer says in notes is in the header X-Notes, as a list in JSON, and in X-Widened another of the pixels by
-    which holes were widened.
-    """
-    incoming = Incoming(request, work.limits.max_bytes, ticket.seconds_left)
-    files, texts = await incoming.form(Fields(("photo", "mask"), AREAS, (*CHOICES, "label")))
-    (name, photo_file), (_, mask_file) = files["photo"], files["mask"]
-    options = chosen(work.options, texts, [area for area in AREAS if area in files])
-    photo = await work.on_files(ticket, photo_from, photo_file, safe_name(name), work.limits.max_pixels)
-    report = Report(warnings=list(photo.notes))
-    size, notes = photo.pixels_HW3.shape[:2], report.warnings
-    labelled = MaskOptions(labels=split_labels((texts.get("label", ""),)))
-    of = OfPhoto(name, photo.exif_orientation)
-    mask_HW = await work.on_files(ticket, mask_from, mask_file, size, notes, labelled, of)
-    areas = [await work.on_files(ticket, area_from, files, area, size, notes) for area in AREAS]
-    return await completed_file(work, ticket, photo, name, mask_HW, report, Texturing(options, *areas))
-
-
-async def completed_file(
-    work: Work, ticket: Ticket, photo: Photo, name: str, mask_HW: Mask, report: Report, texturing: Texturing
-) -> Response:
-    """The file of a photo that is completed now; what `report` has of it is in the headers."""
-    before = Layers(photo.pixels_HW3, photo.alpha_HW)
-    after = await work.complete(ticket, before, mask_HW, report, nodata=photo.nodata, texturing=texturing)
-    completed = replace(photo, **after._asdict())
-    content = await work.on_files(ticket, encode, completed, completed.pixels_HW3, photo.container)
-    response = file_response(content, photo, name)
-    response.headers[WIDENED_HEADER] = json.dumps(sorted(report.widened))
-    if report.warnings:
-        response.headers[NOTES_HEADER] = json.dumps(report.warnings)
-    return response
 
 
 @router.post("/photos", status_code=201, responses=REFUSALS, openapi_extra=PHOTO_BODY)
@@ -287,11 +236,11 @@ async def file(kept: WithPhoto, number: int, work: WithWork, ticket: WithTicket)
     """The photo's file after a completion, in the photo's own format."""
     with refusing(404):
         kept.completed(number)
-    return file_response(await work.on_files(ticket, kept.file_after, number), kept.photo, kept.name)
+    return file_response(await work.on_files(ticket, kept.file_after, number), kept.photo.container, kept.name)
 
 
-def file_response(content: bytes, photo: Photo, name: str) -> Response:
+def file_response(content: bytes, container: str, name: str) -> Response:
     """A completed photo, to be saved under its name."""
-    called = quote(result_name(safe_name(name), photo.container))
+    called = quote(result_name(safe_name(name), container))
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{called}"}
-    return Response(content, media_type=MEDIA_TYPES[photo.container], headers=headers)
+    return Response(content, media_type=MEDIA_TYPES[container], headers=headers)

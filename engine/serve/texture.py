@@ -4,16 +4,12 @@ from typing import NamedTuple
 
 from fastapi import HTTPException
 
-from engine.inference.completer import CompletionOptions, check_options
+from engine.inference.completer import CompletionOptions
 from engine.inference.holes.mask import Mask
 from engine.inference.report import Report
-from engine.serve.bodies import refusing
 
 AREAS = ("sample", "avoid")
 """Masks of the photo's size: where alone texture may be taken from, and where it may not."""
-
-CHOICES = ("texture", "seed")
-"""Options that a request chooses."""
 
 
 class Texturing(NamedTuple):
@@ -22,30 +18,6 @@ class Texturing(NamedTuple):
     options: CompletionOptions
     sample_HW: Mask | None = None
     avoid_HW: Mask | None = None
-
-
-def chosen(options: CompletionOptions, texts: dict[str, str], areas: list[str]) -> CompletionOptions:
-    """The server's options with what the texts of a form choose; `areas` are the names of those that it has.
-
-    HTTPException 422 if a value is none that the option has, or they contradict each other.
-    """
-    if "texture" in texts:
-        options = options._replace(texture=texts["texture"])  # type: ignore[arg-type]  # it is checked below
-    if "seed" in texts:
-        options = options._replace(seed=seed_of(texts["seed"]))
-    with refusing(422):
-        check_options(options)
-    for name in areas:
-        check_drawn(options, f"{name} is given", f"leave {name} out, or send texture=auto")
-    return options
-
-
-def seed_of(text: str) -> int:
-    """A seed's number. HTTPException 422 if it is none."""
-    try:
-        return int(text)
-    except ValueError as error:
-        raise HTTPException(422, f"seed is {text[:100]!r}; it must be a whole number, 0 or more") from error
 
 
 def check_drawn(options: CompletionOptions, asked: str, remedy: str) -> None:

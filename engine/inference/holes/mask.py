@@ -11,6 +11,9 @@ Mask = NDArray[np.bool_]
 Where = tuple[slice, slice]
 """Rows and columns."""
 
+Box = tuple[int, int, int, int]
+"""X, y, width, height."""
+
 CELL = 8
 """Side in pixels of the cells that `components` works on."""
 
@@ -85,7 +88,7 @@ def describe(shape: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in reversed(shape[:2])) if len(shape) == 2 else f"of shape {tuple(shape)}"
 
 
-def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, ...]) -> Mask:
+def mask_of_holes(holes: Iterable[Box], size: tuple[int, ...]) -> Mask:
     """The mask of rectangles (x, y, width, height) in a photo of (height, width). ValueError if one lies outside it."""
     mask_HW = np.zeros(size, np.bool_)
     for hole in holes:
@@ -93,7 +96,18 @@ def mask_of_holes(holes: Iterable[tuple[int, int, int, int]], size: tuple[int, .
     return mask_HW
 
 
-def place_of(box: tuple[int, int, int, int], size: tuple[int, ...], named: str) -> Where:
+def parse_box(named: str, text: str) -> Box:
+    """X,Y,WIDTH,HEIGHT as people write it. ValueError, which begins with `named`, if it is not that."""
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(
+            f"{named} is {text!r}; it must be X,Y,WIDTH,HEIGHT in pixels, such as 300,120,80,60"
+        ) from error
+    return x, y, width, height
+
+
+def place_of(box: Box, size: tuple[int, ...], named: str) -> Where:
     """Where a box (x, y, width, height) is in a photo of (height, width).
 
     ValueError, which begins with `named`, if it is empty or outside the photo.

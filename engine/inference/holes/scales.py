@@ -93,3 +93,14 @@ def beyond(hole_HW: Mask, band: int) -> Mask:
     if hole_HW.all():
         return hole_HW
     return cv2.distanceTransform(hole_HW.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > band
+
+
+def parse_scale(named: str, text: str) -> int | None:
+    """The octaves of auto (None), native (0), or a power of two. ValueError, which begins with `named`, of others."""
+    if text == "auto":
+        return None
+    if text == "native":
+        return 0
+    if text.isdecimal() and int(text) in (1, 2, 4, 8, 16, 32):
+        return int(text).bit_length() - 1
+    raise ValueError(f"{named} is {text!r}; it must be auto, native, or one of 1, 2, 4, 8, 16, 32")

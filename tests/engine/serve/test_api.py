@@ -231,7 +231,7 @@ REFUSED = {
     "mask on its side": (PHOTO, png(mask_of((160, 200), HOLE)), 422, "they must be the same size"),
     "mask empty": (PHOTO, png(mask_of((200, 160), (0, 0, 0, 0))), 422, "the mask is empty"),
     "mask over everything": (PHOTO, png(mask_of((200, 160), (0, 0, 200, 160))), 422, "covers the whole photo"),
-    "no mask": (PHOTO, None, 422, "the form has no file 'mask'"),
+    "no mask": (PHOTO, None, 422, "neither mask nor hole is given; send one: -F mask=@mask.png or -F hole="),
     "9 MB": (bytes(9 << 20), MASK, 413, "limit of 8388608 bytes"),
 }
 
@@ -256,7 +256,7 @@ def test_a_name_where_a_file_should_be(client):
 
 
 def test_options_in_a_request_are_refused_and_not_ignored(client, photo):
-    where = "how holes are completed is set when engine-serve starts (--mask-dilate, --blend, --feather, --scale)"
+    where = "options are texts of the form that /complete takes; others are set when engine-serve starts"
     files = {"photo": ("photo.png", PHOTO), "mask": ("mask.png", MASK)}
     kept = keep(client, photo)
     box = {"x": 0, "y": 0, "width": 8, "height": 8}
@@ -274,7 +274,11 @@ def test_options_in_a_request_are_refused_and_not_ignored(client, photo):
 
 
 AREA = mask_of((200, 160), (0, 0, 100, 160))
-TEXTURES = {
+CHOSEN = {
+    "dilate": {"dilate": 9},
+    "blend": {"blend": "none", "dilate": 0},
+    "feather": {"blend": "feather", "feather": 9},
+    "scale": {"scale": "4", "texture": "none"},
     "seed": {"seed": 7},
     "no texture": {"texture": "none"},
     "texture and seed": {"texture": "photo", "seed": 1},
@@ -284,21 +288,64 @@ TEXTURES = {
 }
 
 
-@pytest.mark.parametrize("case", TEXTURES)
-def test_what_a_request_says_of_texture_is_what_the_command_does(client, command, photo, tmp_path, case):
+@pytest.mark.parametrize("case", CHOSEN)
+def test_what_a_request_says_is_what_the_command_does(client, command, photo, tmp_path, case):
     files = {"photo": ("photo.png", photo.read_bytes()), "mask": ("mask.png", MASK)}
     data, options = {}, {}
-    for name, value in TEXTURES[case].items():
+    for name, value in CHOSEN[case].items():
         if isinstance(value, Image.Image):
             files[name] = (f"{name}.png", png(value))
             options[name] = tmp_path / f"{name}.png"
             value.save(options[name])
         else:
-            data[name] = options[name] = value
+            data[name] = options["mask_dilate" if name == "dilate" else name] = value
     reply = client.post("/complete", files=files, data=data)
     assert reply.status_code == 200, reply.text
     mask = mask_of((200, 160), HOLE)
     assert reply.content == command(photo, mask, **options) != command(photo, mask)
+
+
+def test_holes_in_place_of_a_mask(client, command, photo):
+    """Two rectangles are the mask that has them white."""
+    left, top, right, bottom = HOLE
+    holes = f"{left},{top},{right - left},{bottom - top} 5,6,10,12"
+    mask = mask_of((200, 160), HOLE)
+    mask.paste(255, (5, 6, 15, 18))
+    files = {"photo": ("photo.png", photo.read_bytes())}
+    reply = client.post("/complete", files=files, data={"hole": holes})
+    assert reply.status_code == 200, reply.text
+    assert reply.content == command(photo, mask)
+
+
+def test_the_result_in_another_format(client, photo):
+    files = {"photo": ("mine.png", photo.read_bytes()), "mask": ("mask.png", MASK)}
+    reply = client.post("/complete", files=files, data={"format": "tif"})
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/tiff"), reply.text
+    assert reply.headers["content-disposition"].endswith("mine.completed.tif")
+    own = client.post("/complete", files=files)
+    pixels = [parse_photo(one.content, "completed").pixels_HW3 for one in (reply, own)]
+    assert np.array_equal(*pixels)
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    ({"hole": "1,2,3"}, "hole is '1,2,3'; it must be X,Y,WIDTH,HEIGHT"),
+    ({"hole": ""}, "hole is ''; it must be X,Y,WIDTH,HEIGHT"),
+    ({"hole": "190,0,20,20"}, "the hole 190,0,20,20 leaves the photo, which is 200x160"),
+    ({"hole": "1,2,3,4", "label": "2"}, "hole and label are both given"),
+    ({"hole": "1,2,3,4", "mask": True}, "mask and hole are both given; send one"),
+    ({"dilate": "-1", "mask": True}, "dilate is '-1'; it must be a whole number, 0 to 1000"),
+    ({"dilate": "1001", "mask": True}, "dilate is '1001'; it must be a whole number, 0 to 1000"),
+    ({"feather": "x", "mask": True}, "feather is 'x'; it must be a whole number"),
+    ({"seed": "-3", "mask": True}, "seed is '-3'; it must be a whole number, 0 or more"),
+    ({"blend": "soft", "mask": True}, "blend is 'soft'; it must be one of"),
+    ({"scale": "3", "mask": True}, "scale is '3'; it must be auto, native"),
+    ({"format": "gif", "mask": True}, "format is 'gif'; it must be one of: jpg, jpeg"),
+])  # fmt: skip
+def test_options_that_cannot_be_met_are_named(client, data, message):
+    data = dict(data)
+    files = {"photo": ("photo.png", PHOTO)} | ({"mask": ("mask.png", MASK)} if data.pop("mask", False) else {})
+    reply = client.post("/complete", files=files, data=data)
+    assert (reply.status_code, message in reply.json()["detail"]) == (422, True), reply.text
 
 
 @pytest.mark.parametrize(("container", "kind"), [("HEIF", "image/heic"), ("AVIF", "image/avif"), ("JXL", "image/jxl")])
@@ -349,7 +396,7 @@ def test_annotations_as_the_mask(client, command, photo):
         ({}, {"seed": "1.5"}, 422, "seed is '1.5'; it must be"),
         ({}, {"seed": ""}, 422, "seed is ''; it must be"),
         ({}, {"seed": "9" * 5000}, 422, "it must be a whole number"),
-        ({}, {"seed": "-1"}, 422, "seed is -1; it must be 0 or more"),
+        ({}, {"seed": "-1"}, 422, "seed is '-1'; it must be a whole number, 0 or more"),
         ({}, {"seed": ["1", "2"]}, 422, "seed is given 2 times; send one"),
         ({"seed": b"1"}, {}, 422, "seed must be text and no file: -F seed=VALUE"),
         ({}, {"texture": "wood"}, 422, "texture is 'wood'; it must be one of: auto, photo, none"),
