@@ -44,8 +44,10 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(weights: Path, temporary: Path, *options: str, status: int = 0) -> Iterator[Server]:
-    """engine-serve on a free port, until the block ends it or is over; then its exit status is to be this."""
+def serving(
+    weights: Path, temporary: Path, *options: str, status: int = 0, told_to_end: bool = False
+) -> Iterator[Server]:
+    """engine-serve on a free port until the block is over, or has told it to end; its exit status is to be this."""
     words = [sys.executable, "-m", "engine.commands.serve", "--port", "0", "--runtime", "torch", *options]
     # One thread: where all cores are busy, several wait for each other longer than such small networks take.
     environment = os.environ | {"TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"}
@@ -56,7 +58,8 @@ def serving(weights: Path, temporary: Path, *options: str, status: int = 0) -> I
             said = process.stdout.readline()
             assert said.startswith("engine-serve: http://127.0.0.1:"), said
             yield Server(said.split()[1], process.pid, temporary)
-            process.send_signal(signal.SIGINT)
+            if not told_to_end:  # else Ctrl-C may come as it ends, and is another end
+                process.send_signal(signal.SIGINT)
             assert process.wait(30) == status
         finally:
             process.kill()

@@ -40,7 +40,7 @@ def wait_for_its_end(server):
 def test_what_was_asked_is_answered_and_what_comes_is_refused(weights, photo, tmp_path):
     release = threading.Event()
     with (
-        serving(weights, tmp_path) as server,
+        serving(weights, tmp_path, told_to_end=True) as server,
         httpx.Client(base_url=server.address, timeout=60) as client,
         ThreadPoolExecutor(1) as pool,
     ):
@@ -62,7 +62,10 @@ def test_a_completion_that_streams_is_finished(weights, shipped_photos, tmp_path
     path = tmp_path / "large.png"
     Image.open(shipped_photos / "astronaut.png").resize((1200, 1200)).save(path, compress_level=1)
     box = {"x": 50, "y": 50, "width": 1100, "height": 1100}
-    with serving(weights, tmp_path) as server, httpx.Client(base_url=server.address, timeout=60) as client:
+    with (
+        serving(weights, tmp_path, told_to_end=True) as server,
+        httpx.Client(base_url=server.address, timeout=60) as client,
+    ):
         kept = keep(client, path)
         mask = png(Image.new("L", (1100, 1100), 255))
         with client.stream("POST", f"/photos/{kept}/completions", params=box, content=mask) as reply:
@@ -73,7 +76,7 @@ def test_a_completion_that_streams_is_finished(weights, shipped_photos, tmp_path
 
 
 def test_an_idle_server_ends_at_once(weights, tmp_path):
-    with serving(weights, tmp_path) as server, httpx.Client(base_url=server.address) as client:
+    with serving(weights, tmp_path, told_to_end=True) as server, httpx.Client(base_url=server.address) as client:
         assert client.get("/health").status_code == 200  # and its connection stays
         began = time.monotonic()
         os.kill(server.pid, signal.SIGTERM)
@@ -86,7 +89,11 @@ def test_what_ends_the_wait(weights, photo, tmp_path, again):
     """The time limit of the request itself, or whoever asks twice."""
     never = threading.Event()
     options = ("--time-limit", "60" if again else "3")
-    with serving(weights, tmp_path, *options, status=143 if again else 0) as server, ThreadPoolExecutor(1) as pool:
+    status = 143 if again else 0
+    with (
+        serving(weights, tmp_path, *options, status=status, told_to_end=True) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
         asked = pool.submit(held, server, photo, never)
         with httpx.Client(base_url=server.address) as client:
             wait_for_requests(client, 1)
