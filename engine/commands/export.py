@@ -1,7 +1,7 @@
 """engine-export: the trained network for other runtimes.
 
     engine-export my.safetensors --to onnx       my.onnx, for multiples of 4
-    engine-export my.safetensors --to onnx --size 512,512      for this size alone
+    engine-export my.safetensors --to onnx --size 512,512  this size alone
     engine-export my.safetensors --to openvino   my.xml, which engine-infer uses
     engine-export my.safetensors --to openvino --precision int8 --photos photos/
     engine-export my.safetensors --to tensorrt-rtx --size 512,512
