@@ -1,21 +1,21 @@
-// The page: a photo, what was done to it, and the buttons and keys that do it.
+// The page: a photo, what was done to it, and what can be done to it now.
 
-import { History, nameOf } from "./history.js";
 import { BrushSize } from "./brush_size.js";
-import { listenToDrops } from "./drops.js";
-import { listenToKeys } from "./keys.js";
+import { listenToControls } from "./controls.js";
+import { History, nameOf } from "./history.js";
+import { complain, dismiss, say, sayCompleted, sayStep, sayUnseen } from "./messages.js";
 import { Painter } from "./painter.js";
+import { Photo } from "./photo.js";
 import { listen } from "./pointers.js";
 import * as server from "./server.js";
-import { addSomething, clamp, masksOf, shapeOf } from "./strokes.js";
+import { addSomething } from "./strokes.js";
 import { View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const stage = $("stage");
 
-let file = null; // as the person chose it
-let photo = null; // the server's name for it
-let history = new History();
+let photo = null; // a Photo, once one is open
+let history = new History(); // of the photo
 let running = null; // what aborts the request that is under way
 let comparing = false;
 let searched = null; // the box in which a thing is being found
@@ -23,7 +23,6 @@ let searched = null; // the box in which a thing is being found
 const view = new View(stage, $("photo"), $("mask"));
 const painter = new Painter(view, $("cursor"), take, () => !running && !comparing);
 const size = new BrushSize(painter, $("size"), $("size-value"));
-listen(stage, view, painter);
 
 function scene() {
   const drawn = painter.stroke ?? searched;
@@ -31,24 +30,9 @@ function scene() {
   return { completions: history.completions, strokes, split: comparing ? Number($("divider").value) : null };
 }
 
-// ---- Messages
-
-/** Says something where screen readers hear it too. */
-function say(text) {
-  $("status").textContent = text;
-  $("notice").hidden = !text;
-}
-
-function complain(error) {
-  if (!(error instanceof server.Refused)) console.error(error);
-  $("alert").firstElementChild.textContent = error.message;
-  $("alert").hidden = false;
-  say("");
-}
-
 /** Shows what is possible now. */
 function refresh() {
-  const idle = file !== null && !running;
+  const idle = photo !== null && !running;
   const completed = history.completions.length > 0;
   comparing &&= completed;
   $("undo").disabled = !idle || !history.canUndo;
@@ -63,8 +47,8 @@ function refresh() {
   $("clear-avoided").disabled = !idle;
   $("open").disabled = $("choose").disabled = running !== null;
   $("cancel").hidden = running === null;
-  for (const button of document.querySelectorAll("#tools button, #zoom button")) button.disabled = file === null;
-  $("size").disabled = file === null;
+  for (const button of document.querySelectorAll("#tools button, #zoom button")) button.disabled = photo === null;
+  $("size").disabled = photo === null;
   stage.classList.toggle("busy", running !== null);
   stage.classList.toggle("grab", painter.tool === "hand");
   stage.classList.toggle("cross", painter.drawsBoxes);
@@ -75,7 +59,7 @@ function refresh() {
 /** Runs `task(signal)`, one at a time, until it ends or is cancelled; what goes wrong is shown. */
 async function run(task) {
   running = new AbortController();
-  $("alert").hidden = true;
+  dismiss();
   refresh();
   try {
     await task(running.signal);
@@ -90,84 +74,38 @@ async function run(task) {
 
 // ---- The photo
 
-async function open(chosen) {
-  if (!chosen || running) return;
+async function open(file) {
+  if (!file || running) return;
   await run(async () => {
-    say(`Opening ${chosen.name}…`);
-    const [shown, kept] = await Promise.all([createImageBitmap(chosen).catch(() => null), server.sendPhoto(chosen)]);
-    const same = shown?.width === kept.width && shown?.height === kept.height;
-    const bitmap = same ? shown : await createImageBitmap(await server.preview(kept.photo));
-    if (photo) server.dropPhoto(photo);
-    [file, photo, history, comparing] = [chosen, kept.photo, new History(), false];
-    $("welcome").hidden = true;
-    stage.hidden = false;
-    $("photo-name").textContent = `${chosen.name} · ${kept.width} × ${kept.height}`;
-    await view.show(bitmap, scene);
-    const longest = Math.max(kept.width, kept.height);
-    painter.key = null;
-    size.largest = Math.max(longest / 3, 64);
-    size.set(longest / 20);
-    stage.focus({ preventScroll: true });
-    say(`${kept.width} × ${kept.height} pixels. Paint over what should go.`);
+    say(`Opening ${file.name}…`);
+    const opened = new Photo(file);
+    const bitmap = await opened.open();
+    photo?.drop();
+    [photo, history, comparing] = [opened, opened.history, false];
+    await show(bitmap);
+    say(`${photo.width} × ${photo.height} pixels. Paint over what should go.`);
   });
 }
 
-/** What `request()` gives; if the server has dropped the photo meanwhile, after it was sent again. */
-async function withPhoto(request, signal) {
-  try {
-    return await request();
-  } catch (error) {
-    if (error.status !== 404) throw error;
-    await sendAgain(signal);
-    return request();
-  }
+async function show(bitmap) {
+  const { file, width, height } = photo;
+  $("welcome").hidden = true;
+  stage.hidden = false;
+  $("photo-name").textContent = `${file.name} · ${width} × ${height}`;
+  await view.show(bitmap, scene);
+  const longest = Math.max(width, height);
+  painter.key = null;
+  size.largest = Math.max(longest / 3, 64);
+  size.set(longest / 20);
+  stage.focus({ preventScroll: true });
 }
 
-/** Sends the photo again and repeats its completions, which come out the same. */
-async function sendAgain(signal) {
-  say("Sending the photo again…");
-  photo = (await server.sendPhoto(file)).photo;
-  for (const completion of history.everyCompletion) {
-    const { hole, masks, variant } = completion;
-    completion.number = (await server.complete(photo, below(hole), masks, variant, signal, () => {})).completion;
-  }
-}
-
-const latest = () => history.completions.at(-1)?.number ?? 0;
-const below = (hole) => hole.below?.number ?? 0; // which it has once the photo has been sent again, too
-
-function sayStep({ scale, done, windows }) {
-  const where = scale === 1 ? "" : ` at 1/${scale} of the resolution`;
-  const share = done ? `, ${done} of ${windows} windows` : "";
-  say(`Completing${where}${share}…`);
-}
-
-function sayWidened({ widened }) {
-  if (!widened.length) return "";
-  const [least, most] = [Math.min(...widened), Math.max(...widened)];
-  return `, widened by ${least === most ? "" : `${least} to `}${most} pixels`;
-}
-
-/** Completes a hole, {strokes, below: the completion under it or nothing, tried: how many times it was completed}. */
 async function fill(hole) {
   await run(async (signal) => {
-    const masks = await masksOf(hole.strokes, history.avoided, view.bitmap);
-    if (!masks) throw new server.Refused(0, "Nothing is painted on the photo; paint over what should go.");
     say("Completing…");
     const began = performance.now();
-    const variant = hole.tried;
-    const [done, region] = await withPhoto(async () => {
-      const done = await server.complete(photo, below(hole), masks, variant, signal, sayStep);
-      return [done, await server.picture(photo, done.completion)];
-    }, signal);
-    const [x, y] = done.box;
-    const picture = await createImageBitmap(region);
-    const { completion: number, replaces } = done;
-    history.push({ completion: { number, x, y, picture, replaces, hole, masks, variant } });
-    hole.tried += 1;
-    const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    const which = variant ? `, variant ${variant + 1}` : "";
-    say([`Completed in ${seconds} s${which}${sayWidened(done)}.`, ...done.warnings.map((warning) => `Note: ${warning}.`)].join(" "));
+    const done = await photo.complete(hole, signal, sayStep);
+    sayCompleted(done, performance.now() - began);
   });
 }
 
@@ -183,10 +121,10 @@ async function another() {
 }
 
 async function download() {
-  if (running || latest() === 0) return;
+  if ($("download").disabled) return;
   await run(async (signal) => {
     say("Writing the file…");
-    const { name, blob } = await withPhoto(() => server.completedFile(photo, latest()), signal);
+    const { name, blob } = await photo.completedFile(signal);
     const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
@@ -214,8 +152,7 @@ async function select(box) {
     searched = box;
     say("Selecting…");
     try {
-      const mask = await withPhoto(() => server.select(photo, latest(), box, signal), signal);
-      history.push({ stroke: { ...box, shape: await shapeOf(mask) } });
+      await photo.select(box, signal);
     } finally {
       searched = null;
     }
@@ -262,13 +199,17 @@ function setTool(tool) {
 
 /** Zooms around a place on the stage, or its middle. */
 function zoom(factor, place) {
-  if (!file) return;
+  if (!photo) return;
   view.zoom(factor, place?.x, place?.y);
   painter.hover();
 }
 
+function ownPixels() {
+  zoom(1 / devicePixelRatio / view.scale);
+}
+
 function fit() {
-  if (file) view.fit();
+  if (photo) view.fit();
 }
 
 function pressKey() {
@@ -277,7 +218,7 @@ function pressKey() {
 
 function moveKey(dx, dy) {
   const { x, y } = painter.move(dx, dy);
-  $("status").textContent = `${Math.round(x)}, ${Math.round(y)}`; // heard, and not shown: the ring is seen
+  sayUnseen(`${Math.round(x)}, ${Math.round(y)}`); // the ring is seen
 }
 
 function cancel() {
@@ -286,61 +227,20 @@ function cancel() {
   else if (comparing) compare();
 }
 
-// ---- Buttons, drops and keys
-
-$("open").onclick = $("choose").onclick = () => $("file").click();
-$("file").onchange = () => {
-  open($("file").files[0]);
-  $("file").value = ""; // so that the same file can be chosen again
-};
-$("undo").onclick = undo;
-$("redo").onclick = redo;
-$("compare").onclick = compare;
-$("download").onclick = download;
-$("complete").onclick = complete;
-$("another").onclick = another;
-$("clear-avoided").onclick = clearAvoided;
-$("cancel").onclick = cancel;
-$("dismiss").onclick = () => ($("alert").hidden = true);
-$("help").onclick = () => $("help-dialog").showModal();
-$("divider").oninput = () => view.redraw();
-$("zoom-in").onclick = () => zoom(1.25);
-$("zoom-out").onclick = () => zoom(0.8);
-$("zoom-fit").onclick = fit;
-for (const button of $("tools").children) button.onclick = () => setTool(button.dataset.tool);
-
-stage.addEventListener("wheel", (event) => {
-  event.preventDefault();
-  const factor = Math.exp(-clamp(event.deltaY, -100, 100) / 400);
-  if (event.ctrlKey || event.metaKey) zoom(factor ** 2, painter.place);
-  else size.multiply(factor);
-}, { passive: false });
-
-listenToDrops(open);
-addEventListener("pagehide", (event) => {
-  if (photo && !event.persisted) server.dropPhoto(photo);
-});
-
-listenToKeys({
+listen(stage, view, painter);
+listenToControls({
   stage,
-  singleKeys: () => $("shortcuts").checked,
-  isOpen: () => file !== null,
-  hold: (held) => {
-    painter.spaceHeld = held;
-    stage.classList.toggle("grab", held || painter.tool === "hand");
-    painter.hover();
-  },
+  painter,
+  size,
+  isOpen: () => photo !== null,
   actions: {
-    complete, another, clearAvoided, undo, redo, compare, download, cancel, setTool, zoom, fit, moveKey, pressKey,
-    open: () => $("open").click(),
-    help: () => $("help").click(),
-    resize: (factor) => size.multiply(factor),
-    ownPixels: () => zoom(1 / devicePixelRatio / view.scale),
+    open, complete, another, download, clearAvoided, undo, redo, compare, redraw: () => view.redraw(),
+    setTool, zoom, ownPixels, fit, pressKey, moveKey, cancel,
   },
 });
-
-$("shortcuts").checked = localStorage.getItem("shortcuts") !== "off";
-$("shortcuts").onchange = () => localStorage.setItem("shortcuts", $("shortcuts").checked ? "on" : "off");
+addEventListener("pagehide", (event) => {
+  if (!event.persisted) photo?.drop();
+});
 size.set(40);
 refresh();
 server.letIn().catch(complain);
