@@ -1,0 +1,120 @@
+"""The page in a real browser: selecting a thing by what is drawn around it."""
+
+import re
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.engine.serve.conftest import NEEDS_CHROMIUM, mask_of, screenshot
+from tests.engine.serve.pages import INKS, THING, complete, downloaded, mask_sent, on_stage, opened, paint, says, shown
+
+pytestmark = NEEDS_CHROMIUM
+
+
+def test_select_paints_over_the_thing_in_a_box(visit, command, thing):
+    page = opened(visit(), thing)
+    page.click('[data-tool="select"]')
+    expect(page.locator('[data-tool="select"]')).to_have_attribute("aria-pressed", "true")
+    paint(page, *on_stage(page, (60, 42), (130, 100)))
+    says(page, "Selected")
+    screenshot(page, "selected")
+    complete(page)
+    mask = mask_sent(page, (200, 160))
+    np.testing.assert_array_equal(np.asarray(mask), np.asarray(mask_of((200, 160), THING)))
+    content = downloaded(page)[1]
+    assert content == command(thing, mask)
+    samples_HW3 = np.asarray(Image.open(BytesIO(content)))
+    left, top, right, bottom = THING
+    assert np.ptp(samples_HW3[top:bottom, left:right].astype(int) - (90, 100, 110)) < 60  # it is gone
+    for x, y in ((60, 42), (129, 42), (60, 99), (129, 99)):
+        assert tuple(samples_HW3[y, x]) == (90, 100, 110)
+
+
+def test_a_selection_is_a_stroke_to_undo_erase_and_paint_on(visit, thing):
+    page = opened(visit(), thing)
+    page.keyboard.press("s")
+    box = on_stage(page, (60, 42), (130, 100))
+    paint(page, *box)
+    says(page, "Selected")
+    page.keyboard.press("Control+z")
+    says(page, "Selection undone")
+    expect(page.locator("#complete")).to_be_disabled()
+    shown(page)
+    assert page.evaluate(INKS) == []
+    page.keyboard.press("Control+Shift+z")
+    shown(page)
+    assert page.evaluate(INKS) == ["hole"]
+    page.keyboard.press("e")
+    paint(page, *on_stage(page, (95, 50), (95, 90)))
+    page.keyboard.press("b")
+    paint(page, *on_stage(page, (160, 70), (165, 70)))
+    complete(page)
+    mask_HW = np.asarray(mask_sent(page, (200, 160))) >= 128
+    assert [mask_HW[70, x] for x in (72, 95, 118, 160, 125)] == [True, False, True, True, False]
+
+
+def test_the_box_of_a_selection_is_seen_while_it_is_drawn(visit, thing):
+    page = opened(visit(), thing)
+    page.click('[data-tool="select"]')
+    stage = page.locator("#stage").bounding_box()
+    points = on_stage(page, (60, 42), (130, 100))
+    first, last = ((stage["x"] + x * stage["width"], stage["y"] + y * stage["height"]) for x, y in points)
+    page.mouse.move(*first)
+    page.mouse.down()
+    page.mouse.move(*last, steps=5)
+    shown(page)
+    screenshot(page, "selecting")
+    assert page.evaluate(INKS) != []
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    shown(page)
+    assert page.evaluate(INKS) == []
+    expect(page.locator("#undo")).to_be_disabled()
+
+
+def test_a_selection_by_touch_by_a_pen_and_by_the_keyboard(visit, thing):
+    page = opened(visit(has_touch=True), thing)
+    device = page.context.new_cdp_session(page)
+    stage = page.locator("#stage").bounding_box()
+    points = on_stage(page, (60, 42), (130, 100))
+    first, last = ((stage["x"] + x * stage["width"], stage["y"] + y * stage["height"]) for x, y in points)
+    page.keyboard.press("s")
+    for kind, places in (("touchStart", [first]), ("touchMove", [last]), ("touchEnd", [])):
+        touched = {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in places]}
+        device.send("Input.dispatchTouchEvent", touched)
+    says(page, "Selected")
+    page.keyboard.press("Control+z")
+    says(page, "Selection undone")
+    for kind, (x, y) in (("mousePressed", first), ("mouseMoved", last), ("mouseReleased", last)):
+        event = {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
+        device.send("Input.dispatchMouseEvent", event)
+    says(page, "Selected")
+    page.keyboard.press("Control+z")
+    says(page, "Selection undone")
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowLeft")
+        page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("Enter")
+    says(page, "First corner")
+    for _ in range(5):
+        page.keyboard.press("Shift+ArrowRight")
+        page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Enter")
+    says(page, "Selected")
+
+
+def test_a_box_with_nothing_in_it_is_said_and_the_photo_sent_again(visit, thing, client):
+    page = opened(visit(), thing)
+    page.click('[data-tool="select"]')
+    with page.expect_request(re.compile("/select")) as asked:
+        paint(page, *on_stage(page, (140, 20), (180, 60)))
+    expect(page.get_by_role("alert")).to_contain_text("nothing in it differs from what is around it")
+    assert "--" not in page.inner_text("#alert")
+    expect(page.locator("#undo")).to_be_disabled()
+    name = re.search(r"photos/([\w-]+)/", asked.value.url)[1]
+    assert client.delete(f"/photos/{name}").status_code == 204
+    paint(page, *on_stage(page, (60, 42), (130, 100)))
+    says(page, "Selected")
+    expect(page.get_by_role("alert")).to_be_hidden()
