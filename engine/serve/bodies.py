@@ -104,12 +104,12 @@ class Incoming:
             files = {name: await file_in(form, name) for name in names if name in form or name in fields.required}
             return Form(files, texts)
 
-    async def painted(self) -> tuple[bytes, bytes | None]:
-        """The files of a mask and of where texture may not be taken from: of a form, or the mask alone as the body."""
+    async def painted(self, areas: tuple[str, ...]) -> dict[str, bytes]:
+        """Files by name: a mask and those of the areas that are given, of a form; or the mask alone as the body."""
         if not self.request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-            return await self.body(), None
-        files, _ = await self.form(Fields(("mask",), ("avoid",)))
-        return files["mask"][1], files["avoid"][1] if "avoid" in files else None
+            return {"mask": await self.body()}
+        files, _ = await self.form(Fields(("mask",), areas))
+        return {name: content for name, (_, content) in files.items()}
 
 
 def check_parameters(request: Request) -> None:

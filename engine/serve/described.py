@@ -28,6 +28,7 @@ PAINTED = {
     "required": ["mask"],
     "properties": {
         "mask": FILE,
+        "sample": FILE | {"description": "Mask of the same box: where alone texture may be taken from."},
         "avoid": FILE | {"description": "Mask of the same box: where texture may not be taken from."},
     },
 }

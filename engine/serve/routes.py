@@ -179,17 +179,17 @@ async def add_completion(
 ) -> StreamingResponse:
     """Complete a hole on top of an earlier completion (`onto`; 0: the photo itself).
 
-    The body is the mask's box at x, y, of width x height, or a form with `mask` and `avoid`, both of that box. Another
-    `variant` gives another texture: it is added to the seed with which engine-serve was started. The answer is a stream
-    of server-sent events: `progress` with the scale 1/n at which the network runs now, the windows that are done there
-    and how many there are; at the end `completed`, with the completion's number and box and the pixels by which holes
-    were widened, or `error`. The picture of a completion lies over the photo; if it `replaces`, since transparency was
-    completed too, the photo's box is to be cleared before.
+    The body is the mask's box at x, y, of width x height, or a form with `mask` and, if wanted, `sample` and `avoid`,
+    all of that box. Another `variant` gives another texture: it is added to the seed with which engine-serve was
+    started. The answer is a stream of server-sent events: `progress` with the scale 1/n at which the network runs now,
+    the windows that are done there and how many there are; at the end `completed`, with the completion's number and box
+    and the pixels by which holes were widened, or `error`. The picture of a completion lies over the photo; if it
+    `replaces`, since transparency was completed too, the photo's box is to be cleared before.
     """
-    painted = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).painted()
+    painted = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).painted(AREAS)
     box = (slice(y, y + height), slice(x, x + width))
-    before, mask_HW, avoid_HW = await work.on_files(ticket, hole_in, kept, onto, box, *painted)
-    texturing = Texturing(variant_of(work.options, variant, avoid_HW is not None), avoid_HW=avoid_HW)
+    before, mask_HW, areas = await work.on_files(ticket, hole_in, kept, onto, box, painted)
+    texturing = Texturing(variant_of(work.options, variant, list(areas)), *map(areas.get, AREAS))
     steps: asyncio.Queue[Step | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
@@ -248,10 +248,8 @@ def event(kind: str, data: dict[str, Any]) -> str:
     return f"event: {kind}\ndata: {json.dumps(data)}\n\n"
 
 
-def hole_in(
-    kept: KeptPhoto, onto: int, box: Where, mask_file: bytes, avoid_file: bytes | None
-) -> tuple[Layers, Mask, Mask | None]:
-    """The photo after a completion, and the masks of which a box is given, None where nothing is to be avoided.
+def hole_in(kept: KeptPhoto, onto: int, box: Where, painted: dict[str, bytes]) -> tuple[Layers, Mask, dict[str, Mask]]:
+    """The photo after a completion, and the masks of which a box is given: of the hole, and of areas by name.
 
     HTTPException 404, 415 or 422.
     """
@@ -259,14 +257,15 @@ def hole_in(
     height, width = kept.size
     if rows.stop > height or columns.stop > width:
         raise HTTPException(422, f"the mask reaches {columns.stop}, {rows.stop}, and the photo is {width}x{height}")
-    mask_HW = painted_from(mask_file, kept.size, box)
-    avoid_HW = None
-    if avoid_file is not None:
-        with naming("avoid"):
-            avoid_HW = painted_from(avoid_file, kept.size, box)
-        avoid_HW = avoid_HW if avoid_HW.any() else None
+    mask_HW = painted_from(painted["mask"], kept.size, box)
+    areas = {}
+    for area in (name for name in AREAS if name in painted):
+        with naming(area):
+            area_HW = painted_from(painted[area], kept.size, box)
+        if area_HW.any() or area == "sample":  # nothing to be avoided asks for nothing
+            areas[area] = area_HW
     with refusing(404):
-        return kept.after(onto), mask_HW, avoid_HW
+        return kept.after(onto), mask_HW, areas
 
 
 @router.get("/photos/{photo}/completions/{number}/picture", response_class=Response, responses=PNG)

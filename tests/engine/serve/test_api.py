@@ -373,8 +373,8 @@ def test_textures_that_cannot_be_had_are_refused(client, files, texts, status, m
     assert (reply.status_code, message in reply.json()["detail"]) == (status, True), reply.text
 
 
-def test_variants_of_a_kept_photo_and_where_they_take_no_texture_from(client, command, photo, tmp_path):
-    AREA.save(tmp_path / "avoid.png")
+def test_variants_of_a_kept_photo_and_where_they_take_texture_from(client, command, photo, tmp_path):
+    AREA.save(tmp_path / "area.png")
     kept, mask = keep(client, photo), mask_of((200, 160), HOLE)
     complete_in(client, kept, HOLE, variant=2)
     assert client.get(f"/photos/{kept}/completions/1/file").content == command(photo, mask, seed=2)
@@ -384,8 +384,13 @@ def test_variants_of_a_kept_photo_and_where_they_take_no_texture_from(client, co
     whole = {"x": 0, "y": 0, "width": 200, "height": 160}
     reply = client.post(f"/photos/{kept}/completions", params=whole, files={"mask": MASK, "avoid": png(AREA)})
     assert events(reply.text)[-1][0] == "completed", reply.text
-    expected = command(photo, mask, avoid=tmp_path / "avoid.png")
+    expected = command(photo, mask, avoid=tmp_path / "area.png")
     assert client.get(f"/photos/{kept}/completions/3/file").content == expected
+    reply = client.post(f"/photos/{kept}/completions", params=whole, files={"mask": MASK, "sample": png(AREA)})
+    assert events(reply.text)[-1][0] == "completed", reply.text
+    assert client.get(f"/photos/{kept}/completions/4/file").content == command(
+        photo, mask, sample=tmp_path / "area.png"
+    )
     dot = (100, 100, 101, 101)
     (note,) = complete_in(client, kept, dot, variant=1)[-1][1]["warnings"]
     assert "nothing else varies but the grain" in note
@@ -399,8 +404,8 @@ def test_a_variant_that_cannot_vary(weights, photo, tmp_path):
         httpx.Client(base_url=plain.address, timeout=60) as client,
     ):
         kept = keep(client, photo)
-        for params, avoid in (({"variant": 1}, {}), ({}, {"avoid": painted})):
-            files = {"mask": painted} | avoid
+        for params, areas in (({"variant": 1}, {}), ({}, {"avoid": painted}), ({}, {"sample": painted})):
+            files = {"mask": painted} | areas
             reply = client.post(f"/photos/{kept}/completions", params=box | params, files=files)
             assert reply.status_code == 422
             assert "texture is none, so that no texture is taken; start engine-serve with" in reply.json()["detail"]
