@@ -28,6 +28,7 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
     1: actions.ownPixels,
     a: actions.another,
     c: actions.compare,
+    v: () => actions.look(true),
     o: actions.open,
     "?": actions.help,
   };
@@ -52,5 +53,7 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
 
   document.addEventListener("keyup", (event) => {
     if (event.key === " ") hold(false);
+    if (event.key.toLowerCase() === "v") actions.look(false);
   });
+  addEventListener("blur", () => actions.look(false)); // where a key that is let go is not heard
 }

@@ -17,17 +17,19 @@ const stage = $("stage");
 let photo = null; // a Photo, once one is open
 let history = new History(); // of the photo
 let running = null; // what aborts the request that is under way
-let comparing = false;
+let comparing = false; // with the slider
+let looking = false; // at the photo as it was, while a key is held
 let searched = null; // the box in which a thing is being found
 
 const view = new View(stage, $("photo"), $("mask"));
-const painter = new Painter(view, $("cursor"), take, () => !running && !comparing);
+const painter = new Painter(view, $("cursor"), take, () => !running && !comparing && !looking);
 const size = new BrushSize(painter, $("size"), $("size-value"));
 
 function scene() {
   const drawn = painter.stroke ?? searched;
   const strokes = drawn ? [...history.strokes, drawn] : history.strokes;
-  return { completions: history.completions, strokes, split: comparing ? Number($("divider").value) : null };
+  const split = looking ? Infinity : comparing ? Number($("divider").value) : null;
+  return { completions: history.completions, strokes, split };
 }
 
 /** Shows what is possible now. */
@@ -39,7 +41,8 @@ function refresh() {
   $("redo").disabled = !idle || !history.canRedo;
   $("compare").disabled = $("download").disabled = !idle || !completed;
   $("compare").setAttribute("aria-pressed", comparing);
-  $("comparison").hidden = !comparing;
+  $("comparison").hidden = !comparing && !looking;
+  $("comparison").classList.toggle("looking", looking);
   const painted = addSomething(history.hole);
   $("complete").disabled = !idle || !painted;
   $("another").disabled = !idle || !completed || painted;
@@ -187,6 +190,14 @@ function compare() {
   (comparing ? $("divider") : stage).focus({ preventScroll: true });
 }
 
+/** Shows the photo as it was, for as long as a key is held. */
+function look(held) {
+  if (held === looking || (held && $("compare").disabled)) return;
+  looking = held;
+  sayUnseen(looking ? "Before." : "After.");
+  refresh();
+}
+
 // ---- Tools
 
 function setTool(tool) {
@@ -234,7 +245,7 @@ listenToControls({
   size,
   isOpen: () => photo !== null,
   actions: {
-    open, complete, another, download, clearAvoided, undo, redo, compare, redraw: () => view.redraw(),
+    open, complete, another, download, clearAvoided, undo, redo, compare, look, redraw: () => view.redraw(),
     setTool, zoom, ownPixels, fit, pressKey, moveKey, cancel,
   },
 });

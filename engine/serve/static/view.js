@@ -95,7 +95,7 @@ export class View {
     });
   }
 
-  /** `split`: null, or the share of the stage on the left that shows the photo as it was before its completions. */
+  /** `split`: null, or the share of the stage on the left that shows the photo as it was; Infinity is all of it. */
   draw({ completions, strokes, split }) {
     const photo = this.start(this.photoCanvas);
     this.drawPhoto(photo);

@@ -51,6 +51,33 @@ def test_the_result_shows_on_the_page(visit, photo):
     assert shown(page) == before
 
 
+def test_a_key_shows_the_photo_as_it_was_while_it_is_held(visit, photo):
+    page = opened(visit(), photo)
+    page.keyboard.down("v")
+    expect(page.locator("#comparison")).to_be_hidden()  # there is no after yet
+    page.keyboard.up("v")
+    before = shown(page)
+    paint(page, (0.45, 0.4), (0.55, 0.6))
+    complete(page)
+    after = shown(page)
+    paint(page, (0.6, 0.3), (0.61, 0.31))
+    page.keyboard.down("v")
+    assert shown(page) == before
+    assert page.evaluate(INKS) == []
+    expect(page.locator(".before")).to_be_visible()
+    expect(page.locator(".after")).to_be_hidden()
+    page.keyboard.up("v")
+    assert shown(page) == after
+    assert page.evaluate(INKS) == ["hole"]
+    page.keyboard.press("c")
+    expect(page.locator("#divider")).to_be_visible()
+    page.keyboard.down("v")
+    assert shown(page) == before
+    page.evaluate("dispatchEvent(new Event('blur'))")  # the window loses the keyboard, and the key goes up unheard
+    expect(page.locator("#divider")).to_be_visible()
+    page.keyboard.up("v")
+
+
 def test_what_becomes_transparent_shows_so_on_the_page(visit, photo, tmp_path):
     """A yellow caption over nothing is gone, and not only its colour."""
     image = Image.open(photo).convert("RGBA")
