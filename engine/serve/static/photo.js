@@ -2,9 +2,9 @@
 // sent the file again and repeats the completions, which come out the same.
 
 import { History } from "./history.js";
+import { masksOf, shapeOf } from "./masks.js";
 import { say } from "./messages.js";
 import * as server from "./server.js";
-import { masksOf, shapeOf } from "./strokes.js";
 
 export class Photo {
   history = new History();

@@ -1,4 +1,4 @@
-// What is painted: strokes in the photo's pixels, drawn on screen and turned into the mask that the server takes.
+// What is painted: strokes in the photo's pixels, and how they are drawn.
 // A stroke is {tool: "brush" | "eraser" | "avoid", size, points: [{x, y}, ...]} or {tool: "rectangle", x, y, width,
 // height} or {tool: "select", x, y, width, height, shape}, which has its shape once the thing in its box is found; those
 // of "avoid" are where texture is not taken from, and the eraser takes away from these and the hole.
@@ -56,18 +56,6 @@ function drawBox(context, { x, y, width, height }) {
   context.restore();
 }
 
-/** What is white in a mask's PNG, as a canvas that is transparent elsewhere. */
-export async function shapeOf(png) {
-  const picture = await createImageBitmap(png);
-  const shape = canvasOf(picture);
-  const context = shape.getContext("2d");
-  context.drawImage(picture, 0, 0);
-  const pixels = context.getImageData(0, 0, shape.width, shape.height);
-  for (let at = 0; at < pixels.data.length; at += 4) pixels.data[at + 3] = pixels.data[at];
-  context.putImageData(pixels, 0, 0);
-  return shape;
-}
-
 /** The box between two corners, in whole pixels within the photo. */
 export function boxBetween(from, to, photo) {
   const x = clamp(Math.round(Math.min(from.x, to.x)), 0, photo.width);
@@ -80,54 +68,8 @@ export function boxBetween(from, to, photo) {
 /** Whether strokes add anything. */
 export const addSomething = (strokes) => strokes.some((stroke) => stroke.tool !== "eraser");
 
-/**
- * The masks of the strokes of a hole and of what is to be avoided: their box, {x, y, width, height}, and two PNGs of it,
- * {png, avoid}, white on black. Null if there is no hole; without `avoid` if there is nothing to be avoided.
- */
-export async function masksOf(hole, avoided, photo) {
-  if (!boxOf(hole, photo)) return null;
-  const avoids = boxOf(avoided, photo) !== null;
-  const box = boxOf(avoids ? [...hole, ...avoided] : hole, photo);
-  return { ...box, png: await pngOf(hole, box), avoid: avoids ? await pngOf(avoided, box) : null };
-}
-
-/** A box of what strokes paint, as a PNG, white on black. */
-function pngOf(strokes, box) {
-  const painted = canvasOf(box);
-  const context = painted.getContext("2d");
-  context.translate(-box.x, -box.y);
-  drawStrokes(context, strokes, "white");
-  const mask = canvasOf(box);
-  const opaque = mask.getContext("2d");
-  opaque.fillRect(0, 0, box.width, box.height);
-  opaque.drawImage(painted, 0, 0);
-  return new Promise((resolve) => mask.toBlob(resolve, "image/png"));
-}
-
-/** Where the strokes that add something lie in the photo; null if that is nowhere. */
-function boxOf(strokes, photo) {
-  let [left, top, right, bottom] = [photo.width, photo.height, 0, 0];
-  const include = (x, y, reach) => {
-    left = Math.min(left, x - reach);
-    top = Math.min(top, y - reach);
-    right = Math.max(right, x + reach);
-    bottom = Math.max(bottom, y + reach);
-  };
-  for (const stroke of strokes) {
-    if (stroke.tool === "brush" || stroke.tool === "avoid") for (const { x, y } of stroke.points) include(x, y, stroke.size / 2);
-    if (stroke.tool === "rectangle" || stroke.tool === "select") {
-      include(stroke.x, stroke.y, 0);
-      include(stroke.x + stroke.width, stroke.y + stroke.height, 0);
-    }
-  }
-  const x = Math.max(Math.floor(left), 0);
-  const y = Math.max(Math.floor(top), 0);
-  const width = Math.min(Math.ceil(right), photo.width) - x;
-  const height = Math.min(Math.ceil(bottom), photo.height) - y;
-  return width > 0 && height > 0 ? { x, y, width, height } : null;
-}
-
-function canvasOf({ width, height }) {
+/** An empty canvas of this size. */
+export function canvasOf({ width, height }) {
   return Object.assign(document.createElement("canvas"), { width, height });
 }
 
