@@ -44,6 +44,9 @@ function listenToButtons(actions) {
   $("complete").onclick = actions.complete;
   $("another").onclick = actions.another;
   $("clear-avoided").onclick = actions.clearAvoided;
+  $("subtract").onclick = actions.toggleSubtract;
+  $("grow").onclick = () => actions.grow(1);
+  $("shrink").onclick = () => actions.grow(-1);
   $("cancel").onclick = actions.cancel;
   $("dismiss").onclick = dismiss;
   $("help").onclick = () => $("help-dialog").showModal();

@@ -1,8 +1,11 @@
 // What was done, to be undone and done again: strokes, completions that use up the hole's strokes before them, and
 // clearing where texture is not taken from, which stays over completions.
 
+import { erases } from "./strokes.js";
+
 /** A step's name for people. */
 export function nameOf({ stroke, cleared }) {
+  if (stroke?.tool === "grown") return stroke.by > 0 ? "Growing" : "Shrinking";
   if (stroke) return stroke.tool === "select" ? "Selection" : "Stroke";
   return cleared ? "Clearing" : "Completion";
 }
@@ -48,10 +51,11 @@ export class History {
     return this.#steps.flatMap((step) => step.completion ?? []);
   }
 
-  /** Strokes of the hole since the last completion. */
+  /** Strokes of the hole since the last completion, or since its edge was moved. */
   get hole() {
-    const last = this.#shown.findLastIndex((step) => step.completion);
-    return this.#shown.slice(last + 1).flatMap(({ stroke }) => (stroke && stroke.tool !== "avoid" ? stroke : []));
+    const last = this.#shown.findLastIndex(({ completion, stroke }) => completion || stroke?.tool === "grown");
+    const first = this.#shown[last]?.completion ? last + 1 : Math.max(last, 0);
+    return this.#shown.slice(first).flatMap(({ stroke }) => (stroke && stroke.tool !== "avoid" ? stroke : []));
   }
 
   /** Strokes that show, of both kinds, in order. */
@@ -63,7 +67,7 @@ export class History {
   /** Strokes of where texture is not taken from, since that was cleared; the eraser takes away from it, too. */
   get avoided() {
     const last = this.#shown.findLastIndex((step) => step.cleared);
-    const here = (stroke) => stroke?.tool === "avoid" || stroke?.tool === "eraser";
+    const here = (stroke) => stroke && (stroke.tool === "avoid" || erases(stroke));
     return this.#shown.slice(last + 1).flatMap(({ stroke }) => (here(stroke) ? stroke : []));
   }
 }

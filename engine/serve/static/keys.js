@@ -18,6 +18,9 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
     s: () => actions.setTool("select"),
     n: () => actions.setTool("avoid"),
     x: actions.clearAvoided,
+    d: actions.toggleSubtract,
+    g: () => actions.grow(1),
+    k: () => actions.grow(-1),
     h: () => actions.setTool("hand"),
     "[": () => actions.resize(0.85),
     "]": () => actions.resize(1 / 0.85),
@@ -45,7 +48,7 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
       const [dx, dy] = ARROWS[event.key].map((step) => step * (event.shiftKey ? FAR : 1));
       action = () => actions.moveKey(dx, dy);
     } else if (onStage && key === " ") action = () => hold(true);
-    else if (singleKeys()) action = single[key];
+    else if (singleKeys() && !event.target.matches("input[type=number]")) action = single[key];
     if (!action) return;
     event.preventDefault();
     action();

@@ -1,6 +1,6 @@
 // Masks: what is painted as the PNGs that the server takes, and PNGs that it gives as what is painted.
 
-import { canvasOf, drawStrokes } from "./strokes.js";
+import { canvasOf, drawStrokes, erases } from "./strokes.js";
 
 /**
  * The masks of the strokes of a hole and of what is to be avoided: their box, {x, y, width, height}, and two PNGs of it,
@@ -26,18 +26,18 @@ function pngOf(strokes, box) {
   return new Promise((resolve) => mask.toBlob(resolve, "image/png"));
 }
 
-/** Where the strokes that add something lie in the photo; null if that is nowhere. */
-function boxOf(strokes, photo) {
+/** Where the strokes that add something lie in the photo, and `margin` pixels around; null if that is nowhere. */
+export function boxOf(strokes, photo, margin = 0) {
   let [left, top, right, bottom] = [photo.width, photo.height, 0, 0];
   const include = (x, y, reach) => {
-    left = Math.min(left, x - reach);
-    top = Math.min(top, y - reach);
-    right = Math.max(right, x + reach);
-    bottom = Math.max(bottom, y + reach);
+    left = Math.min(left, x - reach - margin);
+    top = Math.min(top, y - reach - margin);
+    right = Math.max(right, x + reach + margin);
+    bottom = Math.max(bottom, y + reach + margin);
   };
-  for (const stroke of strokes) {
-    if (stroke.tool === "brush" || stroke.tool === "avoid") for (const { x, y } of stroke.points) include(x, y, stroke.size / 2);
-    if (stroke.tool === "rectangle" || stroke.tool === "select") {
+  for (const stroke of strokes.filter((stroke) => !erases(stroke))) {
+    for (const { x, y } of stroke.points ?? []) include(x, y, stroke.size / 2);
+    if (stroke.width) {
       include(stroke.x, stroke.y, 0);
       include(stroke.x + stroke.width, stroke.y + stroke.height, 0);
     }

@@ -2,13 +2,14 @@
 
 import { BrushSize } from "./brush_size.js";
 import { listenToControls } from "./controls.js";
+import { grown } from "./edge.js";
 import { History, nameOf } from "./history.js";
 import { complain, dismiss, say, sayCompleted, sayStep, sayUnseen } from "./messages.js";
 import { Painter } from "./painter.js";
 import { Photo } from "./photo.js";
 import { listen } from "./pointers.js";
 import * as server from "./server.js";
-import { addSomething } from "./strokes.js";
+import { addSomething, clamp } from "./strokes.js";
 import { View } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -46,8 +47,10 @@ function refresh() {
   const painted = addSomething(history.hole);
   $("complete").disabled = !idle || !painted;
   $("another").disabled = !idle || !completed || painted;
-  $("clear-avoided").hidden = !addSomething(history.avoided);
-  $("clear-avoided").disabled = !idle;
+  $("clear-avoided").disabled = !idle || !addSomething(history.avoided);
+  $("grow").disabled = $("shrink").disabled = $("grow-by").disabled = !idle || !painted;
+  $("subtract").disabled = !idle || !painter.drawsBoxes;
+  $("subtract").setAttribute("aria-pressed", painter.subtract);
   $("open").disabled = $("choose").disabled = running !== null;
   $("cancel").hidden = running === null;
   for (const button of document.querySelectorAll("#tools button, #zoom button")) button.disabled = photo === null;
@@ -159,12 +162,24 @@ async function select(box) {
     } finally {
       searched = null;
     }
-    say("Selected. Paint what is missing, erase what is too much.");
+    say(box.subtract ? "Subtracted." : "Selected. Paint what is missing, erase what is too much.");
   });
 }
 
+/** Grows what is painted by the pixels that are set, or shrinks it, if the direction is -1. */
+function grow(direction) {
+  if ($("grow").disabled) return;
+  const by = Math.round(clamp(Number($("grow-by").value) || 1, 1, 200));
+  $("grow-by").value = by;
+  const stroke = grown(history.hole, direction * by, photo);
+  const pixels = by === 1 ? "1 pixel" : `${by} pixels`;
+  if (stroke) history.push({ stroke });
+  say(stroke ? `${direction > 0 ? "Grown" : "Shrunk"} by ${pixels}.` : `Nothing would be left by ${pixels}; it stays as it is.`);
+  refresh();
+}
+
 function clearAvoided() {
-  if ($("clear-avoided").hidden || running) return;
+  if ($("clear-avoided").disabled) return;
   history.push({ cleared: true });
   say("Texture may be taken from everywhere again.");
   refresh();
@@ -208,6 +223,14 @@ function setTool(tool) {
   refresh();
 }
 
+/** Makes rectangles and selections take away from what is painted, or add to it again. */
+function toggleSubtract() {
+  if ($("subtract").disabled) return;
+  painter.subtract = !painter.subtract;
+  say(painter.subtract ? "Rectangles and selections take away." : "Rectangles and selections add.");
+  refresh();
+}
+
 /** Zooms around a place on the stage, or its middle. */
 function zoom(factor, place) {
   if (!photo) return;
@@ -245,7 +268,7 @@ listenToControls({
   size,
   isOpen: () => photo !== null,
   actions: {
-    open, complete, another, download, clearAvoided, undo, redo, compare, look, redraw: () => view.redraw(),
+    open, complete, another, download, clearAvoided, grow, toggleSubtract, undo, redo, compare, look, redraw: () => view.redraw(),
     setTool, zoom, ownPixels, fit, pressKey, moveKey, cancel,
   },
 });

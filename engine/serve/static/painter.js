@@ -6,6 +6,7 @@ export class Painter {
   tool = "brush";
   size = 40; // of the brush, in the photo's pixels
   stroke = null; // that is being painted
+  subtract = false; // whether rectangles and selections take away
   spaceHeld = false;
   place = null; // where the ring is on the stage
 
@@ -23,15 +24,17 @@ export class Painter {
     return this.tool === "rectangle" || this.tool === "select";
   }
 
-  start(point) {
+  /** Begins a stroke; `otherwise` makes it add where it would take away, and the other way round. */
+  start(point, otherwise = false) {
     this.corner = point;
+    this.takesAway = this.subtract !== otherwise;
     if (this.drawsBoxes) this.stroke = this.boxTo(point);
     else this.stroke = { tool: this.tool, size: this.size, points: [point] };
     this.view.redraw();
   }
 
   boxTo(point) {
-    return { tool: this.tool, ...boxBetween(this.corner, point, this.view.bitmap) };
+    return { tool: this.tool, subtract: this.takesAway, ...boxBetween(this.corner, point, this.view.bitmap) };
   }
 
   extend(point) {

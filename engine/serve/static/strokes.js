@@ -1,34 +1,39 @@
 // What is painted: strokes in the photo's pixels, and how they are drawn.
-// A stroke is {tool: "brush" | "eraser" | "avoid", size, points: [{x, y}, ...]} or {tool: "rectangle", x, y, width,
-// height} or {tool: "select", x, y, width, height, shape}, which has its shape once the thing in its box is found; those
-// of "avoid" are where texture is not taken from, and the eraser takes away from these and the hole.
+//
+// A stroke has a `tool`: "brush", "eraser" and "avoid" have a size and points, [{x, y}, ...]; "rectangle" and "select" a
+// box, x, y, width and height. "select" has a `shape` in its box once the thing there is found, and so has "grown", which
+// is in place of all that was painted before it. "avoid" is where texture is not taken from. The eraser, and strokes
+// that `subtract`, take away from all.
 
-/** Draws strokes on a 2D context whose transform maps the photo's pixels; the eraser takes away. */
+/** Whether a stroke takes away. */
+export const erases = (stroke) => stroke.tool === "eraser" || Boolean(stroke.subtract);
+
+/** Whether strokes add anything. */
+export const addSomething = (strokes) => strokes.some((stroke) => !erases(stroke));
+
+/** Draws strokes on a 2D context whose transform maps the photo's pixels. */
 export function drawStrokes(context, strokes, ink, avoidedInk = ink) {
   context.lineCap = context.lineJoin = "round";
   for (const stroke of strokes) {
     context.strokeStyle = context.fillStyle = stroke.tool === "avoid" ? avoidedInk : ink;
-    context.globalCompositeOperation = stroke.tool === "eraser" ? "destination-out" : "source-over";
-    if (stroke.tool === "rectangle") {
-      context.fillRect(stroke.x, stroke.y, stroke.width, stroke.height);
-      continue;
-    }
-    if (stroke.tool === "select") {
-      if (stroke.shape) context.drawImage(inInk(stroke.shape, context.fillStyle), stroke.x, stroke.y);
-      else drawBox(context, stroke);
-      continue;
-    }
-    const [first, ...others] = stroke.points;
-    context.beginPath();
-    context.arc(first.x, first.y, stroke.size / 2, 0, 2 * Math.PI); // a line without length would draw nothing
-    context.fill();
-    context.lineWidth = stroke.size;
-    context.beginPath();
-    context.moveTo(first.x, first.y);
-    for (const { x, y } of others) context.lineTo(x, y);
-    context.stroke();
+    context.globalCompositeOperation = erases(stroke) ? "destination-out" : "source-over";
+    if (stroke.shape) context.drawImage(inInk(stroke.shape, context.fillStyle), stroke.x, stroke.y);
+    else if (stroke.tool === "rectangle") context.fillRect(stroke.x, stroke.y, stroke.width, stroke.height);
+    else if (stroke.tool === "select") drawBox(context, stroke);
+    else drawLine(context, stroke);
   }
   context.globalCompositeOperation = "source-over";
+}
+
+function drawLine(context, { size, points: [first, ...others] }) {
+  context.beginPath();
+  context.arc(first.x, first.y, size / 2, 0, 2 * Math.PI); // a line without length would draw nothing
+  context.fill();
+  context.lineWidth = size;
+  context.beginPath();
+  context.moveTo(first.x, first.y);
+  for (const { x, y } of others) context.lineTo(x, y);
+  context.stroke();
 }
 
 /** A shape in a colour, which it keeps until it is drawn in another. */
@@ -45,6 +50,7 @@ function inInk(shape, ink) {
 function drawBox(context, { x, y, width, height }) {
   const pixel = devicePixelRatio / context.getTransform().a; // of the screen
   context.save();
+  context.globalCompositeOperation = "source-over";
   context.lineJoin = "miter";
   context.lineWidth = 4 * pixel;
   context.strokeStyle = "black";
@@ -64,9 +70,6 @@ export function boxBetween(from, to, photo) {
   const bottom = clamp(Math.round(Math.max(from.y, to.y)), 0, photo.height);
   return { x, y, width: right - x, height: bottom - y };
 }
-
-/** Whether strokes add anything. */
-export const addSomething = (strokes) => strokes.some((stroke) => stroke.tool !== "eraser");
 
 /** An empty canvas of this size. */
 export function canvasOf({ width, height }) {

@@ -3,6 +3,7 @@
 import re
 from io import BytesIO
 
+import cv2
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
@@ -118,3 +119,72 @@ def test_a_box_with_nothing_in_it_is_said_and_the_photo_sent_again(visit, thing,
     paint(page, *on_stage(page, (60, 42), (130, 100)))
     says(page, "Selected")
     expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def painted_HW(page):
+    """What is painted, as it is sent when it is completed."""
+    complete(page)
+    mask_HW = np.asarray(mask_sent(page, (200, 160))) >= 128
+    page.keyboard.press("Control+z")
+    return mask_HW
+
+
+def test_selections_and_rectangles_take_away(visit, thing):
+    """With Alt, or until the button is pressed again; and the other way round with both."""
+    page = opened(visit(), thing)
+    expect(page.locator("#subtract")).to_be_disabled()  # of the brush
+    page.keyboard.press("r")
+    paint(page, *on_stage(page, (40, 30), (150, 120)))
+    page.click('[data-tool="select"]')
+    page.click("#subtract")
+    expect(page.locator("#subtract")).to_have_attribute("aria-pressed", "true")
+    paint(page, *on_stage(page, (60, 42), (130, 100)))
+    says(page, "Subtracted")
+    screenshot(page, "subtracted")
+    around_HW = np.asarray(mask_of((200, 160), (40, 30, 150, 120))) > np.asarray(mask_of((200, 160), THING))
+    np.testing.assert_array_equal(painted_HW(page), around_HW)
+    page.keyboard.press("r")
+    page.keyboard.down("Alt")
+    paint(page, *on_stage(page, (90, 60), (100, 70)))
+    page.keyboard.up("Alt")
+    around_HW[60:70, 90:100] = True  # as the button is pressed still
+    np.testing.assert_array_equal(painted_HW(page), around_HW)
+    page.keyboard.press("d")
+    expect(page.locator("#subtract")).to_have_attribute("aria-pressed", "false")
+    page.keyboard.down("Alt")
+    paint(page, *on_stage(page, (40, 30), (150, 120)))
+    page.keyboard.up("Alt")
+    paint(page, *on_stage(page, (10, 10), (20, 20)))
+    np.testing.assert_array_equal(painted_HW(page), np.asarray(mask_of((200, 160), (10, 10, 20, 20))) > 0)
+
+
+def test_what_is_painted_grows_and_shrinks_by_pixels(visit, thing):
+    page = opened(visit(), thing)
+    expect(page.locator("#grow")).to_be_disabled()
+    page.keyboard.press("r")
+    paint(page, *on_stage(page, (60, 40), (100, 80)))
+    paint(page, *on_stage(page, (0, 120), (30, 160)))  # in the photo's corner
+    before_HW = painted_HW(page)
+    page.fill("#grow-by", "7")
+    page.press("#grow-by", "1")  # types, and is no shortcut of the view
+    page.fill("#grow-by", "7")
+    page.click("#grow")
+    says(page, "Grown by 7 pixels")
+    y_HW, x_HW = np.mgrid[-7:8, -7:8]
+    disc_HW = (y_HW**2 + x_HW**2 <= 49).astype(np.uint8)
+    grown_HW = painted_HW(page)
+    np.testing.assert_array_equal(grown_HW, cv2.dilate(before_HW.view(np.uint8), disc_HW) > 0)
+    page.click("#shrink")
+    says(page, "Shrunk by 7 pixels")
+    np.testing.assert_array_equal(painted_HW(page), cv2.erode(grown_HW.view(np.uint8), disc_HW) > 0)
+    page.keyboard.press("Control+z")
+    says(page, "Shrinking undone")
+    np.testing.assert_array_equal(painted_HW(page), grown_HW)
+    page.keyboard.press("Control+z")
+    says(page, "Growing undone")
+    np.testing.assert_array_equal(painted_HW(page), before_HW)
+    page.fill("#grow-by", "30")
+    page.locator("#stage").focus()
+    page.keyboard.press("k")
+    says(page, "Nothing would be left by 30 pixels")
+    np.testing.assert_array_equal(painted_HW(page), before_HW)
