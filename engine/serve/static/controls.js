@@ -43,7 +43,7 @@ function listenToButtons(actions) {
   $("download").onclick = actions.download;
   $("complete").onclick = actions.complete;
   $("another").onclick = actions.another;
-  $("clear-avoided").onclick = actions.clearAvoided;
+  $("clear-areas").onclick = actions.clearAreas;
   $("subtract").onclick = actions.toggleSubtract;
   $("grow").onclick = () => actions.grow(1);
   $("shrink").onclick = () => actions.grow(-1);

@@ -1,7 +1,7 @@
 // What was done, to be undone and done again: strokes, completions that use up the hole's strokes before them, and
-// clearing where texture is not taken from, which stays over completions.
+// clearing the areas that say where texture is taken from, which stay over completions.
 
-import { erases } from "./strokes.js";
+import { AREAS, erases } from "./strokes.js";
 
 /** A step's name for people. */
 export function nameOf({ stroke, cleared }) {
@@ -55,19 +55,20 @@ export class History {
   get hole() {
     const last = this.#shown.findLastIndex(({ completion, stroke }) => completion || stroke?.tool === "grown");
     const first = this.#shown[last]?.completion ? last + 1 : Math.max(last, 0);
-    return this.#shown.slice(first).flatMap(({ stroke }) => (stroke && stroke.tool !== "avoid" ? stroke : []));
+    return this.#shown.slice(first).flatMap(({ stroke }) => (stroke && !AREAS.includes(stroke.tool) ? stroke : []));
   }
 
-  /** Strokes that show, of both kinds, in order. */
+  /** Strokes that show, of all kinds, in order. */
   get strokes() {
-    const showing = new Set([...this.hole, ...this.avoided]);
+    const showing = new Set([...this.hole, ...Object.values(this.areas).flat()]);
     return this.#shown.flatMap(({ stroke }) => (showing.has(stroke) ? stroke : []));
   }
 
-  /** Strokes of where texture is not taken from, since that was cleared; the eraser takes away from it, too. */
-  get avoided() {
+  /** Strokes by area that says where texture is taken from, since these were cleared; the eraser takes away from all. */
+  get areas() {
     const last = this.#shown.findLastIndex((step) => step.cleared);
-    const here = (stroke) => stroke && (stroke.tool === "avoid" || erases(stroke));
-    return this.#shown.slice(last + 1).flatMap(({ stroke }) => (here(stroke) ? stroke : []));
+    const since = this.#shown.slice(last + 1).flatMap(({ stroke }) => stroke ?? []);
+    const strokesOf = (area) => since.filter((stroke) => stroke.tool === area || erases(stroke));
+    return Object.fromEntries(AREAS.map((area) => [area, strokesOf(area)]));
   }
 }

@@ -3,25 +3,39 @@
 import { canvasOf, drawStrokes, erases } from "./strokes.js";
 
 /**
- * The masks of the strokes of a hole and of what is to be avoided: their box, {x, y, width, height}, and two PNGs of it,
- * {png, avoid}, white on black. Null if there is no hole; without `avoid` if there is nothing to be avoided.
+ * The masks of the strokes of a hole and of areas, {name: strokes}: their box, {x, y, width, height}, and PNGs of it,
+ * {png, areas: {name: PNG}}, white on black. Null if there is no hole; without areas of which nothing is left.
  */
-export async function masksOf(hole, avoided, photo) {
+export async function masksOf(hole, areas, photo) {
   if (!boxOf(hole, photo)) return null;
-  const avoids = boxOf(avoided, photo) !== null;
-  const box = boxOf(avoids ? [...hole, ...avoided] : hole, photo);
-  return { ...box, png: await pngOf(hole, box), avoid: avoids ? await pngOf(avoided, box) : null };
+  const drawn = Object.entries(areas).filter(([, strokes]) => boxOf(strokes, photo));
+  const box = boxOf([...hole, ...drawn.flatMap(([, strokes]) => strokes)], photo);
+  const png = await pngOf(paintedIn(hole, box));
+  const left = drawn.map(([name, strokes]) => [name, paintedIn(strokes, box)]).filter(([, area]) => holdsAnything(area));
+  const pngs = await Promise.all(left.map(async ([name, area]) => [name, await pngOf(area)]));
+  return { ...box, png, areas: Object.fromEntries(pngs) };
 }
 
-/** A box of what strokes paint, as a PNG, white on black. */
-function pngOf(strokes, box) {
+/** A box of what strokes paint, as a canvas that is transparent elsewhere. */
+function paintedIn(strokes, box) {
   const painted = canvasOf(box);
   const context = painted.getContext("2d");
   context.translate(-box.x, -box.y);
   drawStrokes(context, strokes, "white");
-  const mask = canvasOf(box);
+  return painted;
+}
+
+function holdsAnything(painted) {
+  const { data } = painted.getContext("2d").getImageData(0, 0, painted.width, painted.height);
+  for (let at = 3; at < data.length; at += 4) if (data[at] >= 128) return true;
+  return false;
+}
+
+/** A PNG of what is painted white on a transparent canvas, white on black. */
+function pngOf(painted) {
+  const mask = canvasOf(painted);
   const opaque = mask.getContext("2d");
-  opaque.fillRect(0, 0, box.width, box.height);
+  opaque.fillRect(0, 0, mask.width, mask.height);
   opaque.drawImage(painted, 0, 0);
   return new Promise((resolve) => mask.toBlob(resolve, "image/png"));
 }

@@ -47,7 +47,7 @@ function refresh() {
   const painted = addSomething(history.hole);
   $("complete").disabled = !idle || !painted;
   $("another").disabled = !idle || !completed || painted;
-  $("clear-avoided").disabled = !idle || !addSomething(history.avoided);
+  $("clear-areas").disabled = !idle || !Object.values(history.areas).some(addSomething);
   $("grow").disabled = $("shrink").disabled = $("grow-by").disabled = !idle || !painted;
   $("subtract").disabled = !idle || !painter.drawsBoxes;
   $("subtract").setAttribute("aria-pressed", painter.subtract);
@@ -178,8 +178,8 @@ function grow(direction) {
   refresh();
 }
 
-function clearAvoided() {
-  if ($("clear-avoided").disabled) return;
+function clearAreas() {
+  if ($("clear-areas").disabled) return;
   history.push({ cleared: true });
   say("Texture may be taken from everywhere again.");
   refresh();
@@ -268,7 +268,7 @@ listenToControls({
   size,
   isOpen: () => photo !== null,
   actions: {
-    open, complete, another, download, clearAvoided, grow, toggleSubtract, undo, redo, compare, look, redraw: () => view.redraw(),
+    open, complete, another, download, clearAreas, grow, toggleSubtract, undo, redo, compare, look, redraw: () => view.redraw(),
     setTool, zoom, ownPixels, fit, pressKey, moveKey, cancel,
   },
 });

@@ -45,7 +45,7 @@ export class Photo {
    * the server says of it, and which variant it is. `onStep` is told what the network does next.
    */
   async complete(hole, signal, onStep) {
-    const masks = await masksOf(hole.strokes, this.history.avoided, this);
+    const masks = await masksOf(hole.strokes, this.history.areas, this);
     if (!masks) throw new server.Refused(0, "Nothing is painted on the photo; paint over what should go.");
     const variant = hole.tried;
     const [done, region] = await this.#ask(async (kept) => {

@@ -43,9 +43,9 @@ export function dropPhoto(photo) {
  * `onStep` is given what the network does next, {scale, done, windows}; aborting `signal` cancels it.
  */
 export async function complete(photo, onto, masks, variant, signal, onStep) {
-  const { x, y, width, height, png, avoid } = masks;
+  const { x, y, width, height, png, areas } = masks;
   const query = new URLSearchParams({ x, y, width, height, onto, variant });
-  const body = avoid ? formOf({ mask: png, avoid }) : png;
+  const body = Object.keys(areas).length ? formOf({ mask: png, ...areas }) : png;
   const response = await ask(`photos/${photo}/completions?${query}`, { method: "POST", body, signal });
   for await (const { kind, data } of events(response.body)) {
     if (kind === "completed") return data;

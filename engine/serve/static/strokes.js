@@ -1,9 +1,12 @@
 // What is painted: strokes in the photo's pixels, and how they are drawn.
 //
-// A stroke has a `tool`: "brush", "eraser" and "avoid" have a size and points, [{x, y}, ...]; "rectangle" and "select" a
-// box, x, y, width and height. "select" has a `shape` in its box once the thing there is found, and so has "grown", which
-// is in place of all that was painted before it. "avoid" is where texture is not taken from. The eraser, and strokes
-// that `subtract`, take away from all.
+// A stroke has a `tool`: "brush", "eraser" and those of areas have a size and points, [{x, y}, ...]; "rectangle" and
+// "select" a box, x, y, width and height. "select" has a `shape` in its box once the thing there is found, and so has
+// "grown", which is in place of all that was painted before it. The eraser, and strokes that `subtract`, take away from
+// all.
+
+/** Tools that paint where alone texture is taken from, and where it is not. */
+export const AREAS = ["sample", "avoid"];
 
 /** Whether a stroke takes away. */
 export const erases = (stroke) => stroke.tool === "eraser" || Boolean(stroke.subtract);
@@ -11,11 +14,11 @@ export const erases = (stroke) => stroke.tool === "eraser" || Boolean(stroke.sub
 /** Whether strokes add anything. */
 export const addSomething = (strokes) => strokes.some((stroke) => !erases(stroke));
 
-/** Draws strokes on a 2D context whose transform maps the photo's pixels. */
-export function drawStrokes(context, strokes, ink, avoidedInk = ink) {
+/** Draws strokes on a 2D context whose transform maps the photo's pixels, in the ink of their area if that has one. */
+export function drawStrokes(context, strokes, ink, inks = {}) {
   context.lineCap = context.lineJoin = "round";
   for (const stroke of strokes) {
-    context.strokeStyle = context.fillStyle = stroke.tool === "avoid" ? avoidedInk : ink;
+    context.strokeStyle = context.fillStyle = inks[stroke.tool] ?? ink;
     context.globalCompositeOperation = erases(stroke) ? "destination-out" : "source-over";
     if (stroke.shape) context.drawImage(inInk(stroke.shape, context.fillStyle), stroke.x, stroke.y);
     else if (stroke.tool === "rectangle") context.fillRect(stroke.x, stroke.y, stroke.width, stroke.height);

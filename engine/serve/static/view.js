@@ -3,7 +3,7 @@
 import { clamp, drawStrokes } from "./strokes.js";
 
 const INK = "#ff2d87"; // of the hole
-const AVOIDED = "#1d8bff"; // where texture is not taken from
+const AREA_INKS = { sample: "#12a150", avoid: "#1d8bff" }; // of where texture is taken from, and where it is not
 const MARGIN = 16; // of the stage around the whole photo, in CSS pixels
 const LARGEST_FIT = 4; // small photos are shown enlarged at most so many times
 const SMALL = 2048; // longest side of the reduced photo that is drawn instead of a large one when zoomed out
@@ -106,7 +106,7 @@ export class View {
     const mask = this.start(this.maskCanvas);
     if (split === null) {
       this.clipToPhoto(mask);
-      drawStrokes(mask, strokes, INK, AVOIDED);
+      drawStrokes(mask, strokes, INK, AREA_INKS);
       mask.restore();
     } else {
       this.drawBefore(photo, split);

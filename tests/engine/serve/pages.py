@@ -30,7 +30,8 @@ INKS = """() => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   const found = new Set();
   for (let at = 0; at < data.length; at += 4)
-    if (data[at + 3] === 255) found.add(data[at] > data[at + 2] ? "hole" : "avoided");
+    if (data[at + 3] === 255) found.add({ 255: "hole", 18: "sampled", 29: "avoided" }[data[at]] ?? "edge");
+  found.delete("edge"); // between two inks
   return [...found];
 }"""
 

@@ -190,14 +190,39 @@ def test_texture_is_not_taken_from_what_is_painted_so(visit, command, photo, tmp
     assert mask_sent(page, (200, 160), name="avoid") == avoid  # it is kept
     page.keyboard.press("x")
     says(page, "from everywhere again")
-    expect(page.locator("#clear-avoided")).to_be_disabled()
+    expect(page.locator("#clear-areas")).to_be_disabled()
     page.keyboard.press("Control+z")
     says(page, "Clearing undone")
-    expect(page.locator("#clear-avoided")).to_be_enabled()
-    page.click("#clear-avoided")
+    expect(page.locator("#clear-areas")).to_be_enabled()
+    page.click("#clear-areas")
     page.click("#another")
     says(page, "variant 3")
     assert downloaded(page)[1] == command(photo, mask, seed=2)
+
+
+def test_texture_is_taken_from_what_is_painted_so_alone(visit, command, photo, tmp_path):
+    page = opened(visit(), photo)
+    page.keyboard.press("f")
+    paint(page, (0.6, 0.15), (0.75, 0.15), (0.75, 0.3), (0.6, 0.3), (0.7, 0.2))
+    paint(page, (0.65, 0.7), (0.75, 0.75))
+    expect(page.locator("#complete")).to_be_disabled()  # this is no hole
+    page.click('[data-tool="eraser"]')
+    paint(page, (0.62, 0.68), (0.78, 0.77))
+    page.keyboard.press("b")
+    paint(page, (0.42, 0.4), (0.46, 0.55))
+    screenshot(page, "sampled")
+    complete(page)
+    mask, sample = (mask_sent(page, (200, 160), name=name) for name in ("mask", "sample"))
+    sample.save(tmp_path / "sample.png")
+    expected = command(photo, mask, sample=tmp_path / "sample.png")
+    assert downloaded(page)[1] == expected != command(photo, mask)
+    page.keyboard.press("Control+z")
+    page.click('[data-tool="eraser"]')
+    page.keyboard.press("]")
+    page.locator("#size").fill("90")
+    paint(page, (0.6, 0.1), (0.8, 0.1), (0.8, 0.3), (0.6, 0.3), (0.65, 0.7))
+    complete(page)  # with nothing that is left of where to sample, from everywhere
+    assert downloaded(page)[1] == command(photo, mask_sent(page, (200, 160)))
 
 
 def test_both_kinds_of_strokes_are_seen_undone_and_erased(visit, photo):

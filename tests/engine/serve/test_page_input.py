@@ -100,7 +100,7 @@ def test_on_a_phone(visit, photo, scheme):
     stage = page.locator("#stage").bounding_box()
     page.click('[data-tool="avoid"]')
     page.touchscreen.tap(stage["x"] + stage["width"] / 4, stage["y"] + stage["height"] / 2)
-    expect(page.locator("#clear-avoided")).to_be_enabled()
+    expect(page.locator("#clear-areas")).to_be_enabled()
     page.click('[data-tool="brush"]')
     assert page.evaluate("() => document.documentElement.scrollWidth") == 360
     for button in page.locator("button:visible").all():
