@@ -17,7 +17,7 @@ from engine.inference.holes.mask import Mask, Where
 from engine.inference.masks.files import MaskOptions, OfPhoto, split_labels
 from engine.inference.photos.photo import Photo, encode
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, Layers, changes, result_name, safe_name
+from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, Layers, changes, result_name, safe_name
 from engine.serve.bodies import (
     Fields,
     Incoming,
@@ -30,6 +30,7 @@ from engine.serve.bodies import (
     refusing,
 )
 from engine.serve.described import FILE, FORM_BODY, MASK_BODY, PHOTO_BODY, PNG, REFUSALS
+from engine.serve.events import completed_event, events
 from engine.serve.texture import AREAS, CHOICES, Texturing, chosen, notes_of_variant, variant_of
 from engine.serve.work import Step, Ticket, Work
 
@@ -205,7 +206,7 @@ async def add_completion(
         kept.completions.append(completed)
         album.make_room()
         report.warnings += notes_of_variant(variant, report)
-        return described(completed, len(kept.completions), report)
+        return completed_event(completed, len(kept.completions), report)
 
     task = asyncio.create_task(finish())
     task.add_done_callback(lambda _: steps.put_nowait(None))
@@ -213,39 +214,6 @@ async def add_completion(
     if first is None:  # it failed before it began: the answer can still say so by its status
         task.result()
     return StreamingResponse(events(first, steps, task), media_type="text/event-stream")
-
-
-def described(completed: Completed, number: int, report: Report) -> dict[str, Any]:
-    """A completion as its last event tells it."""
-    rows, columns = completed.where
-    return {
-        "completion": number,
-        "replaces": completed.alpha_HW is not None,
-        "box": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
-        "widened": sorted(report.widened),
-        "seconds": report.seconds,
-        "warnings": report.warnings,
-    }
-
-
-async def events(
-    step: Step | None, steps: asyncio.Queue[Step | None], task: asyncio.Task[dict[str, Any]]
-) -> AsyncIterator[str]:
-    """The events of a completion that runs, beginning with its first step; None in `steps` is its end."""
-    try:
-        while step is not None:
-            yield event("progress", step._asdict())
-            step = await steps.get()
-        yield event("completed", task.result())
-    except HTTPException as error:
-        yield event("error", {"status": error.status_code, "detail": error.detail})
-    finally:
-        task.cancel()
-
-
-def event(kind: str, data: dict[str, Any]) -> str:
-    """A server-sent event."""
-    return f"event: {kind}\ndata: {json.dumps(data)}\n\n"
 
 
 def hole_in(kept: KeptPhoto, onto: int, box: Where, painted: dict[str, bytes]) -> tuple[Layers, Mask, dict[str, Mask]]:
