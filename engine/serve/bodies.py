@@ -190,10 +190,17 @@ def naming(name: str) -> Iterator[None]:
 
 
 def painted_from(content: bytes, size: tuple[int, int], box: Where) -> Mask:
-    """The mask of which a file has the box that was painted on the page, where nothing is to be guessed."""
+    """The mask of which a file has the box that was painted on the page. HTTPExceptions as `drawn_from`."""
     mask_HW = np.zeros(size, np.bool_)
     rows, columns = box
-    with refusing(415):
-        size = (rows.stop - rows.start, columns.stop - columns.start)
-        mask_HW[box] = parse_mask(content, size=size, options=MaskOptions(threshold=0.5))
+    mask_HW[box] = drawn_from(content, (rows.stop - rows.start, columns.stop - columns.start))
     return mask_HW
+
+
+def drawn_from(content: bytes, size: tuple[int, int]) -> Mask:
+    """The mask of (height, width) that was drawn on the page, where nothing is to be guessed.
+
+    HTTPException 415 if it is no mask, 422 if of another size.
+    """
+    with refusing(415):
+        return parse_mask(content, size=size, options=MaskOptions(threshold=0.5))

@@ -35,6 +35,7 @@ PAINTED = {
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 FORM_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
 PHOTO_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": FILE}}}}
+OUTLINE_BODY = {"requestBody": {"content": {"image/png": {"schema": FILE}}}}
 MASK_BODY = {
     "requestBody": {
         "required": True,

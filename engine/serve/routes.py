@@ -23,13 +23,14 @@ from engine.serve.bodies import (
     Incoming,
     area_from,
     check_parameters,
+    drawn_from,
     mask_from,
     naming,
     painted_from,
     photo_from,
     refusing,
 )
-from engine.serve.described import FILE, FORM_BODY, MASK_BODY, PHOTO_BODY, PNG, REFUSALS
+from engine.serve.described import FILE, FORM_BODY, MASK_BODY, OUTLINE_BODY, PHOTO_BODY, PNG, REFUSALS
 from engine.serve.events import completed_event, events
 from engine.serve.texture import AREAS, CHOICES, Texturing, chosen, notes_of_variant, variant_of
 from engine.serve.work import Step, Ticket, Work
@@ -139,8 +140,9 @@ async def preview(kept: WithPhoto, work: WithWork, ticket: WithTicket) -> Respon
     return Response(await work.on_files(ticket, kept.preview), media_type="image/png")
 
 
-@router.post("/photos/{photo}/select", response_class=Response, responses=REFUSALS | PNG)
+@router.post("/photos/{photo}/select", response_class=Response, responses=REFUSALS | PNG, openapi_extra=OUTLINE_BODY)
 async def select(
+    request: Request,
     kept: WithPhoto,
     work: WithWork,
     ticket: WithTicket,
@@ -151,11 +153,16 @@ async def select(
     onto: FromZero = 0,
 ) -> Response:
     """A mask of the thing in a box of the photo, or of an earlier completion (`onto`): a PNG of the box, white where
-    the thing is. What differs from the surroundings of the box is the thing."""
+    the thing is. What differs from the surroundings of the box is the thing.
+
+    If there is a body, it is a mask of the box, of what a rough outline encloses: the thing is looked for there alone.
+    """
+    outline = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
     if onto:
         with refusing(404):
             kept.completed(onto)
-    mask = await work.on_files(ticket, kept.thing_in, (x, y, width, height), onto)
+    outlined_HW = await work.on_files(ticket, drawn_from, outline, (height, width)) if outline else None
+    mask = await work.on_files(ticket, kept.thing_in, (x, y, width, height), onto, outlined_HW)
     return Response(mask, media_type="image/png")
 
 

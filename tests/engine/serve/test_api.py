@@ -459,6 +459,27 @@ def test_the_thing_in_a_box_is_selected(client, tmp_path):
     assert client.post(f"/photos/{kept}/select", params=box).content == reply.content
 
 
+def test_the_thing_in_an_outline_is_selected(client, tmp_path):
+    """And not the other one that is in its box."""
+    path, (left, top, right, bottom) = with_thing(tmp_path)
+    image = Image.open(path)
+    image.paste((20, 200, 90), (120, 50, 150, 80))
+    image.save(path)
+    kept = keep(client, path)
+    box = {"x": left - 10, "y": top - 10, "width": 120, "height": 50}
+    outline = png(mask_of((120, 50), (4, 4, right - left + 16, bottom - top + 16)))
+    reply = client.post(f"/photos/{kept}/select", params=box, content=outline)
+    expected = mask_of((120, 50), (10, 10, 10 + right - left, 10 + bottom - top))
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(reply.content))), np.asarray(expected))
+    for body, status, message in (
+        (png(Image.new("L", (120, 50))), 422, "the outline 50,40,120,50: nothing in it differs"),
+        (png(Image.new("L", (120, 49), 255)), 422, "the mask is 120x49"),
+        (b"no picture", 415, "it is no picture"),
+    ):
+        refused = client.post(f"/photos/{kept}/select", params=box, content=body)
+        assert (refused.status_code, message in refused.json()["detail"]) == (status, True), refused.text
+
+
 def test_boxes_in_which_nothing_can_be_selected(client, tmp_path):
     kept = keep(client, with_thing(tmp_path)[0])
     box = {"x": 4, "y": 100, "width": 30, "height": 20}
