@@ -16,6 +16,7 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
     e: () => actions.setTool("eraser"),
     r: () => actions.setTool("rectangle"),
     s: () => actions.setTool("select"),
+    l: () => actions.setTool("lasso"),
     n: () => actions.setTool("avoid"),
     f: () => actions.setTool("sample"),
     x: actions.clearAreas,

@@ -1,6 +1,6 @@
 // Masks: what is painted as the PNGs that the server takes, and PNGs that it gives as what is painted.
 
-import { canvasOf, drawStrokes, erases } from "./strokes.js";
+import { canvasOf, drawStrokes, erases, follow } from "./strokes.js";
 
 /**
  * The masks of the strokes of a hole and of areas, {name: strokes}: their box, {x, y, width, height}, and PNGs of it,
@@ -61,6 +61,19 @@ export function boxOf(strokes, photo, margin = 0) {
   const width = Math.min(Math.ceil(right), photo.width) - x;
   const height = Math.min(Math.ceil(bottom), photo.height) - y;
   return width > 0 && height > 0 ? { x, y, width, height } : null;
+}
+
+/** What an outline encloses: its box in the photo, and a PNG of that; null if that is nothing. */
+export async function outlined(points, photo) {
+  const box = boxOf([{ points, size: 0 }], photo);
+  if (!box) return null;
+  const painted = canvasOf(box);
+  const context = painted.getContext("2d");
+  context.translate(-box.x, -box.y);
+  context.fillStyle = "white";
+  follow(context, points);
+  context.fill();
+  return { ...box, png: await pngOf(painted) };
 }
 
 /** What is white in a mask's PNG, as a canvas that is transparent elsewhere. */

@@ -20,7 +20,7 @@ let history = new History(); // of the photo
 let running = null; // what aborts the request that is under way
 let comparing = false; // with the slider
 let looking = false; // at the photo as it was, while a key is held
-let searched = null; // the box in which a thing is being found
+let searched = null; // the box or outline in which a thing is being found
 
 const view = new View(stage, $("photo"), $("mask"));
 const painter = new Painter(view, $("cursor"), take, () => !running && !comparing && !looking);
@@ -49,7 +49,7 @@ function refresh() {
   $("another").disabled = !idle || !completed || painted;
   $("clear-areas").disabled = !idle || !Object.values(history.areas).some(addSomething);
   $("grow").disabled = $("shrink").disabled = $("grow-by").disabled = !idle || !painted;
-  $("subtract").disabled = !idle || !painter.drawsBoxes;
+  $("subtract").disabled = !idle || !painter.drawsAround;
   $("subtract").setAttribute("aria-pressed", painter.subtract);
   $("open").disabled = $("choose").disabled = running !== null;
   $("cancel").hidden = running === null;
@@ -57,7 +57,7 @@ function refresh() {
   $("size").disabled = photo === null;
   stage.classList.toggle("busy", running !== null);
   stage.classList.toggle("grab", painter.tool === "hand");
-  stage.classList.toggle("cross", painter.drawsBoxes);
+  stage.classList.toggle("cross", painter.drawsAround);
   painter.hover();
   view.redraw();
 }
@@ -140,9 +140,9 @@ async function download() {
 
 // ---- What was done
 
-/** Takes what was drawn: a stroke, or a box in which to find a thing. */
+/** Takes what was drawn: a stroke, or a box or an outline in which to find a thing. */
 function take(drawn) {
-  if (drawn.tool === "select") select(drawn);
+  if (drawn.tool === "select" || drawn.tool === "lasso") select(drawn);
   else addStroke(drawn);
 }
 
@@ -152,17 +152,17 @@ function addStroke(stroke) {
   refresh();
 }
 
-/** Paints over the thing in a box, which the server finds. */
-async function select(box) {
+/** Paints over the thing in a box or an outline, which the server finds. */
+async function select(drawn) {
   await run(async (signal) => {
-    searched = box;
+    searched = drawn;
     say("Selecting…");
     try {
-      await photo.select(box, signal);
+      await photo.select(drawn, signal);
     } finally {
       searched = null;
     }
-    say(box.subtract ? "Subtracted." : "Selected. Paint what is missing, erase what is too much.");
+    say(drawn.subtract ? "Subtracted." : "Selected. Paint what is missing, erase what is too much.");
   });
 }
 
@@ -247,7 +247,9 @@ function fit() {
 }
 
 function pressKey() {
-  if (painter.press()) say("First corner set. Move to the other corner and press Enter.");
+  if (!painter.press()) return;
+  if (painter.drawsBoxes) say("First corner set. Move to the other corner and press Enter.");
+  else say("Outline begun. Move around the thing and press Enter.");
 }
 
 function moveKey(dx, dy) {

@@ -2,7 +2,7 @@
 // sent the file again and repeats the completions, which come out the same.
 
 import { History } from "./history.js";
-import { masksOf, shapeOf } from "./masks.js";
+import { masksOf, outlined, shapeOf } from "./masks.js";
 import { say } from "./messages.js";
 import * as server from "./server.js";
 
@@ -60,10 +60,13 @@ export class Photo {
     return { ...done, variant };
   }
 
-  /** Paints over the thing in a box, which the server finds. */
-  async select(box, signal) {
-    const mask = await this.#ask((kept) => server.select(kept, this.#latest, box, signal), signal);
-    this.history.push({ stroke: { ...box, shape: await shapeOf(mask) } });
+  /** Paints over the thing in a box or an outline, which the server finds. */
+  async select({ tool, subtract, points, ...drawn }, signal) {
+    const searched = points ? await outlined(points, this) : drawn;
+    if (!searched) throw new server.Refused(0, "The outline encloses nothing of the photo; draw it around the thing.");
+    const { png, ...box } = searched;
+    const mask = await this.#ask((kept) => server.select(kept, this.#latest, box, png, signal), signal);
+    this.history.push({ stroke: { tool, subtract, ...box, shape: await shapeOf(mask) } });
   }
 
   /** The completed photo's file: {name, blob}. */

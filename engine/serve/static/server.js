@@ -55,10 +55,13 @@ export async function complete(photo, onto, masks, variant, signal, onStep) {
   throw new Refused(0, "The connection ended before the completion did.");
 }
 
-/** The mask of the thing in a box of the photo as a completion shows it: a PNG of the box. */
-export async function select(photo, onto, { x, y, width, height }, signal) {
+/**
+ * The mask of the thing in a box of the photo as a completion shows it: a PNG of the box. `outline` is one, too, of where
+ * alone it is looked for, or undefined.
+ */
+export async function select(photo, onto, { x, y, width, height }, outline, signal) {
   const query = new URLSearchParams({ x, y, width, height, onto });
-  return (await ask(`photos/${photo}/select?${query}`, { method: "POST", signal })).blob();
+  return (await ask(`photos/${photo}/select?${query}`, { method: "POST", body: outline, signal })).blob();
 }
 
 function formOf(files) {

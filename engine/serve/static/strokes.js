@@ -1,9 +1,9 @@
 // What is painted: strokes in the photo's pixels, and how they are drawn.
 //
 // A stroke has a `tool`: "brush", "eraser" and those of areas have a size and points, [{x, y}, ...]; "rectangle" and
-// "select" a box, x, y, width and height. "select" has a `shape` in its box once the thing there is found, and so has
-// "grown", which is in place of all that was painted before it. The eraser, and strokes that `subtract`, take away from
-// all.
+// "select" a box, x, y, width and height; "lasso" the points of an outline. "select" and "lasso" have a `shape` in a box
+// once the thing there is found, and so has "grown", which is in place of all that was painted before it. The eraser, and
+// strokes that `subtract`, take away from all.
 
 /** Tools that paint where alone texture is taken from, and where it is not. */
 export const AREAS = ["sample", "avoid"];
@@ -22,20 +22,20 @@ export function drawStrokes(context, strokes, ink, inks = {}) {
     context.globalCompositeOperation = erases(stroke) ? "destination-out" : "source-over";
     if (stroke.shape) context.drawImage(inInk(stroke.shape, context.fillStyle), stroke.x, stroke.y);
     else if (stroke.tool === "rectangle") context.fillRect(stroke.x, stroke.y, stroke.width, stroke.height);
-    else if (stroke.tool === "select") drawBox(context, stroke);
+    else if (stroke.tool === "select") drawOutline(context, cornersOf(stroke));
+    else if (stroke.tool === "lasso") drawOutline(context, stroke.points);
     else drawLine(context, stroke);
   }
   context.globalCompositeOperation = "source-over";
 }
 
-function drawLine(context, { size, points: [first, ...others] }) {
+function drawLine(context, { size, points }) {
+  const [{ x, y }] = points;
   context.beginPath();
-  context.arc(first.x, first.y, size / 2, 0, 2 * Math.PI); // a line without length would draw nothing
+  context.arc(x, y, size / 2, 0, 2 * Math.PI); // a line without length would draw nothing
   context.fill();
   context.lineWidth = size;
-  context.beginPath();
-  context.moveTo(first.x, first.y);
-  for (const { x, y } of others) context.lineTo(x, y);
+  follow(context, points);
   context.stroke();
 }
 
@@ -49,20 +49,32 @@ function inInk(shape, ink) {
   return shape;
 }
 
-/** The outline of a box in which something is to be found, as wide on the screen at every zoom. */
-function drawBox(context, { x, y, width, height }) {
+const cornersOf = ({ x, y, width, height }) =>
+  [{ x, y }, { x: x + width, y }, { x: x + width, y: y + height }, { x, y: y + height }];
+
+/** The outline in which something is to be found, as wide on the screen at every zoom. */
+function drawOutline(context, points) {
   const pixel = devicePixelRatio / context.getTransform().a; // of the screen
   context.save();
   context.globalCompositeOperation = "source-over";
   context.lineJoin = "miter";
+  follow(context, points);
+  context.closePath();
   context.lineWidth = 4 * pixel;
   context.strokeStyle = "black";
-  context.strokeRect(x, y, width, height);
+  context.stroke();
   context.lineWidth = 2 * pixel;
   context.strokeStyle = "white";
   context.setLineDash([7 * pixel, 5 * pixel]);
-  context.strokeRect(x, y, width, height);
+  context.stroke();
   context.restore();
+}
+
+/** Begins a path through points. */
+export function follow(context, [first, ...others]) {
+  context.beginPath();
+  context.moveTo(first.x, first.y);
+  for (const { x, y } of others) context.lineTo(x, y);
 }
 
 /** The box between two corners, in whole pixels within the photo. */

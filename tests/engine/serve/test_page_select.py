@@ -121,6 +121,49 @@ def test_a_box_with_nothing_in_it_is_said_and_the_photo_sent_again(visit, thing,
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
+def test_an_outline_selects_the_thing_in_it_and_not_beside_it(visit, thing, tmp_path):
+    image = Image.open(thing)
+    image.paste((20, 200, 90), (130, 50, 150, 90))
+    image.save(tmp_path / "two.png")
+    page = opened(visit(), tmp_path / "two.png")
+    page.click('[data-tool="lasso"]')
+    around = [(64, 44), (124, 42), (126, 96), (90, 100), (62, 94)]
+    stage = page.locator("#stage").bounding_box()
+    first, *others = (
+        (stage["x"] + x * stage["width"], stage["y"] + y * stage["height"]) for x, y in on_stage(page, *around)
+    )
+    page.mouse.move(*first)
+    page.mouse.down()
+    for place in others:
+        page.mouse.move(*place, steps=4)
+    shown(page)
+    screenshot(page, "outlining")
+    assert page.evaluate(INKS) != []
+    page.mouse.up()
+    says(page, "Selected")
+    np.testing.assert_array_equal(painted_HW(page), np.asarray(mask_of((200, 160), THING)) > 0)
+    page.click("#subtract")
+    paint(page, *on_stage(page, *around))
+    says(page, "Subtracted")
+    expect(page.locator("#undo")).to_be_enabled()
+    page.keyboard.press("Control+z")
+    says(page, "Selection undone")
+    paint(page, (0.001, 0.3), (0.002, 0.5), (0.003, 0.3))  # beside the photo
+    expect(page.get_by_role("alert")).to_contain_text("The outline encloses nothing of the photo")
+    page.click("#subtract")
+    page.keyboard.press("Control+z")
+    page.locator("#stage").focus()
+    for key in [*["Shift+ArrowLeft", "Shift+ArrowUp"] * 3, "Enter"]:  # from the middle of the photo
+        page.keyboard.press(key)
+    says(page, "Outline begun")
+    for way, steps in (("Right", 5), ("Down", 4), ("Left", 5), ("Up", 3)):
+        for _ in range(steps):
+            page.keyboard.press(f"Shift+Arrow{way}")
+    page.keyboard.press("Enter")
+    says(page, "Selected")
+    np.testing.assert_array_equal(painted_HW(page), np.asarray(mask_of((200, 160), THING)) > 0)
+
+
 def painted_HW(page):
     """What is painted, as it is sent when it is completed."""
     complete(page)
