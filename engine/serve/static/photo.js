@@ -35,6 +35,11 @@ export class Photo {
     this.#kept = null;
   }
 
+  /** What is painted, as a hole to be completed. */
+  get newHole() {
+    return { strokes: this.history.hole, below: this.history.completions.at(-1), tried: 0 };
+  }
+
   /** The number of the completion that shows, 0 if it is the photo as it was. */
   get #latest() {
     return this.history.completions.at(-1)?.number ?? 0;

@@ -140,12 +140,14 @@ export class View {
 
   drawBefore(context, split) {
     const x = THUMB / 2 + split * (this.stage.clientWidth - THUMB);
-    const until = clamp(this.toPhoto(x, 0).x, 0, this.bitmap.width);
+    const { width, height } = this.bitmap;
+    const until = this.toPhoto(x, 0).x;
+    const before = [-1, -1, clamp(until, 0, width + 1) + 1, height + 2]; // beyond the photo's border, whose pixels are soft
     context.save();
     context.beginPath();
-    context.rect(0, 0, until, this.bitmap.height);
+    context.rect(...before);
     context.clip();
-    context.clearRect(0, 0, until, this.bitmap.height);
+    context.clearRect(...before);
     this.drawPhoto(context);
     context.restore();
   }
