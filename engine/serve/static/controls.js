@@ -1,6 +1,6 @@
 // What sets off the page's actions: its buttons, the wheel, the keyboard, and photos that are dropped on it.
 
-import { listenToDrops } from "./drops.js";
+import { listenToDrops, photosIn } from "./drops.js";
 import { listenToKeys } from "./keys.js";
 import { dismiss } from "./messages.js";
 import { clamp } from "./strokes.js";
@@ -32,11 +32,19 @@ export function listenToControls({ stage, painter, size, isOpen, actions }) {
 }
 
 function listenToButtons(actions) {
-  $("open").onclick = $("choose").onclick = () => $("file").click();
-  $("file").onchange = () => {
-    actions.open($("file").files[0]);
-    $("file").value = ""; // so that the same file can be chosen again
-  };
+  $("open").onclick = $("choose").onclick = $("add").onclick = () => $("file").click();
+  $("choose-folder").onclick = $("add-folder").onclick = () => $("folder").click();
+  for (const input of [$("file"), $("folder")]) {
+    input.onchange = () => {
+      const files = [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+      actions.open(Promise.resolve(photosIn(files)));
+      input.value = ""; // so that the same file can be chosen again
+    };
+  }
+  $("close").onclick = actions.close;
+  $("close-all").onclick = actions.closeAll;
+  $("complete-all").onclick = actions.completeAll;
+  $("download-all").onclick = actions.downloadAll;
   $("undo").onclick = actions.undo;
   $("redo").onclick = actions.redo;
   $("compare").onclick = actions.compare;

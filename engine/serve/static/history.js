@@ -51,6 +51,10 @@ export class History {
     return this.#steps.flatMap((step) => step.completion ?? []);
   }
 
+  get everyStroke() {
+    return this.#steps.flatMap((step) => step.stroke ?? []);
+  }
+
   /** Strokes of the hole since the last completion, or since its edge was moved. */
   get hole() {
     const last = this.#shown.findLastIndex(({ completion, stroke }) => completion || stroke?.tool === "grown");

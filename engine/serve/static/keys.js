@@ -45,6 +45,7 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
     let action = null;
     if (event.ctrlKey || event.metaKey) action = key === "z" && event.shiftKey ? actions.redo : withControl[key];
     else if (key === "escape") action = actions.cancel;
+    else if (key === "pagedown" || key === "pageup") action = () => actions.step(key === "pagedown" ? 1 : -1);
     else if (onStage && key === "enter") action = actions.pressKey;
     else if (onStage && event.key in ARROWS) {
       const [dx, dy] = ARROWS[event.key].map((step) => step * (event.shiftKey ? FAR : 1));

@@ -37,7 +37,14 @@ function pngOf(painted) {
   const opaque = mask.getContext("2d");
   opaque.fillRect(0, 0, mask.width, mask.height);
   opaque.drawImage(painted, 0, 0);
-  return new Promise((resolve) => mask.toBlob(resolve, "image/png"));
+  return encoded(mask);
+}
+
+/** A canvas as a PNG. Error if the browser cannot make one so large. */
+async function encoded(canvas) {
+  const png = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  if (!png) throw new Error(`This browser makes no mask of ${canvas.width} × ${canvas.height} pixels; another one may.`);
+  return png;
 }
 
 /** Where the strokes that add something lie in the photo, and `margin` pixels around; null if that is nowhere. */
@@ -61,6 +68,23 @@ export function boxOf(strokes, photo, margin = 0) {
   const width = Math.min(Math.ceil(right), photo.width) - x;
   const height = Math.min(Math.ceil(bottom), photo.height) - y;
   return width > 0 && height > 0 ? { x, y, width, height } : null;
+}
+
+/** The shape of a stroke, as a PNG of its box. */
+export const pngOfStroke = (stroke) => pngOf(paintedIn([{ ...stroke, subtract: false }], stroke));
+
+/** Masks joined: a PNG of the photo's size. */
+export async function unionOf(masks, photo) {
+  const union = canvasOf(photo);
+  const context = union.getContext("2d");
+  context.fillRect(0, 0, union.width, union.height);
+  context.globalCompositeOperation = "lighten";
+  for (const { x, y, png } of masks) {
+    const picture = await createImageBitmap(png);
+    context.drawImage(picture, x, y);
+    picture.close();
+  }
+  return encoded(union);
 }
 
 /** What an outline encloses: its box in the photo, and a PNG of that; null if that is nothing. */

@@ -27,11 +27,11 @@ export function dismiss() {
   $("alert").hidden = true;
 }
 
-/** What the network does next, as the server tells it. */
-export function sayStep({ scale, done, windows }) {
+/** What the network does next, as the server tells it; `which` photo, if there are several. */
+export function sayStep({ scale, done, windows }, which = "") {
   const where = scale === 1 ? "" : ` at 1/${scale} of the resolution`;
   const share = done ? `, ${done} of ${windows} windows` : "";
-  say(`Completing${where}${share}…`);
+  say(`Completing${which && ` ${which}`}${where}${share}…`);
 }
 
 /** How a completion went, which took so many milliseconds. */

@@ -5,9 +5,10 @@ import { listenToControls } from "./controls.js";
 import { desk, stage, view, whenChanged } from "./desk.js";
 import { complain } from "./messages.js";
 import * as painting from "./painting.js";
-import { open } from "./photos.js";
+import * as photos from "./photos.js";
 import { listen } from "./pointers.js";
 import * as server from "./server.js";
+import { refreshStrip } from "./strip.js";
 import { addSomething } from "./strokes.js";
 import * as viewing from "./viewing.js";
 
@@ -30,7 +31,11 @@ function refresh() {
   enable("clear-areas", idle && Object.values(history.areas).some(addSomething));
   for (const id of ["grow", "shrink", "grow-by"]) enable(id, idle && painted);
   enable("subtract", idle && painter.drawsAround);
-  for (const id of ["open", "choose"]) enable(id, !running);
+  for (const id of ["open", "choose", "choose-folder", "add", "add-folder"]) enable(id, !running);
+  for (const id of ["close", "close-all"]) enable(id, idle);
+  enable("complete-all", idle && desk.photos.some((photo) => photo.painted));
+  enable("download-all", idle && desk.photos.some((photo) => photo.completed));
+  refreshStrip(photos.choose);
   for (const button of document.querySelectorAll("#tools button, #zoom button, #size")) button.disabled = !isOpen;
   for (const button of $("tools").children) button.setAttribute("aria-pressed", button.dataset.tool === painter.tool);
   $("subtract").setAttribute("aria-pressed", painter.subtract);
@@ -63,10 +68,10 @@ listenToControls({
   painter,
   size,
   isOpen: () => desk.photo !== null,
-  actions: { ...completing, ...painting, ...viewing, open, cancel, redraw: () => view.redraw() },
+  actions: { ...completing, ...painting, ...viewing, ...photos, cancel, redraw: () => view.redraw() },
 });
 addEventListener("pagehide", (event) => {
-  if (!event.persisted) desk.photo?.drop();
+  if (!event.persisted) for (const photo of desk.photos) photo.drop();
 });
 size.set(40);
 refresh();

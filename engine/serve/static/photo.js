@@ -2,25 +2,83 @@
 // sent the file again and repeats the completions, which come out the same.
 
 import { History } from "./history.js";
-import { masksOf, outlined, shapeOf } from "./masks.js";
+import { masksOf, outlined, pngOfStroke, shapeOf, unionOf } from "./masks.js";
 import { say } from "./messages.js";
 import * as server from "./server.js";
+import { addSomething } from "./strokes.js";
 
 export class Photo {
   history = new History();
+  error = ""; // of what was tried last with it
   width = 0; // in pixels, once it was sent
   height = 0;
   #kept = null; // the server's name for it
+  #saved = null; // the completion of which the file was saved
 
-  constructor(file) {
-    this.file = file;
+  /** `path` is its place in the folder that it was chosen with. */
+  constructor(file, path = file.name) {
+    Object.assign(this, { file, path });
   }
 
-  /** Sends the photo, and gives the picture of it to show, an ImageBitmap. */
+  get folder() {
+    return this.path.slice(0, this.path.lastIndexOf("/") + 1);
+  }
+
+  /** The name at which engine-infer looks for a mask, beside the photo. */
+  get maskName() {
+    return `${this.path.replace(/\.\w+$/, "")}.mask.png`;
+  }
+
+  /** Whether something is painted that can be completed. */
+  get painted() {
+    return addSomething(this.history.hole);
+  }
+
+  get completed() {
+    return this.history.completions.length > 0;
+  }
+
+  /** "failed", "painted", "completed", or "" if nothing was done to it. */
+  get state() {
+    return this.error ? "failed" : this.painted ? "painted" : this.completed ? "completed" : "";
+  }
+
+  /** Whether closing it would lose work. */
+  get unsaved() {
+    return this.painted || (this.completed && this.history.completions.at(-1) !== this.#saved);
+  }
+
+  /** Notes that the file of what shows was saved. */
+  markSaved() {
+    this.#saved = this.history.completions.at(-1);
+  }
+
+  /** The picture to show, an ImageBitmap; a photo that was never sent is sent to see whether it can be read. */
   async open() {
-    const [shown] = await Promise.all([createImageBitmap(this.file).catch(() => null), this.#send()]);
-    const same = shown?.width === this.width && shown?.height === this.height;
-    return same ? shown : createImageBitmap(await server.preview(this.#kept));
+    const sent = this.width ? null : this.#send();
+    const [shown] = await Promise.all([createImageBitmap(this.file).catch(() => null), sent, this.wake()]);
+    if (shown?.width === this.width && shown?.height === this.height) return shown;
+    shown?.close();
+    return createImageBitmap(await this.#ask((kept) => server.preview(kept)));
+  }
+
+  /** Decodes what is needed to draw and complete it. */
+  async wake() {
+    for (const completion of this.history.everyCompletion) completion.picture ??= await createImageBitmap(completion.region);
+    for (const stroke of this.history.everyStroke) if (stroke.png) stroke.shape ??= await shapeOf(stroke.png);
+  }
+
+  /** Lets go of what can be decoded again, so that many photos take little memory. */
+  async rest() {
+    for (const completion of this.history.everyCompletion) {
+      completion.picture?.close();
+      completion.picture = null;
+    }
+    for (const stroke of this.history.everyStroke) {
+      if (!stroke.shape) continue;
+      stroke.png ??= await pngOfStroke(stroke);
+      stroke.shape = null;
+    }
   }
 
   async #send() {
@@ -60,8 +118,9 @@ export class Photo {
     const [x, y] = done.box;
     const { completion: number, replaces } = done;
     const picture = await createImageBitmap(region);
-    this.history.push({ completion: { number, x, y, picture, replaces, hole, masks, variant } });
+    this.history.push({ completion: { number, x, y, region, picture, replaces, hole, masks, variant } });
     hole.tried += 1;
+    this.error = "";
     return { ...done, variant };
   }
 
@@ -71,7 +130,7 @@ export class Photo {
     if (!searched) throw new server.Refused(0, "The outline encloses nothing of the photo; draw it around the thing.");
     const { png, ...box } = searched;
     const mask = await this.#ask((kept) => server.select(kept, this.#latest, box, png, signal), signal);
-    this.history.push({ stroke: { tool, subtract, ...box, shape: await shapeOf(mask) } });
+    this.history.push({ stroke: { tool, subtract, ...box, png: mask, shape: await shapeOf(mask) } });
   }
 
   /** The completed photo's file: {name, blob}. */
@@ -79,8 +138,14 @@ export class Photo {
     return this.#ask((kept) => server.completedFile(kept, this.#latest), signal);
   }
 
+  /** The mask of all that was completed: a PNG of the photo's size. */
+  mask() {
+    return unionOf(this.history.completions.map(({ masks }) => masks), this);
+  }
+
   /** What `request(name)` gives; if the server has dropped the photo meanwhile, after it was sent again. */
   async #ask(request, signal) {
+    if (!this.#kept) await this.#sendAgain(signal);
     try {
       return await request(this.#kept);
     } catch (error) {

@@ -1,35 +1,137 @@
-// Opening a photo and showing it.
+// The photos that are open: adding some, going from one to another, and closing them.
 
-import { desk, run, stage, view } from "./desk.js";
+import { changed, desk, run, stage, view } from "./desk.js";
 import { say } from "./messages.js";
 import { painter, size } from "./painting.js";
 import { Photo } from "./photo.js";
+import * as server from "./server.js";
+import { picturesOf } from "./view.js";
 import { scene } from "./viewing.js";
 
 const $ = (id) => document.getElementById(id);
+const NO_PHOTO = [413, 415, 422]; // statuses that say that a file will never be one
 
-export async function open(file) {
-  if (!file || desk.running) return;
+/** Opens the photos of `chosen`, a promise: see `photosIn` in drops.js. The first of them shows. */
+export async function open(chosen) {
+  if (desk.running) return;
   await run(async () => {
-    say(`Opening ${file.name}…`);
-    const photo = new Photo(file);
-    const bitmap = await photo.open();
-    desk.photo?.drop();
-    Object.assign(desk, { photo, comparing: false });
-    await show(bitmap);
-    say(`${photo.width} × ${photo.height} pixels. Paint over what should go.`);
+    const { photos, left } = await chosen;
+    if (!photos.length && !left) return;
+    if (!photos.length) throw new server.Refused(0, "There is no photo in what was chosen; JPEG, PNG, WebP and TIFF are photos.");
+    const refused = await showFirst(photos.map(({ file, path }) => new Photo(file, path)));
+    if (refused.length) throw refused[0];
+    const others = left ? ` ${left === 1 ? "1 file is" : `${left} files are`} no photo, and left out.` : "";
+    say(`${sizeOf(desk.photo)}. Paint over what should go.${others}`);
   });
 }
 
-async function show(bitmap) {
-  const { file, width, height } = desk.photo;
+/** Adds photos and shows the first that can be read; why those before it cannot. */
+async function showFirst(added) {
+  const refused = [];
+  desk.photos.push(...added);
+  for (const photo of added) {
+    try {
+      await show(photo);
+      break;
+    } catch (error) {
+      if (!NO_PHOTO.includes(error.status)) {
+        added.forEach(forget);
+        throw error;
+      }
+      refused.push(error);
+    }
+  }
+  return refused;
+}
+
+const sizeOf = ({ width, height }) => `${width} × ${height} pixels`;
+
+/** Shows the photo that was chosen in the strip. */
+export async function choose(photo) {
+  if (desk.running || photo === desk.photo) return;
+  await run(async () => {
+    await show(photo);
+    if (photo.error) throw new server.Refused(0, `${photo.file.name}: ${photo.error}`);
+    say(`${photo.file.name}, ${desk.photos.indexOf(photo) + 1} of ${desk.photos.length}.`);
+  });
+}
+
+/** Shows the next photo, or with -1 the one before. */
+export async function step(direction) {
+  const photo = desk.photos[desk.photos.indexOf(desk.photo) + direction];
+  if (photo) await choose(photo);
+}
+
+/** Shows a photo in place of the one before, whose pictures are let go. One that cannot be one is closed again. */
+async function show(photo) {
+  say(`Opening ${photo.file.name}…`);
+  let bitmap;
+  try {
+    bitmap = await photo.open();
+  } catch (error) {
+    if (NO_PHOTO.includes(error.status)) forget(photo);
+    throw error;
+  }
+  const pictures = await picturesOf(bitmap);
+  const before = desk.photo;
+  Object.assign(desk, { photo, comparing: false });
+  painter.abandon();
   $("welcome").hidden = true;
   stage.hidden = false;
+  const { file, width, height } = photo;
   $("photo-name").textContent = `${file.name} · ${width} × ${height}`;
-  await view.show(bitmap, scene);
+  view.show(pictures, scene);
+  if (before !== photo) await before?.rest();
   const longest = Math.max(width, height);
   painter.key = null;
   size.largest = Math.max(longest / 3, 64);
   size.set(longest / 20);
   stage.focus({ preventScroll: true });
+}
+
+function forget(photo) {
+  desk.photos = desk.photos.filter((one) => one !== photo);
+  photo.drop();
+}
+
+/** Closes the photo that shows, once the person agrees if there is work that would be lost. */
+export async function close() {
+  if (!desk.idle || !(await agreed([desk.photo]))) return;
+  const at = desk.photos.indexOf(desk.photo);
+  forget(desk.photo);
+  const next = desk.photos[Math.min(at, desk.photos.length - 1)];
+  if (next) await choose(next);
+  else showNone();
+}
+
+export async function closeAll() {
+  if (!desk.idle || !(await agreed(desk.photos))) return;
+  for (const photo of [...desk.photos]) forget(photo);
+  showNone();
+}
+
+function showNone() {
+  Object.assign(desk, { photo: null, comparing: false });
+  painter.abandon();
+  view.clear();
+  stage.hidden = true;
+  $("welcome").hidden = false;
+  $("photo-name").textContent = "";
+  say("");
+  changed();
+  $("choose").focus();
+}
+
+/** Asks whether photos may be closed, if work on them was not downloaded: true if they may. */
+function agreed(photos) {
+  const unsaved = photos.filter((photo) => photo.unsaved);
+  if (!unsaved.length) return true;
+  const dialog = $("close-dialog");
+  const which = photos.length === 1 ? unsaved[0].file.name : `${unsaved.length} of ${photos.length} photos`;
+  $("close-what").textContent = `What was painted or completed on ${which} was not downloaded, and will be gone.`;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((answer) => {
+    dialog.addEventListener("close", () => answer(dialog.returnValue === "close"), { once: true });
+  });
 }

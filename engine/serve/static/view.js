@@ -9,6 +9,14 @@ const LARGEST_FIT = 4; // small photos are shown enlarged at most so many times
 const SMALL = 2048; // longest side of the reduced photo that is drawn instead of a large one when zoomed out
 const THUMB = 44; // width of the divider's handle, as in style.css
 
+/** What the view draws of a photo, given as an ImageBitmap: that, and a small one if it is large. */
+export async function picturesOf(bitmap) {
+  const longest = Math.max(bitmap.width, bitmap.height);
+  const resizeWidth = Math.round((bitmap.width * SMALL) / longest);
+  const reduced = longest > SMALL ? createImageBitmap(bitmap, { resizeWidth, resizeQuality: "high" }) : bitmap;
+  return { bitmap, small: await reduced };
+}
+
 export class View {
   scale = 1; // CSS pixels for a pixel of the photo
   left = 0; // of the photo on the stage, in CSS pixels
@@ -21,14 +29,18 @@ export class View {
     new ResizeObserver(() => this.resize()).observe(stage);
   }
 
-  /** Shows a photo, given as an ImageBitmap, whole. `scene()` gives what else to draw: see `draw`. */
-  async show(bitmap, scene) {
-    const longest = Math.max(bitmap.width, bitmap.height);
-    const resizeWidth = Math.round((bitmap.width * SMALL) / longest);
-    this.small = longest > SMALL ? await createImageBitmap(bitmap, { resizeWidth, resizeQuality: "high" }) : bitmap;
-    this.bitmap = bitmap;
-    this.scene = scene;
+  /** Shows a photo whole, of which `picturesOf` gives the pictures. `scene()` gives what else to draw: see `draw`. */
+  show(pictures, scene) {
+    this.clear();
+    Object.assign(this, pictures, { scene });
     this.fit();
+  }
+
+  /** Shows nothing. */
+  clear() {
+    this.bitmap?.close();
+    this.small?.close();
+    this.bitmap = this.small = null;
   }
 
   resize() {
@@ -91,7 +103,7 @@ export class View {
     if (!this.bitmap || this.waiting) return;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = 0;
-      this.draw(this.scene());
+      if (this.bitmap) this.draw(this.scene());
     });
   }
 
