@@ -11,13 +11,24 @@ export function nameOf({ stroke, cleared }) {
 }
 
 export class History {
-  #steps = [];
-  #done = 0;
+  version = 0; // another one after each change
+  #steps;
+  #done;
+
+  /** A new one, or that of which `kept` was asked for. */
+  constructor({ steps, done } = { steps: [], done: 0 }) {
+    [this.#steps, this.#done] = [steps, done];
+  }
+
+  get kept() {
+    return { steps: this.#steps, done: this.#done };
+  }
 
   /** Adds a step {stroke}, {completion} or {cleared: true}; what had been undone is gone. */
   push(step) {
     this.#steps.length = this.#done;
     this.#done = this.#steps.push(step);
+    this.version += 1;
   }
 
   get canUndo() {
@@ -29,10 +40,12 @@ export class History {
   }
 
   undo() {
+    this.version += 1;
     return this.#steps[--this.#done];
   }
 
   redo() {
+    this.version += 1;
     return this.#steps[this.#done++];
   }
 

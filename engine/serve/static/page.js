@@ -3,6 +3,7 @@
 import * as completing from "./completing.js";
 import { listenToControls } from "./controls.js";
 import { desk, stage, view, whenChanged } from "./desk.js";
+import { keep, wouldLose } from "./keep.js";
 import { complain } from "./messages.js";
 import * as painting from "./painting.js";
 import * as photos from "./photos.js";
@@ -62,6 +63,7 @@ function cancel() {
 }
 
 whenChanged(refresh);
+whenChanged(keep);
 listen(stage, view, painter);
 listenToControls({
   stage,
@@ -70,9 +72,13 @@ listenToControls({
   isOpen: () => desk.photo !== null,
   actions: { ...completing, ...painting, ...viewing, ...photos, cancel, redraw: () => view.redraw() },
 });
+addEventListener("beforeunload", (event) => {
+  if (wouldLose()) event.preventDefault();
+});
 addEventListener("pagehide", (event) => {
   if (!event.persisted) for (const photo of desk.photos) photo.drop();
 });
 size.set(40);
 refresh();
+photos.reopen();
 server.letIn().catch(complain);

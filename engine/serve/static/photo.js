@@ -8,16 +8,28 @@ import * as server from "./server.js";
 import { addSomething } from "./strokes.js";
 
 export class Photo {
-  history = new History();
   error = ""; // of what was tried last with it
   width = 0; // in pixels, once it was sent
   height = 0;
   #kept = null; // the server's name for it
   #saved = null; // the completion of which the file was saved
+  #changes = 0; // beside those of the history
 
-  /** `path` is its place in the folder that it was chosen with. */
-  constructor(file, path = file.name) {
-    Object.assign(this, { file, path });
+  /** `path` is its place in the folder that it was chosen with; `kept` is what it was when that was asked for. */
+  constructor(file, path = file.name, kept = null) {
+    Object.assign(this, { file, path, history: new History(kept?.history) });
+    if (kept) [this.width, this.height, this.error, this.#saved] = [kept.width, kept.height, kept.error, kept.saved];
+  }
+
+  /** All that it is beside its file, with Blobs, bitmaps and canvases in it. */
+  get kept() {
+    const { width, height, error } = this;
+    return { width, height, error, saved: this.#saved, history: this.history.kept };
+  }
+
+  /** Another number after each change. */
+  get version() {
+    return this.history.version + this.#changes;
   }
 
   get folder() {
@@ -51,6 +63,7 @@ export class Photo {
   /** Notes that the file of what shows was saved. */
   markSaved() {
     this.#saved = this.history.completions.at(-1);
+    this.#changes += 1;
   }
 
   /** The picture to show, an ImageBitmap; a photo that was never sent is sent to see whether it can be read. */
@@ -74,16 +87,19 @@ export class Photo {
       completion.picture?.close();
       completion.picture = null;
     }
-    for (const stroke of this.history.everyStroke) {
-      if (!stroke.shape) continue;
-      stroke.png ??= await pngOfStroke(stroke);
-      stroke.shape = null;
-    }
+    await this.encode();
+    for (const stroke of this.history.everyStroke) if (stroke.png) stroke.shape = null;
+  }
+
+  /** Makes PNGs of all shapes, which can be kept. */
+  async encode() {
+    for (const stroke of this.history.everyStroke) if (stroke.shape) stroke.png ??= await pngOfStroke(stroke);
   }
 
   async #send() {
     const { photo, width, height } = await server.sendPhoto(this.file);
     this.#kept = photo;
+    this.#changes += this.width ? 0 : 1;
     Object.assign(this, { width, height });
   }
 

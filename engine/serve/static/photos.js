@@ -1,7 +1,8 @@
 // The photos that are open: adding some, going from one to another, and closing them.
 
 import { changed, desk, run, stage, view } from "./desk.js";
-import { say } from "./messages.js";
+import { letGo, restore } from "./keep.js";
+import { complain, say } from "./messages.js";
 import { painter, size } from "./painting.js";
 import { Photo } from "./photo.js";
 import * as server from "./server.js";
@@ -11,8 +12,25 @@ import { scene } from "./viewing.js";
 const $ = (id) => document.getElementById(id);
 const NO_PHOTO = [413, 415, 422]; // statuses that say that a file will never be one
 
+let starting = Promise.resolve(); // until what was open before shows again
+
+/** Shows what was open before the page was reloaded. */
+export function reopen() {
+  starting = restore()
+    .then(({ photos, shown }) => photos.length && run(() => showAgain(photos, shown)))
+    .catch(complain);
+}
+
+async function showAgain(photos, shown) {
+  desk.photos.push(...photos);
+  await show(shown);
+  const which = photos.length === 1 ? "The photo is" : `The ${photos.length} photos are`;
+  say(`${which} as you left ${photos.length === 1 ? "it" : "them"}, kept in this browser until you close ${photos.length === 1 ? "it" : "them"}.`);
+}
+
 /** Opens the photos of `chosen`, a promise: see `photosIn` in drops.js. The first of them shows. */
 export async function open(chosen) {
+  await starting;
   if (desk.running) return;
   await run(async () => {
     const { photos, left } = await chosen;
@@ -92,6 +110,7 @@ async function show(photo) {
 function forget(photo) {
   desk.photos = desk.photos.filter((one) => one !== photo);
   photo.drop();
+  letGo(photo);
 }
 
 /** Closes the photo that shows, once the person agrees if there is work that would be lost. */
