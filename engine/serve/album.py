@@ -12,8 +12,8 @@ from PIL import Image
 
 from engine.inference.alpha import Layers
 from engine.inference.folders.jobs import COMPLETED
-from engine.inference.holes.mask import Mask, Where, bounding_box
-from engine.inference.masks.selection import Box, select_thing
+from engine.inference.holes.mask import Box, Mask, Where, bounding_box
+from engine.inference.masks.selection import select_thing
 from engine.inference.photos.formats.registry import CODECS, CONTAINERS
 from engine.inference.photos.photo import Photo
 from engine.inference.photos.writing import encode
@@ -115,12 +115,13 @@ class KeptPhoto:
             alpha_HW = np.where(completed.changed_HW, in_8_bits(photo_alpha_HW[completed.where]), np.uint8(0))
         return png(np.dstack((in_8_bits(completed.pixels_HW3), alpha_HW)), self.photo.icc)
 
-    def thing_in(self, box: Box, number: int) -> bytes:
+    def thing_in(self, box: Box, number: int, outlined_HW: Mask | None = None) -> bytes:
         """The mask of a box, white where the thing in it is in the photo after this completion, as a PNG of the box.
 
-        ValueError as `select_thing`.
+        `outlined_HW` and ValueError as `select_thing`.
         """
-        thing_HW = select_thing(self.after(number).pixels_HW3, box, f"the box {','.join(map(str, box))}")
+        named = f"the {'box' if outlined_HW is None else 'outline'} {','.join(map(str, box))}"
+        thing_HW = select_thing(self.after(number).pixels_HW3, box, named, outlined_HW)
         return png(thing_HW * np.uint8(255), None)
 
     def preview(self) -> bytes:

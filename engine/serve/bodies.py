@@ -102,12 +102,12 @@ class Incoming:
             files = {name: await file_in(form, name) for name in names if name in form or name in fields.required}
             return Form(files, texts)
 
-    async def painted(self) -> tuple[bytes, bytes | None]:
-        """The files of a mask and of where texture may not be taken from: of a form, or the mask alone as the body."""
+    async def painted(self, areas: tuple[str, ...]) -> dict[str, bytes]:
+        """Files by name: a mask and those of the areas that are given, of a form; or the mask alone as the body."""
         if not self.request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-            return await self.body(), None
-        files, _ = await self.form(Fields(("mask",), ("avoid",)))
-        return files["mask"][1], files["avoid"][1] if "avoid" in files else None
+            return {"mask": await self.body()}
+        files, _ = await self.form(Fields(("mask",), areas))
+        return {name: content for name, (_, content) in files.items()}
 
 
 def check_parameters(request: Request) -> None:
@@ -188,10 +188,17 @@ def naming(name: str) -> Iterator[None]:
 
 
 def painted_from(content: bytes, size: tuple[int, int], box: Where) -> Mask:
-    """The mask of which a file has the box that was painted on the page, where nothing is to be guessed."""
+    """The mask of which a file has the box that was painted on the page. HTTPExceptions as `drawn_from`."""
     mask_HW = np.zeros(size, np.bool_)
     rows, columns = box
-    with refusing(415):
-        size = (rows.stop - rows.start, columns.stop - columns.start)
-        mask_HW[box] = parse_mask(content, size=size, options=MaskOptions(threshold=0.5))
+    mask_HW[box] = drawn_from(content, (rows.stop - rows.start, columns.stop - columns.start))
     return mask_HW
+
+
+def drawn_from(content: bytes, size: tuple[int, int]) -> Mask:
+    """The mask of (height, width) that was drawn on the page, where nothing is to be guessed.
+
+    HTTPException 415 if it is no mask, 422 if of another size.
+    """
+    with refusing(415):
+        return parse_mask(content, size=size, options=MaskOptions(threshold=0.5))

@@ -41,12 +41,14 @@ PAINTED = {
     "required": ["mask"],
     "properties": {
         "mask": FILE,
+        "sample": FILE | {"description": "Mask of the same box: where alone texture may be taken from."},
         "avoid": FILE | {"description": "Mask of the same box: where texture may not be taken from."},
     },
 }
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 FORM_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
 PHOTO_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": FILE}}}}
+OUTLINE_BODY = {"requestBody": {"content": {"image/png": {"schema": FILE}}}}
 MASK_BODY = {
     "requestBody": {
         "required": True,

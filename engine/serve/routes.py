@@ -5,7 +5,6 @@ box of what was completed. Every completion keeps its number, so that a page can
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,17 +15,19 @@ from fastapi.responses import StreamingResponse
 from engine.inference.alpha import Layers
 from engine.inference.holes.mask import Mask, Where
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, Completed, KeptPhoto, changes, result_name, safe_name
+from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, result_name, safe_name
 from engine.serve.bodies import (
     Incoming,
     check_parameters,
+    drawn_from,
     naming,
     painted_from,
     photo_from,
     refusing,
 )
-from engine.serve.described import FILE, MASK_BODY, PHOTO_BODY, PNG, REFUSALS
-from engine.serve.texture import Texturing, notes_of_variant, variant_of
+from engine.serve.described import FILE, MASK_BODY, OUTLINE_BODY, PHOTO_BODY, PNG, REFUSALS
+from engine.serve.events import completed_event, events
+from engine.serve.texture import AREAS, Texturing, notes_of_variant, variant_of
 from engine.serve.work import Step, Ticket, Work
 
 router = APIRouter()
@@ -89,8 +90,9 @@ async def preview(kept: WithPhoto, work: WithWork, ticket: WithTicket) -> Respon
     return Response(await work.on_files(ticket, kept.preview), media_type="image/png")
 
 
-@router.post("/photos/{photo}/select", response_class=Response, responses=REFUSALS | PNG)
+@router.post("/photos/{photo}/select", response_class=Response, responses=REFUSALS | PNG, openapi_extra=OUTLINE_BODY)
 async def select(
+    request: Request,
     kept: WithPhoto,
     work: WithWork,
     ticket: WithTicket,
@@ -101,11 +103,16 @@ async def select(
     onto: FromZero = 0,
 ) -> Response:
     """A mask of the thing in a box of the photo, or of an earlier completion (`onto`): a PNG of the box, white where
-    the thing is. What differs from the surroundings of the box is the thing."""
+    the thing is. What differs from the surroundings of the box is the thing.
+
+    If there is a body, it is a mask of the box, of what a rough outline encloses: the thing is looked for there alone.
+    """
+    outline = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
     if onto:
         with refusing(404):
             kept.completed(onto)
-    mask = await work.on_files(ticket, kept.thing_in, (x, y, width, height), onto)
+    outlined_HW = await work.on_files(ticket, drawn_from, outline, (height, width)) if outline else None
+    mask = await work.on_files(ticket, kept.thing_in, (x, y, width, height), onto, outlined_HW)
     return Response(mask, media_type="image/png")
 
 
@@ -130,17 +137,17 @@ async def add_completion(
 ) -> StreamingResponse:
     """Complete a hole on top of an earlier completion (`onto`; 0: the photo itself).
 
-    The body is the mask's box at x, y, of width x height, or a form with `mask` and `avoid`, both of that box. Another
-    `variant` gives another texture: it is added to the seed with which engine-serve was started. The answer is a stream
-    of server-sent events: `progress` with the scale 1/n at which the network runs now, the windows that are done there
-    and how many there are; at the end `completed`, with the completion's number and box and the pixels by which holes
-    were widened, or `error`. The picture of a completion lies over the photo; if it `replaces`, since transparency was
-    completed too, the photo's box is to be cleared before.
+    The body is the mask's box at x, y, of width x height, or a form with `mask` and, if wanted, `sample` and `avoid`,
+    all of that box. Another `variant` gives another texture: it is added to the seed with which engine-serve was
+    started. The answer is a stream of server-sent events: `progress` with the scale 1/n at which the network runs now,
+    the windows that are done there and how many there are; at the end `completed`, with the completion's number and box
+    and the pixels by which holes were widened, or `error`. The picture of a completion lies over the photo; if it
+    `replaces`, since transparency was completed too, the photo's box is to be cleared before.
     """
-    painted = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).painted()
+    painted = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).painted(AREAS)
     box = (slice(y, y + height), slice(x, x + width))
-    before, mask_HW, avoid_HW = await work.on_files(ticket, hole_in, kept, onto, box, *painted)
-    texturing = Texturing(variant_of(work.options, variant, avoid_HW is not None), avoid_HW=avoid_HW)
+    before, mask_HW, areas = await work.on_files(ticket, hole_in, kept, onto, box, painted)
+    texturing = Texturing(variant_of(work.options, variant, list(areas)), *map(areas.get, AREAS))
     steps: asyncio.Queue[Step | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
@@ -155,7 +162,7 @@ async def add_completion(
         kept.completions.append(completed)
         album.make_room()
         report.warnings += notes_of_variant(variant, report)
-        return described(completed, len(kept.completions), report)
+        return completed_event(completed, len(kept.completions), report)
 
     task = asyncio.create_task(finish())
     task.add_done_callback(lambda _: steps.put_nowait(None))
@@ -165,43 +172,8 @@ async def add_completion(
     return StreamingResponse(events(first, steps, task), media_type="text/event-stream")
 
 
-def described(completed: Completed, number: int, report: Report) -> dict[str, Any]:
-    """A completion as its last event tells it."""
-    rows, columns = completed.where
-    return {
-        "completion": number,
-        "replaces": completed.alpha_HW is not None,
-        "box": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
-        "widened": sorted(report.widened),
-        "seconds": report.seconds,
-        "warnings": report.warnings,
-    }
-
-
-async def events(
-    step: Step | None, steps: asyncio.Queue[Step | None], task: asyncio.Task[dict[str, Any]]
-) -> AsyncIterator[str]:
-    """The events of a completion that runs, beginning with its first step; None in `steps` is its end."""
-    try:
-        while step is not None:
-            yield event("progress", step._asdict())
-            step = await steps.get()
-        yield event("completed", task.result())
-    except HTTPException as error:
-        yield event("error", {"status": error.status_code, "detail": error.detail})
-    finally:
-        task.cancel()
-
-
-def event(kind: str, data: dict[str, Any]) -> str:
-    """A server-sent event."""
-    return f"event: {kind}\ndata: {json.dumps(data)}\n\n"
-
-
-def hole_in(
-    kept: KeptPhoto, onto: int, box: Where, mask_file: bytes, avoid_file: bytes | None
-) -> tuple[Layers, Mask, Mask | None]:
-    """The photo after a completion, and the masks of which a box is given, None where nothing is to be avoided.
+def hole_in(kept: KeptPhoto, onto: int, box: Where, painted: dict[str, bytes]) -> tuple[Layers, Mask, dict[str, Mask]]:
+    """The photo after a completion, and the masks of which a box is given: of the hole, and of areas by name.
 
     HTTPException 404, 415 or 422.
     """
@@ -209,14 +181,15 @@ def hole_in(
     height, width = kept.size
     if rows.stop > height or columns.stop > width:
         raise HTTPException(422, f"the mask reaches {columns.stop}, {rows.stop}, and the photo is {width}x{height}")
-    mask_HW = painted_from(mask_file, kept.size, box)
-    avoid_HW = None
-    if avoid_file is not None:
-        with naming("avoid"):
-            avoid_HW = painted_from(avoid_file, kept.size, box)
-        avoid_HW = avoid_HW if avoid_HW.any() else None
+    mask_HW = painted_from(painted["mask"], kept.size, box)
+    areas = {}
+    for area in (name for name in AREAS if name in painted):
+        with naming(area):
+            area_HW = painted_from(painted[area], kept.size, box)
+        if area_HW.any() or area == "sample":  # nothing to be avoided asks for nothing
+            areas[area] = area_HW
     with refusing(404):
-        return kept.after(onto), mask_HW, avoid_HW
+        return kept.after(onto), mask_HW, areas
 
 
 @router.get("/photos/{photo}/completions/{number}/picture", response_class=Response, responses=PNG)

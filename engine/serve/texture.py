@@ -26,14 +26,14 @@ def check_drawn(options: CompletionOptions, asked: str, remedy: str) -> None:
         raise HTTPException(422, f"{asked} and texture is none, so that no texture is taken; {remedy}")
 
 
-def variant_of(options: CompletionOptions, variant: int, avoids: bool) -> CompletionOptions:
+def variant_of(options: CompletionOptions, variant: int, areas: list[str]) -> CompletionOptions:
     """The options of one of several completions, as engine-infer --variants numbers them, from 0 on.
 
-    HTTPException 422 if no texture is drawn, and another variant or what to avoid is asked for.
+    `areas` are the names of those that are given. HTTPException 422 if no texture is drawn, and one of them or another
+    variant is asked for.
     """
-    for asked, given in (("another variant is asked for", variant), ("avoid is given", avoids)):
-        if given:
-            check_drawn(options, asked, "start engine-serve with --texture auto")
+    for asked in (*(["another variant is asked for"] if variant else []), *(f"{area} is given" for area in areas)):
+        check_drawn(options, asked, "start engine-serve with --texture auto")
     return options._replace(seed=options.seed + variant)
 
 

@@ -1,4 +1,4 @@
-"""Selecting a thing by a box around it: what differs from the box's surroundings is the thing.
+"""Selecting a thing by a box or a rough outline around it: what differs from what is around these is the thing.
 
 OpenCV's GrabCut (Rother et al. 2004) works on a copy of the surroundings of at most SIDE pixels a side, so that its
 time does not grow with the photo. Of 40 blobs of another photo's texture, 70 to 160 px across with a soft edge, pasted
@@ -9,11 +9,8 @@ box drawn 6 px around it 49 %. In two it finds nothing and says so.
 import cv2
 import numpy as np
 
-from engine.inference.holes.mask import Mask, Where, place_of, relative, widen, with_context
+from engine.inference.holes.mask import Box, Mask, place_of, relative, widen, with_context
 from engine.inference.pixels import Pixels, in_8_bits
-
-Box = tuple[int, int, int, int]
-"""x, y, width, height."""
 
 SIDE = 384
 """Pixels of the longer side that the thing is first looked for at."""
@@ -54,34 +51,37 @@ def select_things(photo_HW3: Pixels, boxes: tuple[Box, ...]) -> Mask:
     return things_HW
 
 
-def select_thing(photo_HW3: Pixels, box: Box, named: str) -> Mask:
+def select_thing(photo_HW3: Pixels, box: Box, named: str, outlined_HW: Mask | None = None) -> Mask:
     """The mask of the thing in a box of a photo, uint8 or uint16 RGB: of the box alone.
 
-    The same photo and box give the same mask. Errors begin with `named`: ValueError if the box leaves the photo or has
-    nothing around it, NothingSelected if all in it is like what is around it.
+    `outlined_HW` is what an outline in the box encloses, where alone the thing is looked for. The same photo and box
+    give the same mask. Errors begin with `named`: ValueError if the box leaves the photo or has nothing around it,
+    NothingSelected if all in it is like what is around it.
     """
     size = photo_HW3.shape[:2]
     where = place_of(box, size, named)
     _, _, width, height = box
     crop = with_context(where, size, max(LEAST, round(AROUND * max(width, height))), multiple=1)
-    if crop == where:
+    if crop == where and (outlined_HW is None or outlined_HW.all()):
         raise ValueError(f"{named} is the whole photo: draw the box around the thing alone")
     inside = relative(where, crop)
-    thing_HW = thing_in(in_8_bits(photo_HW3[crop]), inside)
-    if np.count_nonzero(thing_HW) < FEWEST * width * height:
+    searched_HW = np.zeros(photo_HW3[crop].shape[:2], np.bool_)
+    searched_HW[inside] = True if outlined_HW is None else outlined_HW
+    thing_HW = thing_in(in_8_bits(photo_HW3[crop]), searched_HW)
+    if np.count_nonzero(thing_HW) < max(FEWEST * np.count_nonzero(searched_HW), 1):
         raise NothingSelected(
-            f"{named}: nothing in it differs from what is around it; draw the box closer around the thing"
+            f"{named}: nothing in it differs from what is around it; "
+            f"draw the {'box' if outlined_HW is None else 'outline'} closer around the thing"
         )
     return without_specks(thing_HW)[inside]
 
 
-def thing_in(image_HW3: Pixels, box: Where) -> Mask:
-    """What differs from its surroundings in a box of an image, uint8 RGB."""
+def thing_in(image_HW3: Pixels, searched_HW: Mask) -> Mask:
+    """What differs from its surroundings where it is searched in an image, uint8 RGB."""
     height, width = image_HW3.shape[:2]
     scale = min(1.0, SIDE / max(height, width))
     small = max(round(width * scale), 1), max(round(height * scale), 1)
-    labels_HW = np.full((height, width), cv2.GC_BGD, np.uint8)
-    labels_HW[box] = cv2.GC_PR_FGD
+    labels_HW = np.where(searched_HW, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_BGD))
     small_labels_HW = cv2.resize(labels_HW, small, interpolation=cv2.INTER_NEAREST)
     thing_HW = cut(cv2.resize(image_HW3, small, interpolation=cv2.INTER_AREA), small_labels_HW)
     thing_HW = cv2.resize(thing_HW.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
@@ -93,6 +93,8 @@ def thing_in(image_HW3: Pixels, box: Where) -> Mask:
 
 def cut(image_HW3: Pixels, labels_HW: Pixels) -> Mask:
     """What GrabCut takes for the thing, of an image with GrabCut's labels, which it changes."""
+    if not (labels_HW == cv2.GC_PR_FGD).any():  # what is searched is too thin to be seen in a smaller copy
+        return np.zeros(labels_HW.shape, np.bool_)
     cv2.setRNGSeed(0)  # its first estimate of colours is drawn at random
     models, unused = (np.zeros((1, 65)), np.zeros((1, 65))), (0, 0, 0, 0)
     cv2.grabCut(image_HW3, labels_HW, unused, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)

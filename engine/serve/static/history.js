@@ -1,20 +1,34 @@
 // What was done, to be undone and done again: strokes, completions that use up the hole's strokes before them, and
-// clearing where texture is not taken from, which stays over completions.
+// clearing the areas that say where texture is taken from, which stay over completions.
+
+import { AREAS, erases } from "./strokes.js";
 
 /** A step's name for people. */
 export function nameOf({ stroke, cleared }) {
-  if (stroke) return stroke.tool === "select" ? "Selection" : "Stroke";
+  if (stroke?.tool === "grown") return stroke.by > 0 ? "Growing" : "Shrinking";
+  if (stroke) return stroke.tool === "select" || stroke.tool === "lasso" ? "Selection" : "Stroke";
   return cleared ? "Clearing" : "Completion";
 }
 
 export class History {
-  #steps = [];
-  #done = 0;
+  version = 0; // another one after each change
+  #steps;
+  #done;
+
+  /** A new one, or that of which `kept` was asked for. */
+  constructor({ steps, done } = { steps: [], done: 0 }) {
+    [this.#steps, this.#done] = [steps, done];
+  }
+
+  get kept() {
+    return { steps: this.#steps, done: this.#done };
+  }
 
   /** Adds a step {stroke}, {completion} or {cleared: true}; what had been undone is gone. */
   push(step) {
     this.#steps.length = this.#done;
     this.#done = this.#steps.push(step);
+    this.version += 1;
   }
 
   get canUndo() {
@@ -26,10 +40,12 @@ export class History {
   }
 
   undo() {
+    this.version += 1;
     return this.#steps[--this.#done];
   }
 
   redo() {
+    this.version += 1;
     return this.#steps[this.#done++];
   }
 
@@ -48,22 +64,28 @@ export class History {
     return this.#steps.flatMap((step) => step.completion ?? []);
   }
 
-  /** Strokes of the hole since the last completion. */
-  get hole() {
-    const last = this.#shown.findLastIndex((step) => step.completion);
-    return this.#shown.slice(last + 1).flatMap(({ stroke }) => (stroke && stroke.tool !== "avoid" ? stroke : []));
+  get everyStroke() {
+    return this.#steps.flatMap((step) => step.stroke ?? []);
   }
 
-  /** Strokes that show, of both kinds, in order. */
+  /** Strokes of the hole since the last completion, or since its edge was moved. */
+  get hole() {
+    const last = this.#shown.findLastIndex(({ completion, stroke }) => completion || stroke?.tool === "grown");
+    const first = this.#shown[last]?.completion ? last + 1 : Math.max(last, 0);
+    return this.#shown.slice(first).flatMap(({ stroke }) => (stroke && !AREAS.includes(stroke.tool) ? stroke : []));
+  }
+
+  /** Strokes that show, of all kinds, in order. */
   get strokes() {
-    const showing = new Set([...this.hole, ...this.avoided]);
+    const showing = new Set([...this.hole, ...Object.values(this.areas).flat()]);
     return this.#shown.flatMap(({ stroke }) => (showing.has(stroke) ? stroke : []));
   }
 
-  /** Strokes of where texture is not taken from, since that was cleared; the eraser takes away from it, too. */
-  get avoided() {
+  /** Strokes by area that says where texture is taken from, since these were cleared; the eraser takes away from all. */
+  get areas() {
     const last = this.#shown.findLastIndex((step) => step.cleared);
-    const here = (stroke) => stroke?.tool === "avoid" || stroke?.tool === "eraser";
-    return this.#shown.slice(last + 1).flatMap(({ stroke }) => (here(stroke) ? stroke : []));
+    const since = this.#shown.slice(last + 1).flatMap(({ stroke }) => stroke ?? []);
+    const strokesOf = (area) => since.filter((stroke) => stroke.tool === area || erases(stroke));
+    return Object.fromEntries(AREAS.map((area) => [area, strokesOf(area)]));
   }
 }

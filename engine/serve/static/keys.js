@@ -16,8 +16,13 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
     e: () => actions.setTool("eraser"),
     r: () => actions.setTool("rectangle"),
     s: () => actions.setTool("select"),
+    l: () => actions.setTool("lasso"),
     n: () => actions.setTool("avoid"),
-    x: actions.clearAvoided,
+    f: () => actions.setTool("sample"),
+    x: actions.clearAreas,
+    d: actions.toggleSubtract,
+    g: () => actions.grow(1),
+    k: () => actions.grow(-1),
     h: () => actions.setTool("hand"),
     "[": () => actions.resize(0.85),
     "]": () => actions.resize(1 / 0.85),
@@ -28,6 +33,7 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
     1: actions.ownPixels,
     a: actions.another,
     c: actions.compare,
+    v: () => actions.look(true),
     o: actions.open,
     "?": actions.help,
   };
@@ -39,12 +45,13 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
     let action = null;
     if (event.ctrlKey || event.metaKey) action = key === "z" && event.shiftKey ? actions.redo : withControl[key];
     else if (key === "escape") action = actions.cancel;
+    else if (key === "pagedown" || key === "pageup") action = () => actions.step(key === "pagedown" ? 1 : -1);
     else if (onStage && key === "enter") action = actions.pressKey;
     else if (onStage && event.key in ARROWS) {
       const [dx, dy] = ARROWS[event.key].map((step) => step * (event.shiftKey ? FAR : 1));
       action = () => actions.moveKey(dx, dy);
     } else if (onStage && key === " ") action = () => hold(true);
-    else if (singleKeys()) action = single[key];
+    else if (singleKeys() && !event.target.matches("input[type=number]")) action = single[key];
     if (!action) return;
     event.preventDefault();
     action();
@@ -52,5 +59,7 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
 
   document.addEventListener("keyup", (event) => {
     if (event.key === " ") hold(false);
+    if (event.key.toLowerCase() === "v") actions.look(false);
   });
+  addEventListener("blur", () => actions.look(false)); // where a key that is let go is not heard
 }

@@ -6,6 +6,7 @@ export class Painter {
   tool = "brush";
   size = 40; // of the brush, in the photo's pixels
   stroke = null; // that is being painted
+  subtract = false; // whether rectangles and selections take away
   spaceHeld = false;
   place = null; // where the ring is on the stage
 
@@ -23,15 +24,23 @@ export class Painter {
     return this.tool === "rectangle" || this.tool === "select";
   }
 
-  start(point) {
+  /** True if it draws around something, and not over it with the brush. */
+  get drawsAround() {
+    return this.drawsBoxes || this.tool === "lasso";
+  }
+
+  /** Begins a stroke; `otherwise` makes it add where it would take away, and the other way round. */
+  start(point, otherwise = false) {
     this.corner = point;
+    this.takesAway = this.subtract !== otherwise;
     if (this.drawsBoxes) this.stroke = this.boxTo(point);
+    else if (this.tool === "lasso") this.stroke = { tool: this.tool, subtract: this.takesAway, points: [point] };
     else this.stroke = { tool: this.tool, size: this.size, points: [point] };
     this.view.redraw();
   }
 
   boxTo(point) {
-    return { tool: this.tool, ...boxBetween(this.corner, point, this.view.bitmap) };
+    return { tool: this.tool, subtract: this.takesAway, ...boxBetween(this.corner, point, this.view.bitmap) };
   }
 
   extend(point) {
@@ -44,7 +53,7 @@ export class Painter {
   finish() {
     const stroke = this.stroke;
     this.stroke = null;
-    if (stroke && (stroke.points || (stroke.width && stroke.height))) this.onStroke(stroke);
+    if (stroke && isSomething(stroke)) this.onStroke(stroke);
     this.view.redraw();
   }
 
@@ -56,7 +65,7 @@ export class Painter {
   /** Shows the brush's ring around a place on the stage, which is where it was if none is given; null hides it. */
   hover(place = this.place) {
     this.place = place;
-    const round = !this.drawsBoxes && this.tool !== "hand";
+    const round = !this.drawsAround && this.tool !== "hand";
     this.ring.hidden = !place || this.pans() || (!round && !this.key);
     if (this.ring.hidden) return;
     const side = round ? this.size * this.view.scale : 8;
@@ -74,11 +83,11 @@ export class Painter {
     this.view.reveal(this.key);
     const { left, top, scale } = this.view;
     this.hover({ x: left + this.key.x * scale, y: top + this.key.y * scale });
-    if (this.stroke && this.drawsBoxes) this.extend(this.key);
+    if (this.stroke && this.drawsAround) this.extend(this.key);
     return this.key;
   }
 
-  /** Paints where the keyboard's brush is: a dot, or a corner of a box. True if it was its first. */
+  /** Paints where the keyboard's brush is: a dot, or the begin or end of what is drawn around something. True if begun. */
   press() {
     if (this.pans()) return false;
     this.key ?? this.move(0, 0);
@@ -87,7 +96,12 @@ export class Painter {
       return false;
     }
     this.start(this.key);
-    if (!this.drawsBoxes) this.finish();
-    return this.drawsBoxes;
+    if (!this.drawsAround) this.finish();
+    return this.drawsAround;
   }
+}
+
+/** Whether a stroke is more than a click with a tool that draws around something. */
+function isSomething({ tool, points, width, height }) {
+  return tool === "lasso" ? points.length > 2 : points || (width && height);
 }

@@ -1,8 +1,8 @@
 // Mouse, pen and touch on the stage: one pointer paints (or moves the photo), two fingers zoom and move it.
 
 /**
- * `painter` has start(point), extend(point), finish() and abandon(), with points in the photo's pixels, `pans()`, which
- * says whether one pointer moves the photo now, and hover(event) for where the pointer is, or null where it left.
+ * `painter` has start(point, otherwise), extend(point), finish() and abandon(), with points in the photo's pixels and
+ * whether Alt is held, `pans()`, which says whether one pointer moves the photo now, and hover(event) for where the pointer is, or null where it left.
  */
 export function listen(stage, view, painter) {
   const down = new Map(); // pointers on the stage, by id
@@ -23,7 +23,7 @@ export function listen(stage, view, painter) {
       doing = "pinch";
     } else if (down.size === 1) {
       doing = event.button === 1 || painter.pans() ? "pan" : event.button === 0 ? "paint" : null;
-      if (doing === "paint") painter.start(view.toPhoto(at.x, at.y));
+      if (doing === "paint") painter.start(view.toPhoto(at.x, at.y), event.altKey);
     }
     stage.classList.toggle("grabbing", doing === "pan");
     if (event.button === 1) event.preventDefault(); // the browser's own scrolling with the middle button

@@ -43,9 +43,9 @@ export function dropPhoto(photo) {
  * `onStep` is given what the network does next, {scale, done, windows}; aborting `signal` cancels it.
  */
 export async function complete(photo, onto, masks, variant, signal, onStep) {
-  const { x, y, width, height, png, avoid } = masks;
+  const { x, y, width, height, png, areas } = masks;
   const query = new URLSearchParams({ x, y, width, height, onto, variant });
-  const body = avoid ? formOf({ mask: png, avoid }) : png;
+  const body = Object.keys(areas).length ? formOf({ mask: png, ...areas }) : png;
   const response = await ask(`photos/${photo}/completions?${query}`, { method: "POST", body, signal });
   for await (const { kind, data } of events(response.body)) {
     if (kind === "completed") return data;
@@ -55,10 +55,13 @@ export async function complete(photo, onto, masks, variant, signal, onStep) {
   throw new Refused(0, "The connection ended before the completion did.");
 }
 
-/** The mask of the thing in a box of the photo as a completion shows it: a PNG of the box. */
-export async function select(photo, onto, { x, y, width, height }, signal) {
+/**
+ * The mask of the thing in a box of the photo as a completion shows it: a PNG of the box. `outline` is one, too, of where
+ * alone it is looked for, or undefined.
+ */
+export async function select(photo, onto, { x, y, width, height }, outline, signal) {
   const query = new URLSearchParams({ x, y, width, height, onto });
-  return (await ask(`photos/${photo}/select?${query}`, { method: "POST", signal })).blob();
+  return (await ask(`photos/${photo}/select?${query}`, { method: "POST", body: outline, signal })).blob();
 }
 
 function formOf(files) {

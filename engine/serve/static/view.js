@@ -3,11 +3,19 @@
 import { clamp, drawStrokes } from "./strokes.js";
 
 const INK = "#ff2d87"; // of the hole
-const AVOIDED = "#1d8bff"; // where texture is not taken from
+const AREA_INKS = { sample: "#12a150", avoid: "#1d8bff" }; // of where texture is taken from, and where it is not
 const MARGIN = 16; // of the stage around the whole photo, in CSS pixels
 const LARGEST_FIT = 4; // small photos are shown enlarged at most so many times
 const SMALL = 2048; // longest side of the reduced photo that is drawn instead of a large one when zoomed out
 const THUMB = 44; // width of the divider's handle, as in style.css
+
+/** What the view draws of a photo, given as an ImageBitmap: that, and a small one if it is large. */
+export async function picturesOf(bitmap) {
+  const longest = Math.max(bitmap.width, bitmap.height);
+  const resizeWidth = Math.round((bitmap.width * SMALL) / longest);
+  const reduced = longest > SMALL ? createImageBitmap(bitmap, { resizeWidth, resizeQuality: "high" }) : bitmap;
+  return { bitmap, small: await reduced };
+}
 
 export class View {
   scale = 1; // CSS pixels for a pixel of the photo
@@ -21,14 +29,18 @@ export class View {
     new ResizeObserver(() => this.resize()).observe(stage);
   }
 
-  /** Shows a photo, given as an ImageBitmap, whole. `scene()` gives what else to draw: see `draw`. */
-  async show(bitmap, scene) {
-    const longest = Math.max(bitmap.width, bitmap.height);
-    const resizeWidth = Math.round((bitmap.width * SMALL) / longest);
-    this.small = longest > SMALL ? await createImageBitmap(bitmap, { resizeWidth, resizeQuality: "high" }) : bitmap;
-    this.bitmap = bitmap;
-    this.scene = scene;
+  /** Shows a photo whole, of which `picturesOf` gives the pictures. `scene()` gives what else to draw: see `draw`. */
+  show(pictures, scene) {
+    this.clear();
+    Object.assign(this, pictures, { scene });
     this.fit();
+  }
+
+  /** Shows nothing. */
+  clear() {
+    this.bitmap?.close();
+    this.small?.close();
+    this.bitmap = this.small = null;
   }
 
   resize() {
@@ -91,11 +103,11 @@ export class View {
     if (!this.bitmap || this.waiting) return;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = 0;
-      this.draw(this.scene());
+      if (this.bitmap) this.draw(this.scene());
     });
   }
 
-  /** `split`: null, or the share of the stage on the left that shows the photo as it was before its completions. */
+  /** `split`: null, or the share of the stage on the left that shows the photo as it was; Infinity is all of it. */
   draw({ completions, strokes, split }) {
     const photo = this.start(this.photoCanvas);
     this.drawPhoto(photo);
@@ -106,7 +118,7 @@ export class View {
     const mask = this.start(this.maskCanvas);
     if (split === null) {
       this.clipToPhoto(mask);
-      drawStrokes(mask, strokes, INK, AVOIDED);
+      drawStrokes(mask, strokes, INK, AREA_INKS);
       mask.restore();
     } else {
       this.drawBefore(photo, split);
@@ -140,12 +152,14 @@ export class View {
 
   drawBefore(context, split) {
     const x = THUMB / 2 + split * (this.stage.clientWidth - THUMB);
-    const until = clamp(this.toPhoto(x, 0).x, 0, this.bitmap.width);
+    const { width, height } = this.bitmap;
+    const until = this.toPhoto(x, 0).x;
+    const before = [-1, -1, clamp(until, 0, width + 1) + 1, height + 2]; // beyond the photo's border, whose pixels are soft
     context.save();
     context.beginPath();
-    context.rect(0, 0, until, this.bitmap.height);
+    context.rect(...before);
     context.clip();
-    context.clearRect(0, 0, until, this.bitmap.height);
+    context.clearRect(...before);
     this.drawPhoto(context);
     context.restore();
   }

@@ -1,6 +1,7 @@
 """What the server's tests share: a running engine-serve with a tiny network, pictures, engine-infer and a browser."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from engine.commands import infer
 from engine.inference.folders.jobs import find_jobs
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
+from tests.engine.serve.pages import KEEP_MASKS, THING
 
 QUICK = ("--max-bytes", str(8 << 20), "--max-pixels", "4000000", "--queue", "16", "--time-limit", "60")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -90,6 +92,38 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM)
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server):
+    """Opens the page in a window like this; fails the test if the page had errors or asked anyone else."""
+    contexts, wrong = [], []
+
+    def call(width=1100, height=760, **options) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.add_init_script(KEEP_MASKS)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        elsewhere = re.compile(f"^(?!{re.escape(server.address)}|blob:|data:)")
+        page.on("request", lambda request: elsewhere.match(request.url) and wrong.append(request.url))
+        page.goto(server.address)
+        return page
+
+    yield call
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def thing(tmp_path):
+    """A flat photo of 200x160 with a rectangle of colour on it."""
+    image = Image.new("RGB", (200, 160), (90, 100, 110))
+    image.paste((200, 40, 30), THING)
+    image.save(tmp_path / "thing.png")
+    return tmp_path / "thing.png"
 
 
 def screenshot(page: Page, name: str) -> None:

@@ -418,8 +418,8 @@ def test_textures_that_cannot_be_had_are_refused(client, files, texts, status, m
     assert (reply.status_code, message in reply.json()["detail"]) == (status, True), reply.text
 
 
-def test_variants_of_a_kept_photo_and_where_they_take_no_texture_from(client, command, photo, tmp_path):
-    AREA.save(tmp_path / "avoid.png")
+def test_variants_of_a_kept_photo_and_where_they_take_texture_from(client, command, photo, tmp_path):
+    AREA.save(tmp_path / "area.png")
     kept, mask = keep(client, photo), mask_of((200, 160), HOLE)
     complete_in(client, kept, HOLE, variant=2)
     assert client.get(f"/photos/{kept}/completions/1/file").content == command(photo, mask, seed=2)
@@ -429,8 +429,13 @@ def test_variants_of_a_kept_photo_and_where_they_take_no_texture_from(client, co
     whole = {"x": 0, "y": 0, "width": 200, "height": 160}
     reply = client.post(f"/photos/{kept}/completions", params=whole, files={"mask": MASK, "avoid": png(AREA)})
     assert events(reply.text)[-1][0] == "completed", reply.text
-    expected = command(photo, mask, avoid=tmp_path / "avoid.png")
+    expected = command(photo, mask, avoid=tmp_path / "area.png")
     assert client.get(f"/photos/{kept}/completions/3/file").content == expected
+    reply = client.post(f"/photos/{kept}/completions", params=whole, files={"mask": MASK, "sample": png(AREA)})
+    assert events(reply.text)[-1][0] == "completed", reply.text
+    assert client.get(f"/photos/{kept}/completions/4/file").content == command(
+        photo, mask, sample=tmp_path / "area.png"
+    )
     dot = (100, 100, 101, 101)
     (note,) = complete_in(client, kept, dot, variant=1)[-1][1]["warnings"]
     assert "nothing else varies but the grain" in note
@@ -444,8 +449,8 @@ def test_a_variant_that_cannot_vary(weights, photo, tmp_path):
         httpx.Client(base_url=plain.address, timeout=60) as client,
     ):
         kept = keep(client, photo)
-        for params, avoid in (({"variant": 1}, {}), ({}, {"avoid": painted})):
-            files = {"mask": painted} | avoid
+        for params, areas in (({"variant": 1}, {}), ({}, {"avoid": painted}), ({}, {"sample": painted})):
+            files = {"mask": painted} | areas
             reply = client.post(f"/photos/{kept}/completions", params=box | params, files=files)
             assert reply.status_code == 422
             assert "texture is none, so that no texture is taken; start engine-serve with" in reply.json()["detail"]
@@ -497,6 +502,27 @@ def test_the_thing_in_a_box_is_selected(client, tmp_path):
     again = client.post(f"/photos/{kept}/select", params=box | {"onto": 1})
     assert again.content != reply.content  # the thing is not in this picture any more
     assert client.post(f"/photos/{kept}/select", params=box).content == reply.content
+
+
+def test_the_thing_in_an_outline_is_selected(client, tmp_path):
+    """And not the other one that is in its box."""
+    path, (left, top, right, bottom) = with_thing(tmp_path)
+    image = Image.open(path)
+    image.paste((20, 200, 90), (120, 50, 150, 80))
+    image.save(path)
+    kept = keep(client, path)
+    box = {"x": left - 10, "y": top - 10, "width": 120, "height": 50}
+    outline = png(mask_of((120, 50), (4, 4, right - left + 16, bottom - top + 16)))
+    reply = client.post(f"/photos/{kept}/select", params=box, content=outline)
+    expected = mask_of((120, 50), (10, 10, 10 + right - left, 10 + bottom - top))
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(reply.content))), np.asarray(expected))
+    for body, status, message in (
+        (png(Image.new("L", (120, 50))), 422, "the outline 50,40,120,50: nothing in it differs"),
+        (png(Image.new("L", (120, 49), 255)), 422, "the mask is 120x49"),
+        (b"no picture", 415, "it is no picture"),
+    ):
+        refused = client.post(f"/photos/{kept}/select", params=box, content=body)
+        assert (refused.status_code, message in refused.json()["detail"]) == (status, True), refused.text
 
 
 def test_boxes_in_which_nothing_can_be_selected(client, tmp_path):

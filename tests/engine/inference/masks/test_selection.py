@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from engine.inference.masks.selection import NothingSelected, select_things
+from engine.inference.masks.selection import NothingSelected, select_thing, select_things
 
 
 def with_thing(seed: int, dtype: type = np.uint8, side: int = 512) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
@@ -40,6 +40,34 @@ def test_the_thing_and_not_the_box_is_selected(seed: int, side: int, dtype: type
     outside_HW[y : y + height, x : x + width] = False
     assert not selected_HW[outside_HW].any()
     np.testing.assert_array_equal(select_things(photo_HW3, (box,)), selected_HW)
+
+
+@pytest.mark.parametrize("side", [512, 2000])
+def test_an_outline_leaves_out_what_a_box_would_take(side: int) -> None:
+    """Two blobs in one box: an outline around one of them selects that one."""
+    photo_HW3, thing_HW, box = with_thing(0, side=side)
+    x, y, width, height = box
+    dot = x - side // 12, y + height // 2
+    cv2.circle(photo_HW3, dot, side // 20, (10, 90, 220), -1)
+    box = x, y, width, height = x - side // 7, y, width + side // 7, height
+    outlined_HW = np.zeros(thing_HW.shape, np.uint8)
+    outlines, _ = cv2.findContours(thing_HW.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(outlined_HW, outlines, -1, 1, cv2.FILLED)
+    outlined_HW = cv2.dilate(outlined_HW, np.ones((9, 9), np.uint8))[y : y + height, x : x + width] > 0
+    wanted_HW = thing_HW[y : y + height, x : x + width]
+    selected_HW = select_thing(photo_HW3, box, "the outline", outlined_HW)
+    assert (selected_HW & wanted_HW).sum() / (selected_HW | wanted_HW).sum() > 0.9
+    assert not selected_HW[~outlined_HW].any()
+    assert select_thing(photo_HW3, box, "the box")[dot[1] - y, dot[0] - x]
+
+
+@pytest.mark.parametrize("outlined", ["nothing", "a line"])
+def test_an_outline_of_next_to_nothing_selects_nothing(outlined: str) -> None:
+    photo_HW3, _, _ = with_thing(3, side=2000)
+    outlined_HW = np.zeros((1500, 1500), np.bool_)
+    outlined_HW[700] = outlined == "a line"  # which the smaller copy does not have
+    with pytest.raises(NothingSelected, match="nothing in it differs from what is around it; draw the outline"):
+        select_thing(photo_HW3, (100, 100, 1500, 1500), "the outline", outlined_HW)
 
 
 def test_two_boxes_select_what_each_does() -> None:
