@@ -10,7 +10,6 @@
 Holes are what is white (or opaque) in a mask. Without one, they are the photo's own transparent pixels.
 """
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -22,13 +21,14 @@ import tyro
 
 from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line, log_to_stderr
+from engine.commands.outcomes import print_outcome, print_summary
 from engine.commands.progress import progress
-from engine.inference.folders.complete import Options, Outcome, complete_files
+from engine.inference.folders.complete import Options, complete_files
 from engine.inference.folders.jobs import Job, find_jobs, is_searched
 from engine.inference.folders.mask_sources import MaskSource
 from engine.inference.folders.ranks import meet_others, own_device, rank_and_world, total
 from engine.inference.folders.watching import arriving
-from engine.inference.holes.mask import in_pixels, parse_box
+from engine.inference.holes.mask import parse_box
 from engine.inference.masks.files import MaskOptions, split_labels
 from engine.inference.masks.pictures import parse_colour
 from engine.inference.photos.writing import container_of
@@ -190,18 +190,29 @@ def jobs_of(config: InferConfig) -> tuple[list[Job], Counter[str]]:
 
 def complete_as_they_arrive(config: InferConfig) -> None:
     """Complete the photos that are there and those that come, without end."""
-    for path in config.photos:
-        if not path.is_dir():
-            raise ValueError(f"--watch waits for photos in folders, and {path} is none")
+    check_watched(config)
+    lists = arriving(lambda: jobs_of(config)[0], list(config.photos), config.mask)
+    print(f"waiting for photos in {', '.join(map(str, config.photos))} (Ctrl+C ends it)", file=sys.stderr, flush=True)
+    run(config, lists, several=True)
+
+
+def check_watched(config: InferConfig) -> None:
+    """ValueError if --watch cannot be met with the other options."""
+    if not config.photos:
+        raise ValueError("--watch waits for photos in folders, and none is named")
+    for folder in config.photos:
+        if not folder.is_dir():
+            raise ValueError(f"--watch waits for photos in folders, and {folder} is none")
+    for name in ("mask", "sample", "avoid"):
+        path = getattr(config, name)
+        if path and not path.exists():
+            raise ValueError(f"--{name} is {path}, and nothing is there: make the folder first")
     for name in ("side_by_side", "save_mask"):
         if getattr(config, name):
             option = name.replace("_", "-")
             raise ValueError(f"--{option} is one picture, and --watch is for many photos; leave one out")
     if rank_and_world()[1] > 1:
-        raise ValueError("--watch is for one process; without torchrun, please")
-    lists = arriving(lambda: jobs_of(config)[0], list(config.photos), config.mask)
-    print(f"waiting for photos in {', '.join(map(str, config.photos))} (Ctrl+C ends it)", file=sys.stderr, flush=True)
-    run(config, lists, several=True)
+        raise ValueError("--watch is for one process: start it without torchrun")
 
 
 def exit_status(counts: Counter[str]) -> int:
@@ -264,44 +275,6 @@ def run(config: InferConfig, lists: Iterable[list[Job]], several: bool) -> Count
                 advance(1)
                 print_outcome(outcome, config.json)
     return counts
-
-
-def print_outcome(outcome: Outcome, as_json: bool) -> None:
-    """One line for a photo, and one for each warning."""
-    if as_json:
-        print(json.dumps(outcome.as_json()), flush=True)
-        return
-    if outcome.status == "failed":
-        named = "" if str(outcome.job.photo) in str(outcome.error) else f"{outcome.job.photo}: "
-        print(f"engine-infer: {named}{outcome.error}", file=sys.stderr, flush=True)
-    elif outcome.status == "skipped":
-        print(f"{outcome.job.out}: there already, skipped", flush=True)
-    elif outcome.status == "copied":
-        print(f"{outcome.job.out}: nothing to complete, copied as it is", flush=True)
-    else:
-        report = outcome.report
-        share = outcome.hole_pixels / (outcome.size[0] * outcome.size[1])
-        widened = f" (widened by {in_pixels(report.widened)})" if report.widened else ""
-        scales = f" from 1/{max(report.scales)} of the resolution up" if report.scales != {1} else ""
-        drawn = f", texture of {report.texture['photo']} hole(s) from the photo" if report.texture.get("photo") else ""
-        drawn += f", {report.texture['smooth']} thin hole(s) filled smoothly" if report.texture.get("smooth") else ""
-        stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
-        print(
-            f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{widened}{scales}{drawn} "
-            f"by {report.runtime} in {sum(report.seconds.values()):.2f} s ({stages})",
-            flush=True,
-        )
-        for warning in report.warnings:
-            print(f"  note: {warning}", flush=True)
-
-
-def print_summary(counts: Counter[str], as_json: bool) -> None:
-    """Print the number of photos of each outcome."""
-    photos = {status: counts[status] for status in ("completed", "copied", "skipped", "failed")}
-    if as_json:
-        print(json.dumps({"summary": photos}), flush=True)
-    else:
-        print(", ".join(f"{count} {status}" for status, count in photos.items() if count), flush=True)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,7 @@ def test_two_photos_of_one_name_end_nothing(tmp_path, monkeypatch, caplog):
     (["--overwrite"], 2, "--watch and --overwrite are both given"),
     (["--side-by-side", "three.png"], 1, "--side-by-side is one picture"),
     (["photo.png"], 1, "--watch waits for photos in folders, and photo.png is none"),
+    (["--mask", "nowhere"], 1, "--mask is nowhere, and nothing is there: make the folder first"),
 ])  # fmt: skip
 def test_options_that_do_not_go_with_it(tmp_path, weights, words, status, said):
     words = [*WORDS, str(tmp_path), *words, "--weights", str(weights)]
@@ -104,3 +105,8 @@ def test_options_that_do_not_go_with_it(tmp_path, weights, words, status, said):
     assert ended.returncode == status
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_without_a_folder(weights):
+    ended = subprocess.run([*WORDS, "--weights", str(weights)], capture_output=True, text=True, check=False)
+    assert ended.stderr == "engine-infer: --watch waits for photos in folders, and none is named\n"
