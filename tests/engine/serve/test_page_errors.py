@@ -15,7 +15,7 @@ def test_the_api_is_described(visit):
     page = visit()
     page.goto(f"{page.url}api.html")
     expect(page.locator("#operations")).to_contain_text("Mask of where texture may not be taken from")
-    expect(page.locator("#operations")).to_contain_text("file, required · Of the photo's size")
+    expect(page.locator("#operations")).to_contain_text("file · Of the photo's size")
     screenshot(page, "api")
 
 
