@@ -78,6 +78,22 @@ def test_the_unit_is_one_for_systemd():
     assert not [line for line in said.splitlines() if "glcic" in line and "is not executable" not in line], said
 
 
+@pytest.mark.skipif(shutil.which("sed") is None, reason="no sed on the PATH")
+def test_the_unit_of_several_servers(tmp_path):
+    """The guide's line makes it; its instances listen where nginx asks."""
+    (line,) = re.findall(r"^# (sed .*) > .*@\.service$", GUIDE, re.MULTILINE)
+    made = subprocess.run(shlex.split(line), cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    before = (FILES / "glcic-engine.service").read_text()
+    (unit,) = set(made.splitlines()) - set(before.splitlines()) - {"Environment=OMP_NUM_THREADS=1"}
+    assert made.splitlines().count("Environment=OMP_NUM_THREADS=1") == 1
+    instances = re.findall(r"glcic-engine@(\d+)", GUIDE)
+    asked = re.findall(r"^ +server 127\.0\.0\.1:(\d+);$", GUIDE, re.MULTILINE)
+    assert instances == asked
+    for port in instances:
+        words = shlex.split(unit.removeprefix("ExecStart=").replace("%i", port))
+        assert serve_config(words).port == int(port)
+
+
 def test_nginx_and_the_unit_agree(served):
     assert nginx("proxy_pass") == f"http://{served.host}:{served.port}"
     assert served.allow_origin == (f"https://{nginx('server_name')}",)
