@@ -16,6 +16,7 @@ export function listenToDrops(open) {
     event.preventDefault();
     document.body.classList.remove("dropping");
     const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
+    if (!items.length) return; // text, or a link
     const dropped = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()); // before the event is over
     open(Promise.all(dropped.map((one) => filesIn(one))).then((found) => photosIn(found.flat())));
   });

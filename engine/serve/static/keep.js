@@ -8,6 +8,7 @@ import { Photo } from "./photo.js";
 import { Refused } from "./server.js";
 
 const STORES = ["photos", "pictures", "steps"];
+const records = new WeakMap(); // by Photo: its key, how many numbers its pictures have taken, and the version that is kept
 const written = new WeakMap(); // the number of a picture that is in the store, by its Blob
 
 let database = null; // once this tab is the one that keeps
@@ -32,7 +33,7 @@ export async function restore() {
   const transaction = database.transaction(STORES);
   const keys = await opened(transaction.objectStore("photos").getAllKeys());
   const photos = (await Promise.all(keys.map((key) => restored(transaction, key)))).filter(Boolean);
-  const shown = photos.find(({ key }) => String(key) === localStorage.getItem("shown"));
+  const shown = photos.find((photo) => String(records.get(photo).key) === localStorage.getItem("shown"));
   return { photos, shown: shown ?? photos[0] };
 }
 
@@ -47,8 +48,7 @@ async function restored(transaction, key) {
   const byNumber = new Map(numbers.map(([, number], at) => [number, pictures[at]]));
   for (const [number, picture] of byNumber) written.set(picture, number);
   const photo = new Photo(file, path, withPictures(kept, byNumber));
-  Object.assign(photo, { key, pictures: Math.max(0, ...byNumber.keys()) });
-  photo.keptVersion = photo.version;
+  records.set(photo, { key, numbers: Math.max(0, ...byNumber.keys()), version: photo.version });
   return photo;
 }
 
@@ -74,10 +74,13 @@ export function keep() {
   waiting = true;
   queue = queue.then(async () => {
     waiting = false;
-    for (const photo of desk.photos) if (photo.keptVersion !== photo.version) await write(photo);
-    localStorage.setItem("shown", desk.photo?.key);
+    for (const photo of desk.photos) if (!isKept(photo)) await write(photo);
+    localStorage.setItem("shown", records.get(desk.photo)?.key);
   }).catch(stop);
 }
+
+/** Whether all that was done to a photo is kept. */
+const isKept = (photo) => records.get(photo)?.version === photo.version;
 
 /** Ends once all is written that was changed until now. */
 export const allWritten = () => queue;
@@ -85,18 +88,19 @@ export const allWritten = () => queue;
 /** Takes a photo out of what is kept. */
 export function letGo(photo) {
   queue = queue.then(async () => {
-    if (!database || photo.key === undefined) return;
+    const { key } = records.get(photo) ?? {};
+    if (!database || key === undefined) return;
     const transaction = database.transaction(STORES, "readwrite");
-    transaction.objectStore("photos").delete(photo.key);
-    transaction.objectStore("pictures").delete(allOf(photo.key));
-    transaction.objectStore("steps").delete(photo.key);
+    transaction.objectStore("photos").delete(key);
+    transaction.objectStore("pictures").delete(allOf(key));
+    transaction.objectStore("steps").delete(key);
     await committed(transaction);
   }).catch(stop);
 }
 
 /** Whether a reload would lose work now. */
 export function wouldLose() {
-  return desk.photos.some((photo) => photo.unsaved && photo.keptVersion !== photo.version);
+  return desk.photos.some((photo) => photo.unsaved && !isKept(photo));
 }
 
 async function write(photo) {
@@ -104,18 +108,19 @@ async function write(photo) {
   const { version } = photo;
   const transaction = database.transaction(STORES, "readwrite");
   const store = transaction.objectStore("photos");
-  photo.key ??= await opened(store.add({ file: photo.file, path: photo.path }));
+  const record = records.get(photo) ?? { key: await opened(store.add({ file: photo.file, path: photo.path })), numbers: 0 };
+  records.set(photo, record);
   const numberOf = (picture) => {
     if (!written.has(picture)) {
-      photo.pictures = (photo.pictures ?? 0) + 1;
-      written.set(picture, photo.pictures);
-      transaction.objectStore("pictures").put(picture, [photo.key, photo.pictures]);
+      record.numbers += 1;
+      written.set(picture, record.numbers);
+      transaction.objectStore("pictures").put(picture, [record.key, record.numbers]);
     }
     return written.get(picture);
   };
-  transaction.objectStore("steps").put(withNumbers(photo.kept, numberOf, new Map()), photo.key);
+  transaction.objectStore("steps").put(withNumbers(photo.kept, numberOf, new Map()), record.key);
   await committed(transaction);
-  photo.keptVersion = version;
+  record.version = version;
 }
 
 /** Keeps no more, and says so once. */

@@ -34,7 +34,6 @@ export async function open(chosen) {
   if (desk.running) return;
   await run(async () => {
     const { photos, left } = await chosen;
-    if (!photos.length && !left) return;
     if (!photos.length) throw new server.Refused(0, "There is no photo in what was chosen; JPEG, PNG, WebP and TIFF are photos.");
     const refused = await showFirst(photos.map(({ file, path }) => new Photo(file, path)));
     if (refused.length) throw refused[0];

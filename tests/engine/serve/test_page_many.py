@@ -140,6 +140,29 @@ def test_a_folder_without_its_masks_and_results(visit, command, three, tmp_path)
     assert files["trip/9.completed.jpg"] == command(folder / "9.jpg", mask_of((200, 160), (60, 40, 90, 70)))
 
 
+def test_a_folder_and_a_photo_are_dropped(visit, three, tmp_path):
+    """By the browser itself, which gives the page the folder and what is in it."""
+    (tmp_path / "trip" / "day").mkdir(parents=True)
+    shutil.copy(three[1], tmp_path / "trip" / "day" / "b.jpg")
+    shutil.copy(three[2], tmp_path / "trip" / "c.png")
+    (tmp_path / "trip" / ".c.png").write_text("hidden")
+    page = visit()
+    device = page.context.new_cdp_session(page)
+
+    def drop(*paths):
+        dragged = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            device.send("Input.dispatchDragEvent", {"type": kind, "x": 500, "y": 300, "data": dragged})
+
+    drop(three[0], tmp_path / "trip")
+    says(page, "1 file is no photo, and left out.")
+    labels = [button.get_attribute("aria-label") for button in page.locator("#thumbnails button").all()]
+    assert labels == ["a.png", "trip/c.png", "trip/day/b.jpg"]
+    (tmp_path / "empty").mkdir()
+    drop(tmp_path / "empty")
+    expect(page.get_by_role("alert")).to_contain_text("There is no photo in what was chosen")
+
+
 def test_photos_that_fail_say_why_and_the_others_are_completed(visit, three, tmp_path):
     letter = tmp_path / "photos" / "0.png"
     letter.write_text("Dear all,")
