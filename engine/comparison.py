@@ -36,7 +36,7 @@ def value_of(case: Case, name: str, way: str) -> float:
 
 
 def compared(cases: Sequence[Case]) -> dict[str, dict[str, Difference]]:
-    """What is measured of a way minus what is of each other one, under "this minus that".
+    """The measures of a way minus those of each other one, under "this minus that".
 
     The way is the first but for the engine's own weights, which others are compared with. Of one photo nothing is said.
     """

@@ -1,4 +1,4 @@
-"""What a caller can get wrong about the kernels' arguments, said by name. None of it waits for the device."""
+"""The checks of the kernels' arguments, whose errors name what is wrong. None of it waits for the device."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Which implementation of a kernel runs: the Triton one or the plain PyTorch reference.
+"""The choice of the implementation of a kernel that runs: the Triton one or the plain PyTorch reference.
 
 `auto` takes Triton for CUDA tensors and the reference elsewhere; `triton` and `reference` are explicit requests. The
 choice comes from the environment variable ENGINE_KERNELS, then from `set_backend` (engine-train's `--kernels`, unless
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 BACKENDS = ("auto", "triton", "reference")
 TRITON_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.uint8, torch.bool)
-"""What the training kernels read and write. They compute in fp32: float64 (gradcheck) is the reference's business."""
+"""The types that training's kernels read and write. They compute in fp32: float64 (gradcheck) is the reference's."""
 
 
 def _known(name: str, source: str) -> str:
@@ -42,7 +42,7 @@ def set_backend(name: str) -> None:
 
 
 def use_triton(op: str, device: torch.device, unsupported: str | None = None) -> bool:
-    """Whether `op` runs as a Triton kernel on `device`. `unsupported` says why these arguments cannot, if they cannot.
+    """True if `op` runs as a Triton kernel on `device`. `unsupported` says why these arguments cannot, if they cannot.
 
     ValueError if `triton` was asked for and cannot be had; under `auto` the reference then runs, and the reason is
     logged once.

@@ -15,8 +15,8 @@ from kernels.checks import check_device
 from kernels.launch import use_triton
 
 FARTHEST = 2.0**24
-"""What larger distances count as. Squares that add up to more are rounded, in each order differently, but in every one
-they come to at least this."""
+"""The distance that larger ones count as. Squares that add up to more are rounded, in each order differently, but in
+every one they come to at least this."""
 
 
 def nearer_patches(

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def unit_scale(image: Tensor) -> float:
-    """What brings its values into [0, 1]: 1/255 where they are uint8 (255 gives exactly 1), 1 where floating.
+    """The factor that brings its values into [0, 1]: 1/255 for uint8 (255 gives exactly 1), 1 for floating.
 
     A product everywhere, since a division would round some values differently.
     """

@@ -1,4 +1,4 @@
-"""What engine-infer prints of each photo, and at the end: for people, or as JSON."""
+"""The lines that engine-infer prints of each photo, and at the end: for people, or as JSON."""
 
 import json
 import sys

@@ -12,7 +12,7 @@ from engine.serve.bodies import refusing
 from engine.serve.texture import check_drawn
 
 FORMATS = {ending.removeprefix("."): name for ending, name in CONTAINERS.items()}
-"""What `format` may be, and the format's name."""
+"""The values of `format`, and the names of the formats."""
 
 MOST_PIXELS = 1000
 """By which masks are widened, and over which `feather` fades, as the command's options."""
@@ -22,7 +22,7 @@ CHOICES = ("hole", "dilate", "blend", "feather", "scale", "texture", "seed", "fo
 
 
 class Choices(NamedTuple):
-    """What a request asks for."""
+    """The options of a request."""
 
     options: CompletionOptions
     holes: tuple[Box, ...]

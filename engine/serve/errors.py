@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from starlette.responses import JSONResponse
 
 IOPAINT = "/api/v1"
-"""What the paths of IOPaint's API begin with."""
+"""The beginning of the paths of IOPaint's API."""
 
 
 def error_response(path: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -47,7 +47,7 @@ SEED_HEADER = "X-Seed"
 
 
 class Asked(NamedTuple):
-    """What a request for a completion has."""
+    """The parts of a request for a completion."""
 
     photo_file: bytes
     mask_file: bytes
@@ -56,7 +56,7 @@ class Asked(NamedTuple):
 
 @router.get("/server-config")
 async def server_config() -> dict[str, Any]:
-    """What clients may offer to their users: this one network, and none of IOPaint's plugins."""
+    """The choices that clients may offer to their users: this one network, and none of IOPaint's plugins."""
     return {"modelInfos": [MODEL]} | {name: [] for name in NOT_HERE}
 
 

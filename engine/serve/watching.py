@@ -1,4 +1,4 @@
-"""What is told of the server while it runs: a line for each request in its log, and numbers for Prometheus."""
+"""The reports of a running server: a line for each request in its log, and numbers for Prometheus."""
 
 import logging
 import re

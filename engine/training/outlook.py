@@ -20,7 +20,7 @@ preset lite, 0.69 and 1.50 with demo, 0.97 and 1.79 with small64."""
 
 
 def outlook(config: TrainConfig, state: RunState, photos: int, seconds_each: float, device: torch.device) -> str:
-    """What a run takes that needs `seconds_each` for an iteration now, in a line."""
+    """The time, memory and disk that a run takes whose iterations need `seconds_each` now, in a line."""
     total, iteration = config.schedule.total, state.iteration
     seconds = seconds_left(config, iteration, seconds_each)
     disk, free = checkpoint_bytes(state) * (config.keep + 1), shutil.disk_usage(config.run_folder).free

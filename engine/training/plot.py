@@ -20,7 +20,7 @@ LOGARITHMIC = ("mse", "perceptual", "pattern", "adversarial", "discriminator")
 """The losses whose scale may be logarithmic: the others are logarithms or shares."""
 
 NOT_DRAWN = ("iteration", "phase", "iterations/s", "images/s", "waiting")
-"""What a row says that is neither a loss nor a judgement."""
+"""The fields of a row that are neither a loss nor a judgement."""
 
 WIDTH, HEIGHT = 720, 260
 """Of a panel, in pixels."""

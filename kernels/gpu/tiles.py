@@ -1,7 +1,7 @@
 # mypy: allow-untyped-defs
 # (what is under @triton.jit is compiled, not called)
 
-"""How a batch of images is cut into tiles, one per program, for every kernel here.
+"""The cutting of a batch of images into tiles, one per program, for every kernel here.
 
 A tile is ROWS x COLUMNS positions of one image, flattened to a vector of ROWS * COLUMNS. A position is a pixel, or
 (where the kernel works value by value) an element of a row: in an interleaved image (RGBRGB...) a row is one run of
@@ -22,7 +22,7 @@ TALL_TILE_ROWS = 8
 
 
 class Tiling(NamedTuple):
-    """What a kernel is launched with: the images' extent as it sees it, the tile, and the number of programs."""
+    """The arguments of a kernel's launch: the images' extent as it sees it, the tile, and the number of programs."""
 
     height: int
     width: int
@@ -49,12 +49,12 @@ def element_tiling(order: Tensor, size: int, dense_rows: bool) -> Tiling:
 
 
 def is_interleaved(image_N3HW: Tensor) -> bool:
-    """Whether each row is one run RGBRGB..."""
+    """True if each row is one run RGBRGB..."""
     return image_N3HW.stride(1) == 1 and image_N3HW.stride(3) == 3
 
 
 def has_dense_rows(*images_NCHW: Tensor) -> bool:
-    """Whether in each of these, the first pixel of a row follows the last one of the row before."""
+    """True if in each of these the first pixel of a row follows the last one of the row before."""
     return all(image.stride(2) == image.shape[3] * image.stride(3) for image in images_NCHW)
 
 

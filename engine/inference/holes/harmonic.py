@@ -61,7 +61,7 @@ def with_slopes(start_HW3: Floats, slopes: "Slopes", known_HW: Mask, wanted_HW: 
 
 
 class Slopes(NamedTuple):
-    """What each pixel has more than the one above it (of H - 1 rows), and than the one on its left (W - 1 columns)."""
+    """The steps to each pixel from the one above it (H - 1 rows), and from the one on its left (W - 1 columns)."""
 
     down_hW3: Floats
     right_Hw3: Floats
@@ -86,7 +86,7 @@ def solve(given_HW3: Floats, grid: "Grid") -> Floats:
 
 
 def settle(grid: "Grid", residual_HW3: Floats) -> Floats:
-    """What to add to values with this residual, for them to have next to none."""
+    """The correction of values with this residual, after which they have next to none."""
     if grid.half is None:
         return grid.directly(residual_HW3)
     change_HW3 = grid.from_half(settle(grid.half, half_sum(residual_HW3)))

@@ -106,7 +106,7 @@ def bright_in_grey(image: Image.Image) -> Mask:
 
 
 def in_picture(content: bytes, size: tuple[int, ...] | None, read: Callable[[Image.Image], Mask]) -> Mask:
-    """What `read` takes from the picture in these bytes, upright. OtherSize if it has not this (height, width)."""
+    """The array that `read` takes from these bytes' picture, upright. OtherSize if it has not this (height, width)."""
     register_for(content)
     with open_image(content) as image:
         stated = (image.height, image.width)

@@ -16,7 +16,7 @@ SIDE = 384
 """Pixels of the longer side that the thing is first looked for at."""
 
 AROUND = 0.3
-"""What is looked at around the box, as a share of its longer side; it must have at least LEAST pixels."""
+"""The surroundings of the box that are looked at, as a share of its longer side; it must have at least LEAST pixels."""
 
 LEAST = 16
 
@@ -77,7 +77,7 @@ def select_thing(photo_HW3: Pixels, box: Box, named: str, outlined_HW: Mask | No
 
 
 def thing_in(image_HW3: Pixels, searched_HW: Mask) -> Mask:
-    """What differs from its surroundings where it is searched in an image, uint8 RGB."""
+    """The mask of what differs from its surroundings where it is searched in an image, uint8 RGB."""
     height, width = image_HW3.shape[:2]
     scale = min(1.0, SIDE / max(height, width))
     small = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -92,7 +92,7 @@ def thing_in(image_HW3: Pixels, searched_HW: Mask) -> Mask:
 
 
 def cut(image_HW3: Pixels, labels_HW: Pixels) -> Mask:
-    """What GrabCut takes for the thing, of an image with GrabCut's labels, which it changes."""
+    """The mask of what GrabCut takes for the thing, of an image with GrabCut's labels, which it changes."""
     if not (labels_HW == cv2.GC_PR_FGD).any():  # what is searched is too thin to be seen in a smaller copy
         return np.zeros(labels_HW.shape, np.bool_)
     cv2.setRNGSeed(0)  # its first estimate of colours is drawn at random

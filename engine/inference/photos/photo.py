@@ -56,6 +56,6 @@ class Photo:
         return samples_HWC
 
     def metadata(self) -> dict[str, Any]:
-        """What there is of `exif`, `xmp` and `icc_profile`, as Pillow takes them to write them into any file."""
+        """Those of `exif`, `xmp` and `icc_profile` that there are, as Pillow takes them to write them into any file."""
         known = {"exif": self.exif and EXIF_HEAD + self.exif, "xmp": self.xmp, "icc_profile": self.icc}
         return {name: value for name, value in known.items() if value}

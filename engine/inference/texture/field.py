@@ -19,7 +19,7 @@ FAVOUR, NEARER = 1.3, 0.8
 the own source where it is below the second times that."""
 
 RADII = (8, 1)
-"""How far around its source a target looks for a nearer one, in pixels, one try each."""
+"""The distances in pixels within which a target looks around its source for a nearer one, one try each."""
 
 ROWS = 256
 """Targets whose distances to all sources are computed at once."""
@@ -39,7 +39,7 @@ class Field:
     """int64, the place that each is to be replaced with."""
     distance_N: Tensor
     neighbours: tuple[tuple[int, Tensor], ...] = field(init=False)
-    """How many places each of the four neighbours of a target lies ahead, and the rows of these, -1 for none."""
+    """The places that each of the four neighbours of a target lies ahead, and the rows of these, -1 for none."""
 
     def __post_init__(self) -> None:
         """Find the neighbours."""

@@ -34,7 +34,10 @@ USED, MOST_USED = 0.25, 8.0
 
 @dataclass(slots=True)
 class Matching:
-    """What patches are compared by at one scale, integers in fp32: weighted coefficients, detail, and earlier uses."""
+    """The numbers that patches are compared by at one scale, integers in fp32.
+
+    They are weighted coefficients, detail, and earlier uses.
+    """
 
     target_N: Tensor
     box: tuple[slice, slice]
@@ -44,7 +47,7 @@ class Matching:
     guidance_K: Tensor
     """The weight of each against those of the hole as drawn."""
     divisor: float
-    """What all is divided by, for the largest distance to stay below 2**24."""
+    """The divisor of all numbers, for the largest distance to stay below 2**24."""
     wanted_N: Tensor
     """The detail that the hole's patches should have, in grey levels."""
     energy: float

@@ -24,7 +24,7 @@ BRIGHTNESS_ORDER, COLOUR_ORDER = 5, 1
 """Highest sum of the two frequencies that is kept, of brightness and of the two colour differences."""
 
 SCALE = 2048
-"""What a filter's values are multiplied with before they are rounded: 2048 * 147 * 255 / 12 is below 2**24."""
+"""The factor of a filter's values before they are rounded: 2048 * 147 * 255 / 12 is below 2**24."""
 
 
 class Coefficient(NamedTuple):

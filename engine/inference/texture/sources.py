@@ -14,7 +14,7 @@ from engine.inference.pixels import Pixels
 from engine.inference.texture.patches import PATCH, all_around
 
 REACH, REACH_LIMITS = 0.65, (64, 256)
-"""How far around a hole sources are looked for, as a share of the hole's size; and in pixels, at least and at most."""
+"""The reach around a hole of the search for sources, as a share of its size; and in pixels, at least and at most."""
 
 BLOCK = 32
 """Side in pixels of the blocks of which some are put farther, for another variant."""
@@ -30,7 +30,7 @@ class Neighbourhood(NamedTuple):
     known_HW: Mask
     """The photo's own pixels."""
     copied_HW: Mask
-    """What may be copied."""
+    """The pixels that may be copied."""
 
 
 def not_copied(unknown_HW: Mask, sample_HW: Mask | None, avoid_HW: Mask | None) -> Mask:

@@ -42,9 +42,9 @@ class TextureStage:
     texture: Texture
     seed: int
     unknown_HW: Mask
-    """What is not the photo's own, of its size: its holes, and what is hidden."""
+    """The pixels that are not the photo's own, of its size: its holes, and what is hidden."""
     not_copied_HW: Mask
-    """What may not be copied, of the photo's size; see `sources.not_copied`."""
+    """The pixels that may not be copied, of the photo's size; see `sources.not_copied`."""
     sampled: bool
     """The user has said where to take texture from: it is looked for there even if that is far away."""
     device: torch.device

@@ -36,13 +36,13 @@ class Codec(ABC):
     is_lossy: bool = False
     """True if writing changes every pixel; else it does for photos whose option `lossless` is false."""
     most_bits: str | None = None
-    """What is said where its files cannot hold 16 bits per sample."""
+    """The words of the error where its files cannot hold 16 bits per sample."""
     keeps_bits: bool = False
     """True if they hold them, for all that, of a photo that had them in this format."""
     is_one_picture: bool = True
     """True if a file with more than one picture is no photo; else `read` sees to the others."""
     kind: str | None = None
-    """What `kinds` calls its files, if Pillow opens them only after `register`."""
+    """The name that `kinds` has for its files, if Pillow opens them only after `register`."""
 
     def register(self) -> None:  # noqa: B027  # most have nothing to do
         """Have Pillow open and write its files. ValueError with the line that installs what does, if it is missing."""
