@@ -31,6 +31,8 @@ from engine.networks import STRIDE, CompletionNetwork, ConvBlock
 if TYPE_CHECKING:
     import onnx
 
+log = logging.getLogger(__name__)
+
 Graph = Literal["padded", "interior"]
 GRAPHS: tuple[Graph, ...] = ("padded", "interior")
 
@@ -158,7 +160,12 @@ def fix_size(content: bytes, network: CompletionNetwork, graph: Graph, height: i
 
 def cached_onnx(network: CompletionNetwork, precision: str, graph: Graph) -> bytes:
     """`export_onnx`, remembered in the cache."""
-    return engine_cache.fetch(onnx_key(network, precision, graph), lambda: export_onnx(network, precision, graph))
+
+    def export() -> bytes:
+        log.info("the %s graph is exported in %s, which takes some seconds, once", graph, precision)
+        return export_onnx(network, precision, graph)
+
+    return engine_cache.fetch(onnx_key(network, precision, graph), export)
 
 
 def is_exported(network: CompletionNetwork) -> bool:

@@ -52,7 +52,7 @@ class OpenvinoRuntime:
             loss = self.calibration.loss
             log.info(
                 "int8: %.2f dB less PSNR in the hole than fp32, measured on %d photos",
-                loss.int8_loss_db,
+                round(loss.int8_loss_db, 2) + 0.0,  # and not -0.00
                 loss.int8_photos,
             )
         bytes_per_pixel = 4 * VALUES_PER_PIXEL * network.spec.base_width
