@@ -78,7 +78,7 @@ export async function download() {
   });
 }
 
-/** Saves all results in one zip, each with the mask of what was completed beside it. */
+/** Saves all results in one zip, each with the mask of what was completed beside it; without those that fail. */
 export async function downloadAll() {
   if ($("download-all").disabled) return;
   const completed = desk.photos.filter((photo) => photo.completed);
@@ -88,9 +88,9 @@ export async function downloadAll() {
       const result = await photo.completedFile(signal);
       files.push({ name: photo.folder + result.name, blob: result.blob }, { name: photo.maskName, blob: await photo.mask() });
     });
+    if (files.length) save("photos.completed.zip", await zipOf(withOwnNames(files)));
+    for (const photo of completed) if (!failed.includes(photo)) photo.markSaved();
     if (failed.length) throw failureOf(failed, completed);
-    save("photos.completed.zip", await zipOf(withOwnNames(files)));
-    for (const photo of completed) photo.markSaved();
     say(`Saved ${photosOf(completed)} and their masks as photos.completed.zip.`);
   });
 }

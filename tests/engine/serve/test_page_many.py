@@ -189,6 +189,32 @@ def test_photos_that_fail_say_why_and_the_others_are_completed(visit, three, tmp
     assert thumbnail(page, 0).get_attribute("data-state") == "completed"
 
 
+def test_a_result_that_cannot_be_had_is_told_and_the_others_are_downloaded(visit, three):
+    page = visit()
+    page.set_input_files("#file", three[:2])
+    says(page, "Paint over what should go")
+    rectangle(page, (60, 40), (90, 70))
+    thumbnail(page, 1).click()
+    says(page, "2 of 2")
+    rectangle(page, (60, 40), (90, 70))
+    page.click("#complete-all")
+    says(page, "Completed 2 photos")
+    failing = []  # the photo whose file is asked for first
+
+    def answer(route):
+        failing.append(route.request.url)
+        if route.request.url == failing[0]:
+            route.fulfill(status=503, json={"detail": "out of memory: try again"})
+        else:
+            route.continue_()
+
+    page.route(re.compile("/completions/1/file"), answer)
+    assert list(zipped(page)) == ["b.completed.jpg", "b.mask.png"]
+    expect(page.get_by_role("alert")).to_contain_text("1 of 2 photos failed; the first is a.png: out of memory")
+    page.click("#close-all")
+    expect(page.locator("#close-dialog")).to_contain_text("1 of 2 photos was not downloaded")
+
+
 def test_cancelling_leaves_the_others_painted(visit, shipped_photos, tmp_path):
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
     for path in paths:
