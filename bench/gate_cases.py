@@ -34,11 +34,12 @@ from engine.training.phases import Phase
 
 
 def completion() -> Callable[[], object]:
-    """Three holes in a photo of 384x512: windows, network, blending."""
+    """Three holes in a photograph of 384x512: windows, network, blending."""
     completer = untrained_completer(SMALL_WIDTH)
-    photo_HW3, mask_HW = smooth_photo(384, 512), np.zeros((384, 512), bool)
+    # Of smooth surroundings nothing would be left to the network.
+    photo_HW3, mask_HW = scene_of("astronaut")[:384, :512], np.zeros((384, 512), bool)
     mask_HW[40:80, 60:90] = mask_HW[200:230, 400:450] = mask_HW[300:316, 100:130] = True
-    return lambda: completer.complete(photo_HW3, mask_HW, octaves=0)
+    return lambda: completer.complete(photo_HW3, mask_HW, octaves=0, texture="none")
 
 
 def texture() -> Callable[[], object]:
