@@ -1,6 +1,5 @@
 """engine-serve --api iopaint over HTTP: the requests of IOPaint's web client and of programs that speak its API."""
 
-import asyncio
 import base64
 import json
 import re
@@ -8,7 +7,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -21,6 +19,7 @@ from engine.serve.work import Limits
 from tests.engine.inference.conftest import random_network
 from tests.engine.serve.conftest import QUICK, mask_of, png, serving
 from tests.engine.serve.test_api import HOLE, MASK, PHOTO, WRITERS, bomb
+from tests.engine.serve.test_watching import ask
 
 INPAINT = "/api/v1/inpaint"
 GUIDE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
@@ -219,15 +218,6 @@ def test_the_own_api_and_page_are_there_beside_it(client):
     assert "glcic" in client.get("/").text
     described = client.get("/openapi.json").json()["paths"]
     assert {"/complete", INPAINT} <= described.keys()
-
-
-def ask(app, *requests):
-    async def asked():
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return [await client.request(method, path, **options) for method, path, options in requests]
-
-    return asyncio.run(asked())
 
 
 @pytest.fixture(scope="module")
