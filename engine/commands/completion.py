@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from engine.inference.completer import DEFAULTS, Completer, CompletionOptions
+from engine.inference.completer import DEFAULTS, MOST_PIXELS, Completer, CompletionOptions
 from engine.inference.holes.blend import Blend
 from engine.inference.holes.scales import parse_scale
 from engine.inference.photos.reading import MAX_PIXELS
@@ -107,8 +107,8 @@ class CompletionConfig(NetworkConfig):
         super().__post_init__()
         for name in ("feather", "mask_dilate"):
             pixels = getattr(self, name)
-            if pixels is not None and not 0 <= pixels <= 1000:
-                raise ValueError(f"--{name.replace('_', '-')} is {pixels}; it must be 0 to 1000 pixels")
+            if pixels is not None and not 0 <= pixels <= MOST_PIXELS:
+                raise ValueError(f"--{name.replace('_', '-')} is {pixels}; it must be 0 to {MOST_PIXELS} pixels")
 
     @property
     def options(self) -> CompletionOptions:

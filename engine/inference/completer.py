@@ -39,6 +39,9 @@ class CompletionOptions(NamedTuple):
 DEFAULTS = CompletionOptions()
 """The one place that says them, for the commands, too."""
 
+MOST_PIXELS = 1000
+"""By which users of commands and of the server may widen masks, and over which `feather` may fade."""
+
 
 class Completer:
     """A completion network ready to complete photos."""

@@ -4,18 +4,15 @@ from typing import Any, NamedTuple
 
 from fastapi import HTTPException
 
-from engine.inference.completer import CompletionOptions, check_options
+from engine.inference.completer import MOST_PIXELS, CompletionOptions, check_options
 from engine.inference.holes.mask import Box, parse_box
 from engine.inference.holes.scales import parse_scale
-from engine.inference.photos.formats.registry import CODECS, CONTAINERS
+from engine.inference.photos.formats.registry import CONTAINERS
 from engine.serve.bodies import refusing
 from engine.serve.texture import check_drawn
 
 FORMATS = {ending.removeprefix("."): name for ending, name in CONTAINERS.items()}
 """The values of `format`, and the names of the formats."""
-
-MOST_PIXELS = 1000
-"""By which masks are widened, and over which `feather` fades, as the command's options."""
 
 CHOICES = ("hole", "dilate", "blend", "feather", "scale", "texture", "seed", "format")
 """The texts."""
@@ -57,9 +54,6 @@ def chosen(options: CompletionOptions, texts: dict[str, str], files: list[str]) 
     for name in files:
         if name != "mask":
             check_drawn(options, f"{name} is given", f"leave {name} out, or send texture=auto")
-    if container:
-        with refusing(422):
-            CODECS[container].register()
     return Choices(options, holes, container)
 
 

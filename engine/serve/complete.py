@@ -9,7 +9,7 @@ from engine.inference.alpha import Layers
 from engine.inference.holes.mask import Mask, mask_of_holes
 from engine.inference.masks.files import MaskOptions, OfPhoto, split_labels
 from engine.inference.photos.photo import Photo
-from engine.inference.photos.writing import changes_of_kind, encode
+from engine.inference.photos.writing import changes_of_kind, check_can_hold, encode
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, safe_name
 from engine.serve.bodies import Fields, Incoming, area_from, mask_from, photo_from, refusing
@@ -68,6 +68,8 @@ async def completed_file(
 ) -> Response:
     """The file of a photo that is completed now, of its own format or another; `report`'s notes are in the headers."""
     container = container or photo.container
+    with refusing(422):  # before the network is asked
+        check_can_hold(container, photo)
     report.warnings += changes_of_kind(photo, container)
     before = Layers(photo.pixels_HW3, photo.alpha_HW)
     after = await work.complete(ticket, before, mask_HW, report, nodata=photo.nodata, texturing=texturing)

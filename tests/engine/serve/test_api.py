@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import cv2
 import httpx
 import numpy as np
 import pytest
@@ -325,6 +326,17 @@ def test_the_result_in_another_format(client, photo):
     own = client.post("/complete", files=files)
     pixels = [parse_photo(one.content, "completed").pixels_HW3 for one in (reply, own)]
     assert np.array_equal(*pixels)
+
+
+@pytest.mark.parametrize(("form", "message"), [("jpg", "alpha"), ("avif", "16 bits per sample")])
+def test_a_format_that_cannot_hold_the_photo_is_refused_before_it_is_completed(client, form, message):
+    """With a hole that could not be completed either: that is not what is said."""
+    deep = np.full((40, 50, 4), 30000, np.uint16)
+    content = cv2.imencode(".png", deep if form == "avif" else (deep // 257).astype(np.uint8))[1].tobytes()
+    everything = png(Image.new("L", (50, 40), 255))
+    files = {"photo": ("photo.png", content), "mask": ("mask.png", everything)}
+    reply = client.post("/complete", files=files, data={"format": form})
+    assert (reply.status_code, message in reply.json()["detail"]) == (422, True), reply.text
 
 
 @pytest.mark.parametrize(("data", "message"), [
