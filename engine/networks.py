@@ -251,7 +251,7 @@ class CompletionNetwork(nn.Module):
         """The values that the sigmoid is taken of; an output of 0 gives a residual network's fill, but not quite 0 or
         1."""
         if self.spec.output == "residual":
-            # torch.logit would be the same bits, and an operator that ncnn's and Core ML's converters do not know.
+            # torch.logit is an operator that ncnn's and Core ML's converters do not know.
             clamped_N3HW = filled_N3HW.clamp(RESIDUAL_MARGIN, 1 - RESIDUAL_MARGIN)
             return output_N3HW + torch.log(clamped_N3HW / (1 - clamped_N3HW))
         return output_N3HW
