@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from bench.setups import paper_training_step, smooth_photo, square_holes, untrained
+from bench.setups import detailed_photo, paper_training_step, square_holes, untrained
 from engine.inference.completer import Completer
 from engine.training.phases import Phase
 
@@ -29,8 +29,8 @@ def training(device: Device) -> Callable[[], object]:
 
 def inference(device: Device) -> Callable[[], object]:
     completer = Completer.of(untrained(64), "torch", device=device, memory=1 << 30)
-    photo_HW3, mask_HW = smooth_photo(1024, 1024), square_holes((1024, 1024), 128)
-    return lambda: completer.complete(photo_HW3, mask_HW)
+    photo_HW3, mask_HW = detailed_photo(1024, 1024), square_holes((1024, 1024), 128)
+    return lambda: completer.complete(photo_HW3, mask_HW, texture="none")
 
 
 WORK = {"train": training, "infer": inference}

@@ -49,6 +49,14 @@ def untrained_completer(base_width: int) -> Completer:
     return Completer.of(untrained(base_width), "torch", "fp32", "cpu", 1 << 30)
 
 
+def detailed_photo(height: int, width: int) -> NDArray[np.uint8]:
+    """`photo_HW3` of noise, made as `smooth_photo`: no hole in it is filled without the network, as smooth ones are."""
+    photo_HW3, row_W3 = np.empty((height, width, 3), np.uint8), np.random.default_rng(0).integers(0, 256, (width, 3))
+    for y in range(height):
+        photo_HW3[y] = np.roll(row_W3, 37 * y, axis=0)
+    return photo_HW3
+
+
 def smooth_photo(height: int, width: int) -> NDArray[np.uint8]:
     """`photo_HW3`, made without temporary arrays, which would hide the peak of memory that is measured."""
     photo_HW3 = np.empty((height, width, 3), np.uint8)

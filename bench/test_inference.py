@@ -17,7 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench import limits
 from bench.counting import flops_of, peak_resident
 from bench.rows import OURS, measure, write_row
-from bench.setups import SIZE_24_MP, smooth_photo, square_holes, untrained, untrained_completer
+from bench.setups import SIZE_24_MP, detailed_photo, smooth_photo, square_holes, untrained, untrained_completer
 from bench.timing import Timing
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.folders.complete import Options, complete_files
@@ -31,11 +31,11 @@ from engine.inference.runtimes.torch_runtime import DTYPES, TorchRuntime
 PROGRAM = """
 import json, sys, time
 from bench.counting import peak_resident
-from bench.setups import SIZE_24_MP, smooth_photo, square_holes, untrained_completer
+from bench.setups import SIZE_24_MP, detailed_photo, square_holes, untrained_completer
 side, count, full_frame = json.loads(sys.argv[1])
-photo_HW3, mask_HW, lite = smooth_photo(*SIZE_24_MP), square_holes(SIZE_24_MP, side, count), untrained_completer(16)
+photo_HW3, mask_HW, lite = detailed_photo(*SIZE_24_MP), square_holes(SIZE_24_MP, side, count), untrained_completer(16)
 started = time.perf_counter()
-peak = peak_resident(lambda: lite.complete(photo_HW3, mask_HW, octaves=0, full_frame=full_frame))
+peak = peak_resident(lambda: lite.complete(photo_HW3, mask_HW, octaves=0, texture="none", full_frame=full_frame))
 print(json.dumps([time.perf_counter() - started, peak]))
 """
 
@@ -123,10 +123,10 @@ def test_network_on_the_gpu(benchmark: BenchmarkFixture, precision: str) -> None
 def test_photo_on_the_gpu(benchmark: BenchmarkFixture, precision: str) -> None:
     """A hole of 256x256 in 24 megapixels, from the photo to the photo."""
     completer = Completer.of(untrained(64), "torch", precision, "cuda")
-    photo_HW3, mask_HW = smooth_photo(*SIZE_24_MP), square_holes(SIZE_24_MP, 256)
+    photo_HW3, mask_HW = detailed_photo(*SIZE_24_MP), square_holes(SIZE_24_MP, 256)
 
     def windows() -> object:
-        return completer.complete(photo_HW3, mask_HW, octaves=0)
+        return completer.complete(photo_HW3, mask_HW, octaves=0, texture="none")
 
     measure(
         benchmark,

@@ -15,7 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.counting import peak_resident
 from bench.rows import OURS, write_row
-from bench.setups import index_of_no_photos, small_training_step, smooth_photo, square_holes, untrained_completer
+from bench.setups import detailed_photo, index_of_no_photos, small_training_step, square_holes, untrained_completer
 from bench.timing import in_turns
 from data.catalog import Catalog
 from data.sampler import CropSampler
@@ -41,8 +41,8 @@ def completer() -> Completer:
 
 
 def completing(completer: Completer, size: tuple[int, int], side: int, count: int = 1) -> Callable[[], object]:
-    photo_HW3, mask_HW = smooth_photo(*size), square_holes(size, side, count)
-    return lambda: completer.complete(photo_HW3, mask_HW, octaves=0)
+    photo_HW3, mask_HW = detailed_photo(*size), square_holes(size, side, count)
+    return lambda: completer.complete(photo_HW3, mask_HW, octaves=0, texture="none")
 
 
 def test_photo_area(benchmark: BenchmarkFixture, completer: Completer) -> None:

@@ -172,3 +172,9 @@ def test_the_texture_case_repeats_and_tells_of_work_done_twice(monkeypatch):
     after = gate_cases.COUNTED["texture"]()
     for what in ("operators", "bytes moved"):
         assert judge_count("texture", what, before[what], after[what]).problem == "more"
+
+
+@pytest.mark.parametrize("case", ["completion", "texture"])
+def test_the_gate_counts_the_network(case):
+    """A hole in smooth surroundings would be filled without it, and nothing be watched."""
+    assert gate_cases.COUNTED[case]()["FLOPs"] > 1e8
