@@ -18,15 +18,7 @@ class Avif(Codec):
     most_bits = "AVIF is written with 8"
 
     def read(self, image: Image.Image, content: bytes) -> Photo:
-        return self.decoded(image, content, [])
-
-    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
-        """As they are stored, spread over 16 bits."""
-        if bits_of(content) == 8:
-            return None
-        samples = deep_colours(content, "its samples of more than 8 bits")
-        most = (1 << bits_of(content)) - 1
-        return ((samples.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
+        return self.decoded(image, content, [], deep_samples=deep_samples(content))
 
     def write(self, photo: Photo, pixels_HW3: Pixels) -> bytes:
         """Of one quality, since a file does not say its own; without EXIF that Pillow cannot write."""
@@ -34,6 +26,15 @@ class Avif(Codec):
         if "exif" in metadata and not is_writable(metadata["exif"]):
             del metadata["exif"]
         return saved(photo.samples_of(pixels_HW3), self.name, quality=95, subsampling="4:4:4", **metadata)
+
+
+def deep_samples(content: bytes) -> Pixels | None:
+    """Samples of 10 or 12 bits, spread over 16; None if Pillow keeps them all."""
+    if bits_of(content) == 8:
+        return None
+    samples = deep_colours(content, "its samples of more than 8 bits")
+    most = (1 << bits_of(content)) - 1
+    return ((samples.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
 
 
 def is_writable(exif: bytes) -> bool:

@@ -55,8 +55,19 @@ class Codec(ABC):
     def read(self, image: Image.Image, content: bytes) -> Photo:
         """The photo in an opened image, whose file's bytes are `content`. UnreadablePhoto if it cannot be kept."""
 
-    def decoded(self, image: Image.Image, content: bytes, notes: list[str], bits: int = 8, **own: Any) -> Photo:
-        """The photo of an opened image; `own` are the fields that its format says in a way of its own."""
+    def decoded(
+        self,
+        image: Image.Image,
+        content: bytes,
+        notes: list[str],
+        bits: int = 8,
+        deep_samples: Pixels | None = None,
+        **own: Any,
+    ) -> Photo:
+        """The photo of an opened image; `own` are the fields that its format says in a way of its own.
+
+        `deep_samples` are those of a photo with more bits than Pillow would keep, None of others.
+        """
         orientation = orientation_to_apply(image, content)
         exif, xmp = image.info.get("exif"), image.info.pop("xmp", None)
         if exif:
@@ -68,16 +79,11 @@ class Codec(ABC):
             "dpi": resolution_of(image),
             "exif_orientation": orientation,
         } | own
-        deep = self.deep_samples(image, content)
-        samples = samples_of(image) if deep is None else deep
+        samples = samples_of(image) if deep_samples is None else deep_samples
         pixels_HW3, alpha_HW, fields["grey"] = split_samples(upright(samples, orientation))
         few = FewColours.of(image, orientation, bits)
         fields["notes"] = (*notes, *note_on_bits(bits, few))
         return Photo(pixels_HW3=pixels_HW3, alpha_HW=alpha_HW, container=self.name, few=few, **fields)
-
-    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
-        """The samples of an opened photo that has more bits than Pillow would keep; None of others."""
-        return None
 
     def check_can_hold(self, photo: Photo) -> None:  # noqa: B027  # most hold all
         """ValueError if its files cannot hold anything else of a photo, beside its sides and bits."""

@@ -36,18 +36,7 @@ class Heif(Codec):
         # By the file's own properties the plugin turns the photo, and not by its EXIF, which it tells all the same.
         turned = (b"irot" in content or b"imir" in content) and image.info.get("original_orientation")
         own: dict[str, Any] = {"compression": compression(image), "exif_orientation": turned or 1}
-        return self.decoded(image, content, left_out(image), **own)
-
-    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
-        """Upright, in the upper bits of 16."""
-        if image.info.get("bit_depth", 8) <= 8:
-            return None
-        pillow_heif = import_optional("pillow_heif")
-        with decoding():
-            samples = np.asarray(pillow_heif.open_heif(BytesIO(content), convert_hdr_to_8bit=False, hdr_to_16bit=True))
-        if samples.dtype != np.uint16:
-            raise ValueError("its samples of more than 8 bits cannot be decoded")
-        return samples
+        return self.decoded(image, content, left_out(image), deep_samples=deep_samples(image, content), **own)
 
     def note_elsewhere(self, photo: Photo, container: str) -> str | None:
         primaries, transfer = (photo.compression.get(name, 2) for name in NCLX[:2])
@@ -68,6 +57,18 @@ class Heif(Codec):
         image = pillow_heif.from_bytes(mode, (width, height), samples_HWC.tobytes())
         image.save(file, **{"quality": QUALITY, "chroma": 444, **options, **photo.metadata()})
         return file.getvalue()
+
+
+def deep_samples(image: Image.Image, content: bytes) -> Pixels | None:
+    """Samples of 10 or 12 bits, upright, in the upper bits of 16; None if Pillow keeps them all."""
+    if image.info.get("bit_depth", 8) <= 8:
+        return None
+    pillow_heif = import_optional("pillow_heif")
+    with decoding():
+        samples = np.asarray(pillow_heif.open_heif(BytesIO(content), convert_hdr_to_8bit=False, hdr_to_16bit=True))
+    if samples.dtype != np.uint16:
+        raise ValueError("its samples of more than 8 bits cannot be decoded")
+    return samples
 
 
 def compression(image: Image.Image) -> dict[str, Any]:

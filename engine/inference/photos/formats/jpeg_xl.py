@@ -55,19 +55,11 @@ class JpegXl(Codec):
         return header(content).size
 
     def read(self, image: Image.Image, content: bytes) -> Photo:
-        lossless = header(content).lossless is not False and not getattr(image, "jpeg", False)
+        stored = header(content)
+        check_bits(stored, image)
+        lossless = stored.lossless is not False and not getattr(image, "jpeg", False)
         notes, compression = left_out(image, content), {"lossless": lossless}
         return self.decoded(image, content, notes, compression=compression, xmp=xmp_in(content))
-
-    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
-        """None: of grey Pillow has them. UnreadablePhoto of colours, of which the plugin gives 8 bits."""
-        stored = header(content)
-        if stored.is_float or (stored.bits != 8 and image.mode != "I;16"):
-            raise UnreadablePhoto(
-                f"it is a JPEG XL of {stored.bits or 'unknown'} bits per sample, of which 8 would be kept; convert it "
-                "to a PNG of 16 bits (djxl photo.jxl photo.png)"
-            )
-        return None
 
     def check_can_hold(self, photo: Photo) -> None:
         if not is_written(photo.icc, 8 * photo.pixels_HW3.itemsize):
@@ -80,6 +72,15 @@ class JpegXl(Codec):
         options = {"lossless": self.loss(photo) is None, "quality": QUALITY, "use_container": bool(metadata)}
         # Without lossless_jpeg=False the plugin would write the JPEG that a picture was opened from, as it was.
         return saved(photo.samples_of(pixels_HW3), self.name, lossless_jpeg=False, **options, **metadata)
+
+
+def check_bits(stored: Header, image: Image.Image) -> None:
+    """UnreadablePhoto if an opened file has more bits than Pillow has of it: of colours the plugin gives 8."""
+    if stored.is_float or (stored.bits != 8 and image.mode != "I;16"):
+        raise UnreadablePhoto(
+            f"it is a JPEG XL of {stored.bits or 'unknown'} bits per sample, of which 8 would be kept; convert it "
+            "to a PNG of 16 bits (djxl photo.jxl photo.png)"
+        )
 
 
 def left_out(image: Image.Image, content: bytes) -> list[str]:

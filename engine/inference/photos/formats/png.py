@@ -37,15 +37,9 @@ class Png(Codec):
         orientation = orientation_to_apply(image, content)
         kept = metadata(content, TURNS[orientation].transpose)
         exif = dict(kept).get(b"eXIf")
-        return self.decoded(image, content, left_out(content), bits=content[24], carried=kept, exif=exif)
-
-    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
-        bits, colours = content[24:26]
-        if bits == 16 and b"tRNS" in (kind for kind, _ in chunks(content)):
-            raise UnreadablePhoto("it has 16 bits and a transparent colour; give it an alpha channel instead")
-        if bits == 16 and colours:
-            return deep_colours(content, "its 16-bit samples", (image.height, image.width))
-        return None
+        return self.decoded(
+            image, content, left_out(content), content[24], deep_samples(image, content), carried=kept, exif=exif
+        )
 
     def note_elsewhere(self, photo: Photo, container: str) -> str | None:
         chunk = colours_beside_icc(photo.carried)
@@ -69,6 +63,16 @@ class Png(Codec):
         else:
             encoded = saved(samples_HWC, self.name)
         return with_metadata(encoded, photo.carried if same else metadata_chunks(photo))
+
+
+def deep_samples(image: Image.Image, content: bytes) -> Pixels | None:
+    """Colours of 16 bits; None if Pillow keeps them all."""
+    bits, colours = content[24:26]
+    if bits == 16 and b"tRNS" in (kind for kind, _ in chunks(content)):
+        raise UnreadablePhoto("it has 16 bits and a transparent colour; give it an alpha channel instead")
+    if bits == 16 and colours:
+        return deep_colours(content, "its 16-bit samples", (image.height, image.width))
+    return None
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

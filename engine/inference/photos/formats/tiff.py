@@ -60,7 +60,9 @@ class Tiff(Codec):
         own: dict[str, Any] = {"carried": tags, "exif": tiff_tags.exif_block(tags), "exif_orientation": orientation}
         own |= {"xmp": upright_xmp(xmp), "nodata": tiff_tags.nodata(image), "compression": compression_of_few(image)}
         own["premultiplied"] = PREMULTIPLIED_ALPHA in image.tag_v2.get(Tag.ExtraSamples, ())
-        photo = self.decoded(image, content, tiff_tags.left_out(image), **own)
+        photo = self.decoded(
+            image, content, tiff_tags.left_out(image), deep_samples=deep_samples(image, content), **own
+        )
         height, width = photo.pixels_HW3.shape[:2]
         size = (width, height) if TURNS[orientation].transpose else (height, width)
         few, alpha_HW = photo.few, photo.alpha_HW
@@ -71,15 +73,6 @@ class Tiff(Codec):
         notes += note_on_bits(max(bits_of(image)), few)
         return replace(photo, few=few, alpha_HW=alpha_HW, notes=(*photo.notes, *notes))
 
-    def deep_samples(self, image: Image.Image, content: bytes) -> Pixels | None:
-        """Turned upright by OpenCV, as all others are by Pillow."""
-        assert isinstance(image, TiffImageFile)
-        if len(bits_of(image)) > 1 and max(bits_of(image)) == 16:
-            return deep_colours(content, "its 16-bit samples", (image.height, image.width))
-        if image.mode in ("F", "I"):
-            raise UnreadablePhoto(kinds.description(content))
-        return None
-
     def write(self, photo: Photo, pixels_HW3: Pixels) -> bytes:
         same, alpha = photo.container == self.name, photo.alpha_HW is not None
         if same and photo.few:
@@ -87,6 +80,15 @@ class Tiff(Codec):
             return with_metadata(saved(image, self.name, **photo.compression), photo.carried)
         kept = photo.carried if same else tiff_tags.tags(photo)
         return encode(photo.samples_of(pixels_HW3), alpha, kept, premultiplied=same and alpha and photo.premultiplied)
+
+
+def deep_samples(image: TiffImageFile, content: bytes) -> Pixels | None:
+    """Colours of 16 bits, turned upright by OpenCV, as all others are by Pillow; None if Pillow keeps them all."""
+    if len(bits_of(image)) > 1 and max(bits_of(image)) == 16:
+        return deep_colours(content, "its 16-bit samples", (image.height, image.width))
+    if image.mode in ("F", "I"):
+        raise UnreadablePhoto(kinds.description(content))
+    return None
 
 
 def check_samples(image: TiffImageFile) -> None:
