@@ -4,6 +4,7 @@
     engine-train --preset lite --photos DIR   a small network, hours on a CPU
     engine-train --preset lite --resume       continue where it stopped
     engine-train --plot runs/lite             draw its curves as metrics.png
+    engine-train --help-all                   seldom needed options, too
 
 Checkpoints, metrics, pictures and weights are left in runs/PRESET, unless --out names another folder.
 """
@@ -12,14 +13,15 @@ import argparse
 import logging
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import make_dataclass, replace
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import tyro
 
 from engine.commands.ending import ends_in_a_line
 from engine.torchrun import end_at_once, started_by_launcher
-from engine.training.config import TrainConfig
+from engine.training.config import RARE, TrainConfig
 from engine.training.distributed import is_first_rank
 from engine.training.launch import run
 from engine.training.plot import plot
@@ -36,8 +38,22 @@ def parse(arguments: list[str]) -> TrainConfig:
     preset = PRESETS[named.preset]
     if named.optimizer not in (None, preset.optimizer):
         preset = replace(preset, learning_rate=None, discriminator_learning_rate=None)
-    words = [f"--{word[5:]}=off" if word in ("--no-amp", "--no-resume") else word for word in arguments]
+    if {"-h", "--help"} & set(arguments):
+        tyro.cli(common_options(preset), prog="engine-train", args=["--help"], description=__doc__)
+    renamed = {"--no-amp": "--amp=off", "--no-resume": "--resume=off", "--help-all": "--help"}
+    words = [renamed.get(word, word) for word in arguments]
     return tyro.cli(TrainConfig, prog="engine-train", args=words, default=preset, description=__doc__)
+
+
+def common_options(preset: TrainConfig) -> type[TrainConfig]:
+    """The options with a preset's defaults, of which those that are rare are not shown."""
+    hide: Any = tyro.conf.Suppress
+    kinds = get_type_hints(TrainConfig, include_extras=True)
+    options = [
+        (name, hide[kind] if RARE in getattr(kind, "__metadata__", ()) else kind, getattr(preset, name))
+        for name, kind in kinds.items()
+    ]
+    return make_dataclass("TrainConfig", options, bases=(TrainConfig,), kw_only=True)
 
 
 @ends_in_a_line("engine-train", (ValueError, OSError, RuntimeError, FloatingPointError))

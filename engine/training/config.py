@@ -4,13 +4,18 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from data.masks import HoleConfig
 from engine.networks import CompletionSpec
 from engine.training.limits import check_limits
 from engine.training.on_off_or_auto import ON_OFF_OR_AUTO
 from engine.training.phases import Schedule
+
+T = TypeVar("T")
+RARE = "rare"
+Rare = Annotated[T, RARE]
+"""An option that --help leaves to --help-all."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,7 +40,7 @@ class TrainConfig:
     """Weights to begin from in place of random ones: a file, or `default` for those that come with the engine. The
     completion network, its fill and its mean pixel are then theirs, whatever the options below."""
 
-    fixed_batch_norm: bool = False
+    fixed_batch_norm: Rare[bool] = False
     """Keep the completion network's batch norm statistics as --init has them, and train with them."""
 
     # --- photographs
@@ -48,10 +53,10 @@ class TrainConfig:
     flip: bool = False
     """Mirror half of the crops."""
 
-    loader: Literal["auto", "dali", "cpu"] = "auto"
+    loader: Rare[Literal["auto", "dali", "cpu"]] = "auto"
     """The library that decodes the photos."""
 
-    workers: int = 2
+    workers: Rare[int] = 2
     """Decoding processes (or DALI threads) for each training process."""
 
     # --- holes
@@ -61,43 +66,43 @@ class TrainConfig:
     hole_size: tuple[int, int] = (96, 128)
     """Shortest and longest side of a hole in pixels."""
 
-    hole_count: tuple[int, int] = (1, 1)
+    hole_count: Rare[tuple[int, int]] = (1, 1)
     """Fewest and most rectangles in a photo."""
 
-    patch_size: int = 128
+    patch_size: Rare[int] = 128
     """Side in pixels of the local discriminator's patch; holes lie inside it."""
 
     # --- networks
     base_width: int = 64
     """Channels of the completion network's first layer."""
 
-    norm_order: Literal["norm_act", "act_norm"] = "norm_act"
+    norm_order: Rare[Literal["norm_act", "act_norm"]] = "norm_act"
     """Batch norm before or after the activation."""
 
-    output: Literal["sigmoid", "clip", "residual"] = "sigmoid"
+    output: Rare[Literal["sigmoid", "clip", "residual"]] = "sigmoid"
     """The end of the completion network; `residual` adds its output to what the hole was filled with."""
 
-    fill: Literal["mean", "smooth", "learned"] = "mean"
+    fill: Rare[Literal["mean", "smooth", "learned"]] = "mean"
     """The fill of holes: the mean pixel (the paper), a smooth surface through their border, or the proposal of
     a small network, which is trained with the completion network as a part of it."""
 
-    discriminator_width: int = 64
+    discriminator_width: Rare[int] = 64
     """Channels of the discriminators' first layer."""
 
-    discriminator_features: int = 1024
+    discriminator_features: Rare[int] = 1024
     """Features that each discriminator branch ends in."""
 
-    discriminator_leak: float = 0.0
+    discriminator_leak: Rare[float] = 0.0
     """Slope of the discriminators' activation below zero; 0 is the paper's ReLU."""
 
     # --- schedule
     iterations: int = 500_000
     """T_train: iterations of all three phases together."""
 
-    completion_iterations: int = 90_000
+    completion_iterations: Rare[int] = 90_000
     """T_C: iterations of phase 1, the completion network alone."""
 
-    discriminator_iterations: int = 10_000
+    discriminator_iterations: Rare[int] = 10_000
     """T_D: iterations of phase 2, the discriminator alone."""
 
     split: tuple[int, int, int] | None = None
@@ -122,24 +127,24 @@ class TrainConfig:
     alpha: float = 4e-4
     """Weight of the adversarial loss in the generator's."""
 
-    alpha_on_discriminator: bool = False
+    alpha_on_discriminator: Rare[bool] = False
     """Weigh the discriminator's loss in the joint phase with alpha as well, as some implementations do."""
 
     perceptual: Literal["none", "efficientnet-lite0", "vgg16"] = "none"
     """The network whose features a perceptual loss on the hole compares: EfficientNet-Lite0 comes with the extra
     `train`, VGG-16 needs a file of weights. Nothing is downloaded."""
 
-    perceptual_weights: Path | None = None
+    perceptual_weights: Rare[Path | None] = None
     """VGG-16's weights in torchvision's layout (.pth or .safetensors); given alone, they mean --perceptual vgg16."""
 
-    perceptual_weight: float | None = None
+    perceptual_weight: Rare[float | None] = None
     """Weight of the perceptual loss in the generator's. Default: 2 with EfficientNet-Lite0, 1e-3 with VGG-16."""
 
-    perceptual_scale: tuple[float, float] = (1.0, 1.0)
+    perceptual_scale: Rare[tuple[float, float]] = (1.0, 1.0)
     """Patches are enlarged by a random factor in this range before the perceptual network sees them, another for each
     batch: large holes are completed at a lower resolution, and what is made there is seen enlarged."""
 
-    pattern_weight: float = 0.0
+    pattern_weight: Rare[float] = 0.0
     """Weight in the generator's loss of regular patterns at the network's stride, which a perceptual loss brings."""
 
     optimizer: Literal["adadelta", "adam"] = "adadelta"
@@ -148,7 +153,7 @@ class TrainConfig:
     learning_rate: float | None = None
     """Default: the preset's, if it has one and the optimizer is its own; else 1.0 for Adadelta, 2e-4 for Adam."""
 
-    discriminator_learning_rate: float | None = None
+    discriminator_learning_rate: Rare[float | None] = None
     """The same for the discriminator; default: the completion network's."""
 
     ema: float = 0.0
@@ -161,10 +166,10 @@ class TrainConfig:
     gpus: int | None = None
     """GPUs to train on, a process for each. Default: one if there is one. Under torchrun, its processes count."""
 
-    processes: int = 1
+    processes: Rare[int] = 1
     """Processes to train with where there is no GPU."""
 
-    max_restarts: int = 0
+    max_restarts: Rare[int] = 0
     """After the loss of a process, start all again from the newest checkpoint, so often at most."""
 
     amp: Annotated[bool | Literal["auto"], ON_OFF_OR_AUTO] = False
@@ -174,19 +179,19 @@ class TrainConfig:
     compile: bool = False
     """Compile both networks with torch.compile: pays on a GPU, and after minutes."""
 
-    compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+    compile_mode: Rare[Literal["default", "reduce-overhead", "max-autotune"]] = "default"
     """torch.compile's mode."""
 
-    accumulate: int = 1
+    accumulate: Rare[int] = 1
     """Chunks that each process's batch is worked off in, to spare memory; batch norm then sees the chunks."""
 
-    sync_batch_norm: bool = False
+    sync_batch_norm: Rare[bool] = False
     """Batch norm over the photos of all processes together."""
 
-    deterministic: bool = False
+    deterministic: Rare[bool] = False
     """On a GPU, use only algorithms that give the same bits every time. On a CPU they all do."""
 
-    kernels: Literal["auto", "triton", "reference"] = "auto"
+    kernels: Rare[Literal["auto", "triton", "reference"]] = "auto"
     """Fused Triton kernels or plain PyTorch."""
 
     seed: int = 0
@@ -197,25 +202,25 @@ class TrainConfig:
     """Photos, not of the training's, on which a run is judged by what people see: PSNR in the hole, sharpness, feature
     distance and texture distance join the metrics, and its pictures show these photos. None: not judged."""
 
-    validate_every: int = 500
+    validate_every: Rare[int] = 500
     """Iterations between two such judgements. The network of the best one, by feature distance, is best.safetensors."""
 
     patience: int | None = None
     """Stop after so many judgements in a row that are no better than one before. None: train to the end."""
 
-    mean_pixel_photos: int = 2000
+    mean_pixel_photos: Rare[int] = 2000
     """Photos that the mean pixel is computed from, at most."""
 
-    log_every: int = 20
+    log_every: Rare[int] = 20
     """Iterations between two lines of metrics."""
 
-    picture_every: int = 1000
+    picture_every: Rare[int] = 1000
     """Iterations between two pictures of input, hole and completion."""
 
-    checkpoint_every: int = 2000
+    checkpoint_every: Rare[int] = 2000
     """Iterations between two checkpoints."""
 
-    keep: int = 3
+    keep: Rare[int] = 3
     """Checkpoints kept."""
 
     def __post_init__(self) -> None:

@@ -1,16 +1,19 @@
 """--help of every command, and what each says that cannot even be loaded."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from engine.commands import start
+from engine.commands import start, train
+from engine.training.config import TrainConfig
 
 PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
 COMMANDS: dict[str, str] = PROJECT["scripts"]
@@ -37,6 +40,19 @@ def test_examples_have_a_line_each(command, run_main, monkeypatch, capsys):
     assert examples or command == "engine-data"
     assert set(examples) <= set(lines)
     assert all(len(line) <= 80 for line in examples)
+
+
+def test_options_of_training_that_are_seldom_needed_are_told_by_help_all(run_main, capsys):
+    def options(word):
+        with pytest.raises(SystemExit, match="0"):
+            run_main(train.main, "--preset", "lite", word)
+        text = capsys.readouterr().out
+        assert "(default: 40000)" in text  # the preset's
+        return set(re.findall(r"^\W*--([a-z][a-z-]*)", text, re.M))
+
+    every = {field.name.replace("_", "-") for field in fields(TrainConfig)}
+    assert options("--help-all") == every
+    assert {"photos", "batch", "learning-rate"} < options("--help") < every - {"discriminator-leak", "keep"}
 
 
 @pytest.mark.parametrize("command", ["engine-infer", "engine-train"])
