@@ -24,7 +24,7 @@ MOST_MEMORY = 2**20
 class NetworkConfig:
     """The options of running a network and of completing holes."""
 
-    weights: Path | tuple[str, ...] = DEFAULT
+    weights: Path | tuple[tuple[str, ...], ...] = DEFAULT
     """Weights file, or several where the command takes them; declared here so that --help lists it first."""
 
     runtime: RuntimeName = "auto"

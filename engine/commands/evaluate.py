@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from math import isnan
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import tyro
@@ -82,12 +82,12 @@ class EvaluateConfig(NetworkConfig):
     photos: tyro.conf.Positional[Path]
     """Folder of photos, of tar shards, or an index file."""
 
-    weights: tuple[str, ...] = (DEFAULT,)
-    """Weights files; "default" is what comes with the engine."""
+    weights: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
+    """Weights files; "default" is what comes with the engine, and is taken where none is named. May be repeated."""
 
-    against: str = ""
-    """Ways without a network to compare with, separated by commas: telea, ns, smooth, patchmatch (which needs
-    '.[patchmatch]')."""
+    against: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME,NAME")] = ()
+    """Ways without a network to compare with: telea, ns, smooth, patchmatch (which needs '.[patchmatch]'). May be
+    repeated."""
 
     masks: HoleKind = "random"
     """A square in the middle, boxes at random places, strokes of a brush, or the masks beside the photos
@@ -122,7 +122,7 @@ class EvaluateConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.weights:
+        if () in self.weights:
             raise ValueError("--weights names no file; name some, or leave it out for those that come with the engine")
         if unknown := [name for name in self.rivals if name not in RIVALS]:
             raise ValueError(f"--against names {unknown[0]!r}; it must be some of {', '.join(RIVALS)}")
@@ -145,9 +145,14 @@ class EvaluateConfig(NetworkConfig):
         return super().options._replace(seed=CompletionOptions().seed)
 
     @property
+    def networks(self) -> list[str]:
+        """The names in `weights`."""
+        return [name for names in self.weights for name in names] or [DEFAULT]
+
+    @property
     def rivals(self) -> list[str]:
         """The names in `against`."""
-        return [name for name in self.against.split(",") if name]
+        return [name for names in self.against for name in names.split(",") if name]
 
 
 @ends_in_a_line("engine-evaluate")
@@ -160,7 +165,7 @@ def main() -> None:
     task = Task.of(Catalog.open(config.photos), config.masks, config.seed, config.limit, config.size, config.hole_size)
     if (masks := masks_beside(task)) and config.masks != "beside":
         log.warning("%d masks lie beside photos and are no photos: --masks beside evaluates in them", masks)
-    completers = {name: config.completer(Path(name)) for name in config.weights}
+    completers = {name: config.completer(Path(name)) for name in config.networks}
     methods = methods_of(config, completers)
     lpips = Lpips.load(config.lpips) if config.lpips else None
     fid = Fid.load(config.fid) if config.fid else None

@@ -112,6 +112,14 @@ def test_weights_are_compared_with_the_engine_s_own_whichever_is_named_first(run
     assert "default minus" not in out
 
 
+def test_lists_are_repeated_or_given_at_once(run, photos, weights):
+    """None of what is named is dropped, in whichever of the ways."""
+    at_once = ("--weights", weights, "default", "--against", "telea,smooth")
+    repeated = ("--weights", weights, "--weights", "default", "--against", "telea", "--against", "smooth")
+    found = [json.loads(run(photos, *words, "--limit", 1, "--json")[1])["means"] for words in (at_once, repeated)]
+    assert [list(means) for means in found] == [[str(weights), "default", "telea", "smooth"]] * 2
+
+
 LOOKS = ("sharpness", "feature_distance", "texture_distance")
 
 
