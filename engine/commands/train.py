@@ -63,9 +63,10 @@ def main() -> None:
     if (folder := to_plot(arguments)) is not None:
         print(plot(folder))
         return
-    outcome = run(parse(arguments))
+    config = parse(arguments)
+    outcome = run(config)
     if is_first_rank():
-        tell(outcome, arguments)
+        tell(outcome, config, arguments)
     if started_by_launcher():
         end_at_once()
 
@@ -86,16 +87,18 @@ def to_plot(arguments: list[str]) -> Path | None:
     return folder
 
 
-def tell(outcome: Outcome, arguments: list[str]) -> None:
-    """Print what is there now, and how to go on."""
+def tell(outcome: Outcome, config: TrainConfig, arguments: list[str]) -> None:
+    """Print what is there now, and how to go on, to judge it and to use it."""
     if outcome.iteration < outcome.total:
         print(f"Stopped after iteration {outcome.iteration} of {outcome.total}. To continue:\n  {resuming(arguments)}")
     folder = outcome.weights.parent
     print(f"Curves:\n  {shlex.join(['engine-train', '--plot', str(folder)])}")
     if (folder / "tensorboard").is_dir():  # else it is not installed
         print(f"  {shlex.join(['tensorboard', '--logdir', str(folder)])}")
-    weights = outcome.best or outcome.weights
-    print(f"Weights: {weights}\n  engine-infer PHOTO --mask MASK --weights {weights}")
+    weights = str(outcome.best or outcome.weights)
+    others = str(config.validate or "OTHER_PHOTOS")
+    print(f"Weights: {weights}\n  {shlex.join(['engine-evaluate', others, '--weights', 'default', weights])}")
+    print(f"  {shlex.join(['engine-infer', 'PHOTO', '--mask', 'MASK', '--weights', weights])}")
 
 
 def resuming(arguments: list[str]) -> str:

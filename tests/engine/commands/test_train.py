@@ -19,7 +19,7 @@ def options():
 
 
 @pytest.mark.parametrize("loader", ["cpu", "dali"])
-def test_a_folder_and_its_shards_train_the_same_network(loader, photos, tmp_path, run_main):
+def test_a_folder_and_its_shards_train_the_same_network(loader, photos, tmp_path, run_main, capsys):
     folder = tmp_path / "photos"
     folder.mkdir()
     for path in photos.iterdir():
@@ -29,6 +29,9 @@ def test_a_folder_and_its_shards_train_the_same_network(loader, photos, tmp_path
     for kind, where in (("files", folder), ("shards", tmp_path / "shards")):
         out = tmp_path / kind
         run_main(train.main, "--photos", where, "--out", out, "--loader", loader, *options())
+        assert (
+            f"\n  engine-evaluate OTHER_PHOTOS --weights default {out}/weights.safetensors\n" in capsys.readouterr().out
+        )
         weights[kind] = load_file(out / "weights.safetensors")
         rows = [json.loads(line) for line in Path(out, "metrics.jsonl").read_text().splitlines()]
         assert [row["iteration"] for row in rows] == [1, 2, 3, 4, 5, 6]
