@@ -31,11 +31,13 @@ def ends_in_a_line(command: str, errors: tuple[type[Exception], ...] = (ValueErr
         print(f"{command} {__version__}")
         raise SystemExit(0)
     try:
-        with _raised_signals(), _written_at_its_end():
+        with _raised_signals() as received, _written_at_its_end():
             yield
     except errors as error:
         raise SystemExit(f"{command}: {error}") from error
     except KeyboardInterrupt:
+        if received:  # watchfiles raises this in place of what a signal's handler has raised
+            raise SystemExit(128 + received[0]) from None
         print(f"{command}: stopped", file=sys.stderr)
         raise SystemExit(130) from None
 
@@ -52,21 +54,26 @@ def _written_at_its_end() -> Iterator[None]:
 
 
 @contextmanager
-def _raised_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP leave the block as exceptions, unless they are ignored (`nohup`) or handled already."""
+def _raised_signals() -> Iterator[list[int]]:
+    """SIGTERM and SIGHUP leave the block as exceptions, unless they are ignored (`nohup`) or handled already.
+
+    The list has those that came.
+    """
+    received: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        received.append(number)
+        raise SystemExit(128 + number)
+
     if threading.current_thread() is not threading.main_thread():  # which alone may say so
-        yield
+        yield received
         return
     there = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has one
     caught = [number for number in there if signal.getsignal(number) == signal.SIG_DFL]
     for number in caught:
-        signal.signal(number, _raise)
+        signal.signal(number, end)
     try:
-        yield
+        yield received
     finally:
         for number in caught:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _raise(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from data.catalog import Catalog
 from engine.commands import demo
+from engine.commands.ending import ends_in_a_line
 
 
 def interrupt_once_opened(pipe: Path) -> None:
@@ -49,6 +50,21 @@ def test_interrupted(command, run_main, tmp_path, monkeypatch, capsys):
     assert stopped.value.code == 130
     assert capsys.readouterr().err.splitlines()[-1] == f"engine-{command.removesuffix('_weights')}: stopped"
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_library_that_takes_every_signal_for_ctrl_c_changes_no_status(number, status, capsys):
+    @ends_in_a_line("engine-infer")
+    def main():
+        try:
+            signal.raise_signal(number)
+        except BaseException:
+            raise KeyboardInterrupt from None
+
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == status
+    assert capsys.readouterr().err == ("engine-infer: stopped\n" if number == signal.SIGINT else "")
 
 
 def test_the_demo_ends_in_a_line_too(tmp_path, monkeypatch):
