@@ -182,6 +182,30 @@ def test_a_night(tmp_path, masked, status, begins):
     assert masked is None or '{"summary": ' in log.read_text().splitlines()[-1]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a script of a POSIX shell")
+@pytest.mark.parametrize(
+    ("status", "logs", "says"),
+    [
+        (2, True, "Nothing was done: an option in the crontab is wrong."),
+        (127, True, "Nothing was done: there is no engine-infer on the crontab's PATH."),
+        (143, True, "engine-infer was stopped (status 143); the next night goes on where it was."),
+        (2, False, "engine-infer was not started: its log cannot be written."),
+    ],
+)
+def test_a_night_that_comes_to_nothing(tmp_path, status, logs, says):
+    """The command ends with this status, 127 where there is none; `logs`: the folder for logs is there."""
+    if logs:
+        (tmp_path / "logs").mkdir()
+    if status != 127:
+        (tmp_path / "engine-infer").write_text(f"#!/bin/sh\ntouch started\nexit {status}\n")
+        (tmp_path / "engine-infer").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    words = [FILES / "nightly.sh", "logs", "photos"]
+    night = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (night.returncode, night.stdout.startswith(says)) == (status, True), night
+    assert (tmp_path / "started").exists() == (logs and status != 127)
+
+
 def test_the_guide_speaks_of_every_file():
     links = set(re.findall(r"\]\(([^)#]+)\)", GUIDE))
     assert all((ROOT / "docs" / link).exists() for link in links)
