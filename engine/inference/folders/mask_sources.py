@@ -123,17 +123,21 @@ def read_in_size(file: Path, options: MaskOptions, size: tuple[int, ...], notes:
     try:
         return read_mask(file, options, size, notes, of)
     except OtherSize as error:
-        if not options.resize:
-            raise OtherSize(f"{error} (--mask-resize scales the mask)") from error
+        refused = error
     del notes[before:]
     mask_HW = read_mask(file, options, None, notes, of)
     (height, width), (mask_height, mask_width) = size, mask_HW.shape
     # A mask that was scaled down has sides that are rounded.
-    if abs(mask_height * width - mask_width * height) > max(width, height) + SAME_SHAPE * mask_height * width:
+    apart = abs(mask_height * width - mask_width * height) - max(width, height) - SAME_SHAPE * mask_height * width
+    if apart > 0 and not options.resize:
+        raise refused
+    if apart > 0:
         raise ValueError(
             f"the mask is {mask_width}x{mask_height} and the photo {width}x{height} (width x height), which is another "
             "shape: --mask-resize scales both sides alike"
         )
+    if not options.resize:
+        raise OtherSize(f"{refused} (--mask-resize scales the mask)") from refused
     notes.append(f"the mask was scaled from {mask_width}x{mask_height} to {width}x{height}")
     scaled_HW = cv2.resize(mask_HW.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return scaled_HW >= 0.5

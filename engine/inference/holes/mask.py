@@ -77,9 +77,10 @@ def with_hidden(hole_HW: Mask, hidden_HW: Mask) -> Mask:
 def check_size(mask_shape: tuple[int, ...], size: tuple[int, ...]) -> None:
     """OtherSize if the mask is not of the photo's (height, width)."""
     if mask_shape != tuple(size):
+        turned = "; the mask lies on its side: turn it as the photo is seen" if mask_shape == tuple(size)[::-1] else ""
         raise OtherSize(
             f"the mask is {describe(mask_shape)} and the photo {describe(size)} (width x height): "
-            "they must be the same size"
+            f"they must be the same size{turned}"
         )
 
 

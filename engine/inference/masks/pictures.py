@@ -111,16 +111,17 @@ def parse_colour(text: str) -> tuple[int, int, int]:
 
 
 def by_brightness(image: Image.Image, threshold: float | None, notes: list[str]) -> Mask:
-    """The bright pixels. ValueError if there are none, or all is something between."""
+    """The bright pixels. ValueError if there are none, or unless a threshold is given all is something between."""
     values_HW, scale = mask_values(image)
     low, high = float(values_HW.min()), float(values_HW.max())
     between_HW = cv2.inRange(values_HW, low + EDGE * (high - low), high - EDGE * (high - low))
     between = np.count_nonzero(between_HW) / between_HW.size
     small = min(values_HW.shape) < SMALL
-    if low < high and between > MOST_BETWEEN and not small:
+    if threshold is None and low < high and between > MOST_BETWEEN and not small:
         raise ValueError(
             f"{between:.0%} of it is neither dark nor bright and in a mask at most {MOST_BETWEEN:.0%} may be; "
-            "is it a photo? Paint the hole white on black, or say in which colour it is painted (--mask-colour FF0000)"
+            "is it a photo? Paint the hole white on black, or say in which colour it is painted (--mask-colour FF0000) "
+            "or from which brightness on it counts (--mask-threshold 0.5)"
         )
     if threshold is None:
         only_two = between == 0 and is_two_values(values_HW, low, high)

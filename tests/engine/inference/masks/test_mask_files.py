@@ -73,6 +73,9 @@ def test_a_photo_is_taken_for_no_mask(name, shipped_photos, tmp_path):
     erased.save(tmp_path / "erased.png")
     with pytest.raises(ValueError, match="is it a photo"):
         read_mask(tmp_path / "erased.png")
+    as_asked_HW = read_mask(shipped_photos / name, MaskOptions(threshold=0.3))
+    assert as_asked_HW.any()
+    assert not as_asked_HW.all()
 
 
 def test_soft_masks_stay_masks(tmp_path):
@@ -280,7 +283,9 @@ def test_a_mask_of_another_size_is_refused_before_it_is_decoded_and_no_size_is_t
 
 def test_a_mask_on_its_side_is_refused_when_it_is_seen(disc_HW, tmp_path):
     Image.fromarray(disc_HW).save(tmp_path / "mask.png")
-    with pytest.raises(OtherSize, match="the mask is 40x30 and the photo 30x40"):
+    with pytest.raises(
+        OtherSize, match=r"the mask is 40x30 and the photo 30x40 .*; the mask lies on its side: turn it"
+    ):
         read_mask(tmp_path / "mask.png", size=(40, 30))
     with pytest.raises(OtherSize):
         parse_mask((tmp_path / "mask.png").read_bytes(), size=(40, 30))
