@@ -25,6 +25,8 @@ def outlook(config: TrainConfig, state: RunState, photos: int, seconds_each: flo
     seconds = seconds_left(config, iteration, seconds_each)
     disk, free = checkpoint_bytes(state) * (config.keep + 1), shutil.disk_usage(config.run_folder).free
     each = f"{seconds_each:.2g} s each in this phase"
+    if config.time_limit is not None and 60 * config.time_limit < seconds:
+        each += f"; --time-limit {config.time_limit:g} ends it after some {60 * config.time_limit / seconds_each:.0f}"
     taken, left = memory_taken(device), free_memory(device)
     return (
         f"{photos} photos, {total - iteration} iterations to go: about {in_words(seconds)} ({each}); "

@@ -8,7 +8,7 @@ import torch
 from engine.training.checkpoint import checkpoints
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
-from engine.training.outlook import checkpoint_bytes, in_words, seconds_left
+from engine.training.outlook import checkpoint_bytes, in_words, outlook, seconds_left
 from engine.training.trainer import Trainer, train
 from tests.engine.training.tiny_runs import StopAt
 
@@ -27,6 +27,13 @@ def test_a_run_says_once_what_it_takes(tiny, capsys):
     assert len(said) == 1
     Trainer(tiny(resume=True, iterations=30), CPU).run(StopAt(5))
     assert "photos, 13 iterations to go" in capsys.readouterr().out
+
+
+def test_a_time_limit_is_reckoned_with(tiny):
+    config = tiny(iterations=1000, time_limit=0.5)
+    state = Trainer(config, CPU).state
+    assert "; --time-limit 0.5 ends it after some 15); memory: " in outlook(config, state, 24, 2.0, CPU.device)
+    assert "--time-limit" not in outlook(tiny(iterations=10, time_limit=0.5), state, 24, 2.0, CPU.device)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adadelta"])

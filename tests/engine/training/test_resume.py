@@ -74,6 +74,13 @@ def test_lines_that_are_no_metrics_do_not_keep_a_run_from_going_on(tmp_path, cap
     assert named == [2, 3, 4, 5, 6]
 
 
+def test_options_that_are_others_than_before_are_told(tiny, caplog):
+    Trainer(tiny(iterations=2), CPU).run(StopAt(9))
+    assert "others than before" not in caplog.text
+    Trainer(tiny(iterations=4, resume=True, alpha=0.5), CPU)
+    assert "options that are others than before: --iterations 4 (was 2); --alpha 0.5 (was 0.0004)" in caplog.text
+
+
 @pytest.mark.parametrize(("there", "said"), [(False, "does not exist"), (True, "holds no checkpoint")])
 def test_nothing_to_resume_is_an_error_that_leaves_nothing_behind(tiny, tmp_path, there, said):
     config = tiny(out=tmp_path / "mistyped", resume=True)
@@ -122,6 +129,7 @@ def test_a_run_that_goes_back_in_its_schedule_says_so(tiny, caplog):
         caplog.clear()
         Trainer(tiny(resume=True, **options), CPU)
         said_of = ("schedule", "phase", "iterations")
-        lines = [f"{r.levelname}: {r.message}" for r in caplog.records if any(word in r.message for word in said_of)]
+        records = [r for r in caplog.records if not r.message.startswith("options that are others")]
+        lines = [f"{r.levelname}: {r.message}" for r in records if any(word in r.message for word in said_of)]
         assert len(lines) == len(said)
         assert all(line.startswith(start) for line, start in zip(lines, said, strict=True))
