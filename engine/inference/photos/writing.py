@@ -59,7 +59,12 @@ def changes_of_kind(photo: Photo, container: str) -> tuple[str, ...]:
     """Notes on what a file of this format does not store as the photo's file does."""
     if container == photo.container:
         return ()
-    notes = [CODECS[photo.container].note_elsewhere(photo, container)]
+    own = CODECS[photo.container]
+    notes = [own.note_elsewhere(photo, container)]
+    if CODECS[container].is_lossy and own.loss(photo) is None:
+        notes.insert(
+            0, f"the photo's file is a {own.title}, and the {container} is lossy: every pixel changes a little"
+        )
     if photo.few:
         stored = "one bit per pixel" if photo.few.bits == 1 else "a palette"
         notes.insert(0, f"the photo is stored with {stored}, and the {container} has 8 bits per sample")

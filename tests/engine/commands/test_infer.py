@@ -539,6 +539,16 @@ def test_what_has_fewer_bits_than_are_written_is_told(run, tmp_path):
     assert "note: the photo is stored with one bit per pixel, and the JPEG has 8 bits per sample" in printed
 
 
+@pytest.mark.parametrize("name", ["called.jpg", "photo.png"])
+def test_a_photo_that_loses_by_being_encoded_is_told(name, run, tmp_path):
+    """Be it that its name is another format's, or that one was asked for."""
+    Image.fromarray(np.full((130, 150, 3), 90, np.uint8)).save(tmp_path / name, "PNG")
+    status, printed = run(tmp_path / name, "--hole", HOLE, "--out", tmp_path / "done.jpg")
+    assert status == 0
+    assert "note: the photo's file is a PNG, and the JPEG is lossy: every pixel changes a little" in printed
+    assert "lossy" not in run(tmp_path / name, "--hole", HOLE, "--out", tmp_path / "done.png")[1]
+
+
 GAMMA = struct.pack(">I", 100_000)
 
 
