@@ -16,7 +16,7 @@ import numpy as np
 from data.entries import OUT_OF_FILES, OWN_FILE, BadPhoto, Columns, Entry, columns_of, entry_of, joined
 from data.headers import SUFFIXES, Unusable, parse_header
 from data.in_order import in_order
-from data.sidecars import MASK_BESIDE, is_mask_beside, masks_among
+from data.sidecars import MASK_BESIDE, masks_among, why_no_photo
 
 Found = Entry | BadPhoto
 
@@ -212,8 +212,8 @@ def examine_file(root: Path, name: str, before: Found | None = None, since: int 
     try:
         if is_compressed_shard(name):
             return BadPhoto(name, "a compressed tar file: unpack it, into a .tar or into a folder")
-        if is_mask_beside(root, name):
-            return BadPhoto(name, MASK_BESIDE)
+        if reason := why_no_photo(root, name):
+            return BadPhoto(name, reason)
         status = os.stat(path)
         if before is not None and _unchanged(status, before, since):
             return before

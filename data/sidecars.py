@@ -1,6 +1,7 @@
-"""Masks that lie beside photographs, and are none: photo.mask.png is where photo.jpg is to be completed.
+"""Pictures that lie beside photographs, and are none: masks, and completions.
 
-Or photo_mask.png, photo_mask001.png and so on, as LaMa calls them, of which a photo may have several.
+photo.mask.png is where photo.jpg is to be completed, or photo_mask.png, photo_mask001.png and so on, as LaMa calls
+them, of which a photo may have several. photo.completed.jpg is what came of it, or photo-1.completed.jpg and so on.
 """
 
 import os
@@ -12,17 +13,42 @@ from data.headers import SUFFIXES
 SIDECAR = ".mask"
 """The part of a mask's name between the photo's and the ending."""
 
-MASK_BESIDE = "the mask of a photo beside it"
+COMPLETED = ".completed"
+"""The same of a completion's name: photo.completed.jpg is what photo.jpg becomes if no other is given."""
+
+MASK_BESIDE, COMPLETION_BESIDE = "the mask of a photo beside it", "the completion of a photo beside it"
 """Why such a file is left out."""
 
 _ENDINGS = [*sorted(SUFFIXES), *(suffix.upper() for suffix in sorted(SUFFIXES))]
 _CALLED = re.compile(r"(?P<photo>.+)[._-]mask[._-]?\d*", re.IGNORECASE | re.DOTALL)
+_VARIANT = re.compile(r"-\d+$")
+
+
+def why_no_photo(root: str | os.PathLike[str], name: str) -> str | None:
+    """Why the file `name` under `root` is no photo, by what lies beside it; None if it may be one."""
+    if is_mask_beside(root, name):
+        return MASK_BESIDE
+    return COMPLETION_BESIDE if is_completion_beside(root, name) else None
 
 
 def is_mask_beside(root: str | os.PathLike[str], name: str) -> bool:
     """True if the file `name` under `root` is the mask of a photo that lies beside it."""
     photo = photo_of(name)
-    return photo is not None and any(os.path.exists(os.path.join(root, photo + ending)) for ending in _ENDINGS)
+    return photo is not None and _is_there(root, photo)
+
+
+def is_completion_beside(root: str | os.PathLike[str], name: str) -> bool:
+    """True if the file `name` under `root` is called as a completion of a photo that lies beside it."""
+    stem = os.path.splitext(name)[0]
+    if not stem.endswith(COMPLETED):
+        return False
+    photo = stem.removesuffix(COMPLETED)
+    return _is_there(root, photo) or _is_there(root, _VARIANT.sub("", photo))
+
+
+def _is_there(root: str | os.PathLike[str], photo: str) -> bool:
+    """True if there is a picture of this name, with whichever ending."""
+    return any(os.path.exists(os.path.join(root, photo + ending)) for ending in _ENDINGS)
 
 
 def masks_among(names: Collection[str]) -> set[str]:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data.sidecars import COMPLETED
 from engine.inference.alpha import Layers
-from engine.inference.folders.jobs import COMPLETED
 from engine.inference.holes.mask import Box, Mask, Where, bounding_box
 from engine.inference.masks.selection import select_thing
 from engine.inference.photos.formats.registry import CODECS, CONTAINERS

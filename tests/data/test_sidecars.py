@@ -50,7 +50,7 @@ def test_in_shards(folder: Path, tmp_path: Path) -> None:
 def test_in_an_index_that_is_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Photos and masks may have come and gone since."""
     with monkeypatch.context() as before:
-        before.setattr("data.scan.is_mask_beside", lambda root, name: False)
+        before.setattr("data.scan.why_no_photo", lambda root, name: None)
         Catalog.scanned(folder).save(folder / INDEX_NAME)
     known = Catalog.from_index(folder / INDEX_NAME)
     assert len(known) == len(PHOTOS) + len(MASKS)
@@ -60,6 +60,14 @@ def test_in_an_index_that_is_made_again(folder: Path, monkeypatch: pytest.Monkey
     assert names(again) == ["a.mask.png", "b.PNG", "below/c.jpeg", "lone.jpg"]
     assert masks(again) == ["b.mask.png", "below/c.mask.jpg", "lone.mask.png"]
     assert examine_file(folder, "b.mask.png").reason == MASK_BESIDE
+
+
+def test_completions_beside_photos_are_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    photos = ["a.jpg", "b-1.png", "lone.completed.png"]
+    for name in (*photos, "a.completed.jpg", "a-2.completed.jpg", "b-1.completed.png"):
+        Image.new("RGB", (40, 48)).save(tmp_path / name)
+    assert names(Catalog.open(tmp_path)) == photos
+    assert "3 photos left out: a-2.completed.jpg: the completion of a photo beside it" in caplog.text
 
 
 def test_lamas_names(tmp_path: Path) -> None:

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.sidecars import SIDECAR, is_mask_beside, photo_of
+from data.sidecars import COMPLETED, SIDECAR, is_mask_beside, photo_of
 from engine.inference.photos.formats.registry import CONTAINERS
-
-COMPLETED = ".completed"
-"""photo.completed.jpg is what photo.jpg becomes if no other name is given."""
 
 OTHER_PICTURES = {
     ".bmp", ".gif", ".j2k", ".jp2", ".jpf", ".jpm", ".jpx", ".jxr", ".mpo",
