@@ -8,7 +8,7 @@ from typing import Literal
 
 from data.files import write_atomically
 
-PaintProgram = Literal["krita"]
+PaintProgram = Literal["krita", "gimp"]
 
 OPTION = "--install-plugin"
 NAME = "glcic_engine"
@@ -21,6 +21,7 @@ SETTINGS = "server.json"
 NEXT = {
     "krita": "Start Krita anew, tick 'Remove what is selected' in Settings > Configure Krita > Python Plugin Manager, "
     "and start it anew again; then it is in Tools > Scripts.",
+    "gimp": "Start GIMP anew; then it is Filters > Enhance > Remove what is selected.",
 }
 
 
@@ -30,7 +31,7 @@ def install(program: PaintProgram, address: str, token_file: Path | None, option
     It asks the server at `address`, with the token of a file, and starts one with `options` where none answers.
     ValueError if it is not known where the program looks.
     """
-    folders = {"krita": krita_folders}[program]()
+    folders = {"krita": krita_folders, "gimp": gimp_folders}[program]()
     settings = {
         "address": address,
         "token_file": None if token_file is None else str(token_file.absolute()),
@@ -52,11 +53,21 @@ def write_files(source: Path, target: Path) -> None:
             copy = target / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(copy, path.read_bytes())
+            if path.name == f"{NAME}.py":  # GIMP's, which it runs as a program
+                copy.chmod(0o755)
 
 
 def krita_folders() -> list[Path]:
     """The folder in which Krita looks for plug-ins of this user."""
     return [of_this_system("XDG_DATA_HOME", ".local/share") / "krita" / "pykrita"]
+
+
+def gimp_folders() -> list[Path]:
+    """The folders in which each GIMP 3 of this user looks for plug-ins. ValueError if none was ever started."""
+    home = of_this_system("XDG_CONFIG_HOME", ".config") / "GIMP"
+    if found := sorted(home.glob("3.*")):
+        return [folder / "plug-ins" for folder in found]
+    raise ValueError(f"there is no GIMP 3 in {home}; start it once, so that it makes its folder there")
 
 
 def of_this_system(variable: str, otherwise: str) -> Path:

@@ -1,4 +1,4 @@
-"""The PNGs that are sent, and whether the one that comes back may lie on a layer above."""
+"""The PNGs that are sent."""
 
 import struct
 import zlib
@@ -22,8 +22,3 @@ def png(width: int, height: int, samples: bytes, bits: int = 8, channels: int = 
 def chunk(kind: bytes, data: bytes) -> bytes:
     """A part of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def only_opaque_or_clear(alpha: bytes) -> bool:
-    """True if no pixel, of 8-bit alpha, is half transparent: over a layer, such a one does not look as it is."""
-    return not alpha.translate(None, b"\0\xff")

@@ -6,22 +6,11 @@ import json
 import threading
 import traceback
 from contextlib import suppress
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
+from .picture import Picture
 from .problem import Cancelled, Problem
 from .server import Server, Settings
-
-
-class Picture(NamedTuple):
-    """What was completed: a PNG with alpha, of a box of the layer."""
-
-    box: tuple[int, int, int, int]
-    """x, y, width, height."""
-    png: bytes
-    """Transparent where nothing changed, unless it `replaces`."""
-    replaces: bool
-    """True if transparency was completed, too: then the PNG has all pixels of the box as they are now."""
-    notes: list[str]
 
 
 class Removal(threading.Thread):

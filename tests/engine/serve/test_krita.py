@@ -4,9 +4,7 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from pathlib import Path
 
 import cv2
@@ -15,7 +13,7 @@ import pytest
 from PIL import Image
 
 from engine.commands.serve import ServeConfig, installed
-from tests.engine.serve.conftest import BUILD, mask_of
+from tests.engine.serve.conftest import BUILD, free_port, is_let_go, mask_of
 
 NEEDED = ("krita", "kritarunner", "xvfb-run", "xauth")
 MISSING = [program for program in NEEDED if shutil.which(program) is None]
@@ -29,11 +27,6 @@ SECONDS = 300
 SIZE = WIDTH, HEIGHT = 200, 160
 HOLE = (60, 40, 30, 26)
 FAILS = "echo engine-serve: it has no weights; echo; exit 1"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 def in_krita(home, words, **environment):
@@ -246,13 +239,7 @@ def test_what_cannot_be_removed_is_told_and_nothing_is_added(results, name, prob
 
 
 def test_the_server_that_the_plugin_has_started_ends_with_krita(ran):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        with socket.socket() as trying:
-            if trying.connect_ex(("127.0.0.1", ran[1])) != 0:
-                return
-        time.sleep(0.2)
-    pytest.fail("it still listens")
+    assert is_let_go(ran[1])
 
 
 def test_the_menu_of_krita_and_its_undo(weights, shipped_photos, tmp_path, monkeypatch):

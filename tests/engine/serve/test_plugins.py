@@ -19,22 +19,18 @@ from PIL import Image
 
 from engine.commands import serve
 from engine.commands.serve import ServeConfig, installed
-from engine.plugins.engine_client.png import only_opaque_or_clear, png
+from engine.plugins.engine_client.picture import Picture, is_whole, whole
+from engine.plugins.engine_client.png import png
 from engine.plugins.engine_client.problem import Problem
 from engine.plugins.engine_client.removal import Removal
 from engine.plugins.engine_client.server import Server, Settings, environment_for_server, read_settings
 from engine.plugins.install import without_install
 from engine.processes import end_with
-from tests.engine.serve.conftest import QUICK, serving
+from tests.engine.serve.conftest import QUICK, free_port, serving
 
 SIZE = WIDTH, HEIGHT = 200, 160
 BOX = (60, 40, 30, 26)
 MASK = partial(png, 30, 26, b"\xff" * (30 * 26), channels=1)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 def settings_of(folder, address, start=(), token=None):
@@ -60,9 +56,23 @@ def test_png(bits, channels):
     Image.open(BytesIO(content)).verify()
 
 
-def test_a_half_transparent_pixel_is_seen():
-    assert only_opaque_or_clear(b"\0\xff\xff")
-    assert not only_opaque_or_clear(b"\0\xff\xfe")
+def test_a_half_transparent_pixel_asks_for_a_whole_layer():
+    over = Picture((0, 0, 3, 1), b"", False, [])
+    assert not is_whole(over, b"\0\xff\xff")
+    assert is_whole(over, b"\0\xff\xfe")
+    assert is_whole(over._replace(replaces=True), b"\0\xff\xff")
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_whole_layer(replaces):
+    rng = np.random.default_rng(0)
+    before_HW8, box_HW8 = (rng.integers(0, 256, (*size, 8), np.uint8) for size in ((9, 11), (4, 5)))
+    alpha_HW = rng.integers(0, 2, (4, 5), np.uint8) * np.uint8(7)
+    expected_HW8 = before_HW8.copy()
+    expected_HW8[3:7, 2:7][(alpha_HW > 0) | replaces] = box_HW8[(alpha_HW > 0) | replaces]
+    picture = Picture((2, 3, 5, 4), b"", replaces, [])
+    result = whole(before_HW8.tobytes(), 11, 8, picture, box_HW8.tobytes(), alpha_HW.tobytes())
+    assert result == expected_HW8.tobytes()
 
 
 def test_a_removal(server, command, photo, tmp_path):
@@ -236,6 +246,25 @@ def test_installing_for_krita(homes, run_main_of_serve):
     assert not list(folder.rglob("__pycache__"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the folders of Linux")
+def test_installing_for_gimp(homes, run_main_of_serve):
+    with pytest.raises(SystemExit) as never_started:
+        run_main_of_serve("--install-plugin", "gimp")
+    config = homes / "config" / "GIMP"
+    assert str(never_started.value) == (
+        f"engine-serve: there is no GIMP 3 in {config}; start it once, so that it makes its folder there"
+    )
+    for version in ("2.10", "3.0", "3.2"):
+        (config / version).mkdir(parents=True)
+    said = run_main_of_serve("--install-plugin", "gimp")
+    for version in ("3.0", "3.2"):
+        folder = config / version / "plug-ins" / "glcic_engine"
+        assert str(folder) in said
+        assert os.access(folder / "glcic_engine.py", os.X_OK)
+        assert read_settings(folder / "server.json").address == "http://127.0.0.1:8000"
+    assert not list((config / "2.10").iterdir())
+
+
 @pytest.fixture
 def run_main_of_serve(monkeypatch, capsys):
     def call(*words):
@@ -256,7 +285,7 @@ def test_a_free_port_cannot_be_installed(homes):
     [
         ("--install-plugin krita", ""),
         ("--port 1 --install-plugin=krita -v", "--port 1 -v"),
-        ("--install_plugin krita --weights krita", "--weights krita"),
+        ("--install_plugin gimp --weights krita", "--weights krita"),
     ],
 )
 def test_the_options_of_the_server(arguments, kept):

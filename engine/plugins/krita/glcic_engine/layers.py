@@ -6,7 +6,6 @@ Krita stores a pixel as blue, green, red, alpha, and PNG as red, green, blue, al
 from __future__ import annotations
 
 import os
-import re
 import sys
 from array import array
 from functools import partial
@@ -15,9 +14,9 @@ from typing import Any, NamedTuple
 
 from PyQt5.QtGui import QImage
 
-from .engine_client.png import HALF, only_opaque_or_clear, png
+from .engine_client.picture import Picture, is_whole, whole, whole_note
+from .engine_client.png import HALF, png
 from .engine_client.problem import Problem
-from .engine_client.removal import Picture
 from .engine_client.server import read_settings
 
 SETTINGS = Path(__file__).parent / "server.json"
@@ -115,9 +114,10 @@ def add_above(selected: Selected, picture: Picture) -> list[str]:
     else:
         pixels = swapped(bits_of(image.convertToFormat(QImage.Format_RGBA8888), width * 4), 8).tobytes()
     notes = []
-    if picture.replaces or not only_opaque_or_clear(alpha):
-        pixels, (x, y, width, height) = whole(selected, picture, pixels, alpha), (0, 0, *selected.size)
-        notes = [f"The new layer is a whole one, as transparency was completed: hide '{selected.layer.name()}' below."]
+    if is_whole(picture, alpha):
+        pixels = whole(selected.pixels, selected.size[0], selected.bits // 2, picture, pixels, alpha)
+        x, y, width, height = 0, 0, *selected.size
+        notes = [whole_note(selected.layer.name())]
     add_layer(selected, pixels, (x, y, width, height))
     return notes
 
@@ -126,19 +126,6 @@ def bits_of(image: QImage, row: int) -> bytes:
     """An image's samples, of which a row has so many bytes: QImage fills rows up to four."""
     content, stride = image.constBits().asstring(image.sizeInBytes()), image.bytesPerLine()
     return b"".join(content[at : at + row] for at in range(0, len(content), stride))
-
-
-def whole(selected: Selected, picture: Picture, pixels: bytes, alpha: bytes) -> bytes:
-    """All of the layer's pixels, with those that changed in the picture's box."""
-    result, size = bytearray(selected.pixels), selected.bits // 2
-    x, y, width, height = picture.box
-    for row in range(height):
-        of_row = b"\xff" * width if picture.replaces else alpha[row * width : (row + 1) * width]
-        for run in re.finditer(rb"[^\0]+", of_row):
-            begin, end = (row * width + run.start()) * size, (row * width + run.end()) * size
-            to = ((y + row) * selected.size[0] + x + run.start()) * size
-            result[to : to + end - begin] = pixels[begin:end]
-    return bytes(result)
 
 
 def add_layer(selected: Selected, pixels: bytes, box: tuple[int, int, int, int]) -> None:
