@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tyro
 from PIL import Image
 
 from engine.commands import serve
@@ -321,3 +323,18 @@ def test_the_shared_part_needs_nothing_but_the_standard_library():
     plugins = Path(serve.__file__).parents[1] / "plugins"
     words = [sys.executable, "-I", "-S", "-B", "-c", program, str(plugins)]
     assert subprocess.run(words, capture_output=True, text=True, check=False).stdout == "loaded\n"
+
+
+GUIDE = Path(__file__).parents[3] / "docs" / "paint-programs.md"
+
+
+def test_the_lines_of_the_guide_are_ones_for_engine_serve():
+    lines = re.findall(r"^\$ engine-serve (.*?)(?: +#.*)?$", GUIDE.read_text(), re.MULTILINE)
+    parsed = [tyro.cli(ServeConfig, args=shlex.split(line)) for line in lines]
+    assert [config.install_plugin for config in parsed] == ["krita", "krita"]
+
+
+def test_the_guide_names_all_settings(tmp_path, homes):
+    installed(ServeConfig(install_plugin="krita"), [])
+    (path,) = homes.rglob("server.json")
+    assert all(f"`{name}`" in GUIDE.read_text() for name in json.loads(path.read_text()))
