@@ -34,7 +34,7 @@ def steps():
     document.setSelection(selection)
     yield
     krita.action(ACTION).trigger()
-    while document.activeNode().name() == "Background":
+    while "Background, completed" not in names(document):
         yield
     seen["removed"] = names(document)
     krita.action("deselect").trigger()
@@ -55,7 +55,8 @@ def steps():
 
 
 def names(document):
-    return [one.name() for one in document.topLevelNodes()]
+    """Of the layers, from below; a selection is a node, too."""
+    return [one.name() for one in document.topLevelNodes() if one.type() == "paintlayer"]
 
 
 def press_ok():

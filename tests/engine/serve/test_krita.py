@@ -68,6 +68,8 @@ def cases(folder, server, photo, started):
     sprite.paste((255, 0, 255, 0), (0, 0, WIDTH, 80))
     sprite.paste((255, 255, 0, 255), (62, 42, 88, 60))
     sprite.save(folder / "sprite.png")
+    profile = Path(shutil.which("krita") or "").parents[1] / "share/color/icc/krita/ClayRGB-elle-V2-g22.icc"
+    image.save(folder / "profile.png", icc_profile=profile.read_bytes())
     veil = image.convert("RGBA")
     veil.putalpha(100)
     veil.save(folder / "veil.png")
@@ -91,6 +93,7 @@ def cases(folder, server, photo, started):
         "started": {"settings": str(started)},
         "plain": {},
         "deep": {"photo": str(folder / "deep.png")},
+        "profile": {"photo": str(folder / "profile.png")},
         "soft": {"selected": [(*HOLE, 255)], "feather": 6},
         "at the edge": {"selected": [(180, 130, 60, 60, 255)]},
         "small": {"layer": {"samples": str(folder / "small.samples"), "box": small}},
@@ -162,7 +165,7 @@ def expected(command, samples, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("name", ["plain", "started", "soft", "at the edge", "small", "large", "deep"])
+@pytest.mark.parametrize("name", ["plain", "started", "soft", "at the edge", "small", "large", "deep", "profile"])
 def test_the_new_layer_is_what_was_completed(results, samples, expected, name):
     """The completed pixels, opaque, and nothing elsewhere."""
     dtype = np.uint16 if name == "deep" else np.uint8
@@ -184,7 +187,8 @@ def test_the_new_layer_is_what_was_completed(results, samples, expected, name):
 def test_krita_has_the_samples_of_the_file(ran, samples):
     """No profile has come between."""
     photo_HW3 = np.asarray(Image.open(ran[0] / "photo.png"))
-    np.testing.assert_array_equal(samples("plain", "before")[..., :3], photo_HW3)
+    for name in ("plain", "profile"):
+        np.testing.assert_array_equal(samples(name, "before")[..., :3], photo_HW3)
     deep_HW3 = cv2.imread(str(ran[0] / "deep.png"), cv2.IMREAD_UNCHANGED)[..., ::-1]
     np.testing.assert_array_equal(samples("deep", "before", np.uint16)[..., :3], deep_HW3)
 
@@ -267,7 +271,7 @@ def test_the_menu_of_krita_and_its_undo(weights, shipped_photos, tmp_path, monke
     assert seen == {
         "text": "Remove what is selected",
         "nothing selected": ["Nothing is selected on the canvas, by half or more: select what is to be removed."],
-        "removed": [below, above, "Selection Mask"],
-        "undone": [below, "Selection Mask"],
-        "redone": [below, above, "Selection Mask"],
+        "removed": [below, above],
+        "undone": [below],
+        "redone": [below, above],
     }
