@@ -24,7 +24,7 @@ def main(arguments):
     (FOLDER / "results.json").write_text(json.dumps(results))
 
 
-def result_of(name, photo, settings, convert=None, layer=None, selected=(), feather=0, cancel=False):
+def result_of(name, photo, settings, convert=None, layer=None, group=False, selected=(), feather=0, cancel=False):
     """What there is after a removal, in which files of this name have samples."""
     layers.SETTINGS = Path(settings)
     document = Krita.instance().openDocument(photo)
@@ -35,6 +35,11 @@ def result_of(name, photo, settings, convert=None, layer=None, selected=(), feat
         node = document.createNode("layer", "paintlayer")
         node.setPixelData(Path(layer["samples"]).read_bytes(), *layer["box"])
         document.rootNode().addChildNode(node, None)
+    if group:
+        inside, node = node.clone(), document.createGroupLayer("layer")
+        document.rootNode().addChildNode(node, None)
+        node.addChildNode(inside, None)
+        document.refreshProjection()
     if selected:
         selection = Selection()
         for box in selected:
@@ -45,7 +50,7 @@ def result_of(name, photo, settings, convert=None, layer=None, selected=(), feat
     document.waitForDone()
     canvas = 0, 0, document.width(), document.height()
     before = [one.name() for one in document.topLevelNodes()]
-    keep(f"{name}.before", node.pixelData(*canvas))
+    keep(f"{name}.before", node.projectionPixelData(*canvas))
     if selected:
         keep(f"{name}.selection", document.selection().pixelData(*canvas))
     if cancel:

@@ -102,6 +102,7 @@ def cases(folder, server, photo, started):
             "selected": [(120, 60, 40, 20, 255)],
         },
         "large": {"layer": {"samples": str(folder / "large.samples"), "box": large}},
+        "group": {"group": True},
         "sprite": {"photo": str(folder / "sprite.png")},
         "veil": {"photo": str(folder / "veil.png")},
         "nothing": {"selected": [], **off},
@@ -165,14 +166,17 @@ def expected(command, samples, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("name", ["plain", "started", "soft", "at the edge", "small", "large", "deep", "profile"])
+COMPLETED = ["plain", "started", "soft", "at the edge", "small", "large", "group", "deep", "profile"]
+
+
+@pytest.mark.parametrize("name", COMPLETED)
 def test_the_new_layer_is_what_was_completed(results, samples, expected, name):
     """The completed pixels, opaque, and nothing elsewhere."""
     dtype = np.uint16 if name == "deep" else np.uint8
     result, before_HW4, after_HW4 = results[name], samples(name, "before", dtype), samples(name, "after", dtype)
     assert (result["problem"], len(result["added"])) == (None, 1)
     assert result["space"] == ["RGBA", "U16" if name == "deep" else "U8", True]
-    below = "layer" if name in ("small", "large") else "Background"
+    below = "layer" if name in ("small", "large", "group") else "Background"
     assert (result["added"], result["above"]) == ([f"{below}, completed"], below)
     changed_HW = after_HW4[..., 3] == np.iinfo(dtype).max
     assert changed_HW.any()
