@@ -33,6 +33,7 @@ def in_krita(home, words, **environment):
     """Run a program of Krita's on a display of its own, with a home of its own; what it said."""
     home.mkdir(exist_ok=True)
     mine = {"HOME": str(home), "XDG_DATA_HOME": str(home / "share"), "XDG_CONFIG_HOME": str(home), "LC_ALL": "C.UTF-8"}
+    mine["TMPDIR"] = str(home)  # where Krita leaves files
     screen = ["xvfb-run", "--auto-servernum", "--server-args", "-screen 0 1400x900x24"]
     with subprocess.Popen(
         [*screen, *words],
