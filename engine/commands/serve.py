@@ -2,6 +2,7 @@
 
     engine-serve --open        the page in your browser; photos stay here
     engine-serve --port 9000   another port; the API is described at /api.html
+    engine-serve --install-plugin krita   remove what is selected in Krita
 
 Only this machine can open the page, unless --host says otherwise; then give --token-file.
 """
@@ -15,6 +16,7 @@ import sys
 import webbrowser
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -24,6 +26,8 @@ import tyro
 from engine.commands.completion import CompletionConfig
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.packages import install_line
+from engine.plugins.install import PaintProgram, install, without_install
+from engine.processes import end_with
 
 INSTALL = f"engine-serve needs FastAPI, uvicorn, python-multipart and prometheus-client: {install_line('fastapi')}"
 OPEN_TO_ALL = "warning: everyone who reaches this machine can use it; --token-file FILE asks for a token"
@@ -70,6 +74,13 @@ class ServeConfig(CompletionConfig):
     page: Path | None = None
     """Folder with the page to serve in place of the own one, such as IOPaint's: docs/operations.md says how."""
 
+    install_plugin: PaintProgram | None = None
+    """Write the plug-in of a paint program to where that looks for it, and end. The plug-in starts engine-serve with
+    the options that are given beside this one: docs/paint-programs.md."""
+
+    end_with: int | None = None
+    """End when the process with this number does: the program that has started the server."""
+
     access_log: bool = True
     """Write a line for each request to standard error, without the names of photos."""
 
@@ -98,7 +109,20 @@ class ServeConfig(CompletionConfig):
 @ends_in_a_line("engine-serve")
 def main() -> None:
     log_to_stderr()
-    serve(tyro.cli(ServeConfig, prog="engine-serve", description=__doc__))
+    config = tyro.cli(ServeConfig, prog="engine-serve", description=__doc__)
+    if config.install_plugin is None:
+        serve(config)
+    else:
+        print(installed(config, sys.argv[1:]))
+
+
+def installed(config: ServeConfig, arguments: list[str]) -> str:
+    """Write a paint program's plug-in, which starts a server with these arguments; what was written, and what to do."""
+    assert config.install_plugin is not None
+    if config.port == 0:
+        raise ValueError("--port is 0, a free one, and the plug-in has to know where the server is; give it a number")
+    address = address_of(config.host, config.port).rstrip("/")
+    return install(config.install_plugin, address, config.token_file, without_install(arguments))
 
 
 def serve(config: ServeConfig) -> None:
@@ -131,6 +155,9 @@ def serve(config: ServeConfig) -> None:
         config.api,
         config.page or STATIC,
     )
+    server = DrainingServer(app, limits.seconds)
+    if config.end_with is not None:
+        end_with(config.end_with, partial(server.handle_exit, signal.SIGTERM, None))
     with listen(config.host, config.port) as listening:
         address = address_of(config.host, listening.getsockname()[1])
         print(f"engine-serve: {address} (Ctrl+C ends it)", flush=True)
@@ -138,7 +165,6 @@ def serve(config: ServeConfig) -> None:
             print(f"engine-serve: {OPEN_TO_ALL}", file=sys.stderr, flush=True)
         if config.open:
             webbrowser.open(address)
-        server = DrainingServer(app, limits.seconds)
         logging.getLogger("uvicorn.error").addFilter(tells_something)
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # of `nohup`
             signal.signal(signal.SIGHUP, server.handle_exit)  # as uvicorn does for SIGINT

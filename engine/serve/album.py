@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import PurePosixPath
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -14,6 +15,7 @@ from data.sidecars import COMPLETED
 from engine.inference.alpha import Layers
 from engine.inference.holes.mask import Box, Mask, Where, bounding_box
 from engine.inference.masks.selection import select_thing
+from engine.inference.photos.formats.png import profile_chunks, with_metadata
 from engine.inference.photos.formats.registry import CODECS, CONTAINERS
 from engine.inference.photos.photo import Photo
 from engine.inference.photos.writing import encode
@@ -102,18 +104,17 @@ class KeptPhoto:
         pixels_HW3, alpha_HW = self.after(number)
         return encode(replace(self.photo, alpha_HW=alpha_HW), pixels_HW3, self.photo.container)
 
-    def picture_of(self, number: int) -> bytes:
-        """The pixels that this completion changed, as a PNG of its box in 8 bits, transparent elsewhere; where it
-        completed alpha, too, all of the box."""
+    def picture_of(self, number: int, deep: bool = False) -> bytes:
+        """The pixels that this completion changed, as a PNG of its box, transparent elsewhere; where it completed
+        alpha, too, all of the box. It has 8 bits, or if `deep` those of the photo."""
         completed = self.completed(number)
-        if completed.alpha_HW is not None:
-            samples_HW4 = np.dstack((in_8_bits(completed.pixels_HW3), in_8_bits(completed.alpha_HW)))
-            return png(samples_HW4, self.photo.icc)
-        alpha_HW = completed.changed_HW * np.uint8(255)
-        photo_alpha_HW = self.after(number).alpha_HW
-        if photo_alpha_HW is not None:
-            alpha_HW = np.where(completed.changed_HW, in_8_bits(photo_alpha_HW[completed.where]), np.uint8(0))
-        return png(np.dstack((in_8_bits(completed.pixels_HW3), alpha_HW)), self.photo.icc)
+        pixels_HW3, alpha_HW = completed.pixels_HW3, completed.alpha_HW
+        if alpha_HW is None:
+            photo_alpha_HW = self.after(number).alpha_HW
+            opaque = np.iinfo(pixels_HW3.dtype).max if photo_alpha_HW is None else photo_alpha_HW[completed.where]
+            alpha_HW = np.where(completed.changed_HW, opaque, 0).astype(pixels_HW3.dtype)
+        samples_HW4 = np.dstack((pixels_HW3, alpha_HW))
+        return png(samples_HW4 if deep else in_8_bits(samples_HW4), self.photo.icc)
 
     def thing_in(self, box: Box, number: int, outlined_HW: Mask | None = None) -> bytes:
         """The mask of a box, white where the thing in it is in the photo after this completion, as a PNG of the box.
@@ -131,8 +132,11 @@ class KeptPhoto:
         return png(samples_HW3 if alpha_HW is None else np.dstack((samples_HW3, in_8_bits(alpha_HW))), self.photo.icc)
 
 
-def png(samples_HWC: NDArray[np.uint8], icc: bytes | None) -> bytes:
-    """A PNG that is made fast, in the colours of this profile."""
+def png(samples_HWC: Pixels, icc: bytes | None) -> bytes:
+    """A PNG that is made fast, in the colours of this profile. Of 16 bits, with three colours and alpha."""
+    if samples_HWC.dtype == np.uint16:  # which Pillow has not
+        encoded = cv2.imencode(".png", cv2.cvtColor(samples_HWC, cv2.COLOR_RGBA2BGRA))[1].tobytes()
+        return with_metadata(encoded, profile_chunks(icc))
     file = BytesIO()
     Image.fromarray(samples_HWC).save(file, "PNG", compress_level=1, icc_profile=icc)
     return file.getvalue()

@@ -193,11 +193,11 @@ def hole_in(kept: KeptPhoto, onto: int, box: Where, painted: dict[str, bytes]) -
 
 
 @router.get("/photos/{photo}/completions/{number}/picture", response_class=Response, responses=PNG)
-async def picture(kept: WithPhoto, number: int, work: WithWork, ticket: WithTicket) -> Response:
-    """A PNG of the box that a completion changed, transparent where nothing did."""
+async def picture(kept: WithPhoto, number: int, work: WithWork, ticket: WithTicket, deep: bool = False) -> Response:
+    """A PNG of the box that a completion changed, transparent where nothing did: of 8 bits, or `deep` as the photo."""
     with refusing(404):
         kept.completed(number)
-    return Response(await work.on_files(ticket, kept.picture_of, number), media_type="image/png")
+    return Response(await work.on_files(ticket, kept.picture_of, number, deep), media_type="image/png")
 
 
 @router.get(

@@ -4,8 +4,10 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -124,6 +126,24 @@ def thing(tmp_path):
     image.paste((200, 40, 30), THING)
     image.save(tmp_path / "thing.png")
     return tmp_path / "thing.png"
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def is_let_go(port: int, seconds: float = 120) -> bool:
+    """True if nothing listens on a port, now or within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as trying:
+            if trying.connect_ex(("127.0.0.1", port)) != 0:
+                return True
+        time.sleep(0.2)
+    return False
 
 
 def screenshot(page: Page, name: str) -> None:

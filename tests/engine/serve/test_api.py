@@ -177,6 +177,33 @@ def test_the_reply_carries_the_completed_region_only(client, photo):
     np.testing.assert_array_equal(np.asarray(shown), np.asarray(completed))
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_region_of_a_deep_photo_has_its_bits(client, tmp_path, channels):
+    """Within 16 bits, and in 8 without `deep`; the colours around are those of no 8 bits."""
+    ramp_HWC = np.linspace(1000, 60003, 160 * 200 * channels).reshape(160, 200, channels).astype(np.uint16)
+    if channels == 4:
+        ramp_HWC[..., 3] = 65535
+    cv2.imwrite(str(tmp_path / "deep.png"), ramp_HWC)
+    kept = keep(client, tmp_path / "deep.png")
+    left, top, width, height = complete_in(client, kept, HOLE)[-1][1]["box"]
+    address = f"/photos/{kept}/completions/1"
+    file_HWC = decoded(client.get(f"{address}/file").content)
+    region_HW4 = decoded(client.get(f"{address}/picture", params={"deep": True}).content)
+    changed_HW = region_HW4[..., 3] == 65535
+    assert changed_HW.any()
+    assert not region_HW4[~changed_HW, 3].any()
+    shown_HWC = ramp_HWC.copy()
+    shown_HWC[top : top + height, left : left + width][changed_HW] = region_HW4[changed_HW][:, :channels]
+    np.testing.assert_array_equal(shown_HWC, file_HWC)
+    assert (region_HW4[changed_HW] % 257).any()
+    assert decoded(client.get(f"{address}/picture").content).dtype == np.uint8
+
+
+def decoded(content):
+    """The samples of a PNG as it has them, blue first."""
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
 def test_a_thin_hole_is_widened_by_less(client, photo):
     kept = keep(client, photo)
     done = complete_in(client, kept, (60, 40, 90, 43))[-1][1]

@@ -148,12 +148,16 @@ def with_upright_xmp(kind: bytes, data: bytes) -> bytes:
 def metadata_chunks(photo: Photo) -> list[tuple[bytes, bytes]]:
     """The chunks for the metadata of a photo that was no PNG."""
     made = {
-        b"iCCP": photo.icc and b"ICC profile\0\0" + zlib.compress(photo.icc),
         b"pHYs": photo.dpi and struct.pack(">IIB", *(round(value / 0.0254) for value in photo.dpi), 1),
         b"eXIf": photo.exif,
         b"iTXt": photo.xmp and XMP + b"\0\0\0\0\0" + photo.xmp,
     }
-    return [(kind, data) for kind, data in made.items() if data]
+    return profile_chunks(photo.icc) + [(kind, data) for kind, data in made.items() if data]
+
+
+def profile_chunks(icc: bytes | None) -> list[tuple[bytes, bytes]]:
+    """The chunk of a colour profile, if there is one."""
+    return [(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
 
 
 def with_metadata(encoded: bytes, kept: list[tuple[bytes, bytes]]) -> bytes:
