@@ -6,6 +6,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 from engine.evaluation import RIVALS, Case
+from engine.metrics import BETTER
 
 COMPARED = ("psnr_hole", "feature_distance")
 """The measures that are compared: what a blur pleases, and what people see."""
@@ -48,3 +49,17 @@ def compared(cases: Sequence[Case]) -> dict[str, dict[str, Difference]]:
             each = {name: difference(cases, name, ours, other) for name in COMPARED}
             found[f"{ours} minus {other}"] = {name: value for name, value in each.items() if value is not None}
     return found
+
+
+def in_words(name: str, mean: float, error: float) -> str:
+    """One of the measures that ways are compared by, in words."""
+    if name == "psnr_hole":
+        return f"PSNR in the hole {mean:+.2f} ± {error:.2f} dB"
+    return f"{name.replace('_', ' ')} {mean:+.2f} ± {error:.2f}"
+
+
+def verdict(name: str, mean: float, error: float) -> str:
+    """What a difference with this standard error says of one of the measures that ways are compared by."""
+    if abs(mean) <= 2 * error:
+        return "no difference that could not be chance"
+    return "better" if (mean > 0) == BETTER[name].startswith("higher") else "worse"

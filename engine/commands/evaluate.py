@@ -30,11 +30,11 @@ from rich.table import Table
 
 from data.catalog import Catalog
 from data.files import write_atomically
-from data.sidecars import MASK_BESIDE
+from data.sidecars import COMPLETION_BESIDE, MASK_BESIDE
 from engine.commands.completion import NetworkConfig
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.progress import progress
-from engine.comparison import DEFAULT, compared
+from engine.comparison import DEFAULT, compared, in_words, verdict
 from engine.evaluation import (
     HOLE_SIZE,
     RIVALS,
@@ -219,19 +219,12 @@ def print_table(config: EvaluateConfig, task: Task, cases: list[Case], scores: d
     console.print(directions(columns))
     for subject, differences in compared(cases).items():
         for name, (mean, error) in differences.items():
-            console.print(f"{subject}: {in_words(name, mean, error)} ({BETTER[name]})")
+            console.print(f"{subject}: {in_words(name, mean, error)} ({BETTER[name]}): {verdict(name, mean, error)}")
     enlarged = sum(min(task.catalog.size(case.photo)) < task.size for case in cases)
     if enlarged:
         console.print(f"{enlarged} photos are smaller than {task.size}x{task.size} and were enlarged")
     if config.grid:
         console.print(f"pictures: {config.grid}", soft_wrap=True)
-
-
-def in_words(name: str, mean: float, error: float) -> str:
-    """One of the measures that ways are compared by, in words."""
-    if name == "psnr_hole":
-        return f"PSNR in the hole {mean:+.2f} ± {error:.2f} dB"
-    return f"{name.replace('_', ' ')} {mean:+.2f} ± {error:.2f}"
 
 
 def directions(columns: dict[str, tuple[str, str]]) -> str:
@@ -247,7 +240,8 @@ def directions(columns: dict[str, tuple[str, str]]) -> str:
 def left_out(config: EvaluateConfig, task: Task, cases: list[Case]) -> int:
     """The number of photos that could not be evaluated. Where all were asked for, those count that are not in the
     catalog."""
-    bad = len(task.catalog.bad) - masks_beside(task) if config.limit is None else 0
+    no_photos = (MASK_BESIDE, COMPLETION_BESIDE)
+    bad = sum(photo.reason not in no_photos for photo in task.catalog.bad) if config.limit is None else 0
     return len(task.photos) - len(cases) + bad
 
 

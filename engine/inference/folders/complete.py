@@ -240,7 +240,7 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
     if outcome.status != "pending" or loaded.hole_HW is None or result is None:
         return outcome
     with isolated(outcome):
-        with outcome.report.stage("write"):
+        with outcome.report.stage("write"), writing(outcome.job.out):
             if options.lossless_outside and before:
                 write_losslessly(outcome.job.out, replace(result, pixels_HW3=before.pixels_HW3), result.pixels_HW3)
             else:
@@ -250,6 +250,16 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
                 write_side_by_side(options.side_by_side, *three, mean_pixel)
         outcome.status = "completed"
     return outcome
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """An OSError in the block says that this file cannot be written, and why."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename and Path(error.filename) != path else ""
+        raise OSError(f"cannot write {path}: {error.strerror or error}{where}; give another --out") from error
 
 
 @contextmanager

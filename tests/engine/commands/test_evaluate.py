@@ -14,6 +14,7 @@ from PIL import Image
 from data.catalog import Catalog
 from engine.commands import completion
 from engine.commands import evaluate as command
+from engine.comparison import verdict
 from engine.evaluation import Task
 from engine.inference.completer import Completer
 from engine.inference.runtimes.torch_runtime import fast_precision
@@ -106,7 +107,7 @@ def test_weights_are_compared_with_the_engine_s_own_whichever_is_named_first(run
     assert "higher is better: PSNR, SSIM; " in out
     for name, direction in (("psnr_hole", "higher"), ("feature_distance", "lower")):
         said = re.search(
-            rf"^{re.escape(ways[0])} minus default: .* (\S+) ± \S+(?: dB)? \({direction} is better\)$", out, re.M
+            rf"^{re.escape(ways[0])} minus default: .* (\S+) ± \S+(?: dB)? \({direction} is better\): ", out, re.M
         )
         assert float(said[1]) == pytest.approx(means[ways[0]][name] - means["default"][name], abs=0.006)
     assert "default minus" not in out
@@ -118,6 +119,20 @@ def test_lists_are_repeated_or_given_at_once(run, photos, weights):
     repeated = ("--weights", weights, "--weights", "default", "--against", "telea", "--against", "smooth")
     found = [json.loads(run(photos, *words, "--limit", 1, "--json")[1])["means"] for words in (at_once, repeated)]
     assert [list(means) for means in found] == [[str(weights), "default", "telea", "smooth"]] * 2
+
+
+def test_a_difference_is_told_in_words():
+    chance = "no difference that could not be chance"
+    for mean, psnr, distance in ((0.3, "better", "worse"), (-0.3, "worse", "better"), (0.19, chance, chance)):
+        assert (verdict("psnr_hole", mean, 0.1), verdict("feature_distance", mean, 0.1)) == (psnr, distance)
+
+
+def test_completions_beside_photos_are_not_missed(run, photos, weights, tmp_path):
+    for path in sorted(photos.iterdir())[:2]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+        (tmp_path / f"{path.stem}.completed{path.suffix}").write_bytes(path.read_bytes())
+    status, out, _ = run(tmp_path, "--weights", weights, "--json")
+    assert (status, json.loads(out)["photos"]) == (0, 2)
 
 
 LOOKS = ("sharpness", "feature_distance", "texture_distance")
