@@ -1,0 +1,78 @@
+// What the page asks, done in this browser: this file is in place of the one of engine-serve's page that asks a server. No
+// photo leaves the machine.
+
+/** What cannot be done; the message is for people, the status as engine-serve's. */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** What there is here: see the elements of the page that need something. */
+export const offers = ["browser"];
+
+const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+const asked = new Map(); // {resolve, reject, onStep} by number
+let number = 0;
+
+worker.addEventListener("message", ({ data: { id, step, result, refused } }) => {
+  const { resolve, reject, onStep } = asked.get(id);
+  if (step) {
+    onStep(step);
+    return;
+  }
+  asked.delete(id);
+  if (!refused) resolve(result);
+  else if (refused.cancelled) reject(new DOMException("", "AbortError"));
+  else reject(new Refused(refused.status, refused.message));
+});
+
+worker.addEventListener("error", ({ message }) => {
+  for (const { reject } of asked.values()) reject(new Refused(0, `What completes photos has stopped (${message ?? "it could not be loaded"}); reload the page.`));
+  asked.clear();
+});
+
+/** Has the worker do something: its result. */
+function ask(task, args, { signal, onStep } = {}) {
+  const id = ++number;
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    asked.set(id, { resolve, reject, onStep });
+    signal?.addEventListener("abort", () => worker.postMessage({ id, cancel: true }));
+    worker.postMessage({ id, task, args });
+  });
+}
+
+/** Fetches the network and starts what runs it; from then on nothing is fetched any more. */
+export async function letIn() {
+  document.querySelector('[data-tool="lasso"]').title = "Outline: what it encloses is painted over (L)";
+  document.getElementById("runtime").textContent = `The network runs ${await ask("load", [])}.`;
+}
+
+/** Decodes a photo's file: {photo, width, height}. */
+export const sendPhoto = (file) => ask("add", [file]);
+
+/** Forgets a photo. */
+export function dropPhoto(photo) {
+  ask("drop", [photo]);
+}
+
+/** Completes a mask on top of a completion: {completion, box, widened, replaces, warnings}; there is one variant. */
+export function complete(photo, onto, { x, y, png }, variant, signal, onStep) {
+  return ask("complete", [photo, onto, { x, y, png }], { signal, onStep });
+}
+
+/** What an outline encloses is painted over: nothing is looked for in it here. */
+export async function select(photo, onto, box, outline) {
+  return outline;
+}
+
+/** Only for photos that the browser cannot show itself, which it cannot complete here either. */
+export async function preview() {
+  throw new Refused(415, "This browser cannot show the photo.");
+}
+
+/** A completion's region, and the completed photo's file: {name, blob}. */
+export const picture = (photo, completion) => ask("picture", [photo, completion]);
+export const completedFile = (photo, completion) => ask("file", [photo, completion]);
