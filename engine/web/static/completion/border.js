@@ -20,16 +20,18 @@ export function endsFor(hole) {
   return Object.fromEntries(Object.entries(strips).map(([side, strip]) => [side, any(hole.crop(strip)) ? MIRRORED : 0]));
 }
 
-/** A grid with its own mirror image beyond its borders. */
+/** A copy of a grid, with its own mirror image beyond its borders. */
 export function mirror(grid, { top, left, bottom, right }) {
-  const { channels } = grid;
-  const wide = grid.like(grid.width + left + right, grid.height + top + bottom);
+  const { channels, width, height } = grid;
+  const wide = grid.like(width + left + right, height + top + bottom);
+  const row = wide.width * channels;
   for (let y = 0; y < wide.height; y++) {
-    const row = mirrored(y - top, grid.height) * grid.width;
-    for (let x = 0; x < wide.width; x++) {
-      const from = (row + mirrored(x - left, grid.width)) * channels;
-      const to = (y * wide.width + x) * channels;
-      for (let c = 0; c < channels; c++) wide.data[to + c] = grid.data[from + c];
+    const from = mirrored(y - top, height) * width * channels;
+    wide.data.set(grid.data.subarray(from, from + width * channels), y * row + left * channels);
+    for (let x = 0; x < left + right; x++) {
+      const at = x < left ? x : x + width;
+      const like = from + mirrored(at - left, width) * channels;
+      for (let c = 0; c < channels; c++) wide.data[y * row + at * channels + c] = grid.data[like + c];
     }
   }
   return wide;

@@ -4,10 +4,10 @@
 import { isGrey, join, makeGrey } from "./blend.js";
 import { bringBack, faintHoles, stretch } from "./contrast.js";
 import { fillFlat, fillSmoothly } from "./fill.js";
-import { all, any, boundingBox, emptyMask, partIn, relative, rint, withContext } from "./grid.js";
+import { all, any, boundingBox, partIn, relative, rint, withContext } from "./grid.js";
 import { components, pieces, thickness, widen } from "./holes.js";
 import { fillPlainHoles } from "./plain.js";
-import { BAND, beyond, double, halve, halveMask, halveWhere, octavesFor, putRingBeside } from "./scales.js";
+import { BAND, beyond, doubleInto, halve, halveMask, halveWhere, octavesFor, putRingBeside } from "./scales.js";
 import { assembled, holedOf, planWindows } from "./windows.js";
 
 const STRIDE = 4;
@@ -115,7 +115,8 @@ export class CoarseToFine {
     putRingBeside(half, halfHole, before, holeThere);
     await this.complete(half, halfHole, halveMask(here), count - 1, 2 * scale, halveWhere(relative(own, crop)));
     const inside = beyond(here, rint(BAND * this.spec.hole_size[1]));
-    picture.put(double(half, here.width, here.height), crop, inside);
+    doubleInto(before, half, inside);
+    picture.put(before, crop, inside);
     hole.clear(inside, crop);
     wanted.clear(inside, crop);
   }

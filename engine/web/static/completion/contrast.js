@@ -1,7 +1,7 @@
 // Holes whose surroundings use little of the range: these are brought to the network's range, and the result back, as
 // engine/inference/holes/contrast.py has it.
 
-import { both, Grid, not, partIn, rint, withContext } from "./grid.js";
+import { Grid, partIn, pixelsOf, rint, withContext, without } from "./grid.js";
 import { components, widen } from "./holes.js";
 
 export const NEAR = 32; // pixels around a hole whose values are looked at
@@ -12,8 +12,7 @@ const STRETCHED = 0.8; // share of the range that they then have
 
 /** The values of the known pixels near a hole: {middle of each channel, span of the channel that spans most}. */
 export function contrastAround(picture, hole, part) {
-  const near = both(widen(part, NEAR), not(hole));
-  const found = [...near.data.keys()].filter((i) => near.data[i]);
+  const found = pixelsOf(without(widen(part, NEAR), hole));
   if (!found.length) return { middle: [0, 0, 0], span: 0 };
   const step = Math.floor(found.length / SAMPLES) + 1;
   const sampled = found.filter((_, at) => at % step === 0);

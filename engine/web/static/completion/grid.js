@@ -81,6 +81,14 @@ export const not = (mask) => maskWhere(mask, (i) => !mask.data[i]);
 export const any = (mask) => mask.data.includes(1);
 export const all = (mask) => !mask.data.includes(0);
 
+/** The numbers of the pixels of a mask that are 1, in order. */
+export function pixelsOf(mask) {
+  const pixels = new Int32Array(count(mask));
+  let next = 0;
+  for (let i = 0; next < pixels.length; i++) if (mask.data[i]) pixels[next++] = i;
+  return pixels;
+}
+
 /** The nearest whole number, of two equally near ones the even one, as NumPy rounds: means of four pixels lie there often. */
 export function rint(value) {
   const rounded = Math.round(value);

@@ -1,7 +1,7 @@
 // The smoothest surface through given pixels: one with zero Laplacian, by full multigrid, as engine/inference/holes/harmonic.py
 // has it.
 
-import { both, count, either, floats, not } from "./grid.js";
+import { count, either, floats, pixelsOf, without } from "./grid.js";
 import { drawOut, halfSum, halveMask } from "./scales.js";
 
 const FEW = 100; // pixels whose equations are solved directly
@@ -43,37 +43,55 @@ function levelOf(known, wanted) {
   const level = { known, wanted, neighbours, half: null, inverse: null };
   if (count(wanted) > FEW) {
     const halfKnown = halveMask(known);
-    level.half = levelOf(halfKnown, both(halveMask(wanted), not(halfKnown)));
+    level.half = levelOf(halfKnown, without(halveMask(wanted), halfKnown));
   } else {
-    level.pixels = [...wanted.data.keys()].filter((i) => wanted.data[i]);
+    level.pixels = [...pixelsOf(wanted)];
     level.inverse = inverseOf(level);
   }
   return level;
 }
 
-function residual({ wanted, neighbours }, found, source) {
-  const missing = neighbourSum(found);
-  for (let i = 0; i < missing.data.length; i++) {
-    const pixel = Math.floor(i / 3);
-    missing.data[i] = wanted.data[pixel] * (missing.data[i] + source.data[i]) - neighbours.data[pixel] * found.data[i];
-  }
+function residual(level, found, source) {
+  const missing = floats(found.width, found.height);
+  forEachWanted(level, found, (i, sum, neighbours) => {
+    missing.data[i] = sum + source.data[i] - neighbours * found.data[i];
+  });
   return missing;
 }
 
 /** Jacobi sweeps with Chebyshev's weights. */
-function relax({ neighbours }, found, source) {
+function relax(level, found, source) {
   let [before, omega] = [found, 1];
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
-    const next = neighbourSum(found);
-    for (let i = 0; i < next.data.length; i++) {
-      const divisor = neighbours.data[Math.floor(i / 3)];
-      const mean = divisor ? (next.data[i] + source.data[i]) / divisor : 0;
-      next.data[i] = omega * mean + (1 - omega) * before.data[i];
-    }
+    const next = floats(found.width, found.height);
+    const [last, weight] = [before.data, omega];
+    forEachWanted(level, found, (i, sum, neighbours) => {
+      next.data[i] = (weight * (sum + source.data[i])) / neighbours + (1 - weight) * last[i];
+    });
     [before, found] = [found, next];
     omega = sweep === 0 ? 1 / (1 - RADIUS ** 2 / 2) : 1 / (1 - (RADIUS ** 2 * omega) / 4);
   }
   return found;
+}
+
+/** Calls `visit(i, sum of the four neighbours' values, their number)` for each channel of each wanted pixel. */
+function forEachWanted({ neighbours }, { data, width, height }, visit) {
+  const row = 3 * width;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const divisor = neighbours.data[y * width + x];
+      if (!divisor) continue;
+      const first = 3 * (y * width + x);
+      for (let i = first; i < first + 3; i++) {
+        let sum = 0;
+        if (y > 0) sum += data[i - row];
+        if (y < height - 1) sum += data[i + row];
+        if (x > 0) sum += data[i - 3];
+        if (x < width - 1) sum += data[i + 3];
+        visit(i, sum, divisor);
+      }
+    }
+  }
 }
 
 /** The solution of the few equations that are left. */

@@ -26,15 +26,17 @@ function grownByDistance(mask, pixels) {
   return grown;
 }
 
-function grownByDisc({ data, width, height }, pixels) {
-  const grown = emptyMask(width, height);
+/** Only pixels at the mask's edge reach others that are not in it. */
+function grownByDisc(mask, pixels) {
+  const { data, width, height } = mask;
+  const grown = mask.copy();
+  const reaches = Array.from({ length: 2 * pixels + 1 }, (_, row) => Math.round(Math.sqrt(pixels ** 2 - (row - pixels) ** 2)));
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      if (!data[y * width + x]) continue;
-      for (let dy = -pixels; dy <= pixels; dy++) {
-        const row = y + dy;
-        if (row < 0 || row >= height) continue;
-        const reach = Math.round(Math.sqrt(pixels ** 2 - dy ** 2));
+      const i = y * width + x;
+      if (!data[i] || (x > 0 && x < width - 1 && data[i - 1] && data[i + 1] && data[i - width] && data[i + width])) continue;
+      for (let row = Math.max(y - pixels, 0); row <= Math.min(y + pixels, height - 1); row++) {
+        const reach = reaches[row - y + pixels];
         const from = row * width + Math.max(x - reach, 0);
         grown.data.fill(1, from, row * width + Math.min(x + reach, width - 1) + 1);
       }
@@ -98,22 +100,28 @@ export function components(mask) {
   if (!outer) return [];
   const seen = mask.crop(outer);
   const cells = emptyMask(Math.ceil(seen.width / CELL), Math.ceil(seen.height / CELL));
-  for (let y = 0; y < seen.height; y++) {
-    for (let x = 0; x < seen.width; x++) {
-      if (seen.data[y * seen.width + x]) cells.data[Math.floor(y / CELL) * cells.width + Math.floor(x / CELL)] = 1;
-    }
-  }
+  forEachPixel(seen, seen.whole, (i, cell) => {
+    if (seen.data[i]) cells.data[cell] = 1;
+  });
   const { labels, total } = connected(cells);
   const boxes = boxesOf(labels, total, cells);
   return boxes.map((box, at) => {
     const where = withContext(scaled(box), seen, CELL, 1); // one cell more on each side
     const part = seen.crop(where);
-    for (let i = 0; i < part.data.length; i++) {
-      const [y, x] = [where.top + Math.floor(i / part.width), where.left + (i % part.width)];
-      if (labels[Math.floor(y / CELL) * cells.width + Math.floor(x / CELL)] !== at + 1) part.data[i] = 0;
-    }
+    forEachPixel(seen, where, (i, cell) => {
+      if (labels[cell] !== at + 1) part.data[i] = 0;
+    });
     return { where: shifted(where, outer), part };
   });
+}
+
+/** Calls `visit(i, cell)` for the pixels of a place in a mask: their number in that place, and that of their cell. */
+function forEachPixel({ width }, { top, left, bottom, right }, visit) {
+  const across = Math.ceil(width / CELL);
+  for (let y = top; y < bottom; y++) {
+    const [row, cells] = [(y - top) * (right - left) - left, Math.floor(y / CELL) * across];
+    for (let x = left; x < right; x++) visit(row + x, cells + Math.floor(x / CELL));
+  }
 }
 
 const scaled = ({ top, left, bottom, right }) => ({ top: top * CELL, left: left * CELL, bottom: bottom * CELL, right: right * CELL });

@@ -3,7 +3,7 @@
 
 import { join } from "./blend.js";
 import { contrastAround, NEAR } from "./contrast.js";
-import { boundingBox, floats, partIn, relative, withContext, without } from "./grid.js";
+import { boundingBox, floats, partIn, pixelsOf, relative, withContext, without } from "./grid.js";
 import { pieces, widen } from "./holes.js";
 
 const RING = 3; // pixels around a hole that must be plain
@@ -33,7 +33,7 @@ function isWithin(part, own) {
 /** The picture with the hole that is `part` filled, or null if what is around that is not plain. */
 function plainFill(picture, hole, part, enclosed) {
   const ring = without(widen(part, RING), part);
-  const around = [...ring.data.keys()].filter((i) => ring.data[i]);
+  const around = pixelsOf(ring);
   const known = around.filter((i) => !hole.data[i]);
   const colourOf = (i) => picture.data.subarray(3 * i, 3 * i + 3);
   if (known.length && known.every((i) => [0, 1, 2].every((c) => colourOf(i)[c] === colourOf(known[0])[c]))) {

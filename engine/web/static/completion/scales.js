@@ -2,7 +2,7 @@
 // engine/inference/holes/scales.py.
 
 import { nearest, squaredDistances } from "./distance.js";
-import { all, any, boundingBox, emptyMask, floats, maskWhere, not, rint, without } from "./grid.js";
+import { all, any, boundingBox, floats, maskWhere, pixelsOf, rint, without } from "./grid.js";
 import { widen } from "./holes.js";
 
 const FITS = 1.25; // a hole up to so many times as thick as those of the training is left at its scale
@@ -12,13 +12,28 @@ export const octavesFor = (thick, largest) => Math.max(0, Math.ceil(Math.log2(th
 
 /** The picture at half its size, each pixel the mean of the known ones of its four; 0 where none is. */
 export function halve(picture, hole) {
-  const known = not(hole);
-  const masked = floats(picture.width, picture.height);
-  for (let i = 0; i < masked.data.length; i++) masked.data[i] = known.data[Math.floor(i / 3)] * picture.data[i];
-  const [sums, counts] = [halfSum(masked), halfSum(known)];
-  const half = picture.like(sums.width, sums.height);
-  for (let i = 0; i < half.data.length; i++) half.data[i] = rint(sums.data[i] / Math.max(counts.data[Math.floor(i / 3)], 1));
+  const { width, height } = picture;
+  const half = picture.like((width + 1) >> 1, (height + 1) >> 1);
+  for (let y = 0; y < half.height; y++) {
+    for (let x = 0; x < half.width; x++) {
+      const known = [];
+      for (const row of [2 * y, 2 * y + 1]) {
+        for (const column of [2 * x, 2 * x + 1]) {
+          const at = row * width + column;
+          if (row < height && column < width && !hole.data[at]) known.push(at);
+        }
+      }
+      for (let c = 0; c < 3; c++) half.data[3 * (y * half.width + x) + c] = meanOf(picture, known, c);
+    }
+  }
   return half;
+}
+
+/** The mean of a channel over some pixels, rounded; 0 if there are none. */
+function meanOf({ data }, pixels, channel) {
+  let sum = 0;
+  for (const at of pixels) sum += data[3 * at + channel];
+  return rint(sum / Math.max(pixels.length, 1));
 }
 
 export function halveMask(mask) {
@@ -62,7 +77,7 @@ export function putRingBeside(half, halfHole, picture, hole) {
     const [y, x] = [2 * Math.floor(i / beside.width), 2 * (i % beside.width)];
     const [below, right] = [Math.min(y + 1, ring.height - 1), Math.min(x + 1, ring.width - 1)];
     const four = [[y, x], [y, right], [below, x], [below, right]].map(([row, column]) => nearestRing[row * ring.width + column]);
-    for (let c = 0; c < 3; c++) changed.data[3 * i + c] = rint(four.reduce((sum, at) => sum + colours.data[3 * at + c], 0) / 4);
+    for (let c = 0; c < 3; c++) changed.data[3 * i + c] = meanOf(colours, four, c);
   }
   half.put(changed, where);
 }
@@ -90,40 +105,42 @@ function between(at, length) {
   return [near, Math.min(Math.max(at % 2 ? near + 1 : near - 1, 0), length - 1)];
 }
 
-/** The picture at twice its size, cut to this width and height: cubic, with OpenCV's weights. */
-export function double(half, width, height) {
-  const rows = floats(width, half.height);
-  for (let y = 0; y < half.height; y++) resample(half, rows, width, half.width, y * half.width, 1, y * width, 1);
-  const exact = floats(width, height);
-  for (let x = 0; x < width; x++) resample(rows, exact, height, half.height, x, width, x, width);
-  const doubled = half.like(width, height);
-  for (let i = 0; i < doubled.data.length; i++) doubled.data[i] = Math.min(Math.max(rint(exact.data[i]), 0), half.white);
-  return doubled;
-}
-
-// At the pixels 3/4 and 1/4 between two, of four in a row; in whole numbers of 1/2048, as OpenCV has them for 8 bits.
+// Cubic weights of four pixels in a row, at 3/4 and at 1/4 between the middle two.
 const EARLIER = [-72, 536, 1800, -216].map((weight) => weight / 2048);
 const LATER = EARLIER.toReversed();
 
-/** One row or column of three channels at twice its length: `length` values from `known` ones. */
-function resample(from, to, length, known, start, step, toStart, toStep) {
-  for (let at = 0; at < length; at++) {
-    const weights = at % 2 ? LATER : EARLIER;
-    const first = (at >> 1) - (at % 2 ? 1 : 2);
+/** Puts a picture of half the size, drawn out to twice that, into another one where a mask is 1. */
+export function doubleInto(picture, half, mask) {
+  for (const i of pixelsOf(mask)) {
+    const [rows, down] = taps(Math.floor(i / mask.width), half.height);
+    const [columns, across] = taps(i % mask.width, half.width);
     for (let c = 0; c < 3; c++) {
       let sum = 0;
-      for (let tap = 0; tap < 4; tap++) {
-        const place = Math.min(Math.max(first + tap, 0), known - 1);
-        sum += weights[tap] * from.data[3 * (start + place * step) + c];
+      for (let y = 0; y < 4; y++) {
+        const row = 3 * rows[y] * half.width + c;
+        let inRow = 0;
+        for (let x = 0; x < 4; x++) inRow += across[x] * half.data[row + 3 * columns[x]];
+        sum += down[y] * inRow;
       }
-      to.data[3 * (toStart + at * toStep) + c] = sum;
+      picture.data[3 * i + c] = Math.min(Math.max(rint(sum), 0), picture.white);
     }
   }
+}
+
+/** The four rows or columns of half the size that a pixel is made of, and their weights. */
+function taps(at, length) {
+  const first = (at >> 1) - (at % 2 ? 1 : 2);
+  return [[0, 1, 2, 3].map((tap) => Math.min(Math.max(first + tap, 0), length - 1)), at % 2 ? LATER : EARLIER];
 }
 
 /** The part of the hole that is more than `band` pixels from its border. */
 export function beyond(hole, band) {
   if (all(hole)) return hole;
-  const squares = squaredDistances(hole);
-  return maskWhere(hole, (i) => squares[i] > band ** 2);
+  const inside = hole.like();
+  const where = boundingBox(hole, 1);
+  if (!where) return inside;
+  const part = hole.crop(where);
+  const squares = squaredDistances(part);
+  inside.put(maskWhere(part, (i) => squares[i] > band ** 2), where);
+  return inside;
 }
