@@ -66,16 +66,24 @@ def mask_of(size, shapes):
     return mask
 
 
+TEXTURED = ("a small hole", "a hole in a flat sky", "a thin scratch", "a hole in a smooth shade")
+
+
 @pytest.fixture
 def page(visit):
     return visit(ISOLATED)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_within_two_levels_of_the_engine(page, completer, shipped_photos, case):
+def taken(shipped_photos, case):
+    """A case's photo and mask."""
     source, size, shapes = CASES[case]
     photo = source(shipped_photos, *size) if callable(source) else photo_of(shipped_photos, source, *size)
-    mask = mask_of(size, shapes)
+    return photo, mask_of(size, shapes)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_within_two_levels_of_the_engine(page, completer, shipped_photos, case):
+    photo, mask = taken(shipped_photos, case)
     report = Report()
     expected = completer.complete(
         np.asarray(photo), np.asarray(mask) >= 128, dilate=None, texture="none", report=report
@@ -88,3 +96,23 @@ def test_within_two_levels_of_the_engine(page, completer, shipped_photos, case):
     assert said["widened"] == sorted(report.widened)
     assert differences[~changed & (np.asarray(mask) == 0)].max(initial=0) <= MOST
     assert differences.max() <= MOST, np.argwhere(differences > MOST)[:5]
+
+
+@pytest.mark.parametrize("case", TEXTURED)
+def test_where_texture_is_missing_the_page_says_so(page, completer, shipped_photos, case):
+    """Where the engine would draw it."""
+    photo, mask = taken(shipped_photos, case)
+    report = Report()
+    completer.complete(np.asarray(photo), np.asarray(mask) >= 128, dilate=None, report=report)
+    notes = [
+        note for note in completed_by_page(page, photo, mask)["warnings"] if "does not draw the photo's tex" in note
+    ]
+    assert len(notes) == (report.texture.get("photo", 0) > 0)
+
+
+def test_the_time_left_is_told_once_a_window_has_run(page, shipped_photos):
+    said = completed_by_page(page, *taken(shipped_photos, "one four times as large"))
+    lefts = [step["left"] for step in said["steps"]]
+    assert lefts[0] is None
+    assert all(left > 0 for left in lefts[1:])
+    assert said["steps"][-1]["done"] + 1 == said["steps"][-1]["windows"]

@@ -2,6 +2,7 @@
 
 import { endsFor, mirror, ownHoles, ownPart } from "./border.js";
 import { CoarseToFine, workFor } from "./coarse_to_fine.js";
+import { lacking } from "./detail.js";
 import { fillFlat } from "./fill.js";
 import { all, any, count, either, without } from "./grid.js";
 import { widenByThickness } from "./holes.js";
@@ -35,7 +36,7 @@ export async function complete(photo, hole, hidden, network, onStep, isCancelled
   await scales.complete(picture, wideUnknown, wanted, null, 1, own);
   const completed = picture.crop(own);
   if (hidden) completed.put(photo, photo.whole, without(unknown, hole));
-  return { picture: completed, notes: notesOf(hole, ends, scales) };
+  return { picture: completed, notes: [...notesOf(hole, ends, scales), ...textureNotes(completed, hole, unknown)] };
 }
 
 function notesOf(hole, ends, { large, coarsest, spec }) {
@@ -46,4 +47,9 @@ function notesOf(hole, ends, { large, coarsest, spec }) {
   }
   if (count(hole) > hole.data.length / 2) notes.push("more than half of the photo was completed, which is seldom meant");
   return notes;
+}
+
+function textureNotes(completed, hole, unknown) {
+  const smooth = lacking(completed, hole, unknown);
+  return smooth ? [`${smooth} hole(s) are smoother than what is around them: this page does not draw the photo's texture, as engine-infer does`] : [];
 }
