@@ -107,7 +107,7 @@ def visit(browser: Browser, site: Path):
     """Opens the page on a host that adds headers; fails the test if it had errors, sent anything or asked others."""
     contexts, hosts, wrong = [], [], []
 
-    def call(headers: dict[str, str] | None = None, **options) -> Page:
+    def call(headers: dict[str, str] | None = None, before=lambda page: None, **options) -> Page:
         host = hosting(site, headers or {})
         hosts.append(host)
         address = host.__enter__()
@@ -121,6 +121,7 @@ def visit(browser: Browser, site: Path):
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: wrong.append(str(error)))
+        before(page)
         page.goto(address)
         return page
 

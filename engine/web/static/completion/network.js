@@ -21,8 +21,7 @@ export class Network {
   static async load() {
     const network = new Network(await (await fetched(`${MODEL}spec.json`)).json());
     for (const graph of ["interior", "padded"]) network.#files[graph] = await (await fetched(`${MODEL}${graph}.onnx`)).arrayBuffer();
-    const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-    await (adapter ? network.#onGpu() : network.#onCpu());
+    await ((await hasGpu()) ? network.#onGpu() : network.#onCpu());
     return network;
   }
 
@@ -87,6 +86,12 @@ export class Network {
     generated.dispose();
     return rgb;
   }
+}
+
+/** Whether the browser gives pages a GPU, and not one in software, which is slower than WASM. */
+async function hasGpu() {
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  return Boolean(adapter) && !adapter.info?.isFallbackAdapter;
 }
 
 /** A part of three planes, as pixels of three channels. Error if a value is not finite. */
