@@ -2,6 +2,7 @@
 // threads as it allows.
 
 import { Grid } from "./grid.js";
+import { smallestWindow } from "./windows.js";
 
 const ORT = "../onnxruntime-web/"; // beside this folder
 const MODEL = "../model/";
@@ -14,7 +15,8 @@ export class Network {
 
   constructor(spec) {
     this.spec = spec;
-    this.limit = Math.floor((MOST * BASE_WIDTH) / Math.max(spec.base_width, BASE_WIDTH));
+    const most = Math.floor((MOST * BASE_WIDTH) / Math.max(spec.base_width, BASE_WIDTH));
+    this.limit = Math.max(most, smallestWindow(spec.halo)); // pixels of a window
   }
 
   /** All that is fetched is fetched here, and what runs the network is started. */
