@@ -11,7 +11,7 @@ export class Refused extends Error {
 }
 
 /** What there is with this server: see the elements of the page that need something. */
-export const offers = ["server", "select", "texture"];
+export const offers = ["server", "texture"];
 
 async function ask(path, options) {
   let response;

@@ -2,8 +2,9 @@
 
 import { completeAlpha } from "./completion/alpha.js";
 import { complete, prepared } from "./completion/completer.js";
-import { any, boundingBox, Grid, maskWhere } from "./completion/grid.js";
+import { any, boundingBox, emptyMask, Grid, maskWhere, not } from "./completion/grid.js";
 import { blobOf, decoded, isJpeg, pixelsOf } from "./pictures.js";
+import { thingIn } from "./selection/thing.js";
 
 const MARGIN = 4; // pixels around the mask that a completion may change: by so many it is grown at most
 
@@ -78,13 +79,29 @@ export async function completeHole(network, photo, onto, mask, onStep, isCancell
 const changesIn = (before, now) =>
   maskWhere(before, (i) => [0, 1, 2].some((c) => before.data[3 * i + c] !== now.data[3 * i + c]));
 
+/** What is white in a mask's box, as a mask of the whole photo. */
 async function maskOf({ x, y, png }, { width, height }) {
-  const { data, width: across } = await decoded(png);
-  const mask = new Grid(new Uint8Array(width * height), width, height);
-  const part = new Grid(new Uint8Array(data.length / 4), across, data.length / 4 / across);
-  for (let i = 0; i < part.data.length; i++) part.data[i] = data[4 * i] >= 128 ? 1 : 0;
-  mask.put(part, { top: y, left: x });
+  const mask = emptyMask(width, height);
+  mask.put(await whiteIn(png), { top: y, left: x });
   return mask;
+}
+
+async function whiteIn(png) {
+  const pixels = await decoded(png);
+  return maskWhere(pixels, (i) => pixels.data[4 * i] >= 128);
+}
+
+/**
+ * The mask of the thing in a box of the photo after a completion, as a PNG of the box; `outline` is one of where alone it is
+ * looked for, or undefined.
+ */
+export async function select(photo, onto, { x, y, width, height }, outline) {
+  const { rgb } = after(get(photo), onto);
+  const searched = outline ? await whiteIn(outline) : not(emptyMask(width, height));
+  const thing = thingIn(rgb, { top: y, left: x, bottom: y + height, right: x + width }, searched);
+  const white = new Grid(new Uint8Array(3 * width * height), width, height, 3);
+  for (let i = 0; i < white.data.length; i++) white.data[i] = 255 * thing.data[Math.floor(i / 3)];
+  return blobOf(pixelsOf(white, null), "image/png");
 }
 
 /** The photo after a completion and those that it was made on; of 0 its own pixels, which are not to be changed. */

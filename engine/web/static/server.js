@@ -46,7 +46,6 @@ function ask(task, args, { signal, onStep } = {}) {
 
 /** Fetches the network and starts what runs it; from then on nothing is fetched any more. */
 export async function letIn() {
-  document.querySelector('[data-tool="lasso"]').title = "Outline: what it encloses is painted over (L)";
   document.getElementById("runtime").textContent = `The network runs ${await ask("load", [])}.`;
 }
 
@@ -63,10 +62,11 @@ export function complete(photo, onto, { x, y, png }, variant, signal, onStep) {
   return ask("complete", [photo, onto, { x, y, png }], { signal, onStep });
 }
 
-/** What an outline encloses is painted over: nothing is looked for in it here. */
-export async function select(photo, onto, box, outline) {
-  return outline;
-}
+/**
+ * The mask of the thing in a box of the photo as a completion shows it: a PNG of the box. `outline` is one, too, of where
+ * alone it is looked for, or undefined.
+ */
+export const select = (photo, onto, box, outline, signal) => ask("select", [photo, onto, box, outline], { signal });
 
 /** Only for photos that the browser cannot show itself, which it cannot complete here either. */
 export async function preview() {

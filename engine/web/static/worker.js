@@ -27,6 +27,7 @@ const tasks = {
     const onStep = (step) => postMessage({ id, step });
     return album.completeHole(await load(), photo, onto, mask, onStep, () => cancelled.has(id));
   },
+  select: (_, photo, onto, box, outline) => album.select(photo, onto, box, outline),
   picture: (_, photo, number) => album.picture(photo, number),
   file: (_, photo, number) => album.file(photo, number),
 };

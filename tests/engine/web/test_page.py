@@ -1,20 +1,30 @@
 """The exported page in a real browser: a photo painted on, completed and downloaded, and nothing fetched or sent."""
 
+import base64
 import re
 from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import expect
 
 from engine.inference.alpha import Layers, complete_layers
 from engine.inference.completer import CompletionOptions
 from engine.inference.holes.mask import prepare_mask
+from engine.inference.masks.selection import select_thing
 from engine.inference.report import Report
 from tests.engine.serve.conftest import mask_of, screenshot
 from tests.engine.serve.pages import THING, complete, downloaded, on_stage, opened, paint, says
-from tests.engine.web.conftest import ISOLATED, completed_by_page
+from tests.engine.web.conftest import ISOLATED, completed_by_page, file_of
+
+SELECT = """async ([photo, box]) => {
+  const server = await import("./server.js");
+  const file = new File([Uint8Array.from(atob(photo), (one) => one.charCodeAt(0))], "photo.png");
+  const sent = await server.sendPhoto(file);
+  const png = await server.select(sent.photo, 0, box);
+  return new Uint8Array(await png.arrayBuffer()).reduce((text, byte) => text + String.fromCharCode(byte), "");
+}"""
 
 
 @pytest.fixture
@@ -69,7 +79,7 @@ def test_threads_are_those_that_isolation_allows(visit):
 
 
 def test_what_is_not_there_is_neither_shown_nor_done(visit, photo):
-    """Texture, and finding things in a box; what replaces their words is shown."""
+    """The photo's texture and a server; what replaces their words is shown."""
     page = visit()
     expect(page.locator("#welcome")).to_contain_text("The photo's texture and noise are not drawn here")
     expect(page.locator("#welcome")).to_contain_text("never leaves your machine")
@@ -77,7 +87,7 @@ def test_what_is_not_there_is_neither_shown_nor_done(visit, photo):
     opened(page, photo)
     for id in ("another", "clear-areas"):
         expect(page.locator(f"#{id}")).to_be_hidden()
-    for key, tool in (("s", "select"), ("n", "avoid"), ("f", "sample")):
+    for key, tool in (("n", "avoid"), ("f", "sample")):
         page.keyboard.press(key)
         expect(page.locator(f"[data-tool={tool}]")).to_be_hidden()
         expect(page.locator("[data-tool=brush]")).to_have_attribute("aria-pressed", "true")
@@ -87,20 +97,44 @@ def test_what_is_not_there_is_neither_shown_nor_done(visit, photo):
     says(page, "Completed in")
     page.click("#help")
     screenshot(page, "web-help")
-    expect(page.locator("#help-dialog")).to_contain_text("what is drawn around is painted over")
+    expect(page.locator("#help-dialog")).to_contain_text("grow, shrink what is painted")
     expect(page.locator("#help-dialog")).not_to_contain_text("texture", use_inner_text=True)
 
 
-def test_an_outline_is_painted_over(visit, photo):
-    page = opened(visit(), photo)
-    page.keyboard.press("l")
-    paint(page, *on_stage(page, (60, 60), (120, 60), (120, 110), (60, 110)))
+@pytest.mark.parametrize("tool", ["s", "l"])
+def test_the_thing_in_a_box_or_an_outline_is_painted_over(visit, photo, tmp_path, tool):
+    """And not more: beside it, nothing changes. Where there is none, a sentence says so."""
+    image = Image.new("RGB", (200, 160), (90, 100, 110))
+    image.paste((200, 40, 30), THING)
+    image.save(tmp_path / "thing.png")
+    page = opened(visit(), tmp_path / "thing.png")
+    left, top, right, bottom = THING
+    around = [(left - 12, top - 9), (right + 14, top - 12), (right + 9, bottom + 11), (left - 8, bottom + 13)]
+    page.keyboard.press(tool)
+    paint(page, *on_stage(page, *(around if tool == "l" else around[::2])))
     says(page, "Selected.")
+    screenshot(page, f"web-selected-{tool}")
     complete(page)
-    after = np.asarray(Image.open(BytesIO(downloaded(page)[1])).convert("RGB"))
-    changed = np.argwhere((after != np.asarray(Image.open(photo))).any(axis=2))
-    assert (np.abs(changed.min(0) - (60 - 4, 60 - 4)) <= 2).all()
-    assert (np.abs(changed.max(0) - (110 + 4, 120 + 4)) <= 2).all()
+    after = Image.open(BytesIO(downloaded(page)[1])).convert("RGB")
+    assert after.getcolors() == [(200 * 160, (90, 100, 110))]
+    paint(page, *on_stage(page, *(around if tool == "l" else around[::2])))
+    expect(page.locator("#alert")).to_contain_text("Nothing there differs from what is around it")
+
+
+@pytest.mark.parametrize("source", ["coffee.png", "chelsea.png"])
+def test_what_is_selected_is_what_the_engine_selects(visit, shipped_photos, source):
+    """A piece of another photo, with a soft edge: nine tenths of the two masks are the same."""
+    image = Image.open(shipped_photos / source).convert("RGB")
+    other = Image.open(shipped_photos / "astronaut.png").convert("RGB").resize(image.size)
+    blob = Image.new("L", image.size)
+    ImageDraw.Draw(blob).ellipse((150, 80, 260, 170), fill=255)
+    image.paste(other, (0, 0), blob.filter(ImageFilter.GaussianBlur(1.5)))
+    box = (144, 74, 122, 102)
+    content = base64.b64encode(file_of(image, "PNG")).decode()
+    png = visit().evaluate(SELECT, [content, dict(zip(("x", "y", "width", "height"), box, strict=True))])
+    found_HW = np.asarray(Image.open(BytesIO(png.encode("latin-1"))).convert("L")) >= 128
+    expected_HW = select_thing(np.asarray(image), box, "the box")
+    assert (found_HW & expected_HW).sum() > 0.9 * (found_HW | expected_HW).sum()
 
 
 def test_a_jpeg_is_turned_upright_and_comes_back_as_one(visit, completer, photo, tmp_path):

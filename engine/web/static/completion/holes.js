@@ -70,7 +70,7 @@ export function widenByThickness(mask) {
 }
 
 /** Labels, from 1 on, of the regions of a mask that touch at edges or corners, and how many there are: {labels, total}. */
-function connected({ data, width, height }) {
+export function connected({ data, width, height }) {
   const labels = new Int32Array(width * height);
   const stack = [];
   let total = 0;
