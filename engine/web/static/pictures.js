@@ -11,7 +11,8 @@ export async function decoded(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Unreadable(`${file.name ?? "The picture"} is none that this browser can show: JPEG, PNG, WebP, AVIF, GIF or BMP; engine-infer reads more.`);
+    const kinds = "JPEG, PNG, WebP, AVIF, GIF or BMP";
+    throw new Unreadable(`${file.name ?? "The picture"} is none that this browser can show: ${kinds}; engine-infer reads more.`);
   }
   const { width, height } = bitmap;
   try {
@@ -19,7 +20,8 @@ export async function decoded(file) {
     context.drawImage(bitmap, 0, 0);
     return context.getImageData(0, 0, width, height);
   } catch {
-    throw new Unreadable(`${file.name ?? "The picture"} has ${width} × ${height} pixels, which is more than this browser can work on; engine-infer can.`);
+    const size = `${width} × ${height} pixels`;
+    throw new Unreadable(`${file.name ?? "The picture"} has ${size}, which is more than this browser can work on; engine-infer can.`);
   } finally {
     bitmap.close();
   }

@@ -28,8 +28,11 @@ worker.addEventListener("message", ({ data: { id, step, result, refused } }) => 
   else reject(new Refused(refused.status, refused.message));
 });
 
+let stopped = null; // why the worker does nothing any more
+
 worker.addEventListener("error", ({ message }) => {
-  for (const { reject } of asked.values()) reject(new Refused(0, `What completes photos has stopped (${message ?? "it could not be loaded"}); reload the page.`));
+  stopped = new Refused(0, `What completes photos has stopped (${message ?? "it could not be loaded"}); reload the page.`);
+  for (const { reject } of asked.values()) reject(stopped);
   asked.clear();
 });
 
@@ -37,6 +40,7 @@ worker.addEventListener("error", ({ message }) => {
 function ask(task, args, { signal, onStep } = {}) {
   const id = ++number;
   return new Promise((resolve, reject) => {
+    if (stopped) throw stopped;
     signal?.throwIfAborted();
     asked.set(id, { resolve, reject, onStep });
     signal?.addEventListener("abort", () => worker.postMessage({ id, cancel: true }));
@@ -46,7 +50,13 @@ function ask(task, args, { signal, onStep } = {}) {
 
 /** Fetches the network and starts what runs it; from then on nothing is fetched any more. */
 export async function letIn() {
-  document.getElementById("runtime").textContent = `The network runs ${await ask("load", [])}.`;
+  const said = document.getElementById("runtime");
+  try {
+    said.textContent = `The network runs ${await ask("load", [])}.`;
+  } catch (error) {
+    said.textContent = "The network could not be loaded.";
+    throw error;
+  }
 }
 
 /** Decodes a photo's file: {photo, width, height}. */

@@ -4,7 +4,7 @@
 
 import * as album from "./album.js";
 import { Unusable } from "./completion/completer.js";
-import { Network } from "./completion/network.js";
+import { Missing, Network } from "./completion/network.js";
 import { Cancelled } from "./completion/progress.js";
 import { Unreadable } from "./pictures.js";
 
@@ -49,6 +49,7 @@ addEventListener("message", async ({ data: { id, task, args, cancel } }) => {
 function refusal(error) {
   if (error instanceof Cancelled) return { cancelled: true };
   if (error instanceof Unreadable) return { status: 415, message: error.message };
+  if (error instanceof Missing) return { status: 0, message: error.message };
   if (error instanceof album.Gone) return { status: 404, message: error.message };
   if (error instanceof Unusable) return { status: 422, message: error.message };
   console.error(error);

@@ -188,6 +188,19 @@ def test_what_is_no_photo_is_said_in_a_sentence(visit, tmp_path, shipped_photos)
     expect(page.locator("#alert")).to_contain_text("All of the photo is painted over")
 
 
+def test_a_folder_that_is_not_complete_is_said(visit, photo):
+    def take_away(page):
+        page.context.route("**/padded.onnx", lambda route: route.fulfill(status=404))
+
+    page = visit(before=take_away)
+    expect(page.locator("#runtime")).to_have_text("The network could not be loaded.", timeout=60_000)
+    expect(page.locator("#alert")).to_contain_text("model/padded.onnx of this page could not be fetched (404)")
+    opened(page, photo)
+    paint_the_thing(page)
+    page.click("#complete")
+    expect(page.locator("#alert")).to_contain_text("padded.onnx of this page could not be fetched")
+
+
 def test_a_completion_is_cancelled_and_another_done(visit, shipped_photos, tmp_path):
     path = tmp_path / "large.png"
     Image.open(shipped_photos / "astronaut.png").convert("RGB").resize((1600, 1600)).save(path)

@@ -8,6 +8,8 @@ import { all, any, count, either, without } from "./grid.js";
 import { widenByThickness } from "./holes.js";
 import { Progress } from "./progress.js";
 
+const NOTHING_LEFT = "so that nothing is left to complete it from; paint over less.";
+
 /** A hole that cannot be completed; the message is for people. */
 export class Unusable extends Error {}
 
@@ -15,7 +17,7 @@ export class Unusable extends Error {}
 export function prepared(mask) {
   if (!any(mask)) throw new Unusable("Nothing is painted on the photo; paint over what should go.");
   const { hole, widened } = widenByThickness(mask);
-  if (all(hole)) throw new Unusable("All of the photo is painted over, so that nothing is left to complete it from; paint over less.");
+  if (all(hole)) throw new Unusable(`All of the photo is painted over, ${NOTHING_LEFT}`);
   return { hole, widened };
 }
 
@@ -25,7 +27,7 @@ export function prepared(mask) {
  */
 export async function complete(photo, hole, hidden, network, onStep, isCancelled) {
   const unknown = hidden ? either(hole, hidden) : hole;
-  if (all(unknown)) throw new Unusable("All of the photo that can be seen is painted over, so that nothing is left to complete it from; paint over less.");
+  if (all(unknown)) throw new Unusable(`All of the photo that can be seen is painted over, ${NOTHING_LEFT}`);
   const ends = endsFor(hole);
   const picture = mirror(photo, ends);
   const own = ownPart(photo, ends);
@@ -41,9 +43,13 @@ export async function complete(photo, hole, hidden, network, onStep, isCancelled
 
 function notesOf(hole, ends, { large, coarsest, spec }) {
   const notes = [];
-  if (Object.values(ends).some(Boolean)) notes.push("a hole is at the photo's border or next to it: beyond it there is only the photo, mirrored");
+  if (Object.values(ends).some(Boolean)) {
+    notes.push("a hole is at the photo's border or next to it: beyond it there is only the photo, mirrored");
+  }
   if (large && coarsest > 1) {
-    notes.push(`${large} hole(s) larger than the ${spec.hole_size[1]} px that the network was trained on: completed at 1/${coarsest} of the resolution first, and refined up to the photo's own`);
+    const trained = `the ${spec.hole_size[1]} px that the network was trained on`;
+    const how = `completed at 1/${coarsest} of the resolution first, and refined up to the photo's own`;
+    notes.push(`${large} hole(s) larger than ${trained}: ${how}`);
   }
   if (count(hole) > hole.data.length / 2) notes.push("more than half of the photo was completed, which is seldom meant");
   return notes;
@@ -51,5 +57,6 @@ function notesOf(hole, ends, { large, coarsest, spec }) {
 
 function textureNotes(completed, hole, unknown) {
   const smooth = lacking(completed, hole, unknown);
-  return smooth ? [`${smooth} hole(s) are smoother than what is around them: this page does not draw the photo's texture, as engine-infer does`] : [];
+  const why = "this page does not draw the photo's texture, as engine-infer does";
+  return smooth ? [`${smooth} hole(s) are smoother than what is around them: ${why}`] : [];
 }

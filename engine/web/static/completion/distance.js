@@ -12,14 +12,18 @@ export function distances({ data, width, height }) {
     for (let x = 0; x < width; x++) {
       const at = (y + 1) * wide + x + 1;
       if (!data[y * width + x]) away[at] = 0;
-      else away[at] = Math.min(away[at - 1] + straight, away[at - wide] + straight, away[at - wide - 1] + diagonal, away[at - wide + 1] + diagonal);
+      else {
+        const beside = Math.min(away[at - 1], away[at - wide]) + straight;
+        away[at] = Math.min(beside, Math.min(away[at - wide - 1], away[at - wide + 1]) + diagonal);
+      }
     }
   }
   const found = new Float32Array(width * height);
   for (let y = height - 1; y >= 0; y--) {
     for (let x = width - 1; x >= 0; x--) {
       const at = (y + 1) * wide + x + 1;
-      away[at] = Math.min(away[at], away[at + 1] + straight, away[at + wide] + straight, away[at + wide + 1] + diagonal, away[at + wide - 1] + diagonal);
+      const beside = Math.min(away[at + 1], away[at + wide]) + straight;
+      away[at] = Math.min(away[at], beside, Math.min(away[at + wide + 1], away[at + wide - 1]) + diagonal);
       found[y * width + x] = away[at] / FIXED;
     }
   }

@@ -9,6 +9,9 @@ const MODEL = "../model/";
 const BASE_WIDTH = 16; // of the network for which a window may have MOST pixels; wider ones take more memory for each
 const MOST = 2 ** 20;
 
+/** A file of the page that could not be fetched; the message is for people. */
+export class Missing extends Error {}
+
 export class Network {
   #files = {};
   #sessions = {};
@@ -114,7 +117,7 @@ function interleaved({ data, width, height }, { top, left, bottom, right }) {
 }
 
 async function fetched(path) {
-  const answer = await fetch(new URL(path, import.meta.url));
-  if (!answer.ok) throw new Error(`${path.slice(3)} is not there (${answer.status}): the page's folder is not complete`);
+  const answer = await fetch(new URL(path, import.meta.url)).catch(({ message }) => ({ ok: false, status: message }));
+  if (!answer.ok) throw new Missing(`${path.slice(3)} of this page could not be fetched (${answer.status}); reload the page.`);
   return answer;
 }

@@ -1,7 +1,7 @@
 // The parts of a picture that the network runs on. A region is what is kept of a window, and the halo what the network has
 // to see around it; all lie on multiples of STRIDE. The plan is that of engine/inference/windows/plan.py, with simpler costs.
 
-import { boundingBox, Grid } from "./grid.js";
+import { boundingBox, floats, Grid, relative, shifted } from "./grid.js";
 
 const STRIDE = 4; // the network halves the resolution twice
 const MIN_REGION = 64; // pixels of a region's sides, at least: the halo costs more anyway
@@ -36,7 +36,7 @@ function tilesOf(mask, largest) {
       for (let left = box.left; left < box.right; left += side) {
         const tile = { top, left, bottom: Math.min(top + side, box.bottom), right: Math.min(left + side, box.right) };
         const tight = boundingBox(mask.crop(tile));
-        if (tight) tiles.push(aligned({ top: top + tight.top, left: left + tight.left, bottom: top + tight.bottom, right: left + tight.right }));
+        if (tight) tiles.push(aligned(shifted(tight, tile)));
       }
     }
     if (tiles.length <= MAX_TILES || side >= largest) return tiles;
@@ -124,7 +124,7 @@ export function holedOf(picture, hole, { top, left, bottom, right }) {
 
 /** What windows gave, [{region, rgb: in [0, 1]}, ...], at a place; 0 where none of them was. */
 export function assembled(generated, where) {
-  const all = new Grid(new Float32Array(3 * (where.bottom - where.top) * (where.right - where.left)), where.right - where.left, where.bottom - where.top, 3);
+  const all = floats(where.right - where.left, where.bottom - where.top);
   for (const { region, rgb } of generated) {
     const both = {
       top: Math.max(region.top, where.top),
@@ -133,8 +133,7 @@ export function assembled(generated, where) {
       right: Math.min(region.right, where.right),
     };
     if (both.top >= both.bottom || both.left >= both.right) continue;
-    const at = (place, of) => ({ top: place.top - of.top, left: place.left - of.left, bottom: place.bottom - of.top, right: place.right - of.left });
-    all.put(rgb.crop(at(both, region)), at(both, where));
+    all.put(rgb.crop(relative(both, region)), relative(both, where));
   }
   return all;
 }

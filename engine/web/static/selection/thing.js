@@ -21,7 +21,9 @@ export function thingIn(picture, where, searched) {
   const inCrop = partIn(searched, where, crop);
   if (!inCrop.data.includes(0)) throw new Unusable("The box is the whole photo; draw it around the thing alone.");
   const thing = found(picture.crop(crop), inCrop);
-  if (count(thing) < Math.max(FEWEST * count(inCrop), 1)) throw new Unusable("Nothing there differs from what is around it; draw closer around the thing.");
+  if (count(thing) < Math.max(FEWEST * count(inCrop), 1)) {
+    throw new Unusable("Nothing there differs from what is around it; draw closer around the thing.");
+  }
   return withoutSpecks(thing).crop(relative(where, crop));
 }
 
@@ -46,10 +48,11 @@ function reduced({ data, width, height }, small) {
   return Array.from({ length: small.width * small.height }, (_, i) => {
     const [y, x] = [Math.floor(i / small.width), i % small.width];
     const [top, left] = [Math.floor((y * height) / small.height), Math.floor((x * width) / small.width)];
-    const [bottom, right] = [Math.max(Math.floor(((y + 1) * height) / small.height), top + 1), Math.max(Math.floor(((x + 1) * width) / small.width), left + 1)];
+    const bottom = Math.max(Math.floor(((y + 1) * height) / small.height), top + 1);
+    const right = Math.max(Math.floor(((x + 1) * width) / small.width), left + 1);
     const colour = [0, 0, 0];
     for (let row = top; row < bottom; row++) {
-      for (let at = 3 * (row * width + left); at < 3 * (row * width + right); at += 3) for (let c = 0; c < 3; c++) colour[c] += data[at + c];
+      for (let at = 3 * (row * width + left); at < 3 * (row * width + right); at++) colour[at % 3] += data[at];
     }
     return colour.map((value) => value / ((bottom - top) * (right - left)));
   });
