@@ -5,9 +5,11 @@
     engine-export my.safetensors --to openvino   my.xml, which engine-infer uses
     engine-export my.safetensors --to openvino --precision int8 --photos photos/
     engine-export my.safetensors --to tensorrt-rtx --size 512,512
+    engine-export default --to web --out site/   a page that needs no server
     engine-export --list-cache                   what was built, and is kept
 
-The photos are those that int8 is calibrated on. docs/runtimes.md says how to open my.onnx in other programs.
+The photos are those that int8 is calibrated on. docs/runtimes.md says how to open my.onnx in other programs, and what
+the page for the browser can do. It needs the npm package onnxruntime-web, which is not fetched unasked.
 """
 
 import logging
@@ -38,6 +40,7 @@ from engine.inference.graphs.tensorrt_build import Shape, build_engine, check_si
 from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
 from engine.networks import STRIDE, CompletionNetwork
 from engine.packages import import_optional
+from engine.web.site import find_onnxruntime_web, size_of, write_site
 from engine.weights import DEFAULT_WEIGHTS, load_weights
 
 log = logging.getLogger(__name__)
@@ -55,8 +58,9 @@ class ExportConfig:
     weights: tyro.conf.Positional[Path | None] = None
     """Weights file."""
 
-    to: Literal["onnx", "openvino", "tensorrt", "tensorrt-rtx"] = "onnx"
-    """The format to write. tensorrt needs the GPU that the engine is for; tensorrt-rtx needs none."""
+    to: Literal["onnx", "openvino", "tensorrt", "tensorrt-rtx", "web"] = "onnx"
+    """The format to write. tensorrt needs the GPU that the engine is for; tensorrt-rtx needs none. web is a folder
+    with a page that completes photos in the browser."""
 
     precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
     """Of the weights and of what is computed between the fp32 input and output. int8 is for OpenVINO."""
@@ -76,7 +80,12 @@ class ExportConfig:
     512,512."""
 
     out: Path | None = None
-    """File to write. Default: beside the weights; for `default`, in the current folder. Replaced if it exists."""
+    """File to write. Default: beside the weights; for `default`, in the current folder. Replaced if it exists. For
+    web, a folder, which has to be named."""
+
+    onnxruntime_web: Path | None = None
+    """For web: the folder of the npm package onnxruntime-web, of which files are copied. Default:
+    node_modules/onnxruntime-web."""
 
     list_cache: bool = False
     """Only list what is kept in the cache."""
@@ -90,10 +99,24 @@ class ExportConfig:
             raise ValueError(f"--photos are for --precision int8, and it is {self.precision}; leave them out")
         if self.size is not None and self.to == "openvino":
             raise ValueError(f"--size is {self.size}; OpenVINO's file takes any size: leave it out, or take --to onnx")
+        self.check_web()
         if self.photo_limit < 2 * FEWEST_PHOTOS:
             raise ValueError(f"--photo-limit is {self.photo_limit}; it must be at least {2 * FEWEST_PHOTOS}")
-        if self.out and self.out.suffix != SUFFIXES[self.to]:
+        if self.out and self.to != "web" and self.out.suffix != SUFFIXES[self.to]:
             raise ValueError(f"--out is {self.out}; its name must end in {SUFFIXES[self.to]} for --to {self.to}")
+
+    def check_web(self) -> None:
+        """ValueError if options for the page and others are given together."""
+        if self.to != "web":
+            if self.onnxruntime_web:
+                raise ValueError(f"--onnxruntime-web is for --to web, and it is {self.to}; leave it out")
+            return
+        if self.out is None:
+            raise ValueError("--to web writes a folder: name it with --out, such as --out site/")
+        if self.precision != "fp32" or self.graph != "padded" or self.size is not None:
+            raise ValueError(
+                "--to web takes both graphs, for any size, in fp32: leave out --precision, --graph and --size"
+            )
 
 
 @ends_in_a_line("engine-export")
@@ -117,6 +140,9 @@ def list_cache() -> None:
 def export(config: ExportConfig) -> None:
     """Write what is asked for, and say what it is."""
     assert config.weights is not None
+    if config.to == "web":
+        export_web(config)
+        return
     network = load_weights(config.weights)
     out = config.out or config.weights.with_suffix(SUFFIXES[config.to])
     shape = fixed_shape(config, network)
@@ -132,6 +158,17 @@ def export(config: ExportConfig) -> None:
     print(f"{out}: {config.graph} graph, {config.precision}, input fp32 {inputs}, output fp32 RGB in [0, 1]")
     if config.precision == "int8":
         print(f"  engine-infer PHOTO --mask MASK --weights {config.weights} --precision int8")
+
+
+def export_web(config: ExportConfig) -> None:
+    """Write the page, and say how to look at it."""
+    assert config.weights is not None
+    assert config.out is not None
+    runtime = find_onnxruntime_web(config.onnxruntime_web or Path("node_modules", "onnxruntime-web"))
+    write_site(load_weights(config.weights), runtime, config.out)
+    size = size_of(config.out) / 2**20
+    print(f"{config.out}: a page for any static host, {size:.0f} MiB, of which a visitor loads about half")
+    print(f"  python -m http.server --bind 127.0.0.1 --directory {config.out}")
 
 
 def fixed_shape(config: ExportConfig, network: CompletionNetwork) -> Shape | None:

@@ -27,12 +27,15 @@ export function dismiss() {
   $("alert").hidden = true;
 }
 
-/** What the network does next, as the server tells it; `which` photo, if there are several. */
-export function sayStep({ scale, done, windows }, which = "") {
+/** What the network does next, as the server tells it, and the seconds left if it does; `which` photo, of several. */
+export function sayStep({ scale, done, windows, left }, which = "") {
   const where = scale === 1 ? "" : ` at 1/${scale} of the resolution`;
   const share = done ? `, ${done} of ${windows} windows` : "";
-  say(`Completing${which && ` ${which}`}${where}${share}…`);
+  const time = left >= 1 ? `, about ${timeOf(left)} left` : "";
+  say(`Completing${which && ` ${which}`}${where}${share}${time}…`);
 }
+
+const timeOf = (seconds) => (seconds < 100 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`);
 
 /** How a completion went, which took so many milliseconds. */
 export function sayCompleted({ variant, widened, warnings }, took) {

@@ -16,6 +16,11 @@ import * as viewing from "./viewing.js";
 const $ = (id) => document.getElementById(id);
 const { painter, size } = painting;
 
+/** Hides what this page's server has not: a page that completes photos itself has another `server.js`. */
+function hideWhatIsMissing() {
+  for (const element of document.querySelectorAll("[data-needs]")) element.hidden = !server.offers.includes(element.dataset.needs);
+}
+
 /** Shows what is possible now. */
 function refresh() {
   const { history, idle, running } = desk;
@@ -52,7 +57,7 @@ function refresh() {
 }
 
 function enable(id, possible) {
-  $(id).disabled = !possible;
+  $(id).disabled = !possible || $(id).hidden;
 }
 
 /** Ends what is going on: the task, the stroke or the comparison. */
@@ -62,6 +67,7 @@ function cancel() {
   else if (desk.comparing) viewing.compare();
 }
 
+hideWhatIsMissing();
 whenChanged(refresh);
 whenChanged(keep);
 listen(stage, view, painter);

@@ -14,6 +14,7 @@ export const painter = new Painter(view, $("cursor"), take, () => !desk.running 
 export const size = new BrushSize(painter, $("size"), $("size-value"));
 
 export function setTool(tool) {
+  if (document.querySelector(`[data-tool="${tool}"]`).hidden) return;
   painter.abandon();
   painter.tool = tool;
   if (desk.comparing) stage.focus({ preventScroll: true });

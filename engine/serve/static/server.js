@@ -10,6 +10,9 @@ export class Refused extends Error {
   }
 }
 
+/** What there is with this server: see the elements of the page that need something. */
+export const offers = ["server", "texture"];
+
 async function ask(path, options) {
   let response;
   try {

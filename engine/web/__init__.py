@@ -1,0 +1,1 @@
+"""A page that completes photos in the browser, without a server: what `engine-export --to web` writes."""
