@@ -13,7 +13,7 @@ LUMA = 299, 587, 114
 """Thousandths of red, green and blue."""
 
 ROWS = 64
-"""Rows that are turned to grey at a time, in four bytes a sample: a whole photo's would be most of a command's memory."""
+"""Rows that are turned to grey at a time, in four bytes a sample: of a whole photo that would be most of the memory."""
 
 
 def as_grey(pixels_HW3: Pixels) -> Pixels:
