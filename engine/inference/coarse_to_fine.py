@@ -62,8 +62,6 @@ class CoarseToFine:
     report: Report
     plain_HW: Mask | None = None
     """Holes in plain parts of the photo, where nothing is to be drawn; None if there are none."""
-    large: int = 0
-    """Holes larger than those of the training."""
     too_large: bool = False
     """True if one of these should have been completed at a coarser scale than was asked for."""
 
@@ -124,7 +122,6 @@ class CoarseToFine:
         for hole in large:
             self.fill_inside(photo_HW3, hole_HW, wanted_HW, hole, scale, own)
         if scale == 1:
-            self.large += len(large)
             self.too_large |= octaves is not None and any(
                 hole.octaves > octaves for hole in self.large_holes(asked_HW, None)
             )
@@ -147,18 +144,11 @@ class CoarseToFine:
         return widen(wanted_HW, self.feather) & (wanted_HW | ~hole_HW)
 
     def warn(self, octaves: int | None) -> None:
-        """Say in the report which holes asked more than the network was trained for, and what was done about them."""
-        trained = f"the {self.spec.hole_size[1]} px that the network was trained on"
-        coarsest = max(self.report.scales)
-        if self.large and octaves is None and coarsest > 1:
-            self.report.warnings.append(
-                f"{self.large} hole(s) larger than {trained}: "
-                f"completed at 1/{coarsest} of the resolution first, and refined up to the photo's own"
-            )
+        """Say in the report where a hole is larger than the scale that was asked for is good for."""
         if self.too_large and octaves is not None:
             self.report.warnings.append(
-                f"a hole is larger than {trained}, and it was completed at 1/{2**octaves} of the resolution as asked: "
-                "expect its inside to be blurred (--scale auto)"
+                f"a hole is larger than the {self.spec.hole_size[1]} px that the network was trained on, and it was "
+                f"completed at 1/{2**octaves} of the resolution as asked: expect a blurred inside (--scale auto)"
             )
 
     def large_holes(self, wanted_HW: Mask, octaves: int | None) -> Iterator[LargeHole]:

@@ -38,9 +38,6 @@ function largeHoles(wanted, spec, octaves) {
 const octavesOf = (part, spec, octaves) => octaves ?? octavesFor(thickness(part), spec.hole_size[1]);
 
 export class CoarseToFine {
-  large = 0; // holes larger than those of the training
-  coarsest = 1; // the network has run at 1/n of the resolution
-
   constructor(network, progress) {
     Object.assign(this, { network, progress, spec: network.spec });
   }
@@ -50,7 +47,6 @@ export class CoarseToFine {
    * `own` is where the photo's own pixels are, beyond which it is mirrored. `octaves` is null where holes are not halved yet.
    */
   async complete(picture, hole, wanted, octaves, scale, own) {
-    this.coarsest = Math.max(this.coarsest, scale);
     fillPlainHoles(picture, hole, wanted, own);
     const faint = scale === 1 ? faintHoles(picture, hole, wanted) : [];
     for (const { where, part, contrast } of faint) {
@@ -75,7 +71,6 @@ export class CoarseToFine {
   async #fromCoarseToFine(picture, hole, wanted, octaves, scale, own) {
     const large = largeHoles(wanted, this.spec, octaves);
     for (const one of large) await this.#fillInside(picture, hole, wanted, one, scale, own);
-    if (scale === 1) this.large += large.length;
     const needed = widen(wanted, 1);
     const box = boundingBox(needed);
     if (!box) return;

@@ -38,18 +38,13 @@ export async function complete(photo, hole, hidden, network, onStep, isCancelled
   await scales.complete(picture, wideUnknown, wanted, null, 1, own);
   const completed = picture.crop(own);
   if (hidden) completed.put(photo, photo.whole, without(unknown, hole));
-  return { picture: completed, notes: [...notesOf(hole, ends, scales), ...textureNotes(completed, hole, unknown)] };
+  return { picture: completed, notes: [...notesOf(hole, ends), ...textureNotes(completed, hole, unknown)] };
 }
 
-function notesOf(hole, ends, { large, coarsest, spec }) {
+function notesOf(hole, ends) {
   const notes = [];
   if (Object.values(ends).some(Boolean)) {
     notes.push("a hole is at the photo's border or next to it: beyond it there is only the photo, mirrored");
-  }
-  if (large && coarsest > 1) {
-    const trained = `the ${spec.hole_size[1]} px that the network was trained on`;
-    const how = `completed at 1/${coarsest} of the resolution first, and refined up to the photo's own`;
-    notes.push(`${large} hole(s) larger than ${trained}: ${how}`);
   }
   if (count(hole) > hole.data.length / 2) notes.push("more than half of the photo was completed, which is seldom meant");
   return notes;

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from engine.inference.completer import Completer
 from engine.inference.holes.contrast import Contrast, faint_holes
-from engine.inference.report import Report
 from tests.engine.inference.conftest import random_network
 
 
@@ -80,14 +79,3 @@ def test_a_star_does_not_hide_the_contrast():
     hole_HW = np.zeros((100, 100), bool)
     hole_HW[40:60, 40:60] = True
     assert Contrast.around(photo_HW3, ~hole_HW, hole_HW).span == 120
-
-
-def test_one_note_tells_of_all_large_holes():
-    photo_HW3 = np.random.default_rng(0).integers(90, 120, (400, 900, 3), np.uint8)
-    photo_HW3[:, 600:] = np.random.default_rng(1).integers(0, 255, (400, 300, 3), np.uint8)
-    hole_HW = np.zeros((400, 900), bool)
-    hole_HW[100:280, 50:230] = hole_HW[100:280, 320:500] = hole_HW[100:280, 680:860] = True
-    report = Report()
-    network = random_network(4)
-    Completer.of(network, "torch", device="cpu").complete(photo_HW3, hole_HW, report=report)
-    assert len([note for note in report.warnings if note.startswith("3 hole(s) larger than")]) == 1
