@@ -15,14 +15,14 @@ SIDECAR = ".mask"
 MASK_BESIDE = "the mask of a photo beside it"
 """Why such a file is left out."""
 
-_ENDINGS = [*sorted(SUFFIXES), *(suffix.upper() for suffix in sorted(SUFFIXES))]
+ENDINGS = [*sorted(SUFFIXES), *(suffix.upper() for suffix in sorted(SUFFIXES))]
 _CALLED = re.compile(r"(?P<photo>.+)[._-]mask[._-]?\d*", re.IGNORECASE | re.DOTALL)
 
 
 def is_mask_beside(root: str | os.PathLike[str], name: str) -> bool:
     """True if the file `name` under `root` is the mask of a photo that lies beside it."""
     photo = photo_of(name)
-    return photo is not None and any(os.path.exists(os.path.join(root, photo + ending)) for ending in _ENDINGS)
+    return photo is not None and any(os.path.exists(os.path.join(root, photo + ending)) for ending in ENDINGS)
 
 
 def masks_among(names: Collection[str]) -> set[str]:
