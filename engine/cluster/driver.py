@@ -128,6 +128,7 @@ def cluster(address: str) -> Iterator[Any]:
             "command within the cluster, by `ray job submit`, with --cluster auto"
         )
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is loaded: nothing is sent
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # 40 s each, where Ray would wait for a quarter of an hour
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray = import_optional("ray")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

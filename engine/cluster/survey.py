@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 from engine.cluster import report
 from engine.cluster.staging import Places
@@ -22,17 +24,25 @@ def survey(places: Places, overwrite: bool = False, failed_alone: bool = False) 
         raise ValueError(f"--out is {out.where}, where the photos are; name a place of its own for the results")
     apart = tuple(inside for place in (out, masks) if place and (inside := folder_in(photos, place)))
     with Listing() as listing:
-        listing.add_photos(photos.listed(), without=apart, sidecars=places.masks is None)
+        reports: list[str] = []
+        asked = {"photos": photos.listed()}
         if masks:
-            listing.add_masks(masks.listed())
+            asked["masks"] = masks.listed()
+        if not overwrite or failed_alone:
+            asked["results"] = out.listed()
+        for kind, piece in together(asked):
+            if kind == "photos":
+                listing.add_photos([piece], without=apart, sidecars=places.masks is None)
+            elif kind == "masks":
+                listing.add_masks([piece])
+            else:
+                listing.add_results([piece])
+                reports += (name for name in piece if name.startswith(report.FOLDER))
         listing.settle()
         if not listing.count("photos"):
             raise NoPhotos(f"there are no photos in {photos.where}; looked for {', '.join(CONTAINERS)}")
-        if not overwrite or failed_alone:
-            reports: list[str] = []
-            listing.add_results(without_reports(out.listed(), reports))
-            if failed_alone:
-                listing.want(report.failed(out, reports))
+        if failed_alone:
+            listing.want(report.failed(out, reports))
         yield listing
 
 
@@ -42,11 +52,30 @@ def folder_in(outer: Store, inner: Store) -> str | None:
     return inner.where.removeprefix(begin) + "/" if inner.where.startswith(begin) else None
 
 
-def without_reports(pieces: Iterator[list[str]], reports: list[str]) -> Iterator[list[str]]:
-    """The names but for those of reports, which go to `reports`."""
-    for piece in pieces:
-        reports += (name for name in piece if name.startswith(report.FOLDER))
-        yield piece
+def together(listings: dict[str, Iterator[list[str]]]) -> Iterator[tuple[str, list[str]]]:
+    """The pieces of several listings with the names of these, as they come: each is asked for in a thread of its own,
+    since a store takes its time for each of thousands of answers. What one raises is raised."""
+    waiting: Queue[tuple[str, list[str] | Exception | None]] = Queue(maxsize=8)
+
+    def ask(kind: str, pieces: Iterator[list[str]]) -> None:
+        try:
+            for piece in pieces:
+                waiting.put((kind, piece))
+            waiting.put((kind, None))
+        except Exception as error:
+            waiting.put((kind, error))
+
+    for kind, pieces in listings.items():
+        Thread(target=ask, args=(kind, pieces), daemon=True).start()
+    left = len(listings)
+    while left:
+        kind, piece = waiting.get()
+        if isinstance(piece, Exception):
+            raise piece
+        if piece is None:
+            left -= 1
+        else:
+            yield kind, piece
 
 
 def check_places(places: Places) -> None:

@@ -7,8 +7,10 @@ status, the summary, the names of the results that differ from those in DESK/don
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,11 +47,15 @@ def ray_nodes(server: Server, home: Path) -> Iterator[list[subprocess.Popen]]:
     """A Ray cluster of two nodes with a CPU each, and the token that it asks for; what started them."""
     token = home / "token"
     token.write_text(secrets.token_hex(32))
+    temporary = tempfile.mkdtemp(prefix="ray-")  # short, since sockets have their names in it
     own = environment(server, home) | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
     os.environ.update(own)
     ray = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--num-cpus=1", "--disable-usage-stats"]
     ray += ["--node-ip-address=127.0.0.1", f"--object-store-memory={128 << 20}"]
-    kinds = ["--head", f"--port={PORT}", "--include-dashboard=false"], [f"--address=127.0.0.1:{PORT}"]
+    kinds = (
+        ["--head", f"--port={PORT}", "--include-dashboard=false", f"--temp-dir={temporary}"],
+        [f"--address=127.0.0.1:{PORT}"],
+    )
     nodes = []
     try:
         for kind in kinds:
@@ -60,6 +66,7 @@ def ray_nodes(server: Server, home: Path) -> Iterator[list[subprocess.Popen]]:
         for node in nodes:
             for pid in [*below(node.pid), node.pid]:
                 end(pid)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 if __name__ == "__main__":
