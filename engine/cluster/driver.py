@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,6 @@ def cluster(address: str) -> Iterator[Any]:
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "2")  # 40 s each, where Ray would wait for a quarter of an hour
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     ray = import_optional("ray")
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     own = {"include_dashboard": False, "object_store_memory": OBJECTS} if address == "local" else {}
     try:
         ray.init(address=address, logging_level="warning", **own)
@@ -139,10 +138,33 @@ def cluster(address: str) -> Iterator[Any]:
         raise ValueError(
             f"no Ray cluster answers at {address} ({error}): start one with `ray start --head`, or give --cluster local"
         ) from error
-    for number, handler in handlers.items():  # Ray's own would end the command with other statuses
-        with suppress(ValueError):
-            signal.signal(number, handler)
     try:
-        yield ray
+        with ended_by_signals():
+            yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block with their own status: what a handler raises while Ray waits, Ray replaces by a
+    SystemExit of status 1."""
+    seen: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        seen.append(number)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, end)
+    try:
+        yield
+    except SystemExit:
+        if seen:
+            raise SystemExit(128 + seen[0]) from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
