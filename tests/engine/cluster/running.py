@@ -73,6 +73,14 @@ def below(pid: int) -> list[int]:
     return found[1:]
 
 
+def is_running(pid: int) -> bool:
+    """True if a process is there and has not ended, whether or not anybody has asked how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def called(pids: list[int], begin: str) -> list[int]:
     """Those of the processes whose command line, or the name of their program, begins so."""
     found = []

@@ -1,6 +1,7 @@
 """engine-infer --cluster: every photo comes out once, as of a folder, or fails by its name, whatever is killed."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from engine.commands import infer
 from tests.engine.cluster.conftest import files_in
-from tests.engine.cluster.running import ROOT, below, called, driver, end, ended, place, rows, wait_for
+from tests.engine.cluster.running import ROOT, below, called, driver, end, ended, is_running, place, rows, wait_for
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
@@ -138,19 +139,23 @@ def test_a_node_is_killed(desk, expected, weights):
     assert summary == {"completed": len(expected), "copied": 0, "skipped": 0, "failed": COUNT // 5}
 
 
-def test_the_command_is_killed_and_started_again(server, bucket, desk, expected, weights):
+def test_the_command_is_ended_and_started_again(server, bucket, desk, expected, weights):
     slow_results(server)
-    with driver(server, desk / "home", place(bucket), "--weights", weights) as process:
-        wait_for(lambda: results(server, bucket) >= 10, process)
-        process.kill()
-        process.wait()
-    there = len(server.files(f"{bucket}/done"))
-    assert 0 < there < len(expected)
+    for number, status, done in ((signal.SIGTERM, 143, 6), (signal.SIGKILL, -9, 30)):
+        with driver(server, desk / "home", place(bucket), "--weights", weights) as process:
+            wait_for(lambda done=done: results(server, bucket) >= done, process)
+            started = below(process.pid)
+            process.send_signal(number)
+            assert process.wait(120) == status
+            wait_for(lambda started=started: not any(map(is_running, started)))
+    there = server.files(f"{bucket}/done")
+    assert 20 <= len(there) < len(expected)
+    assert there.items() <= expected.items()
     with driver(server, desk / "home", place(bucket), "--weights", weights) as process:
         status, told, _ = ended(process)
     assert status == 1
     assert server.files(f"{bucket}/done") == expected
-    assert told["summary"]["skipped"] >= there
+    assert told["summary"]["skipped"] >= 20
     assert told["summary"]["completed"] + told["summary"]["skipped"] == len(expected)
 
 
@@ -187,7 +192,8 @@ def test_what_cannot_be_ends_in_a_line(words, said, server, desk, weights):
     assert said in told.splitlines()[-1]
 
 
-def test_no_cluster_is_there(server, desk):
+def test_no_cluster_is_there(server, desk, monkeypatch):
+    monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "1")
     with driver(server, desk / "home", str(desk), cluster="127.0.0.1:1") as process:
         _, told = process.communicate(timeout=300)
     assert process.returncode == 1
