@@ -19,7 +19,7 @@ COMPLETED = ".completed"
 MASK_BESIDE, COMPLETION_BESIDE = "the mask of a photo beside it", "the completion of a photo beside it"
 """Why such a file is left out."""
 
-_ENDINGS = [*sorted(SUFFIXES), *(suffix.upper() for suffix in sorted(SUFFIXES))]
+ENDINGS = [*sorted(SUFFIXES), *(suffix.upper() for suffix in sorted(SUFFIXES))]
 _CALLED = re.compile(r"(?P<photo>.+)[._-]mask[._-]?\d*", re.IGNORECASE | re.DOTALL)
 _VARIANT = re.compile(r"-\d+$")
 
@@ -48,7 +48,7 @@ def is_completion_beside(root: str | os.PathLike[str], name: str) -> bool:
 
 def _is_there(root: str | os.PathLike[str], photo: str) -> bool:
     """True if there is a picture of this name, with whichever ending."""
-    return any(os.path.exists(os.path.join(root, photo + ending)) for ending in _ENDINGS)
+    return any(os.path.exists(os.path.join(root, photo + ending)) for ending in ENDINGS)
 
 
 def masks_among(names: Collection[str]) -> set[str]:

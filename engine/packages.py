@@ -22,6 +22,9 @@ EXTRAS = {
     "psd_tools": "masks",
     "pillow_heif": "photos",
     "pillow_jxl": "photos",
+    "obstore": "stores",
+    "pyarrow": "cluster",
+    "ray": "cluster",
 }
 """The extra that installs each package."""
 

@@ -80,3 +80,26 @@ def test_the_package_itself_is_light():
     assert run("-c", code) == "False\nCompleter True\n"
     with pytest.raises(AttributeError, match="module 'engine' has no attribute 'Complete'"):
         engine.Complete  # noqa: B018
+
+
+def test_a_bucket_on_this_machine(desk):
+    """It prints the command that completes what is in it, which does."""
+    pytest.importorskip("obstore")
+    for mask in (desk / "masks").iterdir():
+        mask.rename(desk / "photos" / f"{mask.stem}.mask.png")
+    words = [sys.executable, str(ROOT / "examples" / "local_bucket.py"), str(desk / "photos")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as bucket:
+        try:
+            said = bucket.stdout.readline().split()
+        finally:
+            done = subprocess.run(
+                [sys.executable, "-c", "from engine.commands.start import infer; infer()", *said[4:-2], "--json"],
+                env=os.environ
+                | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+                | dict(w.split("=") for w in said[:3]),
+                capture_output=True,
+                text=True,
+            )
+            bucket.kill()
+    assert said[3:] == ["engine-infer", "s3://bucket/photos", "--out", "s3://bucket/done", "--cluster", "local"]
+    assert done.stdout.endswith('{"summary": {"completed": 4, "copied": 0, "skipped": 0, "failed": 0}}\n'), done.stderr

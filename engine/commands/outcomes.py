@@ -14,12 +14,13 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
         print(json.dumps(outcome.as_json()), flush=True)
         return
     if outcome.status == "failed":
-        named = "" if str(outcome.job.photo) in str(outcome.error) else f"{outcome.job.photo}: "
+        photo = outcome.job.photo_called
+        named = "" if photo in str(outcome.error) else f"{photo}: "
         print(f"engine-infer: {named}{outcome.error}", file=sys.stderr, flush=True)
     elif outcome.status == "skipped":
-        print(f"{outcome.job.out}: there already, skipped", flush=True)
+        print(f"{outcome.job.out_called}: there already, skipped", flush=True)
     elif outcome.status == "copied":
-        print(f"{outcome.job.out}: nothing to complete, copied as it is", flush=True)
+        print(f"{outcome.job.out_called}: nothing to complete, copied as it is", flush=True)
     else:
         report = outcome.report
         share = outcome.hole_pixels / (outcome.size[0] * outcome.size[1])
@@ -29,8 +30,8 @@ def print_outcome(outcome: Outcome, as_json: bool) -> None:
         drawn += f", {report.texture['smooth']} thin hole(s) filled smoothly" if report.texture.get("smooth") else ""
         stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
         print(
-            f"{outcome.job.out}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{widened}{scales}{drawn} "
-            f"by {report.runtime} in {sum(report.seconds.values()):.2f} s ({stages})",
+            f"{outcome.job.out_called}: {share:.2%} of {outcome.size[1]}x{outcome.size[0]} completed{widened}{scales}"
+            f"{drawn} by {report.runtime} in {sum(report.seconds.values()):.2f} s ({stages})",
             flush=True,
         )
         for warning in report.warnings:
@@ -44,3 +45,17 @@ def print_summary(counts: Counter[str], as_json: bool) -> None:
         print(json.dumps({"summary": photos}), flush=True)
     else:
         print(", ".join(f"{count} {status}" for status, count in photos.items() if count), flush=True)
+
+
+def print_passed_over(pictures: Counter[str]) -> None:
+    """Say how many pictures, by their ending, are none that can be completed."""
+    if pictures:
+        named = ", ".join(f"{count} {ending}" for ending, count in sorted(pictures.items()))
+        print(f"passed over, as pictures to be converted first: {named}", file=sys.stderr)
+
+
+def exit_status(counts: Counter[str]) -> int:
+    """0 if no photo failed, 3 if all of several did, and else 1."""
+    if not counts["failed"]:
+        return 0
+    return 3 if counts["failed"] == counts.total() > 1 else 1

@@ -17,7 +17,7 @@ from data.files import write_atomically
 from data.in_order import in_order
 from engine.inference.alpha import Layers, complete_layers
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.folders.jobs import Job
+from engine.inference.folders.jobs import Job, Transfer
 from engine.inference.folders.mask_sources import MaskSource, NoMask, area_for
 from engine.inference.holes.mask import Mask, prepare_mask
 from engine.inference.photos.lossless import check_lossless, write_losslessly
@@ -56,6 +56,8 @@ class Options:
     """Complete more than half of a photo, too, where a mask says so."""
     lossless_outside: bool = False
     """Change nothing outside the hole in a JPEG either; see `write_losslessly`."""
+    transfer: Transfer | None = None
+    """For photos that are elsewhere."""
 
 
 @dataclass(slots=True)
@@ -74,7 +76,11 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """For --json."""
-        values: dict[str, Any] = {"photo": str(self.job.photo), "out": str(self.job.out), "status": self.status}
+        values: dict[str, Any] = {
+            "photo": self.job.photo_called,
+            "out": self.job.out_called,
+            "status": self.status,
+        }
         if self.status == "failed":
             return values | {"error": self.error}
         if self.status in ("copied", "skipped"):
@@ -138,6 +144,9 @@ def load(job: Job, options: Options) -> Loaded:
     loaded = Loaded(Outcome(job))
     outcome = loaded.outcome
     with isolated(outcome):
+        if options.transfer:
+            with outcome.report.stage("fetch"):
+                options.transfer.fetch(job)
         container = container_to_write(job, options.max_pixels)
         if job.out.exists() and not options.overwrite:
             if job.out.resolve() == job.photo.resolve():
@@ -236,6 +245,8 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
     if loaded.to_be_copied:
         with isolated(outcome):
             write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
+            if options.transfer:
+                options.transfer.deliver(outcome.job)
             outcome.status = "copied"
     if outcome.status != "pending" or loaded.hole_HW is None or result is None:
         return outcome
@@ -248,6 +259,9 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
             if options.side_by_side and before:
                 three = before.pixels_HW3, loaded.hole_HW, result.pixels_HW3
                 write_side_by_side(options.side_by_side, *three, mean_pixel)
+        if options.transfer:
+            with outcome.report.stage("deliver"):
+                options.transfer.deliver(outcome.job)
         outcome.status = "completed"
     return outcome
 
@@ -270,7 +284,7 @@ def isolated(outcome: Outcome) -> Iterator[None]:
     except Exception as error:
         said = str(error) or type(error).__name__
         if not (isinstance(error, ValueError | OSError) or is_out_of_memory(error)):
-            log.exception("%s: an error of the engine's own, not of the photo", outcome.job.photo)
+            log.exception("%s: an error of the engine's own, not of the photo", outcome.job.photo_called)
             said = f"{type(error).__name__}: {error} (an error of the engine's own: please report what the log says)"
         outcome.status, outcome.error = "failed", said
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from data.sidecars import COMPLETED, SIDECAR, is_mask_beside, photo_of
 from engine.inference.photos.formats.registry import CONTAINERS
@@ -35,6 +36,33 @@ class Job:
     """Of several completions of one photo, which: added to the seed."""
     alone: bool = True
     """No other photo of the call has this name, in whatever folder."""
+    masks: Path | None = None
+    """The folder of its masks, where that is not the one of all photos."""
+    called: tuple[str, str] | None = None
+    """What people know the photo and its result as, where the files are copies."""
+
+    @property
+    def photo_called(self) -> str:
+        """The photo's name for people."""
+        return self.called[0] if self.called else str(self.photo)
+
+    @property
+    def out_called(self) -> str:
+        """The result's name for people."""
+        return self.called[1] if self.called else str(self.out)
+
+
+class Transfer(Protocol):
+    """How the files of jobs come from where they are, and results go where they belong. ValueError or OSError, which
+    fail the photo alone."""
+
+    def fetch(self, job: Job) -> None:
+        """Put the job's photo and its masks where it says they are."""
+        ...
+
+    def deliver(self, job: Job) -> None:
+        """Take the job's result from where it was written."""
+        ...
 
 
 def find_jobs(

@@ -53,13 +53,14 @@ class MaskSource:
         size = photo.pixels_HW3.shape[:2]
         if self.holes or self.boxes:
             return mask_of_holes(self.holes, size) | select_things(photo.pixels_HW3, self.boxes), False
-        files = files_for(self.path, job)
+        path = job.masks or self.path
+        files = files_for(path, job)
         if files:
             of = OfPhoto(job.name.as_posix(), photo.exif_orientation)
             return read_joined(files, self.options, size, notes, of), False
-        if self.path:
+        if path:
             raise NoMask(
-                f"no mask for {job.photo}: it needs {looked_for(self.path, job)} (or --missing-mask copy, if there is "
+                f"no mask for {job.photo}: it needs {looked_for(path, job)} (or --missing-mask copy, if there is "
                 "nothing to complete)"
             )
         if photo.selection_HW is not None and photo.selection_HW.any():

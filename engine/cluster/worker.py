@@ -1,0 +1,108 @@
+"""The process that completes photos on a node of a cluster: it reads, completes and writes; Ray carries the names."""
+
+import hashlib
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+
+from data.cache import cache_folder
+from data.files import write_atomically
+from engine import __version__
+from engine.cluster.report import Row, row_of
+from engine.cluster.staging import Places, Staging
+from engine.cluster.todo import ToDo
+from engine.inference.completer import Completer
+from engine.inference.folders.complete import Options
+from engine.inference.graphs.int8 import calibration_file
+from engine.memory import free_memory, keep_freed_memory
+from engine.packages import import_optional
+from engine.weights import DEFAULT, DEFAULT_WEIGHTS
+
+
+class Weights(NamedTuple):
+    """A weights file on its way, which Ray brings to each node once, with its calibration of int8 if it has one."""
+
+    content: bytes
+    calibration: bytes | None
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Those of a file. OSError if it cannot be read."""
+        file = DEFAULT_WEIGHTS if path == DEFAULT else path
+        calibration = calibration_file(file)
+        return cls(file.read_bytes(), calibration.read_bytes() if calibration.is_file() else None)
+
+    def on_this_node(self, digest: str) -> Path:
+        """The file here, written if it is not there. ValueError if the content is not that of `digest`, in SHA-256."""
+        if hashlib.sha256(self.content).hexdigest() != digest:
+            raise ValueError(f"the weights that came to {socket.gethostname()} are not those that were sent ({digest})")
+        calibrated = f"-{hashlib.sha256(self.calibration).hexdigest()[:8]}" if self.calibration else ""
+        file = cache_folder() / "weights" / f"{digest}{calibrated}.safetensors"
+        parts = {file: self.content} | ({calibration_file(file): self.calibration} if self.calibration else {})
+        for path, content in parts.items():
+            if not (path.is_file() and path.read_bytes() == content):
+                write_atomically(path, content)
+        return file
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """All that the processes of a run have in common."""
+
+    places: Places
+    options: Options
+    runtime: str
+    precision: str
+    device: str
+    memory: int | None
+    """Bytes for one run of the network in each process. None: the process's share of half of what is free."""
+    in_flight: int
+    cpus: int
+    """Of each process, which runs as many threads."""
+    digest: str = ""
+    """SHA-256 of the weights, once they are read."""
+    version: str = __version__
+
+
+class Worker:
+    """Completes photos in a process of its own, until it is told no more of them."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def load(self, weights: Weights, node_cpus: dict[str, int]) -> None:
+        """Get ready, on one of the nodes that have so many CPUs. ValueError if this node's engine is another, or what
+        is asked for is not to be had here."""
+        work, node = self.work, socket.gethostname()
+        if work.version != __version__:
+            raise ValueError(f"{node} has version {__version__} of the engine, and the command {work.version}")
+        torch.set_num_threads(work.cpus)
+        keep_freed_memory()
+        here = import_optional("ray").get_runtime_context().get_node_id()
+        on_cpu = work.device == "cpu" or not torch.cuda.is_available()
+        memory = work.memory or (share_of_memory(work.cpus, node_cpus.get(here, 0)) if on_cpu else None)
+        self.completer = Completer.load(
+            weights.on_this_node(work.digest), work.runtime, work.precision, work.device, memory
+        )
+        self.staging = Staging(work.places).__enter__()
+        masks = replace(work.options.masks, path=self.staging.mask_for_all())
+        self.options = replace(work.options, masks=masks)
+
+    def complete(self, todo: list[ToDo]) -> list[Row]:
+        """Complete some photos: a row for each, in order."""
+        outcomes = self.staging.complete(self.completer, todo, self.options, self.work.in_flight)
+        node = socket.gethostname()
+        return [row_of(outcome, node) for outcome in outcomes]
+
+    def close(self) -> None:
+        """Remove what was here for a while."""
+        self.staging.__exit__(None, None, None)
+
+
+def share_of_memory(cpus: int, node_cpus: int) -> int:
+    """Bytes for one run of the network in a process that has `cpus` of its node's: of half of what is free now, as
+    large a part. On a GPU it is half of what is free there, since each process has one to itself."""
+    return free_memory(torch.device("cpu")) // 2 * cpus // max(cpus, node_cpus)

@@ -1,0 +1,75 @@
+"""engine-infer for photos in object stores, and for those of folders that a cluster completes."""
+
+import json
+import sys
+from collections import Counter
+
+from engine.cluster.staging import Places, Staging
+from engine.cluster.survey import check_places, survey
+from engine.commands.infer_config import InferConfig, options_of
+from engine.commands.outcomes import print_outcome, print_passed_over, print_summary
+from engine.commands.progress import progress
+from engine.inference.folders.ranks import rank_and_world
+
+
+def complete_stores(config: InferConfig) -> Counter[str]:
+    """Complete all photos of a place that have no result yet, and print each outcome; how many of each there were.
+
+    ValueError if an option does not go with it.
+    """
+    places = places_of(config)
+    if config.cluster:
+        return on_cluster(config, places)
+    counts: Counter[str] = Counter()
+    with survey(places, config.overwrite) as listing:
+        left = listing.left()
+        counts["skipped"] = listing.count("photos") - left
+        print_passed_over(listing.passed_over)
+        completer = config.completer(config.weights) if left else None
+        shown = not config.json and sys.stdout.isatty()
+        with Staging(places) as staging, progress("completing", left, shown) as advance:
+            options = options_of(config, several=True, mask=staging.mask_for_all())
+            for outcome in staging.complete(completer, listing.to_do(), options, config.in_flight) if completer else ():
+                counts[outcome.status] += 1
+                advance(1)
+                print_outcome(outcome, config.json)
+    print_summary(counts, config.json)
+    return counts
+
+
+def on_cluster(config: InferConfig, places: Places) -> Counter[str]:
+    """The same by the processes of a cluster, with a report and a line of JSON at the end."""
+    from engine.cluster.driver import complete_on_cluster
+    from engine.cluster.worker import Work
+
+    work = Work(
+        places=places,
+        options=options_of(config, several=True, mask=None),
+        runtime=config.runtime,
+        precision=config.precision,
+        device=config.device,
+        memory=None if config.memory is None else int(config.memory * 2**30),
+        in_flight=config.in_flight,
+        cpus=config.actor_cpus,
+    )
+    summary = complete_on_cluster(str(config.cluster), work, config.weights, config.actors, config.retry_failed)
+    print(json.dumps(summary), flush=True)
+    return Counter(summary["summary"])
+
+
+def places_of(config: InferConfig) -> Places:
+    """Where photos, masks and results are. ValueError if the options say so of too many, or of something else."""
+    if len(config.photos) != 1:
+        raise ValueError(f"of a store, or with --cluster, name one folder of photos; there are {len(config.photos)}")
+    if config.out is None:
+        raise ValueError("photos of a store, or of a cluster, are not written beside themselves: name a place by --out")
+    for name in ("side_by_side", "save_mask", "watch", "sample", "avoid"):
+        if getattr(config, name):
+            raise ValueError(f"--{name.replace('_', '-')} is for photos on disk, without --cluster: leave it out")
+    if config.variants > 1:
+        raise ValueError("--variants is for photos on disk, without --cluster; vary --seed and --out instead")
+    if rank_and_world()[1] > 1:
+        raise ValueError("torchrun divides photos on disk alone: start without it, and with --cluster")
+    places = Places(config.photos[0], config.mask, config.out)
+    check_places(places)
+    return places

@@ -1,0 +1,200 @@
+"""engine-infer --cluster: every photo comes out once, as of a folder, or fails by its name, whatever is killed."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.commands import infer
+from tests.engine.cluster.conftest import files_in
+from tests.engine.cluster.running import ROOT, below, called, driver, end, ended, is_running, place, rows, wait_for
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+
+COUNT = 80
+
+
+@pytest.fixture(scope="module")
+def desk(make_photos, tmp_path_factory):
+    """Photos and masks in a folder, a user's home beside."""
+    folder = tmp_path_factory.mktemp("desk")
+    make_photos(folder, COUNT)
+    (folder / "home").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(desk, weights):
+    """The results that engine-infer gives for the folder."""
+    words = [desk / "photos", "--mask", desk / "masks", "--out", desk / "done", "--weights", weights]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["engine-infer", *map(str, words)])
+        with pytest.raises(SystemExit):
+            infer.main()
+    return files_in(desk / "done")
+
+
+@pytest.fixture
+def bucket(server, desk, request):
+    """A place in the store with these photos and masks."""
+    name = request.node.name
+    server.upload(desk / "photos", f"{name}/photos")
+    server.upload(desk / "masks", f"{name}/masks")
+    return name
+
+
+def check(server, bucket, expected, told):
+    """All results are there and right, and the report has a row for every photo, failed ones with their reasons."""
+    assert server.files(f"{bucket}/done") == expected
+    assert told["summary"] == {"completed": len(expected), "copied": 0, "skipped": 0, "failed": COUNT // 5}
+    found = rows(Path(place(f"{bucket}/done")))
+    assert len(found) == len({row["photo"] for row in found}) == COUNT
+    failed = {row["name"] for row in found if row["status"] == "failed"}
+    assert failed == {row["name"] for row in found} - set(expected)
+    assert all(row["error"] and place(bucket) in row["error"] for row in found if row["status"] == "failed")
+
+
+def slow_results(server):
+    """A run takes its time, so that something can happen meanwhile."""
+    server.fault = lambda method, path: "wait" if method == "PUT" and "/done/" in path else None
+
+
+def results(server, bucket):
+    return len({path for path in server.asked("PUT", f"{bucket}/done") if not path.startswith("report.parquet")})
+
+
+def test_a_bucket_and_what_failed_of_it(server, bucket, desk, expected, weights):
+    with driver(server, desk / "home", place(bucket), "--weights", weights) as process:
+        status, told, said = ended(process)
+    assert status == 1
+    check(server, bucket, expected, told)
+    assert f"{COUNT} of {COUNT} photos are to be completed" in said
+    assert len(told["slowest"]) == len(told["failures"]) == 5
+    assert told["report"] == place(f"{bucket}/done/report.parquet")
+    asked = [path for method, path in server.requests if "/photos/" in path or "/masks/" in path]
+    assert len(asked) == len(set(asked)), "one request for a photo, and one for its mask"
+
+    # One of those that failed is mended; another one has lost its result, and is not one of those that failed.
+    mended = next(row for row in rows(Path(place(f"{bucket}/done"))) if "no mask" in str(row["error"]))
+    server.put(f"{bucket}/masks/{mended['name'].rpartition('.')[0]}.png", (desk / "masks" / "p0001.png").read_bytes())
+    server.client.delete_object(Bucket="bucket", Key=f"{bucket}/done/p0001.jpg")
+    with driver(server, desk / "home", place(bucket), "--weights", weights, "--retry-failed") as process:
+        status, told, _ = ended(process)
+    assert (status, told["summary"]["completed"], told["summary"]["failed"]) == (1, 1, COUNT // 5 - 1)
+    assert server.files(f"{bucket}/done").keys() == expected.keys() - {"p0001.jpg"} | {mended["name"]}
+
+
+def test_folders(desk, expected, weights, server, tmp_path):
+    (tmp_path / "photos").symlink_to(desk / "photos")
+    (tmp_path / "masks").symlink_to(desk / "masks")
+    with driver(server, desk / "home", str(tmp_path), "--weights", weights, "--actors", 1) as process:
+        status, told, _ = ended(process)
+    assert (status, told["summary"]["completed"]) == (1, len(expected))
+    assert files_in(tmp_path / "done") == expected
+    assert len(rows(tmp_path / "done")) == COUNT
+
+
+def test_a_process_is_killed_again_and_again(server, bucket, desk, expected, weights):
+    slow_results(server)
+    with driver(server, desk / "home", place(bucket), "--weights", weights, "--actors", 2) as process:
+        for done in (4, 30):
+            wait_for(lambda done=done: results(server, bucket) >= done, process)
+            end(called(below(process.pid), "ray::Worker")[0])
+        status, told, _ = ended(process)
+    assert status == 1
+    check(server, bucket, expected, told)
+
+
+def test_a_photo_that_ends_its_process_fails_alone(server, bucket, desk, expected, weights):
+    with driver(server, desk / "home", place(bucket), "--weights", weights, "--actors", 1) as process:
+
+        def ends_it(method, path):
+            if path.endswith("/photos/p0011.jpg"):
+                for pid in called(below(process.pid), "ray::Worker"):
+                    end(pid)
+
+        server.fault = ends_it
+        status, told, _ = ended(process)
+    assert status == 1
+    assert told["summary"]["failed"] == COUNT // 5 + 1
+    assert server.files(f"{bucket}/done") == {name: file for name, file in expected.items() if name != "p0011.jpg"}
+    (row,) = (row for row in rows(Path(place(f"{bucket}/done"))) if row["name"] == "p0011.jpg")
+    assert row["error"].startswith("the process that completed it ended 3 times")
+
+
+def test_a_node_is_killed(desk, expected, weights):
+    """Of two, in a network namespace of their own."""
+    alone = ["unshare", "--net"]
+    if subprocess.run([*alone, "ip", "link", "set", "lo", "up"], capture_output=True, check=False).returncode:
+        pytest.skip("needs root, unshare and ip: a network namespace of its own for each node")
+    command = [*alone, sys.executable, "-m", "tests.engine.cluster.two_nodes", str(desk), str(weights)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    status, summary, differing, killed, in_report, photos = json.loads(done.stdout.splitlines()[-1])
+    assert (status, differing, killed, in_report, photos) == (1, [], 1, COUNT, COUNT)
+    assert summary == {"completed": len(expected), "copied": 0, "skipped": 0, "failed": COUNT // 5}
+
+
+def test_the_command_is_ended_and_started_again(server, bucket, desk, expected, weights):
+    slow_results(server)
+    for number, status, done in ((signal.SIGTERM, 143, 6), (signal.SIGKILL, -9, 30)):
+        with driver(server, desk / "home", place(bucket), "--weights", weights) as process:
+            wait_for(lambda done=done: results(server, bucket) >= done, process)
+            started = below(process.pid)
+            process.send_signal(number)
+            assert process.wait(120) == status
+            wait_for(lambda started=started: not any(map(is_running, started)))
+    there = server.files(f"{bucket}/done")
+    assert 20 <= len(there) < len(expected)
+    assert there.items() <= expected.items()
+    with driver(server, desk / "home", place(bucket), "--weights", weights) as process:
+        status, told, _ = ended(process)
+    assert status == 1
+    assert server.files(f"{bucket}/done") == expected
+    assert told["summary"]["skipped"] >= 20
+    assert told["summary"]["completed"] + told["summary"]["skipped"] == len(expected)
+
+
+def test_two_commands_at_once_while_the_store_fails_now_and_then(server, bucket, desk, expected, weights):
+    faults = {0: "refuse", 3: "break off", 6: "lose", 9: "wait"}
+    server.fault = lambda method, path: faults.get(len(server.requests) % 13)
+    words = ("--weights", weights, "--actors", 1)
+    with (
+        driver(server, desk / "home", place(bucket), *words) as one,
+        driver(server, desk / "home", place(bucket), *words) as other,
+    ):
+        told = [ended(one), ended(other)]
+    assert [status for status, _, _ in told] == [1, 1]
+    assert server.files(f"{bucket}/done") == expected
+    for _, summary, _ in told:
+        assert summary["summary"]["completed"] + summary["summary"]["skipped"] == len(expected)
+        assert summary["summary"]["failed"] == COUNT // 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--runtime", "tensorrt"], "tensorrt"),
+        (["--actor-cpus", "999"], "each process wants 999 CPU(s), and the cluster has "),
+        (["--retry-failed"], "has no report.parquet"),
+        (["--weights", "missing.safetensors"], "missing.safetensors"),
+    ],
+)
+def test_what_cannot_be_ends_in_a_line(words, said, server, desk, weights):
+    with driver(server, desk / "home", str(desk), *words) as process:
+        _, told = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert told.splitlines()[-1].startswith("engine-infer: "), told
+    assert said in told.splitlines()[-1]
+
+
+def test_no_cluster_is_there(server, desk, monkeypatch):
+    monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "1")
+    with driver(server, desk / "home", str(desk), cluster="127.0.0.1:1") as process:
+        _, told = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "no Ray cluster answers at 127.0.0.1:1" in told.splitlines()[-1]

@@ -1,0 +1,76 @@
+"""Folders and buckets give the same names and bytes, and what is written there is whole or not there."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.cluster.stores import open_store, url_of
+from tests.engine.cluster.store_server import BUCKET
+
+NAMES = {"a.png", "day 1/ü #1%20?.jpg", "day 1/night/x.completed.png", "100%.tif"}
+
+
+def test_urls_survive_a_path():
+    assert url_of(Path("s3://bucket/photos/")) == "s3://bucket/photos"
+    assert url_of(Path("gs://bucket")) == "gs://bucket"
+    for name in ("photos", "/s3/photos", "s3:photos", "s3photos://b", "../s3:/b/c"):
+        assert url_of(Path(name)) is None
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_what_is_put_is_listed_and_read(kind, server, tmp_path):
+    store = open_store(tmp_path / "new" if kind == "folder" else Path(f"s3://{BUCKET}/stores/names"))
+    assert [name for piece in store.listed() for name in piece] == []
+    for name in NAMES:
+        store.put(name, name.encode() * 3000)
+    store.put("a.png", b"again")
+    assert {name for piece in store.listed() for name in piece} == NAMES
+    assert {store.read(name) for name in NAMES} == {b"again"} | {3000 * name.encode() for name in NAMES - {"a.png"}}
+    with pytest.raises(FileNotFoundError):
+        store.read("b.png")
+
+
+def test_a_listing_is_a_request_for_a_thousand_names(server):
+    """One that breaks off goes on where it was."""
+    for number in range(1100):
+        server.client.put_object(Bucket=BUCKET, Key=f"stores/many/{number:04}", Body=b"")
+    store, names = open_store(Path(f"s3://{BUCKET}/stores/many")), [f"{number:04}" for number in range(1100)]
+    assert list(store.listed()) == [names[:1000], names[1000:]]
+    assert [method for method, _ in server.requests] == ["GET"] * 2
+    server.requests.clear()
+    server.fault = lambda method, path: "break off" if len(server.requests) in (2, 3) else None
+    assert [name for piece in store.listed() for name in piece] == names
+    assert len(server.requests) == 4
+
+
+def test_no_bucket_is_told_in_a_line(server):
+    with pytest.raises(OSError, match=r"^s3://nowhere/photos: NoSuchBucket: The specified bucket does not exist$"):
+        list(open_store(Path("s3://nowhere/photos")).listed())
+
+
+@pytest.mark.parametrize("fault", ["refuse", "wait", "break off", "lose"])
+def test_a_store_that_fails_for_a_while_is_asked_again(fault, server):
+    """And an object is never there by half."""
+    store = open_store(Path(f"s3://{BUCKET}/stores/{fault}"))
+    content = bytes(range(256)) * 4000
+    server.fault = lambda method, path: fault if len(server.requests) % 3 else None
+    store.put("photo.png", content)
+    assert server.files(f"stores/{fault}") == {"photo.png": content}
+    server.requests.clear()
+    assert store.read("photo.png") == content
+    for _ in range(2):
+        server.requests[:] = [("", "")]
+        assert list(store.listed()) == [["photo.png"]]
+        server.requests.clear()
+
+
+def test_nothing_is_there_of_what_was_lost_on_its_way(server, monkeypatch):
+    from engine.cluster import stores
+
+    monkeypatch.setattr(stores, "RETRIES", {"max_retries": 1})
+    store = open_store(Path(f"s3://{BUCKET}/stores/lost"))
+    server.fault = lambda method, path: "lose"
+    with pytest.raises(OSError, match=f"s3://{BUCKET}/stores/lost/photo.png: "):
+        store.put("photo.png", bytes(1 << 20))
+    server.fault = lambda method, path: None
+    assert server.files("stores/lost") == {}
