@@ -133,38 +133,24 @@ def cluster(address: str) -> Iterator[Any]:
     ray = import_optional("ray")
     own = {"include_dashboard": False, "object_store_memory": OBJECTS} if address == "local" else {}
     try:
-        ray.init(address=address, logging_level="warning", **own)
+        with own_handlers():
+            ray.init(address=address, logging_level="warning", **own)
     except ConnectionError as error:
         raise ValueError(
             f"no Ray cluster answers at {address} ({error}): start one with `ray start --head`, or give --cluster local"
         ) from error
     try:
-        with ended_by_signals():
-            yield ray
+        yield ray
     finally:
         ray.shutdown()
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block with their own status: what a handler raises while Ray waits, Ray replaces by a
-    SystemExit of status 1."""
-    seen: list[int] = []
-
-    def end(number: int, frame: object) -> None:
-        seen.append(number)
-        raise SystemExit(128 + number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, end)
+def own_handlers() -> Iterator[None]:
+    """The handlers of signals are afterwards as they were before: Ray's would end the command with other statuses."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     try:
         yield
-    except SystemExit:
-        if seen:
-            raise SystemExit(128 + seen[0]) from None
-        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -35,9 +35,11 @@ def ends_in_a_line(command: str, errors: tuple[type[Exception], ...] = (ValueErr
             yield
     except errors as error:
         raise SystemExit(f"{command}: {error}") from error
-    except KeyboardInterrupt:
-        if received:  # watchfiles raises this in place of what a signal's handler has raised
+    except (SystemExit, KeyboardInterrupt) as ended:
+        if received:  # watchfiles and Ray raise something else in place of what a signal's handler has raised
             raise SystemExit(128 + received[0]) from None
+        if isinstance(ended, SystemExit):
+            raise
         print(f"{command}: stopped", file=sys.stderr)
         raise SystemExit(130) from None
 
