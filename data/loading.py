@@ -83,8 +83,10 @@ class Loader(ABC):
             )
         if batch_size * ranks > len(catalog):
             raise ValueError(
-                f"{len(catalog)} photos are fewer than one batch of {batch_size} on {ranks} rank(s): "
-                "use more photos, a smaller batch or fewer ranks"
+                f"{len(catalog)} photos are fewer than one batch of {batch_size}"
+                + (f" on each of {ranks} ranks: " if ranks > 1 else ": ")
+                + "use more photos, a smaller batch (--batch)"
+                + (" or fewer processes" if ranks > 1 else "")
             )
         self.catalog, self.sampler = catalog, sampler
         self.batch_size, self.rank, self.ranks = batch_size, rank, ranks

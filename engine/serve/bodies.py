@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
@@ -128,8 +129,10 @@ def check_fields(form: FormData, fields: Fields) -> None:
         if not isinstance(value, str) and name in fields.texts:
             raise HTTPException(422, f"{name} must be text and no file: -F {name}=VALUE (without the @)")
         if name not in files + fields.texts:
-            known = f"its files are {', '.join(files)}" + "".join(f", its text {text}" for text in fields.texts)
-            raise HTTPException(422, f"{name}: no file or text that the form takes; {known}; {OPTIONS}")
+            meant = get_close_matches(name, files + fields.texts, n=1)
+            known = f"files {', '.join(files)}" + (f"; texts {', '.join(fields.texts)}" if fields.texts else "")
+            guess = f"perhaps {meant[0]} is meant; " if meant else ""
+            raise HTTPException(422, f"{name}: the form has no such field; {guess}it takes: {known}; {OPTIONS}")
 
 
 async def file_in(form: FormData, name: str) -> tuple[str, bytes]:

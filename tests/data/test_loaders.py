@@ -303,8 +303,8 @@ def test_too_little_shared_memory_says_what_to_do(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 41}, "40 photos are fewer than one batch of 41 on 1 rank"),
-        ({"batch_size": 11, "rank": 1, "ranks": 4}, "use more photos, a smaller batch or fewer ranks"),
+        ({"batch_size": 41}, "40 photos are fewer than one batch of 41: use more photos, a smaller batch"),
+        ({"batch_size": 11, "rank": 1, "ranks": 4}, "one batch of 11 on each of 4 ranks: .* or fewer processes"),
         ({"batch_size": 0}, "batch_size >= 1"),
         ({"batch_size": 1, "rank": 2, "ranks": 2}, "0 <= rank < ranks"),
     ],

@@ -68,6 +68,11 @@ class MaskSource:
             return selected(photo.selection_HW), False
         if photo.alpha_HW is not None and photo.alpha_HW.min() == 0:
             return cut_out(photo.alpha_HW), True
+        if self.options.colour is not None:
+            raise NoMask(
+                f"no mask for {job.photo}: --mask-colour is of the mask; where it is painted on the photo itself, "
+                f"--mask {job.photo}"
+            )
         raise NoMask(
             f"no mask for {job.photo}. Give one of: --mask FILE (white is completed); --hole X,Y,WIDTH,HEIGHT; "
             f"--select X,Y,WIDTH,HEIGHT (a box around a thing); a file {job.photo.stem}{SIDECAR}.png beside the photo, "
@@ -166,7 +171,11 @@ def is_flat_enough(job: Job) -> bool:
 def looked_for(path: Path, job: Job) -> str:
     """The files in a folder of masks that could be a photo's, as PNGs, for errors."""
     name = job.name.with_suffix(".png")
-    return f"{path / name} or {path / name.name}" if is_flat_enough(job) else str(path / name)
+    if is_flat_enough(job):
+        return f"{path / name} or {path / name.name}"
+    if len(name.parts) > 1 and find_masks(path / name.name, sidecar_only=False):
+        return f"{path / name}: {path / name.name} could be of several photos of this name"
+    return str(path / name)
 
 
 def find_masks(photo: Path, sidecar_only: bool, other_than: Path | None = None) -> list[Path]:

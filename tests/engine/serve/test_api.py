@@ -439,7 +439,12 @@ def test_annotations_as_the_mask(client, command, photo):
         ({"seed": b"1"}, {}, 422, "seed must be text and no file: -F seed=VALUE"),
         ({}, {"texture": "wood"}, 422, "texture is 'wood'; it must be one of: auto, photo, none"),
         ({}, {"sample": "here.png"}, 422, "sample must be a file: -F sample=@here.png"),
-        ({"smaple": MASK}, {}, 422, "smaple: no file or text that the form takes; its files are photo, mask, sample"),
+        (
+            {"smaple": MASK},
+            {},
+            422,
+            "smaple: the form has no such field; perhaps sample is meant; it takes: files",
+        ),
         ({"avoid": MASK}, {"texture": "none"}, 422, "avoid is given and texture is none, so that no texture is taken"),
         ({"sample": MASK}, {"texture": "none"}, 422, "leave sample out, or send texture=auto"),
         ({"sample": b"no picture"}, {}, 415, "sample: cannot read the mask: it is no picture"),
