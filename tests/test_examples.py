@@ -59,7 +59,7 @@ def test_a_network_of_ones_own(desk):
 
 
 def test_there_is_a_test_for_each_example():
-    assert len(list((ROOT / "examples").glob("*.py"))) == 3
+    assert len(list((ROOT / "examples").glob("*.py"))) == 4
 
 
 @pytest.mark.parametrize("command", ["infer", "train", "serve", "data"])

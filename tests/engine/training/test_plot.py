@@ -71,7 +71,7 @@ def test_a_line_that_is_not_whole_is_left_out_and_phases_follow_each_other(tmp_p
 def test_the_command_draws_what_a_training_left(tiny, monkeypatch, capsys):
     config = tiny()
     outcome = train(config)
-    command.tell(outcome, [])
+    command.tell(outcome, config, [])
     said = capsys.readouterr().out
     assert f"engine-train --plot {config.run_folder}\n  tensorboard --logdir {config.run_folder}\n" in said
     monkeypatch.setattr("sys.argv", ["engine-train", "--plot", str(config.run_folder)])
