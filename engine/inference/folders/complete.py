@@ -6,12 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from data.files import write_atomically
 from data.in_order import in_order
@@ -19,12 +17,12 @@ from engine.inference.alpha import Layers, complete_layers
 from engine.inference.completer import Completer, CompletionOptions
 from engine.inference.folders.jobs import Job, Transfer
 from engine.inference.folders.mask_sources import MaskSource, NoMask, area_for
+from engine.inference.folders.pictures import png_of, write_side_by_side
 from engine.inference.holes.mask import Mask, prepare_mask
 from engine.inference.photos.lossless import check_lossless, write_losslessly
 from engine.inference.photos.photo import Photo
 from engine.inference.photos.reading import MAX_PIXELS, read_photo
 from engine.inference.photos.writing import changes_of_kind, check_can_hold, check_sides, container_of, write_photo
-from engine.inference.pixels import Pixels, in_8_bits
 from engine.inference.report import Report
 from engine.inference.window_runner import is_out_of_memory
 
@@ -188,13 +186,6 @@ def load(job: Job, options: Options) -> Loaded:
     return loaded
 
 
-def png_of(mask_HW: Mask) -> bytes:
-    """A mask as a file, white where it is True."""
-    file = BytesIO()
-    Image.fromarray(mask_HW).convert("L").save(file, "PNG")
-    return file.getvalue()
-
-
 def check_not_inverted(mask_HW: Mask) -> None:
     """ValueError if more than half of a photo is to be completed: masks that say so are mostly inverted."""
     share = np.count_nonzero(mask_HW) / mask_HW.size
@@ -244,18 +235,21 @@ def save(loaded: Loaded, options: Options, mean_pixel: tuple[float, float, float
     outcome, result, before = loaded.outcome, loaded.completed, loaded.photo
     if loaded.to_be_copied:
         with isolated(outcome):
-            write_atomically(outcome.job.out, outcome.job.photo.read_bytes())
+            content = outcome.job.photo.read_bytes()
+            with writing(outcome.job.out):
+                write_atomically(outcome.job.out, content)
             if options.transfer:
                 options.transfer.deliver(outcome.job)
             outcome.status = "copied"
     if outcome.status != "pending" or loaded.hole_HW is None or result is None:
         return outcome
     with isolated(outcome):
-        with outcome.report.stage("write"), writing(outcome.job.out):
-            if options.lossless_outside and before:
-                write_losslessly(outcome.job.out, replace(result, pixels_HW3=before.pixels_HW3), result.pixels_HW3)
-            else:
-                write_photo(outcome.job.out, result, result.pixels_HW3)
+        with outcome.report.stage("write"):
+            with writing(outcome.job.out):
+                if options.lossless_outside and before:
+                    write_losslessly(outcome.job.out, replace(result, pixels_HW3=before.pixels_HW3), result.pixels_HW3)
+                else:
+                    write_photo(outcome.job.out, result, result.pixels_HW3)
             if options.side_by_side and before:
                 three = before.pixels_HW3, loaded.hole_HW, result.pixels_HW3
                 write_side_by_side(options.side_by_side, *three, mean_pixel)
@@ -287,15 +281,3 @@ def isolated(outcome: Outcome) -> Iterator[None]:
             log.exception("%s: an error of the engine's own, not of the photo", outcome.job.photo_called)
             said = f"{type(error).__name__}: {error} (an error of the engine's own: please report what the log says)"
         outcome.status, outcome.error = "failed", said
-
-
-def write_side_by_side(
-    path: Path, photo_HW3: Pixels, hole_HW: Mask, completed_HW3: Pixels, mean_pixel: tuple[float, float, float]
-) -> None:
-    """The picture input | holed | completed, in 8 bits, whole or not at all. ValueError as `container_of`."""
-    holed_HW3 = photo_HW3.copy()
-    holed_HW3[hole_HW] = np.rint(np.array(mean_pixel) * np.iinfo(photo_HW3.dtype).max)
-    row = in_8_bits(np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1))
-    encoded = BytesIO()
-    Image.fromarray(row).save(encoded, container_of(path))
-    write_atomically(path, encoded.getvalue())

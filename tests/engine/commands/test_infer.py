@@ -549,6 +549,23 @@ def test_a_photo_that_loses_by_being_encoded_is_told(name, run, tmp_path):
     assert "lossy" not in run(tmp_path / name, "--hole", HOLE, "--out", tmp_path / "done.png")[1]
 
 
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_result_that_cannot_be_written_is_told_by_its_name(empty, run, photo, tmp_path):
+    """Also one of a folder that would only be copied, since its mask is empty."""
+    (tmp_path / "file").write_bytes(b"mine")
+    (tmp_path / "in").mkdir()
+    shutil.copy(photo, tmp_path / "in" / "a.png")
+    mask = Image.new("L", Image.open(photo).size, 0)
+    mask.paste(0 if empty else 255, (20, 20, 40, 40))
+    mask.save(tmp_path / "in" / "a.mask.png")
+    status, printed = run(tmp_path / "in", "--out", tmp_path / "file" / "done")
+    out = tmp_path / "file" / "done" / "a.png"
+    assert status == 1
+    assert f"cannot write {out}: " in printed
+    assert "give another --out" in printed
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
 GAMMA = struct.pack(">I", 100_000)
 
 

@@ -1,0 +1,31 @@
+"""Pictures that are written beside a result, to look at: the mask, and input | holed | completed."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.files import write_atomically
+from engine.inference.holes.mask import Mask
+from engine.inference.photos.writing import container_of
+from engine.inference.pixels import Pixels, in_8_bits
+
+
+def png_of(mask_HW: Mask) -> bytes:
+    """A mask as a file, white where it is True."""
+    file = BytesIO()
+    Image.fromarray(mask_HW).convert("L").save(file, "PNG")
+    return file.getvalue()
+
+
+def write_side_by_side(
+    path: Path, photo_HW3: Pixels, hole_HW: Mask, completed_HW3: Pixels, mean_pixel: tuple[float, float, float]
+) -> None:
+    """The picture input | holed | completed, in 8 bits, whole or not at all. ValueError as `container_of`."""
+    holed_HW3 = photo_HW3.copy()
+    holed_HW3[hole_HW] = np.rint(np.array(mean_pixel) * np.iinfo(photo_HW3.dtype).max)
+    row = in_8_bits(np.concatenate((photo_HW3, holed_HW3, completed_HW3), axis=1))
+    encoded = BytesIO()
+    Image.fromarray(row).save(encoded, container_of(path))
+    write_atomically(path, encoded.getvalue())
