@@ -15,13 +15,16 @@ from threading import Thread
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from engine.commands import export
 from engine.inference.completer import Completer
 from engine.web.site import ONNXRUNTIME_WEB
-from tests.engine.commands.conftest import run_main, weights  # noqa: F401  # fixtures
-from tests.engine.serve.conftest import BUILD, CHROMIUM
+from tests.engine.commands.conftest import run_main, weights
+from tests.engine.serve.conftest import BUILD, CHROMIUM, browser
+
+__all__ = ["browser", "run_main", "weights"]
+"""Fixtures of other tests."""
 
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 """With these, a browser gives a page several threads."""
@@ -92,14 +95,6 @@ def hosting(site: Path, headers: dict[str, str]) -> Iterator[str]:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/some/where/site/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
