@@ -63,6 +63,10 @@ class Margins(NamedTuple):
 NO_MARGINS = Margins()
 
 
+Zeros = tuple[int, int, int, int]
+"""The zeros to be added left, right, above and below."""
+
+
 class AxisStep(NamedTuple):
     """The work of one layer along one axis: zeros added to its input, outputs (of a transposed one) dropped."""
 
@@ -178,15 +182,51 @@ def run_layers(
 ) -> Tensor:
     """The blocks and the output convolution of `network`, unpadded, in the type of their weights; returns that of x."""
     dtype = x.dtype
-    x = x.to(network.to_rgb.weight.dtype)
-    # In place, but not in an exported graph, where that would scatter into what a pixel shuffle's cut looks at.
-    relu = torch.relu if torch.compiler.is_exporting() else torch.relu_
-    for block, layer, row, column in zip(network.blocks, layers[:-1], rows.steps[:-1], columns.steps[:-1], strict=True):
+    zeros = [
+        (*column.zeros, *row.zeros) if any((*row.zeros, *column.zeros)) else None
+        for row, column in zip(rows.steps, columns.steps, strict=True)
+    ]
+    x = with_zeros(x.to(network.to_rgb.weight.dtype), zeros[0])
+    for n, block in enumerate(network.blocks):
         assert isinstance(block, ConvBlock)
         assert isinstance(block.conv, nn.Conv2d)
-        x = unpadded(block.conv, layer, x, row, column)
-        x = relu(block.norm(x)) if block.norm_first else block.norm(relu(x))
+        x = unpadded(block.conv, layers[n], x, rows.steps[n], columns.steps[n])
+        if block.norm_first:
+            x = relu_with_zeros(block.norm(x), zeros[n + 1])
+        else:
+            x = with_zeros(block.norm(torch.relu(x)), zeros[n + 1])
     return unpadded(network.to_rgb, layers[-1], x, rows.steps[-1], columns.steps[-1]).to(dtype)
+
+
+def with_zeros(x: Tensor, zeros: Zeros | None) -> Tensor:
+    """`x` with that many zeros around it."""
+    return x if zeros is None else F.pad(x, zeros)
+
+
+def relu_with_zeros(x: Tensor, zeros: Zeros | None) -> Tensor:
+    """The ReLU of `x`, whose memory may be used for it, with that many zeros around it.
+
+    It is written to where it is to lie among the zeros: one after the other, activation and padding take twice as long.
+    For 512x512 pixels at the photo's border that is 10 % of the network's time in fp32, and 20 % in bf16 (base width
+    16, one core of a Xeon with AMX).
+    """
+    if torch.compiler.is_exporting():  # a graph scatters what is written into a part of a tensor
+        return with_zeros(torch.relu(x), zeros)
+    if zeros is None:
+        return torch.relu_(x)
+    left, right, top, bottom = zeros
+    batch, channels, height, width = x.shape
+    size = (batch, top + height + bottom, left + width + right, channels)
+    padded_NCHW = x.new_empty(size).permute(0, 3, 1, 2)  # channels-last, as what convolutions return
+    for edge in (
+        padded_NCHW[:, :, :top],
+        padded_NCHW[:, :, top + height :],
+        padded_NCHW[..., :left],
+        padded_NCHW[..., left + width :],
+    ):
+        edge.zero_()
+    torch.clamp_min(x, 0, out=padded_NCHW[:, :, top : top + height, left : left + width])
+    return padded_NCHW
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -199,9 +239,7 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def unpadded(conv: nn.Conv2d, layer: Layer, x: Tensor, row: AxisStep, column: AxisStep) -> Tensor:
-    """`conv` on `x` with the steps' zeros in place of its own padding."""
-    if any((*row.zeros, *column.zeros)):
-        x = F.pad(x, (*column.zeros, *row.zeros))
+    """`conv`, without its own padding, on `x`, which has the steps' zeros around it already."""
     if not layer.up:
         return F.conv2d(x, conv.weight, conv.bias, layer.stride, 0, layer.dilation)
     return Margins(*row.dropped, *column.dropped).cut(pixel_shuffle(conv(x)))
