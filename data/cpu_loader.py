@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from functools import partial
-from multiprocessing.util import get_temp_dir
+from multiprocessing.util import Finalize, get_temp_dir
 
 import cv2
 import numpy as np
@@ -172,6 +172,8 @@ def _prepare_worker(parent: int, sockets: str | None, worker: int) -> None:
     # A scheduler ends a run by SIGTERM to all its processes, a closed terminal by SIGHUP, and the main one needs its
     # workers to finish the step.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
+    # torch's own loop may be the first to see that the main process is gone, and returns from this one.
+    Finalize(None, _remove_if_orphaned, args=(parent, sockets), exitpriority=-100)
     threading.Thread(target=_end_when_parent_says, args=(parent, sockets), daemon=True).start()
 
 
@@ -185,7 +187,11 @@ def _end_when_parent_says(parent: int, sockets: str | None) -> None:
         received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
         if received is not None and received.si_pid == parent:
             break
-    else:  # it is gone, and has left its folder behind
-        if sockets:
-            shutil.rmtree(sockets, ignore_errors=True)
+    _remove_if_orphaned(parent, sockets)
     os._exit(0)
+
+
+def _remove_if_orphaned(parent: int, sockets: str | None) -> None:
+    """Remove the folder that the main process has left behind, if that is gone."""
+    if sockets and os.getppid() != parent:
+        shutil.rmtree(sockets, ignore_errors=True)
