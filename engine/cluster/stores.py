@@ -35,9 +35,10 @@ class Store(Protocol):
     where: str
     """What it is called: a URL, or an absolute folder."""
 
-    def listed(self) -> Iterator[list[str]]:
-        """The names of all files below, a piece at a time, in no certain order; none if nothing is there. OSError if
-        that cannot be said."""
+    def listed(self, depth: int | None = None) -> Iterator[list[str]]:
+        """The names of all files below, a piece at a time, in no certain order; none if nothing is there. Those that
+        lie more than `depth` folders deep, the place itself among them, may be left out. OSError if that cannot be
+        said."""
         ...
 
     def read(self, name: str) -> bytes:
@@ -77,12 +78,14 @@ class Folder:
         self.path = path.resolve()
         self.where = str(self.path)
 
-    def listed(self) -> Iterator[list[str]]:
+    def listed(self, depth: int | None = None) -> Iterator[list[str]]:
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(f"{self.path} is a file and no folder")
         names: list[str] = []
-        for folder, _, files in os.walk(self.path, followlinks=True):
+        for folder, folders, files in os.walk(self.path, followlinks=True):
             below = os.path.relpath(folder, self.path)
+            if depth is not None and len(Path(below).parts) >= depth - 1:
+                folders.clear()
             for file in files:
                 names.append(file if below == "." else f"{Path(below).as_posix()}/{file}")
                 if len(names) == AT_ONCE:
@@ -119,7 +122,7 @@ class Bucket:
         with _told(self.where):
             self.store: Any = store.from_url(self.where, client_options=options, retry_config=RETRIES)
 
-    def listed(self) -> Iterator[list[str]]:
+    def listed(self, depth: int | None = None) -> Iterator[list[str]]:
         last, broken = None, 0
         while True:
             try:

@@ -2,7 +2,7 @@
 
 import hashlib
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -62,6 +62,8 @@ class Work:
     in_flight: int
     cpus: int
     """Of each process, which runs as many threads."""
+    variants: int = 1
+    """Results of each photo."""
     digest: str = ""
     """SHA-256 of the weights, once they are read."""
     version: str = __version__
@@ -88,8 +90,7 @@ class Worker:
             weights.on_this_node(work.digest), work.runtime, work.precision, work.device, memory
         )
         self.staging = Staging(work.places).__enter__()
-        masks = replace(work.options.masks, path=self.staging.mask_for_all())
-        self.options = replace(work.options, masks=masks)
+        self.options = self.staging.prepared(work.options)
 
     def complete(self, todo: list[ToDo]) -> list[Row]:
         """Complete some photos: a row for each, in order."""

@@ -35,7 +35,7 @@ from engine.inference.photos.writing import container_of
 def main() -> None:
     log_to_stderr()
     config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
-    if config.cluster or any(map(is_remote, (*config.photos, config.mask, config.out))):
+    if config.cluster or any(map(is_remote, (*config.photos, config.mask, config.sample, config.avoid, config.out))):
         raise SystemExit(exit_status(complete_stores(config)))
     if config.watch:
         complete_as_they_arrive(config)

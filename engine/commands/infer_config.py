@@ -98,7 +98,7 @@ class InferConfig(CompletionConfig):
     """One line of JSON for each photo, and one for the summary."""
 
     cluster: Annotated[str | None, tyro.conf.arg(metavar="{auto,local,HOST:PORT}")] = None
-    """Divide the photos of a folder or bucket among the processes of a Ray cluster: the one that runs here (auto), one
+    """Divide the photos of folders or buckets among the processes of a Ray cluster: the one that runs here (auto), one
     of this machine's own for this call (local), or another. Needs '.[cluster]'."""
 
     actors: int | None = None

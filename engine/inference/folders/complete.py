@@ -168,7 +168,10 @@ def load(job: Job, options: Options) -> Loaded:
                 raise
             loaded.sample_HW, loaded.avoid_HW = (
                 area_for(path, option, job, loaded.photo, outcome.report.warnings)
-                for option, path in (("--sample", options.sample), ("--avoid", options.avoid))
+                for option, path in (
+                    ("--sample", job.sample or options.sample),
+                    ("--avoid", job.avoid or options.avoid),
+                )
             )
         if options.copy_empty and not mask_HW.any():
             return Loaded(outcome, to_be_copied=True)

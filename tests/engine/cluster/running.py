@@ -31,13 +31,28 @@ def environment(server: Server, home: Path) -> dict[str, str]:
 
 @contextmanager
 def driver(
-    server: Server, home: Path, where: str, *words: object, cluster: str = "local"
+    server: Server,
+    home: Path,
+    where: str,
+    *words: object,
+    cluster: str = "local",
+    photos: tuple[str, ...] = ("photos",),
+    cwd: Path | None = None,
 ) -> Iterator[subprocess.Popen]:
     """engine-infer on a cluster, for the photos and masks at a place; killed at the end of the block, if it runs on."""
-    command = [sys.executable, "-c", "from engine.commands.start import infer; infer()", f"{where}/photos"]
-    command += ["--mask", f"{where}/masks", "--out", f"{where}/done", "--cluster", cluster, *map(str, words)]
+    command = [sys.executable, "-c", "from engine.commands.start import infer; infer()"]
+    command += [
+        *(f"{where}/{name}" for name in photos),
+        "--mask",
+        f"{where}/masks",
+        "--out",
+        f"{where}/done",
+        "--cluster",
+        cluster,
+        *map(str, words),
+    ]
     with subprocess.Popen(
-        command, env=environment(server, home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environment(server, home), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process

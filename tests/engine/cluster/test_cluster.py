@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageChops
 
 from engine.commands import infer
 from tests.engine.cluster.conftest import files_in
@@ -30,12 +31,16 @@ def desk(make_photos, tmp_path_factory):
 @pytest.fixture(scope="module")
 def expected(desk, weights):
     """The results that engine-infer gives for the folder."""
-    words = [desk / "photos", "--mask", desk / "masks", "--out", desk / "done", "--weights", weights]
+    complete(desk / "photos", "--mask", desk / "masks", "--out", desk / "done", "--weights", weights)
+    return files_in(desk / "done")
+
+
+def complete(*words):
+    """engine-infer, without a cluster."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["engine-infer", *map(str, words)])
         with pytest.raises(SystemExit):
             infer.main()
-    return files_in(desk / "done")
 
 
 @pytest.fixture
@@ -96,6 +101,26 @@ def test_folders(desk, expected, weights, server, tmp_path):
     assert (status, told["summary"]["completed"]) == (1, len(expected))
     assert files_in(tmp_path / "done") == expected
     assert len(rows(tmp_path / "done")) == COUNT
+
+
+def test_globs_several_folders_variants_and_areas_of_texture(desk, weights, server, tmp_path):
+    """Named as seen from where the command is started."""
+    for kind in ("masks", "sample"):
+        (tmp_path / kind).mkdir()
+        for mask in (desk / "masks").rglob("*.png"):
+            picture = Image.open(mask)
+            (ImageChops.invert(picture) if kind == "sample" else picture).save(tmp_path / kind / mask.name)
+    (tmp_path / "photos").symlink_to(desk / "photos")
+    words = ["--variants", 2, "--sample", tmp_path / "sample", "--avoid", tmp_path / "masks", "--weights", weights]
+    photos = ("photos/p00[12]*.jpg", "photos/p0038.png", "photos/day 1")
+    own = [tmp_path / name for name in photos]
+    complete(*own, "--mask", tmp_path / "masks", "--out", tmp_path / "expected", *words)
+    expected = files_in(tmp_path / "expected")
+    assert len(expected) > 20
+    with driver(server, desk / "home", ".", *words, "--actors", 1, photos=photos, cwd=tmp_path) as process:
+        _, told, _ = ended(process)
+    assert told["summary"]["completed"] == len(expected)
+    assert files_in(tmp_path / "done") == expected
 
 
 def test_a_process_is_killed_again_and_again(server, bucket, desk, expected, weights):

@@ -7,28 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.commands import infer
 from engine.commands.infer_config import InferConfig
-from tests.engine.cluster.conftest import files_in
-from tests.engine.cluster.store_server import BUCKET
-
-
-@pytest.fixture
-def run(weights, run_main, capsys):
-    """engine-infer with these words: its exit status, its lines of JSON, and what else it said."""
-
-    def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            run_main(infer.main, *words, "--weights", weights, "--json")
-        said = capsys.readouterr()
-        told = ended.value.code if isinstance(ended.value.code, str) else ""
-        return (1 if told else ended.value.code), [json.loads(line) for line in said.out.splitlines()], said.err + told
-
-    return call
-
-
-def in_bucket(prefix):
-    return f"s3://{BUCKET}/{prefix}"
+from tests.engine.cluster.conftest import files_in, in_bucket
 
 
 def test_results_are_those_of_a_folder(run, server, make_photos, tmp_path):
@@ -135,13 +115,15 @@ def test_a_photo_that_cannot_be_written_fails_alone(run, server, make_photos, tm
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["s3://bucket/a", "s3://bucket/b", "--out", "x"], "name one folder of photos; there are 2"),
+        (["--out", "s3://bucket/a"], "no photos are named: give folders, files or globs"),
         (["s3://bucket/a"], "name a place by --out"),
         (["s3://bucket/a", "--out", "s3://bucket/a/"], "where the photos are; name a place of its own"),
-        (["s3://bucket/a.jpg", "--out", "x"], "a.jpg is a photo; of a store, or with --cluster, name its folder"),
+        (["s3://bucket/a.jpg", "--out", "x"], "there is no photo or folder at s3://bucket/a.jpg"),
+        (["s3://bucket/*.jpg", "--out", "x"], "there are no photos in s3://bucket; looked for .jpg"),
+        (["s3://*/a.jpg", "--out", "x"], "names no bucket"),
+        (["s3://bucket/a", "--out", "x.jpg"], "--out is x.jpg, the name of one file"),
         (["s3://bucket/empty", "--out", "x"], "there are no photos in s3://bucket/empty; looked for .jpg"),
         (["s3://bucket/a", "--out", "x", "--save-mask", "y.png"], "--save-mask is for photos on disk"),
-        (["s3://bucket/a", "--out", "x", "--variants", "2"], "--variants is for photos on disk"),
         (["s3://", "--out", "x"], "no photo or folder at s3:"),
     ],
 )

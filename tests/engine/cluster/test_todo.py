@@ -39,7 +39,7 @@ def surveyed(photos: Path, masks: Path | None) -> dict[str, ToDo]:
             listing.add_masks(open_store(masks).listed())
         listing.settle()
         todo = list(listing.to_do())
-        assert listing.left() == listing.count("photos") == len(todo)
+        assert listing.left() == listing.count() == len(todo)
         return {photo.name: photo for photo in todo}
 
 
@@ -113,4 +113,4 @@ def test_a_mask_is_found_in_a_real_photo_folder(tmp_path):
     (tmp_path / "p").mkdir()
     Image.new("L", (4, 4)).save(tmp_path / "p" / "x.png")
     Image.new("L", (4, 4)).save(tmp_path / "p" / "x.mask.png")
-    assert surveyed(tmp_path / "p", None) == {"x.png": ToDo("x.png", ("x.mask.png",), True)}
+    assert surveyed(tmp_path / "p", None) == {"x.png": ToDo("x.png", ("x.mask.png",), True, "x.png", "x.png")}
