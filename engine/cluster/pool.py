@@ -17,8 +17,8 @@ from engine.cluster.staging import Places
 from engine.cluster.stores import open_store
 from engine.cluster.todo import ToDo
 from engine.cluster.worker import Weights, Work, Worker
-from engine.inference.folders.complete import Outcome
 from engine.inference.folders.jobs import Job
+from engine.inference.folders.options import Outcome
 from engine.packages import import_optional
 
 MOST_AT_ONCE = 64

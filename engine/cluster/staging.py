@@ -12,15 +12,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from engine.cluster.sources import Photos, Source
 from engine.cluster.stores import Folder, Store, open_store
 from engine.cluster.todo import AREAS, ToDo, ending_of
-from engine.inference.completer import Completer
-from engine.inference.folders.complete import Options, Outcome, complete_files
 from engine.inference.folders.jobs import Job
 from engine.inference.folders.mask_sources import MASK_ENDINGS
+from engine.inference.folders.options import Options, Outcome
+
+if TYPE_CHECKING:
+    from engine.inference.completer import Completer
 
 
 class Places(NamedTuple):
@@ -79,10 +81,12 @@ class Staging:
         return replace(options, masks=masks, sample=files["sample"], avoid=files["avoid"], transfer=self)
 
     def complete(
-        self, completer: Completer, todo: Iterable[ToDo], options: Options, in_flight: int
+        self, completer: "Completer", todo: Iterable[ToDo], options: Options, in_flight: int
     ) -> Iterator[Outcome]:
         """Complete the photos with options that are `prepared`; their outcomes, in order, whose names are those of the
         places."""
+        from engine.inference.folders.complete import complete_files
+
         for outcome in complete_files(completer, map(self.job, todo), options, in_flight):
             self._clear(outcome)
             yield outcome

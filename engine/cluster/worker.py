@@ -6,20 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import torch
-
 from data.cache import cache_folder
 from data.files import write_atomically
 from engine import __version__
 from engine.cluster.report import Row, row_of
 from engine.cluster.staging import Places, Staging
 from engine.cluster.todo import ToDo
-from engine.inference.completer import Completer
-from engine.inference.folders.complete import Options
-from engine.inference.graphs.int8 import calibration_file
+from engine.inference.folders.options import Options
+from engine.inference.options import DEFAULT, DEFAULT_WEIGHTS, calibration_file
 from engine.memory import free_memory, keep_freed_memory
 from engine.packages import import_optional
-from engine.weights import DEFAULT, DEFAULT_WEIGHTS
 
 
 class Weights(NamedTuple):
@@ -78,6 +74,10 @@ class Worker:
     def load(self, weights: Weights, node_cpus: dict[str, int]) -> None:
         """Get ready, on one of the nodes that have so many CPUs. ValueError if this node's engine is another, or what
         is asked for is not to be had here."""
+        import torch
+
+        from engine.inference.completer import Completer
+
         work, node = self.work, socket.gethostname()
         if work.version != __version__:
             raise ValueError(f"{node} has version {__version__} of the engine, and the command {work.version}")
@@ -106,4 +106,6 @@ class Worker:
 def share_of_memory(cpus: int, node_cpus: int) -> int:
     """Bytes for one run of the network in a process that has `cpus` of its node's: of half of what is free now, as
     large a part. On a GPU it is half of what is free there, since each process has one to itself."""
+    import torch
+
     return free_memory(torch.device("cpu")) // 2 * cpus // max(cpus, node_cpus)

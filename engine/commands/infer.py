@@ -25,11 +25,9 @@ from engine.commands.infer_config import InferConfig, options_of
 from engine.commands.infer_stores import complete_stores
 from engine.commands.outcomes import exit_status, print_outcome, print_passed_over, print_summary
 from engine.commands.progress import progress
-from engine.inference.folders.complete import complete_files
 from engine.inference.folders.jobs import Job, find_jobs, is_searched
 from engine.inference.folders.watching import arriving
 from engine.inference.photos.writing import container_of
-from engine.torchrun import started_by_launcher
 
 
 @ends_in_a_line("engine-infer")
@@ -60,7 +58,8 @@ def main() -> None:
 
 def check_alone() -> None:
     """ValueError if torchrun has started this as one of several processes, each of which would complete all photos."""
-    if started_by_launcher() and (world := int(os.environ["WORLD_SIZE"])) > 1:
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1 and "LOCAL_RANK" in os.environ:  # batch systems leave the one behind without the other
         raise ValueError(
             f"torchrun has started {world} processes (WORLD_SIZE), and each would complete all photos: start the "
             "command once, without it, and with --cluster local (--cluster auto on several machines: docs/cluster.md)"
@@ -113,7 +112,9 @@ def run(config: InferConfig, lists: Iterable[list[Job]], several: bool) -> Count
 
     `several` is False for one photo by its name, which has to have a mask with something in it.
     """
-    completer = config.completer(config.weights, config.device)
+    completer = config.completer(config.weights)
+    from engine.inference.folders.complete import complete_files
+
     options = options_of(config, several, config.mask)
     counts: Counter[str] = Counter()
     for jobs in lists:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import tyro
 
 from engine.commands.completion import CompletionConfig
-from engine.inference.folders.complete import Options
 from engine.inference.folders.mask_sources import MaskSource
+from engine.inference.folders.options import Options
 from engine.inference.holes.mask import parse_box
 from engine.inference.masks.files import MaskOptions, split_labels
 from engine.inference.masks.pictures import parse_colour

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from engine.cluster.todo import CACHE
 from engine.commands import infer
 from tests.engine.cluster.conftest import files_in
 from tests.engine.cluster.running import ROOT, below, called, driver, end, ended, is_running, place, rows, wait_for
@@ -121,6 +122,18 @@ def test_globs_several_folders_variants_and_areas_of_texture(desk, weights, serv
         _, told, _ = ended(process)
     assert told["summary"]["completed"] == len(expected)
     assert files_in(tmp_path / "done") == expected
+
+
+def test_the_command_has_300_mb_however_many_names_there_are(weights, make_photos, tmp_path):
+    """As the database's cache is full with these already; docs/measurements.md has ten million."""
+    make_photos(tmp_path, 4)
+    cache, count = 2, 20_000
+    words = [str(count), str(tmp_path), str(weights), str(cache)]
+    command = [sys.executable, "-m", "tests.engine.cluster.many_names", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    told, peak = done.stdout.splitlines()
+    assert json.loads(told)["summary"] == {"completed": 3, "copied": 0, "skipped": count, "failed": 1}, done.stderr
+    assert int(peak) + CACHE - cache < 300
 
 
 def test_a_process_is_killed_again_and_again(server, bucket, desk, expected, weights):
