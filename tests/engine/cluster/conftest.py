@@ -27,6 +27,7 @@ def server(one_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     for name, value in one_server.environment.items():
         monkeypatch.setenv(name, value)
     one_server.requests.clear()
+    one_server.credentials.clear()
     one_server.fault = lambda method, path: None
     return one_server
 
@@ -76,8 +77,8 @@ def run(weights, run_main, capsys):
     return call
 
 
-def in_bucket(prefix):
-    return f"s3://{BUCKET}/{prefix}"
+def in_bucket(prefix, scheme="s3"):
+    return f"{scheme}://{BUCKET}/{prefix}"
 
 
 def files_in(folder: Path) -> dict[str, bytes]:

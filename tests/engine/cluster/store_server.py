@@ -28,6 +28,8 @@ class Server:
         self.url, self.inner = url, inner
         self.requests: list[tuple[str, str]] = []
         """Method and path of each, without its query."""
+        self.credentials: set[str] = set()
+        """The kinds that came with them."""
         self.fault: Fault = lambda method, path: None
         keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
         self.client = boto3.client("s3", endpoint_url=inner, **keys)
@@ -37,7 +39,8 @@ class Server:
     def environment(self) -> dict[str, str]:
         """What programs need to get there."""
         keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
-        return keys | {"AWS_ENDPOINT_URL": self.url}
+        # Google's XML API is the same but for the credentials: moto takes any.
+        return keys | {"AWS_ENDPOINT_URL": self.url, "GOOGLE_BASE_URL": self.url, "GOOGLE_BEARER_TOKEN": "token"}
 
     def upload(self, folder: Path, prefix: str) -> None:
         """Put all files of a folder."""
@@ -92,6 +95,7 @@ class Forward(BaseHTTPRequestHandler):
         known: Server = self.server.known  # type: ignore[attr-defined]
         path = unquote(self.path.partition("?")[0])
         known.requests.append((self.command, path))
+        known.credentials.add(self.headers.get("Authorization", "").partition(" ")[0])
         fault = known.fault(self.command, path)
         size = int(self.headers.get("Content-Length", 0))
         if fault == "lose":

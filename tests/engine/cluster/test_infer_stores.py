@@ -11,18 +11,20 @@ from engine.commands.infer_config import InferConfig
 from tests.engine.cluster.conftest import files_in, in_bucket
 
 
-def test_results_are_those_of_a_folder(run, server, make_photos, tmp_path):
+@pytest.mark.parametrize(("scheme", "credentials"), [("s3", "AWS4-HMAC-SHA256"), ("gs", "Bearer")])
+def test_results_are_those_of_a_folder(scheme, credentials, run, server, make_photos, tmp_path):
     make_photos(tmp_path, 20)
-    server.upload(tmp_path, "same")
+    same = f"same by {scheme}"
+    server.upload(tmp_path, same)
     local = (tmp_path / "photos", "--mask", tmp_path / "masks", "--out", tmp_path / "done")
-    places = [in_bucket(f"same/{name}") for name in ("photos", "masks", "done")]
+    places = [in_bucket(f"{same}/{name}", scheme) for name in ("photos", "masks", "done")]
     remote = (places[0], "--mask", places[1], "--out", places[2])
     status, expected, _ = run(*local)
     assert (status, expected[-1]["summary"]) == (1, {"completed": 16, "copied": 0, "skipped": 0, "failed": 4})
     server.requests.clear()
     status, told, _ = run(*remote)
     assert (status, told[-1]) == (1, expected[-1])
-    assert server.files("same/done") == files_in(tmp_path / "done")
+    assert server.files(f"{same}/done") == files_in(tmp_path / "done")
     folders = {str(tmp_path / name): place for name, place in zip(("photos", "masks", "done"), places, strict=True)}
     for mine, theirs in zip(expected[:-1], told[:-1], strict=True):
         said = json.dumps({name: mine.get(name) for name in ("photo", "out", "status", "error", "warnings")})
@@ -31,15 +33,16 @@ def test_results_are_those_of_a_folder(run, server, make_photos, tmp_path):
         assert json.loads(said) == {name: theirs.get(name) for name in ("photo", "out", "status", "error", "warnings")}
 
     photos, masks = sorted(files_in(tmp_path / "photos")), sorted(files_in(tmp_path / "masks"))
-    assert sorted(server.asked("GET", "same/photos")) == photos
-    assert sorted(server.asked("GET", "same/masks")) == masks
-    assert sorted(server.asked("PUT", "same/done")) == sorted(server.files("same/done"))
+    assert sorted(server.asked("GET", f"{same}/photos")) == photos
+    assert sorted(server.asked("GET", f"{same}/masks")) == masks
+    assert sorted(server.asked("PUT", f"{same}/done")) == sorted(server.files(f"{same}/done"))
     assert len(server.requests) == 3 + len(photos) + len(masks) + 16, "the others are a listing of each place"
 
     server.requests.clear()
     assert run(*remote)[1][-1]["summary"] == {"completed": 0, "copied": 0, "skipped": 16, "failed": 4}
-    assert len(server.asked("GET", "same/photos")) == 4
-    assert server.asked("PUT", "same/done") == []
+    assert len(server.asked("GET", f"{same}/photos")) == 4
+    assert server.asked("PUT", f"{same}/done") == []
+    assert server.credentials == {credentials}
 
 
 @pytest.mark.parametrize("layout", ["beside", "flat", "one file", "annotations", "none", "the photos' own folder"])
