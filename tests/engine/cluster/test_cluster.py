@@ -1,7 +1,6 @@
-"""engine-infer --cluster: every photo comes out once, as of a folder, or fails by its name, whatever is killed."""
+"""engine-infer --cluster: every photo comes out once, as of a folder, or fails by its name."""
 
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +9,8 @@ import pytest
 from PIL import Image, ImageChops
 
 from engine.cluster.todo import CACHE
-from engine.commands import infer
 from tests.engine.cluster.conftest import files_in
-from tests.engine.cluster.running import ROOT, below, called, driver, end, ended, is_running, place, rows, wait_for
+from tests.engine.cluster.running import ROOT, below, called, complete, driver, end, ended, place, rows
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
@@ -36,14 +34,6 @@ def expected(desk, weights):
     return files_in(desk / "done")
 
 
-def complete(*words):
-    """engine-infer, without a cluster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["engine-infer", *map(str, words)])
-        with pytest.raises(SystemExit):
-            infer.main()
-
-
 @pytest.fixture
 def bucket(server, desk, request):
     """A place in the store with these photos and masks."""
@@ -62,15 +52,6 @@ def check(server, bucket, expected, told):
     failed = {row["name"] for row in found if row["status"] == "failed"}
     assert failed == {row["name"] for row in found} - set(expected)
     assert all(row["error"] and place(bucket) in row["error"] for row in found if row["status"] == "failed")
-
-
-def slow_results(server):
-    """A run takes its time, so that something can happen meanwhile."""
-    server.fault = lambda method, path: "wait" if method == "PUT" and "/done/" in path else None
-
-
-def results(server, bucket):
-    return len({path for path in server.asked("PUT", f"{bucket}/done") if not path.startswith("report.parquet")})
 
 
 def test_a_bucket_and_what_failed_of_it(server, bucket, desk, expected, weights):
@@ -136,17 +117,6 @@ def test_the_command_has_300_mb_however_many_names_there_are(weights, make_photo
     assert int(peak) + CACHE - cache < 300
 
 
-def test_a_process_is_killed_again_and_again(server, bucket, desk, expected, weights):
-    slow_results(server)
-    with driver(server, desk / "home", place(bucket), "--weights", weights, "--actors", 2) as process:
-        for done in (4, 30):
-            wait_for(lambda done=done: results(server, bucket) >= done, process)
-            end(called(below(process.pid), "ray::Worker")[0])
-        status, told, _ = ended(process)
-    assert status == 1
-    check(server, bucket, expected, told)
-
-
 def test_a_photo_that_ends_its_process_fails_alone(server, bucket, desk, expected, weights):
     with driver(server, desk / "home", place(bucket), "--weights", weights, "--actors", 1) as process:
 
@@ -162,39 +132,6 @@ def test_a_photo_that_ends_its_process_fails_alone(server, bucket, desk, expecte
     assert server.files(f"{bucket}/done") == {name: file for name, file in expected.items() if name != "p0011.jpg"}
     (row,) = (row for row in rows(Path(place(f"{bucket}/done"))) if row["name"] == "p0011.jpg")
     assert row["error"].startswith("the process that completed it ended 3 times")
-
-
-def test_a_node_is_killed(desk, expected, weights):
-    """Of two, in a network namespace of their own."""
-    alone = ["unshare", "--net"]
-    if subprocess.run([*alone, "ip", "link", "set", "lo", "up"], capture_output=True, check=False).returncode:
-        pytest.skip("needs root, unshare and ip: a network namespace of its own for each node")
-    command = [*alone, sys.executable, "-m", "tests.engine.cluster.two_nodes", str(desk), str(weights)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
-    assert done.returncode == 0, done.stderr
-    status, summary, differing, killed, in_report, photos = json.loads(done.stdout.splitlines()[-1])
-    assert (status, differing, killed, in_report, photos) == (1, [], 1, COUNT, COUNT)
-    assert summary == {"completed": len(expected), "copied": 0, "skipped": 0, "failed": COUNT // 5}
-
-
-def test_the_command_is_ended_and_started_again(server, bucket, desk, expected, weights):
-    slow_results(server)
-    for number, status, done in ((signal.SIGTERM, 143, 6), (signal.SIGKILL, -9, 30)):
-        with driver(server, desk / "home", place(bucket), "--weights", weights) as process:
-            wait_for(lambda done=done: results(server, bucket) >= done, process)
-            started = below(process.pid)
-            process.send_signal(number)
-            assert process.wait(120) == status
-            wait_for(lambda started=started: not any(map(is_running, started)))
-    there = server.files(f"{bucket}/done")
-    assert 20 <= len(there) < len(expected)
-    assert there.items() <= expected.items()
-    with driver(server, desk / "home", place(bucket), "--weights", weights) as process:
-        status, told, _ = ended(process)
-    assert status == 1
-    assert server.files(f"{bucket}/done") == expected
-    assert told["summary"]["skipped"] >= 20
-    assert told["summary"]["completed"] + told["summary"]["skipped"] == len(expected)
 
 
 def test_two_commands_at_once_while_the_store_fails_now_and_then(server, bucket, desk, expected, weights):

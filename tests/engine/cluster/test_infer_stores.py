@@ -9,6 +9,7 @@ from PIL import Image
 
 from engine.commands.infer_config import InferConfig
 from tests.engine.cluster.conftest import files_in, in_bucket
+from tests.engine.cluster.store_server import BUCKET
 
 
 @pytest.mark.parametrize(("scheme", "credentials"), [("s3", "AWS4-HMAC-SHA256"), ("gs", "Bearer")])
@@ -153,7 +154,7 @@ def test_a_mask_for_all_that_is_missing_ends_it(run, server, make_photos, tmp_pa
 def test_a_photo_whose_name_leads_elsewhere_is_not_written_there(run, server, tmp_path):
     picture = tmp_path / "x.png"
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(picture)
-    server.put("leads/photos/../../x.png", picture.read_bytes())
+    server.client.put_object(Bucket=BUCKET, Key="leads/photos/../../x.png", Body=picture.read_bytes())
     status, _, told = run(in_bucket("leads/photos"), "--hole", "2,2,3,3", "--out", tmp_path / "done")
     assert status == 1
     assert "invalid path" in told

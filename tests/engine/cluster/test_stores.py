@@ -34,7 +34,7 @@ def test_what_is_put_is_listed_and_read(kind, server, tmp_path):
 def test_a_listing_is_a_request_for_a_thousand_names(scheme, server):
     """One that breaks off goes on where it was."""
     for number in range(1100):
-        server.client.put_object(Bucket=BUCKET, Key=f"stores/many/{number:04}", Body=b"")
+        server.put(f"stores/many/{number:04}", b"")
     store, names = open_store(Path(f"{scheme}://{BUCKET}/stores/many")), [f"{number:04}" for number in range(1100)]
     assert list(store.listed()) == [names[:1000], names[1000:]]
     assert [method for method, _ in server.requests] == ["GET"] * 2
