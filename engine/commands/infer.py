@@ -58,10 +58,13 @@ def main() -> None:
 
 def check_alone() -> None:
     """ValueError if torchrun has started this as one of several processes, each of which would complete all photos."""
-    world = int(os.environ.get("WORLD_SIZE", 1))
-    if world > 1 and "LOCAL_RANK" in os.environ:  # batch systems leave the one behind without the other
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return
+    from engine.torchrun import started_by_launcher
+
+    if started_by_launcher():
         raise ValueError(
-            f"torchrun has started {world} processes (WORLD_SIZE), and each would complete all photos: start the "
+            f"torchrun has started {os.environ['WORLD_SIZE']} processes, and each would complete all photos: start the "
             "command once, without it, and with --cluster local (--cluster auto on several machines: docs/cluster.md)"
         )
 

@@ -1064,6 +1064,13 @@ def test_under_torchrun_it_says_what_to_start_instead(photos, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_batch_system_leaves_behind_is_no_sign_of_torchrun(monkeypatch, run_main, tmp_path):
+    for count in ("2", ""):
+        monkeypatch.setenv("WORLD_SIZE", count)
+        with pytest.raises(SystemExit, match="there is no photo or folder at"):
+            run_main(infer.main, tmp_path / "missing.jpg")
+
+
 @pytest.mark.filterwarnings("ignore")  # of Pillow, about the damage
 def test_500_malformed_photos_and_masks(tmp_path):
     """Each ends in a clean error or a whole file that can be read; never in an exception or a partial file."""
