@@ -78,8 +78,10 @@ class Listing:
         self.passed_over: Counter[str] = Counter()
         """Pictures that are none that can be completed, by their ending."""
         self.variants = variants
+        self.kinds: set[str] = set()
+        """The kinds of masks that are listed."""
         self.flat: set[str] = set()
-        """The kinds of masks of which some lie in no folder."""
+        """Those of which some lie in no folder."""
         self.sidecars = self.in_folders = self.renamed = False
 
     def __enter__(self) -> Self:
@@ -130,10 +132,12 @@ class Listing:
             self._insert("others", ((file,) for file in others))
             self._insert("asides", ((file,) for file in asides))
             if sidecars:
+                self.kinds.add("masks")
                 self._insert("masks", ((of, file) for file in called_masks if (of := mask_of(file))))
 
     def add_masks(self, pieces: Iterable[list[str]], kind: str = "masks") -> None:
         """The names of the place of one kind of masks."""
+        self.kinds.add(kind)
         for piece in pieces:
             masks = [name for name in piece if ending_of(name) in MASK_ENDINGS]
             if any("/" not in name for name in masks):
@@ -192,7 +196,7 @@ class Listing:
         chosen = f"SELECT photos.file, {NAME}, {self._result()}, number {self._left()} ORDER BY photos.file, number"
         for file, name, out, variant in self.names.execute(chosen, (not wanted_alone,)):
             alone = self._is_alone(file) if self.flat and "/" in name else True
-            areas = {kind: self._masks(kind, file, name, alone) for kind in AREAS}
+            areas = {kind: self._masks(kind, file, name, alone) if kind in self.kinds else () for kind in AREAS}
             yield ToDo(name, areas["masks"], alone, file, out, variant, areas["sample"], areas["avoid"])
 
     def _result(self) -> str:
