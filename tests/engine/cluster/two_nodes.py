@@ -25,7 +25,7 @@ def main(desk: Path, *words: str) -> None:
     with ray_nodes(desk / "home") as nodes:
         every = [*words, "--actors", 2]
         with driver(None, desk / "home", str(desk), *every, cluster=f"127.0.0.1:{PORT}", done="nodes") as process:
-            wait_for(lambda: sum(1 for _ in (desk / "nodes").rglob("p*.*g")) >= 500, process)
+            wait_for(lambda: sum(len(files) for _, _, files in os.walk(desk / "nodes")) >= 500, process)
             workers = called(below(nodes[1].pid), "ray::Worker")
             end(called([nodes[1].pid, *below(nodes[1].pid)], "raylet")[0])
             status, told, _ = ended(process)
