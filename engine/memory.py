@@ -4,8 +4,10 @@ import ctypes
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 UNKNOWN = 2 << 30
 """Bytes that are assumed to be free where the system does not say."""
@@ -14,12 +16,14 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Of glibc's mallopt(3)."""
 
 
-def free_memory(device: torch.device, root: Path = Path("/")) -> int:
+def free_memory(device: "torch.device", root: Path = Path("/")) -> int:
     """Bytes that could be allocated now: on a CPU with what the page cache would give up, within a container's limit.
 
     `root` is where the system's files are.
     """
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.mem_get_info(device)[0]
     available = value_after("MemAvailable:", root / "proc/meminfo")
     free = UNKNOWN if available is None else 1024 * available
@@ -30,7 +34,7 @@ def free_memory(device: torch.device, root: Path = Path("/")) -> int:
     return max(free, 0)
 
 
-def memory_limit(memory: int | None, device: torch.device) -> int:
+def memory_limit(memory: int | None, device: "torch.device") -> int:
     """Bytes for one run of the network: `memory` if that is given, else half of what is free."""
     return memory or free_memory(device) // 2
 

@@ -1,4 +1,4 @@
-"""Being one of several processes, which training and inference must decide alike, and finding the others."""
+"""Being one of several processes of a training, and finding the others."""
 
 import atexit
 import os

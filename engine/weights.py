@@ -9,18 +9,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from data.files import write_atomically
+from engine.inference.options import DEFAULT, DEFAULT_WEIGHTS
 from engine.networks import CompletionNetwork, CompletionSpec
 
 SPEC_KEY = "glcic_engine_spec"
 FORMAT = 1
 """Of weights files, written beside the spec's fields: to be raised whenever their content changes, with what reads the
 one before and a file of the new one in tests/engine/kept. A file or a spec that lacks a field has its default."""
-
-DEFAULT = Path("default")
-"""The name of the weights that come with the engine, wherever weights are named."""
-
-DEFAULT_WEIGHTS = Path(__file__).parent / "default_weights" / "lite.safetensors"
-"""Their file; the README beside it says how they were trained and how good they are."""
 
 
 def save_weights(path: str | Path, network: CompletionNetwork, spec: CompletionSpec | None = None) -> None:

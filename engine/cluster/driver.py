@@ -39,8 +39,8 @@ def complete_on_cluster(
     sent = Weights.of(weights)
     work = replace(work, digest=hashlib.sha256(sent.content).hexdigest())
     writer = ReportWriter(open_store(work.places.out))
-    with survey(work.places, work.options.overwrite, failed_alone) as listing:
-        photos, left = listing.count("photos"), listing.left(failed_alone)
+    with survey(work.places, work.options.overwrite, failed_alone, work.variants) as listing:
+        photos, left = listing.count(), listing.left(failed_alone)
         print(f"{left} of {photos} photos are to be completed", file=sys.stderr, flush=True)
         if not left:
             return writer.summary(photos)

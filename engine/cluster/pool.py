@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.cluster.report import Row, row_of
+from engine.cluster.sources import Photos
 from engine.cluster.staging import Places
 from engine.cluster.stores import open_store
 from engine.cluster.todo import ToDo
 from engine.cluster.worker import Weights, Work, Worker
-from engine.inference.folders.complete import Outcome
 from engine.inference.folders.jobs import Job
+from engine.inference.folders.options import Outcome
 from engine.packages import import_optional
 
 MOST_AT_ONCE = 64
@@ -129,8 +130,8 @@ class Pool:
         self.again += (photo for todo in calls.values() for photo in todo if todo is not running)
         if len(running) == 1:
             (photo,) = running
-            self.ended[photo.name] = self.ended.get(photo.name, 0) + 1
-            if self.ended[photo.name] == LIVES:
+            self.ended[photo.out] = self.ended.get(photo.out, 0) + 1
+            if self.ended[photo.out] == LIVES:
                 return [lost_row(self.work.places, photo)]
         self.again += running
         return []
@@ -139,7 +140,7 @@ class Pool:
 def lost_row(places: Places, photo: ToDo) -> Row:
     """The row of a photo that has ended its process again and again."""
     name = Path(photo.name)
-    called = (open_store(places.photos).called(photo.name), open_store(places.out).called(photo.name))
+    called = (Photos(places.photos).called(photo.file), open_store(places.out).called(photo.out))
     error = (
         f"the process that completed it ended {LIVES} times, for want of memory perhaps: see Ray's log; a larger "
         "--actor-cpus gives each process more of it, and --max-pixels refuses the largest photos"

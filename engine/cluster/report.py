@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from engine.cluster.stores import Store
-from engine.inference.folders.complete import Outcome
+from engine.inference.folders.options import Outcome
 from engine.packages import import_optional
 
 FOLDER = "report.parquet/"

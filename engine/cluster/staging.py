@@ -12,28 +12,39 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+from engine.cluster.sources import Photos, Source
 from engine.cluster.stores import Folder, Store, open_store
-from engine.cluster.todo import ToDo, ending_of
-from engine.inference.completer import Completer
-from engine.inference.folders.complete import Options, Outcome, complete_files
+from engine.cluster.todo import AREAS, ToDo, ending_of
 from engine.inference.folders.jobs import Job
 from engine.inference.folders.mask_sources import MASK_ENDINGS
+from engine.inference.folders.options import Options, Outcome
+
+if TYPE_CHECKING:
+    from engine.inference.completer import Completer
 
 
 class Places(NamedTuple):
-    """Where photos, masks and results are, as the command line names them."""
+    """Where photos, masks and results are."""
 
-    photos: Path
+    photos: tuple[Source, ...]
     masks: Path | None
     """A folder; one file for all photos; None where masks lie beside the photos."""
     out: Path
+    sample: Path | None = None
+    """A folder or a file of masks, too; None without."""
+    avoid: Path | None = None
 
     @property
-    def one_mask(self) -> bool:
-        """True if one file is the mask of all photos, or has them all."""
-        return self.masks is not None and ending_of(self.masks.name) in MASK_ENDINGS and not self.masks.is_dir()
+    def areas(self) -> dict[str, Path]:
+        """The kinds of masks that have a place, of `AREAS`, and that."""
+        return {kind: path for kind in AREAS if (path := getattr(self, kind))}
+
+
+def is_one_file(path: Path) -> bool:
+    """True if this is the mask of all photos, or has them all, and not a folder of masks."""
+    return ending_of(path.name) in MASK_ENDINGS and not path.is_dir()
 
 
 class Staging:
@@ -41,16 +52,16 @@ class Staging:
 
     def __init__(self, places: Places) -> None:
         self.places = places
-        self.photos, self.out = open_store(places.photos), open_store(places.out)
-        self.masks: Store = self.photos
-        if places.masks:
-            self.masks = open_store(places.masks.parent if places.one_mask else places.masks)
+        self.photos, self.out = Photos(places.photos), open_store(places.out)
+        self.areas = {kind: open_store(path) for kind, path in places.areas.items() if not is_one_file(path)}
+        """Of the kinds of masks that have a folder."""
         self.numbers = itertools.count()
         self.staged: dict[Path, ToDo] = {}
 
     def __enter__(self) -> Self:
         self.temporary = tempfile.TemporaryDirectory(prefix="engine-staging-", ignore_cleanup_errors=True)
         self.folder = Path(self.temporary.name).resolve()
+        self.where = self._where()
         return self
 
     def __exit__(
@@ -58,19 +69,24 @@ class Staging:
     ) -> None:
         self.temporary.cleanup()
 
-    def mask_for_all(self) -> Path | None:
-        """The one mask of all photos, as a file here; None if there is none. OSError if it cannot be read."""
-        if not (self.places.masks and self.places.one_mask):
-            return None
-        file = self.folder / self.places.masks.name
-        bring(self.masks, self.places.masks.name, file)
-        return file
+    def prepared(self, options: Options) -> Options:
+        """The options of completing each photo with this, once masks of all photos are here. OSError if they cannot be
+        read."""
+        files: dict[str, Path | None] = dict.fromkeys(AREAS)
+        for kind, path in self.places.areas.items():
+            if kind not in self.areas:
+                files[kind] = self.folder / "all" / kind / path.name
+                bring(open_store(path.parent), path.name, self.folder / "all" / kind / path.name)
+        masks = replace(options.masks, path=files["masks"])
+        return replace(options, masks=masks, sample=files["sample"], avoid=files["avoid"], transfer=self)
 
     def complete(
-        self, completer: Completer, todo: Iterable[ToDo], options: Options, in_flight: int
+        self, completer: "Completer", todo: Iterable[ToDo], options: Options, in_flight: int
     ) -> Iterator[Outcome]:
-        """Complete the photos; their outcomes, in order, whose names are those of the places."""
-        options = replace(options, transfer=self)
+        """Complete the photos with options that are `prepared`; their outcomes, in order, whose names are those of the
+        places."""
+        from engine.inference.folders.complete import complete_files
+
         for outcome in complete_files(completer, map(self.job, todo), options, in_flight):
             self._clear(outcome)
             yield outcome
@@ -79,13 +95,15 @@ class Staging:
         """The job of a photo; nothing is brought yet."""
         own = self.folder / str(next(self.numbers))
         out = self.out.path if isinstance(self.out, Folder) else own / "out"
+        folders = {kind: own / kind if kind in self.areas else None for kind in AREAS}
         job = Job(
-            photo=own / "photos" / photo.name,
+            photo=own / "photos" / photo.file,
             name=Path(photo.name),
-            out=out / photo.name,
+            out=out / photo.out,
+            variant=photo.variant,
             alone=photo.alone,
-            masks=own / "masks" if self.places.masks and not self.places.one_mask else None,
-            called=(self.photos.called(photo.name), self.out.called(photo.name)),
+            **folders,
+            called=(self.photos.called(photo.file), self.out.called(photo.out)),
         )
         self.staged[job.photo] = photo
         return job
@@ -93,31 +111,46 @@ class Staging:
     def fetch(self, job: Job) -> None:
         """Bring a job's photo and its masks, a request each."""
         photo = self.staged[job.photo]
-        bring(self.photos, photo.name, job.photo)
-        if job.masks:
-            job.masks.mkdir(parents=True)
-        beside = job.masks or job.photo.parents[len(job.name.parts) - 1]
-        for mask in photo.masks:
-            if not (job.masks and self.masks.where == self.photos.where and mask == photo.name):
-                bring(self.masks, mask, beside / mask)
+        bring(*self.photos.at(photo.file), job.photo)
+        if "masks" not in self.areas:
+            for mask in photo.masks:
+                bring(*self.photos.at(mask), self._own(job) / "photos" / mask)
+        for kind, store in self.areas.items():
+            folder = self._own(job) / kind
+            folder.mkdir(parents=True)
+            for mask in getattr(photo, kind):
+                if store.called(mask) != job.photo_called:
+                    bring(store, mask, folder / mask)
 
     def deliver(self, job: Job) -> None:
         """Put a job's result; in a folder it is there already."""
         if not isinstance(self.out, Folder):
-            self.out.put(job.name.as_posix(), job.out.read_bytes())
+            self.out.put(self.staged[job.photo].out, job.out.read_bytes())
+
+    def _own(self, job: Job) -> Path:
+        """The folder of a job's files."""
+        return self.folder / job.photo.relative_to(self.folder).parts[0]
 
     def _clear(self, outcome: Outcome) -> None:
         """Remove a job's files, and say in its messages where they really are."""
         del self.staged[outcome.job.photo]
-        shutil.rmtree(self.folder / outcome.job.photo.relative_to(self.folder).parts[0], ignore_errors=True)
+        shutil.rmtree(self._own(outcome.job), ignore_errors=True)
         outcome.error = outcome.error and self.said(outcome.error)
         outcome.report.warnings[:] = map(self.said, outcome.report.warnings)
 
     def said(self, text: str) -> str:
         """A message with the names of the places in place of those of files here."""
-        where = {"photos": self.photos.where, "masks": self.masks.where, "out": self.out.where}
-        text = re.sub(rf"{re.escape(str(self.folder))}/\d+/({'|'.join(where)})\b", lambda found: where[found[1]], text)
-        return text.replace(str(self.folder), self.masks.where)
+        for folder, place in self.where.items():
+            text = re.sub(folder, place.replace("\\", r"\\"), text)
+        return text
+
+    def _where(self) -> dict[str, str]:
+        """What each place is called, by a pattern for the folders here that have its files."""
+        parts = {f"photos/{begin}".rstrip("/"): store.where for begin, (_, store) in self.photos.parts.items()}
+        own = parts | {kind: store.where for kind, store in self.areas.items()} | {"out": self.out.where}
+        for_all = {f"all/{kind}": open_store(path.parent).where for kind, path in self.places.areas.items()}
+        folders = {rf"\d+/{folder}": place for folder, place in own.items()} | for_all
+        return {rf"{re.escape(str(self.folder))}/{folder}\b": place for folder, place in folders.items()}
 
 
 def bring(store: Store, name: str, file: Path) -> None:

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from data.files import write_atomically
 from engine.packages import import_optional
 
-SCHEMES = ("s3", "gs")
+SERVERS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gs": ("GOOGLE_BASE_URL",)}
+"""The kinds of object stores, and the variables that name another server than the usual one, the first that is set."""
 
 AT_ONCE = 1000
 """Names in a piece of a listing: what S3 answers at most."""
@@ -35,9 +36,10 @@ class Store(Protocol):
     where: str
     """What it is called: a URL, or an absolute folder."""
 
-    def listed(self) -> Iterator[list[str]]:
-        """The names of all files below, a piece at a time, in no certain order; none if nothing is there. OSError if
-        that cannot be said."""
+    def listed(self, depth: int | None = None) -> Iterator[list[str]]:
+        """The names of all files below, a piece at a time, in no certain order; none if nothing is there. Those that
+        lie more than `depth` folders deep, the place itself among them, may be left out. OSError if that cannot be
+        said."""
         ...
 
     def read(self, name: str) -> bytes:
@@ -55,7 +57,7 @@ class Store(Protocol):
 
 def url_of(path: Path) -> str | None:
     """The URL that a path of the command line stands for, which has one slash of its two; None of a path on disk."""
-    found = re.fullmatch(rf"({'|'.join(SCHEMES)}):/+(.+)", path.as_posix())
+    found = re.fullmatch(rf"({'|'.join(SERVERS)}):/+(.+)", path.as_posix())
     return f"{found[1]}://{found[2]}" if found else None
 
 
@@ -77,12 +79,14 @@ class Folder:
         self.path = path.resolve()
         self.where = str(self.path)
 
-    def listed(self) -> Iterator[list[str]]:
+    def listed(self, depth: int | None = None) -> Iterator[list[str]]:
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(f"{self.path} is a file and no folder")
         names: list[str] = []
-        for folder, _, files in os.walk(self.path, followlinks=True):
+        for folder, folders, files in os.walk(self.path, followlinks=True):
             below = os.path.relpath(folder, self.path)
+            if depth is not None and len(Path(below).parts) >= depth - 1:
+                folders.clear()
             for file in files:
                 names.append(file if below == "." else f"{Path(below).as_posix()}/{file}")
                 if len(names) == AT_ONCE:
@@ -114,12 +118,12 @@ class Bucket:
         if not place:
             raise ValueError(f"{url} names no bucket: {scheme}://BUCKET/FOLDER")
         # A server of one's own, on this machine say, may speak HTTP without TLS: who names it so means it.
-        plain = os.environ.get("AWS_ENDPOINT_URL_S3", os.environ.get("AWS_ENDPOINT_URL", "")).startswith("http://")
-        options = {"timeout": PATIENCE, "allow_http": plain}
+        named = [os.environ[name] for name in SERVERS[scheme] if name in os.environ]
+        options = {"timeout": PATIENCE, "allow_http": any(url.startswith("http://") for url in named[:1])}
         with _told(self.where):
             self.store: Any = store.from_url(self.where, client_options=options, retry_config=RETRIES)
 
-    def listed(self) -> Iterator[list[str]]:
+    def listed(self, depth: int | None = None) -> Iterator[list[str]]:
         last, broken = None, 0
         while True:
             try:

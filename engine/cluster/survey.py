@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from queue import Queue
 from threading import Thread
 
 from engine.cluster import report
-from engine.cluster.staging import Places
+from engine.cluster.sources import Photos
+from engine.cluster.staging import Places, is_one_file
 from engine.cluster.stores import Store, open_store
 from engine.cluster.todo import Listing
 from engine.inference.folders.jobs import NoPhotos
@@ -15,41 +15,56 @@ from engine.inference.photos.formats.registry import CONTAINERS
 
 
 @contextmanager
-def survey(places: Places, overwrite: bool = False, failed_alone: bool = False) -> Iterator[Listing]:
+def survey(places: Places, overwrite: bool = False, failed_alone: bool = False, variants: int = 1) -> Iterator[Listing]:
     """The photos, with `overwrite` as if none had a result; with `failed_alone`, only those that a report there calls
-    failed are wanted. NoPhotos if there are none; OSError if a place cannot be listed."""
-    photos, out = open_store(places.photos), open_store(places.out)
-    masks = open_store(places.masks) if places.masks and not places.one_mask else None
-    if out.where == photos.where:
-        raise ValueError(f"--out is {out.where}, where the photos are; name a place of its own for the results")
-    apart = tuple(inside for place in (out, masks) if place and (inside := folder_in(photos, place)))
-    with Listing() as listing:
+    failed are wanted. NoPhotos if there are none; ValueError if two have one name, or one that is named is not there;
+    OSError if a place cannot be listed."""
+    photos, out = Photos(places.photos), open_store(places.out)
+    areas = {kind: open_store(path) for kind, path in places.areas.items() if not is_one_file(path)}
+    apart = tuple(inside for place in (out, *areas.values()) for inside in photos.inside(place))
+
+    refused = ValueError(f"--out is {out.where}, where the photos are; name a place of its own for the results")
+    if photos.is_folder and out.where == photos.where:
+        raise refused
+
+    def name_of(file: str) -> tuple[str | None, bool]:
+        name, chosen = photos.name_of(file)
+        if name is not None and not photos.is_folder and out.called(name) == photos.called(file):
+            raise refused
+        return name, chosen
+
+    with Listing(variants) as listing:
         reports: list[str] = []
-        asked = {"photos": photos.listed()}
-        if masks:
-            asked["masks"] = masks.listed()
+        asked = {"photos": photos.listed()} | {kind: area.listed() for kind, area in areas.items()}
         if not overwrite or failed_alone:
             asked["results"] = out.listed()
         for kind, piece in together(asked):
             if kind == "photos":
-                listing.add_photos([piece], without=apart, sidecars=places.masks is None)
-            elif kind == "masks":
-                listing.add_masks([piece])
-            else:
+                listing.add_photos([piece], apart, sidecars=places.masks is None, name_of=name_of)
+            elif kind == "results":
                 listing.add_results([piece])
                 reports += (name for name in piece if name.startswith(report.FOLDER))
+            else:
+                listing.add_masks([piece], kind)
         listing.settle()
-        if not listing.count("photos"):
-            raise NoPhotos(f"there are no photos in {photos.where}; looked for {', '.join(CONTAINERS)}")
+        check(listing, photos, out)
         if failed_alone:
             listing.want(report.failed(out, reports))
         yield listing
 
 
-def folder_in(outer: Store, inner: Store) -> str | None:
-    """The name of a place within another, with a slash at its end; None if it is not in it."""
-    begin = outer.where.rstrip("/") + "/"
-    return inner.where.removeprefix(begin) + "/" if inner.where.startswith(begin) else None
+def check(listing: Listing, photos: Photos, out: Store) -> None:
+    """NoPhotos if there are none; ValueError if one that is named is not there, or two would have one result."""
+    for file in photos.named():
+        if not listing.has(file):
+            raise ValueError(f"there is no photo or folder at {photos.called(file)}")
+    if not listing.count():
+        raise NoPhotos(f"there are no photos in {photos.where}; looked for {', '.join(CONTAINERS)}")
+    if same := listing.of_one_name():
+        raise ValueError(
+            f"{len(same)} of the photos would be written to {out.where} by one name, {photos.called(same[0])} and "
+            f"{photos.called(same[1])} among them; complete them in separate calls"
+        )
 
 
 def together(listings: dict[str, Iterator[list[str]]]) -> Iterator[tuple[str, list[str]]]:
@@ -76,9 +91,3 @@ def together(listings: dict[str, Iterator[list[str]]]) -> Iterator[tuple[str, li
             left -= 1
         else:
             yield kind, piece
-
-
-def check_places(places: Places) -> None:
-    """ValueError if the photos are one file: only what can be listed is subtracted from."""
-    if Path(places.photos.name).suffix.lower() in CONTAINERS and not places.photos.is_dir():
-        raise ValueError(f"{places.photos.name} is a photo; of a store, or with --cluster, name its folder")

@@ -7,8 +7,8 @@ need no more memory than ten. What is not there yet is all that a next call has 
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -21,22 +21,32 @@ from engine.inference.photos.formats.registry import CONTAINERS
 CACHE = 48
 """MiB of the database that are held in memory."""
 
+AREAS = ("masks", "sample", "avoid")
+"""The kinds of masks that a photo may have: of what is completed, and of where texture may be taken from, or not."""
+
 TABLES = """
-    CREATE TABLE photos(name TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE asides(name TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE others(name TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE no_photos(name TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE photos(file TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;
+    CREATE TABLE asides(file TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE others(file TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE no_photos(file TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE masks(of TEXT, name TEXT, PRIMARY KEY(of, name)) WITHOUT ROWID;
+    CREATE TABLE sample(of TEXT, name TEXT, PRIMARY KEY(of, name)) WITHOUT ROWID;
+    CREATE TABLE avoid(of TEXT, name TEXT, PRIMARY KEY(of, name)) WITHOUT ROWID;
     CREATE TABLE results(name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE wanted(name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE stems(stem TEXT PRIMARY KEY, photos INTEGER) WITHOUT ROWID;
+    CREATE TABLE variants(number INTEGER PRIMARY KEY);
 """
-"""asides are files that are called like masks of photos, `no_photos` those of them that are; others are pictures that
-are not completed; `wanted` are the photos that alone are to be done; `of` is `key_of` a photo, `stem` its `stem_of`."""
+"""A photo's name is NULL if it is the file's. asides are files that are called like masks of photos, `no_photos` those
+of them that are; others are pictures that are not completed; `wanted` are the photos that alone are to be done; `of` is
+`key_of` a photo, `stem` its `stem_of`."""
 
-LEFT = """
-    FROM photos WHERE NOT EXISTS (SELECT 1 FROM results WHERE results.name = photos.name)
-    AND (? OR EXISTS (SELECT 1 FROM wanted WHERE wanted.name = photos.name))
+NAME = "coalesce(photos.name, photos.file)"
+
+LEFT = f"""
+    FROM photos CROSS JOIN variants
+    WHERE NOT EXISTS (SELECT 1 FROM results WHERE results.name = {{result}})
+    AND (? OR EXISTS (SELECT 1 FROM wanted WHERE wanted.name = {NAME}))
 """
 
 
@@ -44,20 +54,35 @@ class ToDo(NamedTuple):
     """A photo to complete."""
 
     name: str
-    """Within the place of the photos, as all names here within theirs."""
+    """By which the folders of masks know it."""
     masks: tuple[str, ...]
-    """All files that could be its mask; which of them is, the rules for folders say."""
+    """All files that could be its mask, by their names in their place; which of them is, the rules for folders say."""
     alone: bool
     """No other photo has this name, in whatever folder."""
+    file: str
+    """Within the place of the photos."""
+    out: str
+    """Its result's, within the place of the results."""
+    variant: int = 0
+    """Of several completions, which."""
+    sample: tuple[str, ...] = ()
+    """As the masks, of where texture may be taken from."""
+    avoid: tuple[str, ...] = ()
+    """The same for where it may not."""
 
 
 class Listing:
-    """The photos, masks and results that were listed, on disk while the block runs."""
+    """The photos, masks and results that were listed, on disk while the block runs; of each photo so many results."""
 
-    def __init__(self) -> None:
+    def __init__(self, variants: int = 1) -> None:
         self.passed_over: Counter[str] = Counter()
         """Pictures that are none that can be completed, by their ending."""
-        self.flat_masks = self.in_folders = False
+        self.variants = variants
+        self.kinds: set[str] = set()
+        """The kinds of masks that are listed."""
+        self.flat: set[str] = set()
+        """Those of which some lie in no folder."""
+        self.sidecars = self.in_folders = self.renamed = False
 
     def __enter__(self) -> Self:
         self.folder = tempfile.TemporaryDirectory(prefix="engine-listing-")
@@ -65,6 +90,8 @@ class Listing:
         self.names.executescript(
             f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = {-1024 * CACHE}; {TABLES}"
         )
+        self.names.create_function("numbered", 2, numbered, deterministic=True)
+        self.names.executemany("INSERT INTO variants VALUES (?)", ((number,) for number in range(self.variants)))
         return self
 
     def __exit__(
@@ -73,93 +100,137 @@ class Listing:
         self.names.close()
         self.folder.cleanup()
 
-    def add_photos(self, pieces: Iterable[list[str]], without: tuple[str, ...] = (), sidecars: bool = True) -> None:
-        """The names of the photos' place, but for those in the folders `without`; with `sidecars`, masks beside photos
-        are their masks."""
+    def add_photos(
+        self,
+        pieces: Iterable[list[str]],
+        without: tuple[str, ...] = (),
+        sidecars: bool = True,
+        name_of: Callable[[str], tuple[str | None, bool]] = lambda file: (file, False),
+    ) -> None:
+        """The files of the photos' place, but for those in the folders `without`; with `sidecars`, masks beside photos
+        are their masks. `name_of` is as that of `Photos`."""
+        self.sidecars = sidecars
         for piece in pieces:
-            photos, asides, others = [], [], []
-            for name in piece:
-                ending = ending_of(name)
-                if without and name.startswith(without):
+            photos, called_masks, asides, others = [], [], [], []
+            for file in piece:
+                if without and file.startswith(without):
                     continue
-                if photo_of(name.rpartition("/")[2]):
-                    asides.append(name)
-                if ending in CONTAINERS and not is_mask_or_result(Path(name)):
-                    photos.append(name)
+                ending, (name, chosen) = ending_of(file), name_of(file)
+                if photo_of(file.rpartition("/")[2]):
+                    called_masks.append(file)
+                    asides += [] if chosen or name is None else [file]
+                picture = chosen or not is_mask_or_result(Path(file))
+                if name is not None and picture and (chosen or ending in CONTAINERS):
+                    photos.append((file, None if name == file else name))
                     self.in_folders |= "/" in name
+                    self.renamed |= name != file
                 elif ending in SUFFIXES:
-                    others.append(name)
-                if ending in OTHER_PICTURES and not is_mask_or_result(Path(name)):
+                    others.append(file)
+                if name is not None and picture and not chosen and ending in OTHER_PICTURES:
                     self.passed_over[ending] += 1
             self._insert("photos", photos)
-            self._insert("others", others)
-            self._insert("asides", asides)
+            self._insert("others", ((file,) for file in others))
+            self._insert("asides", ((file,) for file in asides))
             if sidecars:
-                self._insert_masks((called, name) for name in asides if (called := mask_of(name)))
+                self.kinds.add("masks")
+                self._insert("masks", ((of, file) for file in called_masks if (of := mask_of(file))))
 
-    def add_masks(self, pieces: Iterable[list[str]]) -> None:
-        """The names of the masks' place."""
+    def add_masks(self, pieces: Iterable[list[str]], kind: str = "masks") -> None:
+        """The names of the place of one kind of masks."""
+        self.kinds.add(kind)
         for piece in pieces:
             masks = [name for name in piece if ending_of(name) in MASK_ENDINGS]
-            self.flat_masks |= any("/" not in name for name in masks)
-            self._insert_masks((called, name) for name in masks for called in photos_of(name))
+            if any("/" not in name for name in masks):
+                self.flat.add(kind)
+            self._insert(kind, ((of, name) for name in masks for of in photos_of(name)))
 
     def add_results(self, pieces: Iterable[list[str]]) -> None:
         """The names of the results' place."""
         for piece in pieces:
-            self._insert("results", piece)
+            self._insert("results", ((name,) for name in piece))
 
     def want(self, names: Iterable[str]) -> None:
-        """These photos alone are to be done, of those without a result."""
-        self._insert("wanted", names)
+        """The photos of these names alone are to be done, of those without a result."""
+        self._insert("wanted", ((name,) for name in names))
 
     def settle(self) -> None:
         """Once all is listed: masks that lie beside their photos are no photos."""
-        for (name,) in self.names.execute("SELECT name FROM asides"):
-            parent, _, file = name.rpartition("/")
-            photo = f"{parent}/{photo_of(file)}" if parent else str(photo_of(file))
-            beside = [photo + ending for ending in ENDINGS]
+        for (file,) in self.names.execute("SELECT file FROM asides"):
+            parent, slash, aside = file.rpartition("/")
+            beside = [f"{parent}{slash}{photo_of(aside)}{ending}" for ending in ENDINGS]
             marks = ",".join("?" * len(beside))
-            there = f"SELECT 1 FROM {{}} WHERE name IN ({marks}) LIMIT 1"
+            there = f"SELECT 1 FROM {{}} WHERE file IN ({marks}) LIMIT 1"
             if any(self.names.execute(there.format(table), beside).fetchone() for table in ("photos", "others")):
-                self.names.execute("INSERT OR IGNORE INTO no_photos VALUES (?)", (name,))
-        self.names.execute("DELETE FROM photos WHERE name IN (SELECT name FROM no_photos)")
-        if self.flat_masks and self.in_folders:
+                self.names.execute("INSERT OR IGNORE INTO no_photos VALUES (?)", (file,))
+                if ending_of(file) in OTHER_PICTURES and not is_mask_or_result(Path(file)):
+                    self.passed_over -= Counter([ending_of(file)])
+        self.names.execute("DELETE FROM photos WHERE file IN (SELECT file FROM no_photos)")
+        if self.flat and self.in_folders:
             counted = "INSERT INTO stems VALUES (?, 1) ON CONFLICT(stem) DO UPDATE SET photos = photos + 1"
-            stems = ((stem_of(name),) for (name,) in self.names.execute("SELECT name FROM photos"))
+            stems = ((stem_of(file),) for (file,) in self.names.execute("SELECT file FROM photos"))
             self.names.executemany(counted, stems)
         self.names.commit()
 
-    def count(self, table: str) -> int:
-        """How many names there are in `photos` or another table."""
-        return int(self.names.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    def has(self, file: str) -> bool:
+        """True if this is one of the photos."""
+        return self.names.execute("SELECT 1 FROM photos WHERE file = ?", (file,)).fetchone() is not None
+
+    def of_one_name(self) -> list[str]:
+        """Files of photos that have the same name, and hence the same result; none if all have names of their own."""
+        if not self.renamed:  # they are files' names
+            return []
+        twice = f"SELECT {NAME} FROM photos GROUP BY 1 HAVING count(*) > 1 LIMIT 1"
+        same = f"SELECT file FROM photos WHERE {NAME} = ({twice})"
+        return [file for (file,) in self.names.execute(same)]
+
+    def count(self) -> int:
+        """How many results there are to be, with those that are there."""
+        return self.variants * int(self.names.execute("SELECT count(*) FROM photos").fetchone()[0])
 
     def left(self, wanted_alone: bool = False) -> int:
-        """How many photos have no result yet."""
-        return int(self.names.execute(f"SELECT count(*) {LEFT}", (not wanted_alone,)).fetchone()[0])
+        """How many of them are not there yet."""
+        return int(self.names.execute(f"SELECT count(*) {self._left()}", (not wanted_alone,)).fetchone()[0])
 
     def to_do(self, wanted_alone: bool = False) -> Iterator[ToDo]:
-        """The photos without a result, in the order of their names."""
-        for (name,) in self.names.execute(f"SELECT photos.name {LEFT} ORDER BY photos.name", (not wanted_alone,)):
-            masks, alone = self._masks(key_of(name)), True
-            if not masks and "/" in name and self.flat_masks:
-                found = self.names.execute("SELECT photos FROM stems WHERE stem = ?", (stem_of(name),)).fetchone()
-                alone = found is None or found[0] == 1
-                masks = self._masks(stem_of(name)) if alone else ()
-            yield ToDo(name, masks, alone)
+        """The photos without a result, in the order of their files."""
+        chosen = f"SELECT photos.file, {NAME}, {self._result()}, number {self._left()} ORDER BY photos.file, number"
+        for file, name, out, variant in self.names.execute(chosen, (not wanted_alone,)):
+            alone = self._is_alone(file) if self.flat and "/" in name else True
+            areas = {kind: self._masks(kind, file, name, alone) if kind in self.kinds else () for kind in AREAS}
+            yield ToDo(name, areas["masks"], alone, file, out, variant, areas["sample"], areas["avoid"])
 
-    def _masks(self, of: str) -> tuple[str, ...]:
-        return tuple(name for (name,) in self.names.execute("SELECT name FROM masks WHERE of = ?", (of,)))
+    def _result(self) -> str:
+        return NAME if self.variants == 1 else f"numbered({NAME}, number)"
 
-    def _insert(self, table: str, names: Iterable[str]) -> None:
+    def _left(self) -> str:
+        return LEFT.format(result=self._result())
+
+    def _is_alone(self, file: str) -> bool:
+        found = self.names.execute("SELECT photos FROM stems WHERE stem = ?", (stem_of(file),)).fetchone()
+        return found is None or found[0] == 1
+
+    def _masks(self, kind: str, file: str, name: str, alone: bool) -> tuple[str, ...]:
+        of = f"SELECT name FROM {kind} WHERE of = ?"
+        beside = kind == "masks" and self.sidecars
+        found = self.names.execute(of, (key_of(file if beside else name),)).fetchall()
+        if not found and alone and kind in self.flat and "/" in name:
+            found = self.names.execute(of, (stem_of(name),)).fetchall()
+        return tuple(mask for (mask,) in found)
+
+    def _insert(self, table: str, rows: Iterable[tuple[str | None, ...]]) -> None:
         """In order, which a tree on disk takes in far faster than any other."""
+        ordered = sorted(rows, key=lambda row: row[0] or "")
+        if not ordered:
+            return
+        marks = ", ".join("?" * len(ordered[0]))
         with self.names:
-            rows = ((name,) for name in sorted(names))
-            self.names.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", rows)
+            self.names.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", ordered)
 
-    def _insert_masks(self, rows: Iterable[tuple[str, str]]) -> None:
-        with self.names:
-            self.names.executemany("INSERT OR IGNORE INTO masks VALUES (?, ?)", sorted(rows))
+
+def numbered(name: str, variant: int) -> str:
+    """The name of a variant of a result: with -1, -2 and so on before its ending."""
+    path = PurePosixPath(name)
+    return path.with_stem(f"{path.stem}-{variant + 1}").as_posix()
 
 
 def ending_of(name: str) -> str:

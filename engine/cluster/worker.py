@@ -2,11 +2,9 @@
 
 import hashlib
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
-
-import torch
 
 from data.cache import cache_folder
 from data.files import write_atomically
@@ -14,12 +12,10 @@ from engine import __version__
 from engine.cluster.report import Row, row_of
 from engine.cluster.staging import Places, Staging
 from engine.cluster.todo import ToDo
-from engine.inference.completer import Completer
-from engine.inference.folders.complete import Options
-from engine.inference.graphs.int8 import calibration_file
+from engine.inference.folders.options import Options
+from engine.inference.options import DEFAULT, DEFAULT_WEIGHTS, calibration_file
 from engine.memory import free_memory, keep_freed_memory
 from engine.packages import import_optional
-from engine.weights import DEFAULT, DEFAULT_WEIGHTS
 
 
 class Weights(NamedTuple):
@@ -62,6 +58,8 @@ class Work:
     in_flight: int
     cpus: int
     """Of each process, which runs as many threads."""
+    variants: int = 1
+    """Results of each photo."""
     digest: str = ""
     """SHA-256 of the weights, once they are read."""
     version: str = __version__
@@ -76,6 +74,10 @@ class Worker:
     def load(self, weights: Weights, node_cpus: dict[str, int]) -> None:
         """Get ready, on one of the nodes that have so many CPUs. ValueError if this node's engine is another, or what
         is asked for is not to be had here."""
+        import torch
+
+        from engine.inference.completer import Completer
+
         work, node = self.work, socket.gethostname()
         if work.version != __version__:
             raise ValueError(f"{node} has version {__version__} of the engine, and the command {work.version}")
@@ -88,8 +90,7 @@ class Worker:
             weights.on_this_node(work.digest), work.runtime, work.precision, work.device, memory
         )
         self.staging = Staging(work.places).__enter__()
-        masks = replace(work.options.masks, path=self.staging.mask_for_all())
-        self.options = replace(work.options, masks=masks)
+        self.options = self.staging.prepared(work.options)
 
     def complete(self, todo: list[ToDo]) -> list[Row]:
         """Complete some photos: a row for each, in order."""
@@ -105,4 +106,6 @@ class Worker:
 def share_of_memory(cpus: int, node_cpus: int) -> int:
     """Bytes for one run of the network in a process that has `cpus` of its node's: of half of what is free now, as
     large a part. On a GPU it is half of what is free there, since each process has one to itself."""
+    import torch
+
     return free_memory(torch.device("cpu")) // 2 * cpus // max(cpus, node_cpus)

@@ -3,18 +3,27 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from engine.inference.completer import DEFAULTS, MOST_PIXELS, Completer, CompletionOptions
+from engine.commands.start import modules_kept
 from engine.inference.holes.blend import Blend
 from engine.inference.holes.scales import parse_scale
+from engine.inference.options import (
+    DEFAULT,
+    DEFAULTS,
+    MOST_PIXELS,
+    CompletionOptions,
+    Precision,
+    RuntimeName,
+    Texture,
+)
 from engine.inference.photos.reading import MAX_PIXELS
-from engine.inference.runtimes import Precision, RuntimeName
-from engine.inference.texture.stage import Texture
 from engine.memory import keep_freed_memory
-from engine.weights import DEFAULT
+
+if TYPE_CHECKING:
+    from engine.inference.completer import Completer
 
 MOST_MEMORY = 2**20
 """GiB: more is a slip of the hand."""
@@ -77,8 +86,10 @@ class NetworkConfig:
             blend=self.blend, octaves=parse_scale("--scale", self.scale), texture=self.texture, seed=self.seed
         )
 
-    def completer(self, weights: Path, device: str | None = None) -> Completer:
+    def completer(self, weights: Path, device: str | None = None) -> "Completer":
         """The network in `weights`, as asked for, or on another `device`. ValueError if it cannot be had."""
+        with modules_kept():
+            from engine.inference.completer import Completer
         if self.verbose:
             logging.getLogger("engine").setLevel(logging.DEBUG)
         keep_freed_memory()

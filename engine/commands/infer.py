@@ -3,7 +3,7 @@
     engine-infer photo.jpg --hole 300,120,80,60     x, y, width, height
     engine-infer photo.jpg --mask mask.png          or a folder of masks
     engine-infer photo.jpg                          photo.mask.png beside it
-    engine-infer photos/ --mask masks/ --out done/  many; torchrun divides them
+    engine-infer photos/ --mask masks/ --out done/  many; --cluster divides them
     engine-infer photos/ --mask coco.json --label person
     engine-infer --watch incoming/ --out done/      and what comes later
     engine-infer s3://b/photos --out s3://b/done --cluster local    any number
@@ -11,6 +11,7 @@
 Holes are what is white (or opaque) in a mask. Without one, they are the photo's own transparent pixels.
 """
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -24,9 +25,7 @@ from engine.commands.infer_config import InferConfig, options_of
 from engine.commands.infer_stores import complete_stores
 from engine.commands.outcomes import exit_status, print_outcome, print_passed_over, print_summary
 from engine.commands.progress import progress
-from engine.inference.folders.complete import complete_files
 from engine.inference.folders.jobs import Job, find_jobs, is_searched
-from engine.inference.folders.ranks import meet_others, own_device, rank_and_world, total
 from engine.inference.folders.watching import arriving
 from engine.inference.photos.writing import container_of
 
@@ -35,12 +34,12 @@ from engine.inference.photos.writing import container_of
 def main() -> None:
     log_to_stderr()
     config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
-    if config.cluster or any(map(is_remote, (*config.photos, config.mask, config.out))):
+    check_alone()
+    if config.cluster or any(map(is_remote, (*config.photos, config.mask, config.sample, config.avoid, config.out))):
         raise SystemExit(exit_status(complete_stores(config)))
     if config.watch:
         complete_as_they_arrive(config)
         return
-    rank, world = rank_and_world()
     jobs, passed_over = jobs_of(config)
     if config.photos == (jobs[0].photo,) and config.variants == 1 and jobs[0].out.exists() and not config.overwrite:
         raise ValueError(f"{jobs[0].out} exists; give another --out, or --overwrite to replace it")
@@ -49,15 +48,25 @@ def main() -> None:
             check_picture(option, path, jobs, config.overwrite)
     if config.save_mask and config.save_mask.suffix.lower() != ".png":
         raise ValueError(f"--save-mask is {config.save_mask}, and masks are written as PNG: give it the ending .png")
-    others = meet_others()
     several = len(jobs) > 1 or any(map(is_searched, config.photos))
-    counts = total(run(config, [jobs[rank::world]], several), others)
-    if rank == 0 and (len(jobs) > 1 or config.json):
+    counts = run(config, [jobs], several)
+    if len(jobs) > 1 or config.json:
         print_summary(counts, config.json)
-    if rank == 0:
-        print_passed_over(passed_over)
-    # Under torchrun the other processes' exit would stop rank 0 before it has printed; its status is the job's.
-    raise SystemExit(exit_status(counts) if rank == 0 else 0)
+    print_passed_over(passed_over)
+    raise SystemExit(exit_status(counts))
+
+
+def check_alone() -> None:
+    """ValueError if torchrun has started this as one of several processes, each of which would complete all photos."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return
+    from engine.torchrun import started_by_launcher
+
+    if started_by_launcher():
+        raise ValueError(
+            f"torchrun has started {os.environ['WORLD_SIZE']} processes, and each would complete all photos: start the "
+            "command once, without it, and with --cluster local (--cluster auto on several machines: docs/cluster.md)"
+        )
 
 
 def jobs_of(config: InferConfig) -> tuple[list[Job], Counter[str]]:
@@ -88,8 +97,6 @@ def check_watched(config: InferConfig) -> None:
         if getattr(config, name):
             option = name.replace("_", "-")
             raise ValueError(f"--{option} is one picture, and --watch is for many photos; leave one out")
-    if rank_and_world()[1] > 1:
-        raise ValueError("--watch is for one process: start it without torchrun")
 
 
 def check_picture(option: str, path: Path, jobs: list[Job], overwrite: bool) -> None:
@@ -108,7 +115,9 @@ def run(config: InferConfig, lists: Iterable[list[Job]], several: bool) -> Count
 
     `several` is False for one photo by its name, which has to have a mask with something in it.
     """
-    completer = config.completer(config.weights, own_device(config.device))
+    completer = config.completer(config.weights)
+    from engine.inference.folders.complete import complete_files
+
     options = options_of(config, several, config.mask)
     counts: Counter[str] = Counter()
     for jobs in lists:

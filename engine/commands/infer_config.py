@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import tyro
 
 from engine.commands.completion import CompletionConfig
-from engine.inference.folders.complete import Options
 from engine.inference.folders.mask_sources import MaskSource
+from engine.inference.folders.options import Options
 from engine.inference.holes.mask import parse_box
 from engine.inference.masks.files import MaskOptions, split_labels
 from engine.inference.masks.pictures import parse_colour
@@ -98,7 +98,7 @@ class InferConfig(CompletionConfig):
     """One line of JSON for each photo, and one for the summary."""
 
     cluster: Annotated[str | None, tyro.conf.arg(metavar="{auto,local,HOST:PORT}")] = None
-    """Divide the photos of a folder or bucket among the processes of a Ray cluster: the one that runs here (auto), one
+    """Divide the photos of folders or buckets among the processes of a Ray cluster: the one that runs here (auto), one
     of this machine's own for this call (local), or another. Needs '.[cluster]'."""
 
     actors: int | None = None

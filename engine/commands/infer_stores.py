@@ -4,12 +4,13 @@ import json
 import sys
 from collections import Counter
 
+from engine.cluster.sources import absolute, is_file, sources_of
 from engine.cluster.staging import Places, Staging
-from engine.cluster.survey import check_places, survey
+from engine.cluster.survey import survey
 from engine.commands.infer_config import InferConfig, options_of
 from engine.commands.outcomes import print_outcome, print_passed_over, print_summary
 from engine.commands.progress import progress
-from engine.inference.folders.ranks import rank_and_world
+from engine.inference.folders.jobs import is_file_name
 
 
 def complete_stores(config: InferConfig) -> Counter[str]:
@@ -21,14 +22,14 @@ def complete_stores(config: InferConfig) -> Counter[str]:
     if config.cluster:
         return on_cluster(config, places)
     counts: Counter[str] = Counter()
-    with survey(places, config.overwrite) as listing:
+    with survey(places, config.overwrite, variants=config.variants) as listing:
         left = listing.left()
-        counts["skipped"] = listing.count("photos") - left
+        counts["skipped"] = listing.count() - left
         print_passed_over(listing.passed_over)
         completer = config.completer(config.weights) if left else None
         shown = not config.json and sys.stdout.isatty()
         with Staging(places) as staging, progress("completing", left, shown) as advance:
-            options = options_of(config, several=True, mask=staging.mask_for_all())
+            options = staging.prepared(options_of(config, is_several(config), mask=None))
             for outcome in staging.complete(completer, listing.to_do(), options, config.in_flight) if completer else ():
                 counts[outcome.status] += 1
                 advance(1)
@@ -44,32 +45,36 @@ def on_cluster(config: InferConfig, places: Places) -> Counter[str]:
 
     work = Work(
         places=places,
-        options=options_of(config, several=True, mask=None),
+        options=options_of(config, is_several(config), mask=None),
         runtime=config.runtime,
         precision=config.precision,
         device=config.device,
         memory=None if config.memory is None else int(config.memory * 2**30),
         in_flight=config.in_flight,
         cpus=config.actor_cpus,
+        variants=config.variants,
     )
     summary = complete_on_cluster(str(config.cluster), work, config.weights, config.actors, config.retry_failed)
     print(json.dumps(summary), flush=True)
     return Counter(summary["summary"])
 
 
+def is_several(config: InferConfig) -> bool:
+    """False if the only photo is named, which has to have a mask with something in it."""
+    return len(config.photos) > 1 or not is_file(config.photos[0])
+
+
 def places_of(config: InferConfig) -> Places:
-    """Where photos, masks and results are. ValueError if the options say so of too many, or of something else."""
-    if len(config.photos) != 1:
-        raise ValueError(f"of a store, or with --cluster, name one folder of photos; there are {len(config.photos)}")
-    if config.out is None:
-        raise ValueError("photos of a store, or of a cluster, are not written beside themselves: name a place by --out")
-    for name in ("side_by_side", "save_mask", "watch", "sample", "avoid"):
+    """Where photos, masks and results are. ValueError if nothing is there, or an option does not go with it."""
+    for name in ("side_by_side", "save_mask", "watch"):
         if getattr(config, name):
             raise ValueError(f"--{name.replace('_', '-')} is for photos on disk, without --cluster: leave it out")
-    if config.variants > 1:
-        raise ValueError("--variants is for photos on disk, without --cluster; vary --seed and --out instead")
-    if rank_and_world()[1] > 1:
-        raise ValueError("torchrun divides photos on disk alone: start without it, and with --cluster")
-    places = Places(config.photos[0], config.mask, config.out)
-    check_places(places)
-    return places
+    if config.out is None:
+        raise ValueError("photos of a store, or of a cluster, are not written beside themselves: name a place by --out")
+    if is_file_name(config.out):
+        raise ValueError(f"--out is {config.out}, the name of one file; of a store, or with --cluster, name a folder")
+    if not config.photos:
+        raise ValueError("no photos are named: give folders, files or globs")
+    areas = (None if path is None else absolute(path) for path in (config.mask, config.sample, config.avoid))
+    masks, sample, avoid = areas
+    return Places(sources_of(config.photos), masks, absolute(config.out), sample, avoid)

@@ -4,7 +4,7 @@ import json
 import sys
 from collections import Counter
 
-from engine.inference.folders.complete import Outcome
+from engine.inference.folders.options import Outcome
 from engine.inference.holes.mask import in_pixels
 
 

@@ -2,6 +2,9 @@
 
 import gc
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,11 +30,22 @@ def start(command: str, module: str) -> None:
     with ends_in_a_line(command):
         for package in ("data", "kernels"):
             check_beside_engine(package)
-        gc.disable()
-        loaded = import_module(f"engine.commands.{module}")
-        gc.freeze()
-        gc.enable()
+        with modules_kept():
+            loaded = import_module(f"engine.commands.{module}")
     loaded.main()
+
+
+@contextmanager
+def modules_kept() -> Iterator[None]:
+    """What the block imports is no matter for the garbage collector: see `start`."""
+    before = len(sys.modules)
+    gc.disable()
+    try:
+        yield
+    finally:
+        if len(sys.modules) > before:
+            gc.freeze()
+        gc.enable()
 
 
 def check_beside_engine(package: str) -> None:

@@ -4,7 +4,7 @@ The photo stays on the host; only windows go to the device, so that time and mem
 """
 
 from pathlib import Path
-from typing import NamedTuple, Self, get_args
+from typing import Self, get_args
 
 import numpy as np
 
@@ -15,32 +15,15 @@ from engine.inference.holes.fill import threads
 from engine.inference.holes.mask import Mask, prepare_mask, with_hidden
 from engine.inference.holes.rim import rim_note
 from engine.inference.holes.thin import fill_thin_holes
+from engine.inference.options import DEFAULT, DEFAULTS, CompletionOptions, Texture
 from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.texture.sources import not_copied
-from engine.inference.texture.stage import Texture, TextureStage
+from engine.inference.texture.stage import TextureStage
 from engine.inference.window_runner import WindowRunner
 from engine.networks import CompletionNetwork
-from engine.weights import DEFAULT, load_weights
-
-
-class CompletionOptions(NamedTuple):
-    """The keyword arguments of `Completer.complete` that users choose, with its defaults."""
-
-    dilate: int | None = 0
-    blend: Blend = "poisson"
-    feather: int = 4
-    octaves: int | None = None
-    texture: Texture = "auto"
-    seed: int = 0
-
-
-DEFAULTS = CompletionOptions()
-"""The one place that says them, for the commands, too."""
-
-MOST_PIXELS = 1000
-"""By which users of commands and of the server may widen masks, and over which `feather` may fade."""
+from engine.weights import load_weights
 
 
 class Completer:

@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 from fastapi import HTTPException
 
-from engine.inference.completer import MOST_PIXELS, CompletionOptions, check_options
+from engine.inference.completer import check_options
 from engine.inference.holes.mask import Box, parse_box
 from engine.inference.holes.scales import parse_scale
+from engine.inference.options import MOST_PIXELS, CompletionOptions
 from engine.inference.photos.formats.registry import CONTAINERS
 from engine.serve.bodies import refusing
 from engine.serve.texture import check_drawn

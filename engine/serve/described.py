@@ -3,7 +3,7 @@
 from typing import Any, get_args
 
 from engine.inference.holes.blend import Blend
-from engine.inference.texture.stage import Texture
+from engine.inference.options import Texture
 
 FILE = {"type": "string", "format": "binary"}
 FORM = {

@@ -4,99 +4,28 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
 from data.files import write_atomically
 from data.in_order import in_order
 from engine.inference.alpha import Layers, complete_layers
-from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.folders.jobs import Job, Transfer
-from engine.inference.folders.mask_sources import MaskSource, NoMask, area_for
+from engine.inference.completer import Completer
+from engine.inference.folders.jobs import Job
+from engine.inference.folders.mask_sources import NoMask, area_for
+from engine.inference.folders.options import Options, Outcome
 from engine.inference.folders.pictures import png_of, write_side_by_side
 from engine.inference.holes.mask import Mask, prepare_mask
 from engine.inference.photos.lossless import check_lossless, write_losslessly
 from engine.inference.photos.photo import Photo
-from engine.inference.photos.reading import MAX_PIXELS, read_photo
+from engine.inference.photos.reading import read_photo
 from engine.inference.photos.writing import changes_of_kind, check_can_hold, check_sides, container_of, write_photo
-from engine.inference.report import Report
 from engine.inference.window_runner import is_out_of_memory
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    """The options of completing each photo."""
-
-    masks: MaskSource
-    completion: CompletionOptions
-    overwrite: bool = False
-    max_pixels: int = MAX_PIXELS
-    side_by_side: Path | None = None
-    save_mask: Path | None = None
-    """A PNG for the mask of the only photo, before it is widened."""
-    copy_empty: bool = False
-    """Write a photo as it is whose mask is empty; else that is an error."""
-    copy_missing: bool = False
-    """The same for a photo without a mask."""
-    nodata: float | None = None
-    """The value of pixels without data. None: what the file declares."""
-    sample: Path | None = None
-    """Mask, or folder of masks, of where texture may be taken from."""
-    avoid: Path | None = None
-    """The same for where it may not."""
-    force: bool = False
-    """Complete more than half of a photo, too, where a mask says so."""
-    lossless_outside: bool = False
-    """Change nothing outside the hole in a JPEG either; see `write_losslessly`."""
-    transfer: Transfer | None = None
-    """For photos that are elsewhere."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """The outcome of one photo."""
-
-    job: Job
-    status: Literal["pending", "completed", "copied", "skipped", "failed"] = "pending"
-    """Completed and copied from when the file is written; copied: as it is, since there was nothing to complete."""
-    error: str | None = None
-    size: tuple[int, int] = (0, 0)
-    """Height and width in pixels."""
-    hole_pixels: int = 0
-    """Pixels that were completed: those of the mask, and those that it was widened by."""
-    report: Report = field(default_factory=Report)
-
-    def as_json(self) -> dict[str, Any]:
-        """For --json."""
-        values: dict[str, Any] = {
-            "photo": self.job.photo_called,
-            "out": self.job.out_called,
-            "status": self.status,
-        }
-        if self.status == "failed":
-            return values | {"error": self.error}
-        if self.status in ("copied", "skipped"):
-            return values | ({"warnings": self.report.warnings} if self.report.warnings else {})
-        report = self.report
-        return values | {
-            "width": self.size[1],
-            "height": self.size[0],
-            "hole_pixels": self.hole_pixels,
-            "widened": sorted(report.widened),
-            "runtime": report.runtime,
-            "windows": report.windows,
-            "window_pixels": report.window_pixels,
-            "scales": sorted(report.scales),
-            "texture": report.texture,
-            "seconds": {stage: round(seconds, 4) for stage, seconds in report.seconds.items()},
-            "warnings": report.warnings,
-        }
 
 
 @dataclass(slots=True)
@@ -168,7 +97,10 @@ def load(job: Job, options: Options) -> Loaded:
                 raise
             loaded.sample_HW, loaded.avoid_HW = (
                 area_for(path, option, job, loaded.photo, outcome.report.warnings)
-                for option, path in (("--sample", options.sample), ("--avoid", options.avoid))
+                for option, path in (
+                    ("--sample", job.sample or options.sample),
+                    ("--avoid", job.avoid or options.avoid),
+                )
             )
         if options.copy_empty and not mask_HW.any():
             return Loaded(outcome, to_be_copied=True)

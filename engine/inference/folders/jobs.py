@@ -38,6 +38,10 @@ class Job:
     """No other photo of the call has this name, in whatever folder."""
     masks: Path | None = None
     """The folder of its masks, where that is not the one of all photos."""
+    sample: Path | None = None
+    """The same of where its texture may be taken from."""
+    avoid: Path | None = None
+    """And of where it may not."""
     called: tuple[str, str] | None = None
     """What people know the photo and its result as, where the files are copies."""
 

@@ -23,6 +23,7 @@ from onnx import helper, numpy_helper
 from data.files import write_atomically
 from engine.inference.graphs import engine_cache
 from engine.inference.graphs.export import EXPORT_VERSION, Graph, cached_onnx, describe
+from engine.inference.options import calibration_file
 from engine.networks import CompletionNetwork
 
 LIMIT_DB = 0.3
@@ -55,11 +56,6 @@ class Calibration(NamedTuple):
 
     ranges: list[Range]
     loss: Loss
-
-
-def calibration_file(weights: Path) -> Path:
-    """The file beside a network's weights that has its calibration: small.int8.json beside small.safetensors."""
-    return weights.with_suffix(".int8.json")
 
 
 def save_calibration(path: Path, network: CompletionNetwork, calibration: Calibration) -> None:

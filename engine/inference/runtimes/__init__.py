@@ -2,11 +2,12 @@
 
 import logging
 from importlib.util import find_spec
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
 
+from engine.inference.options import RuntimeName
 from engine.inference.runtimes.torch_runtime import TorchRuntime, fast_precision
 from engine.inference.windows.network import NO_MARGINS, Margins
 from engine.networks import CompletionNetwork
@@ -14,9 +15,7 @@ from engine.packages import install_line
 
 log = logging.getLogger(__name__)
 
-RuntimeName = Literal["auto", "torch", "onnx", "openvino", "tensorrt"]
 RUNTIMES = get_args(RuntimeName)[1:]
-Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 
 
 class Runtime(Protocol):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.inference.holes.blend import is_grey
 from engine.inference.holes.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
+from engine.inference.options import Texture
 from engine.inference.pixels import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.texture.grain import add_grain
@@ -22,7 +23,6 @@ from engine.inference.texture.pyramid import is_detailed, octaves_for, pyramid
 from engine.inference.texture.sources import Neighbourhood, neighbourhood, some_blocks
 from engine.inference.texture.synthesis import synthesise
 
-Texture = Literal["auto", "photo", "none"]
 Outcome = Literal["photo", "network", "no source"]
 """Of whom a hole's texture is, and why."""
 

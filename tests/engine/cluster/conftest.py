@@ -1,5 +1,6 @@
 """What the tests of stores and clusters share: a bucket, photos with and without masks, and the files of a folder."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.engine.cluster.store_server import Server, store_server
+from engine.commands import infer
+from tests.engine.cluster.store_server import BUCKET, Server, store_server
 from tests.engine.commands.conftest import run_main, weights
 
 __all__ = ["run_main", "weights"]
@@ -25,6 +27,7 @@ def server(one_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     for name, value in one_server.environment.items():
         monkeypatch.setenv(name, value)
     one_server.requests.clear()
+    one_server.credentials.clear()
     one_server.fault = lambda method, path: None
     return one_server
 
@@ -58,6 +61,24 @@ def make_photos(shipped_photos: Path) -> Callable[[Path, int], None]:
             Image.fromarray(hole_HW).save(mask)
 
     return make
+
+
+@pytest.fixture
+def run(weights, run_main, capsys):
+    """engine-infer with these words: its exit status, its lines of JSON, and what else it said."""
+
+    def call(*words):
+        with pytest.raises(SystemExit) as ended:
+            run_main(infer.main, *words, "--weights", weights, "--json")
+        said = capsys.readouterr()
+        told = ended.value.code if isinstance(ended.value.code, str) else ""
+        return (1 if told else ended.value.code), [json.loads(line) for line in said.out.splitlines()], said.err + told
+
+    return call
+
+
+def in_bucket(prefix, scheme="s3"):
+    return f"{scheme}://{BUCKET}/{prefix}"
 
 
 def files_in(folder: Path) -> dict[str, bytes]:

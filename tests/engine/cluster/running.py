@@ -11,7 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.cluster.stores import open_store
+from engine.commands import infer
 from tests.engine.cluster.store_server import BUCKET, Server
 
 ROOT = Path(__file__).parents[3]
@@ -23,21 +26,37 @@ def place(name: str) -> str:
     return f"s3://{BUCKET}/{name}"
 
 
-def environment(server: Server, home: Path) -> dict[str, str]:
-    """Of a user who has an empty home folder, with one thread a process."""
+def environment(server: Server | None, home: Path) -> dict[str, str]:
+    """Of a user who has an empty home folder, and a store, with one thread a process."""
     of_test = {"PYTHONPATH": str(ROOT), "HOME": str(home), "OMP_NUM_THREADS": "1", "ENGINE_CACHE": str(home / "cache")}
-    return os.environ | server.environment | of_test
+    return os.environ | (server.environment if server else {}) | of_test
 
 
 @contextmanager
 def driver(
-    server: Server, home: Path, where: str, *words: object, cluster: str = "local"
+    server: Server | None,
+    home: Path,
+    where: str,
+    *words: object,
+    cluster: str = "local",
+    photos: tuple[str, ...] = ("photos",),
+    done: str = "done",
+    cwd: Path | None = None,
 ) -> Iterator[subprocess.Popen]:
     """engine-infer on a cluster, for the photos and masks at a place; killed at the end of the block, if it runs on."""
-    command = [sys.executable, "-c", "from engine.commands.start import infer; infer()", f"{where}/photos"]
-    command += ["--mask", f"{where}/masks", "--out", f"{where}/done", "--cluster", cluster, *map(str, words)]
+    command = [sys.executable, "-c", "from engine.commands.start import infer; infer()"]
+    command += [
+        *(f"{where}/{name}" for name in photos),
+        "--mask",
+        f"{where}/masks",
+        "--out",
+        f"{where}/{done}",
+        "--cluster",
+        cluster,
+        *map(str, words),
+    ]
     with subprocess.Popen(
-        command, env=environment(server, home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environment(server, home), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process
@@ -113,3 +132,11 @@ def rows(out: Path) -> list[dict[str, Any]]:
     return [
         row for name in names for row in pyarrow.parquet.read_table(pyarrow.BufferReader(store.read(name))).to_pylist()
     ]
+
+
+def complete(*words: object) -> None:
+    """engine-infer, without a cluster, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["engine-infer", *map(str, words)])
+        with pytest.raises(SystemExit):
+            infer.main()

@@ -7,42 +7,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.commands import infer
 from engine.commands.infer_config import InferConfig
-from tests.engine.cluster.conftest import files_in
+from tests.engine.cluster.conftest import files_in, in_bucket
 from tests.engine.cluster.store_server import BUCKET
 
 
-@pytest.fixture
-def run(weights, run_main, capsys):
-    """engine-infer with these words: its exit status, its lines of JSON, and what else it said."""
-
-    def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            run_main(infer.main, *words, "--weights", weights, "--json")
-        said = capsys.readouterr()
-        told = ended.value.code if isinstance(ended.value.code, str) else ""
-        return (1 if told else ended.value.code), [json.loads(line) for line in said.out.splitlines()], said.err + told
-
-    return call
-
-
-def in_bucket(prefix):
-    return f"s3://{BUCKET}/{prefix}"
-
-
-def test_results_are_those_of_a_folder(run, server, make_photos, tmp_path):
+@pytest.mark.parametrize(("scheme", "credentials"), [("s3", "AWS4-HMAC-SHA256"), ("gs", "Bearer")])
+def test_results_are_those_of_a_folder(scheme, credentials, run, server, make_photos, tmp_path):
     make_photos(tmp_path, 20)
-    server.upload(tmp_path, "same")
+    same = f"same by {scheme}"
+    server.upload(tmp_path, same)
     local = (tmp_path / "photos", "--mask", tmp_path / "masks", "--out", tmp_path / "done")
-    places = [in_bucket(f"same/{name}") for name in ("photos", "masks", "done")]
+    places = [in_bucket(f"{same}/{name}", scheme) for name in ("photos", "masks", "done")]
     remote = (places[0], "--mask", places[1], "--out", places[2])
     status, expected, _ = run(*local)
     assert (status, expected[-1]["summary"]) == (1, {"completed": 16, "copied": 0, "skipped": 0, "failed": 4})
     server.requests.clear()
     status, told, _ = run(*remote)
     assert (status, told[-1]) == (1, expected[-1])
-    assert server.files("same/done") == files_in(tmp_path / "done")
+    assert server.files(f"{same}/done") == files_in(tmp_path / "done")
     folders = {str(tmp_path / name): place for name, place in zip(("photos", "masks", "done"), places, strict=True)}
     for mine, theirs in zip(expected[:-1], told[:-1], strict=True):
         said = json.dumps({name: mine.get(name) for name in ("photo", "out", "status", "error", "warnings")})
@@ -51,15 +34,16 @@ def test_results_are_those_of_a_folder(run, server, make_photos, tmp_path):
         assert json.loads(said) == {name: theirs.get(name) for name in ("photo", "out", "status", "error", "warnings")}
 
     photos, masks = sorted(files_in(tmp_path / "photos")), sorted(files_in(tmp_path / "masks"))
-    assert sorted(server.asked("GET", "same/photos")) == photos
-    assert sorted(server.asked("GET", "same/masks")) == masks
-    assert sorted(server.asked("PUT", "same/done")) == sorted(server.files("same/done"))
+    assert sorted(server.asked("GET", f"{same}/photos")) == photos
+    assert sorted(server.asked("GET", f"{same}/masks")) == masks
+    assert sorted(server.asked("PUT", f"{same}/done")) == sorted(server.files(f"{same}/done"))
     assert len(server.requests) == 3 + len(photos) + len(masks) + 16, "the others are a listing of each place"
 
     server.requests.clear()
     assert run(*remote)[1][-1]["summary"] == {"completed": 0, "copied": 0, "skipped": 16, "failed": 4}
-    assert len(server.asked("GET", "same/photos")) == 4
-    assert server.asked("PUT", "same/done") == []
+    assert len(server.asked("GET", f"{same}/photos")) == 4
+    assert server.asked("PUT", f"{same}/done") == []
+    assert server.credentials == {credentials}
 
 
 @pytest.mark.parametrize("layout", ["beside", "flat", "one file", "annotations", "none", "the photos' own folder"])
@@ -135,13 +119,15 @@ def test_a_photo_that_cannot_be_written_fails_alone(run, server, make_photos, tm
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["s3://bucket/a", "s3://bucket/b", "--out", "x"], "name one folder of photos; there are 2"),
+        (["--out", "s3://bucket/a"], "no photos are named: give folders, files or globs"),
         (["s3://bucket/a"], "name a place by --out"),
         (["s3://bucket/a", "--out", "s3://bucket/a/"], "where the photos are; name a place of its own"),
-        (["s3://bucket/a.jpg", "--out", "x"], "a.jpg is a photo; of a store, or with --cluster, name its folder"),
+        (["s3://bucket/a.jpg", "--out", "x"], "there is no photo or folder at s3://bucket/a.jpg"),
+        (["s3://bucket/*.jpg", "--out", "x"], "there are no photos in s3://bucket; looked for .jpg"),
+        (["s3://*/a.jpg", "--out", "x"], "names no bucket"),
+        (["s3://bucket/a", "--out", "x.jpg"], "--out is x.jpg, the name of one file"),
         (["s3://bucket/empty", "--out", "x"], "there are no photos in s3://bucket/empty; looked for .jpg"),
         (["s3://bucket/a", "--out", "x", "--save-mask", "y.png"], "--save-mask is for photos on disk"),
-        (["s3://bucket/a", "--out", "x", "--variants", "2"], "--variants is for photos on disk"),
         (["s3://", "--out", "x"], "no photo or folder at s3:"),
     ],
 )
@@ -168,7 +154,7 @@ def test_a_mask_for_all_that_is_missing_ends_it(run, server, make_photos, tmp_pa
 def test_a_photo_whose_name_leads_elsewhere_is_not_written_there(run, server, tmp_path):
     picture = tmp_path / "x.png"
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(picture)
-    server.put("leads/photos/../../x.png", picture.read_bytes())
+    server.client.put_object(Bucket=BUCKET, Key="leads/photos/../../x.png", Body=picture.read_bytes())
     status, _, told = run(in_bucket("leads/photos"), "--hole", "2,2,3,3", "--out", tmp_path / "done")
     assert status == 1
     assert "invalid path" in told

@@ -56,13 +56,19 @@ def test_options_of_training_that_are_seldom_needed_are_told_by_help_all(run_mai
 
 
 @pytest.mark.parametrize("command", ["engine-infer", "engine-train"])
-def test_what_cannot_be_loaded_is_told_in_a_line(command):
+def test_what_cannot_be_loaded_is_told_in_a_line(command, photos, tmp_path):
     program = f"from engine.commands.start import {COMMANDS[command].partition(':')[2]} as run; run()"
     environment = os.environ | {"ENGINE_KERNELS": "cuda"}
-    words = [sys.executable, "-c", program, "--help"]
+    words = [sys.executable, "-c", program]
+    words += [photos, "--out", tmp_path] if command == "engine-infer" else ["--help"]  # which needs the kernels already
     ended = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"{command}: ENGINE_KERNELS is 'cuda'; it must be one of auto, triton, reference\n"
+
+
+def test_what_completes_no_photo_does_without_torch():
+    program = "import sys, engine.commands.infer, engine.cluster.driver; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_the_garbage_collector_looks_at_what_comes_after_the_modules_alone():

@@ -1053,18 +1053,22 @@ def test_who_stops_reading_ends_no_folder(weights, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == len(list((tmp_path / "in").iterdir()))
 
 
-def test_torchrun_divides_the_photos_and_sums_up(weights, tmp_path):
-    make_folder(tmp_path / "in")
-    (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "engine.commands.infer", str(tmp_path / "in"), "--hole", "20,20,20,20", "--json"]
-    command += ["--out", str(tmp_path / "out"), "--weights", str(weights)]
+def test_under_torchrun_it_says_what_to_start_instead(photos, tmp_path):
+    words = ["--standalone", "--nproc-per-node", "2", "-m", "engine.commands.infer", str(photos)]
+    command = [sys.executable, "-m", "torch.distributed.run", *words, "--hole", "9,9,9,9", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode != 0
-    assert lines[-1] == {"summary": {"completed": 5, "copied": 0, "skipped": 0, "failed": 1}}
-    assert len(lines) == 7
-    assert len({line["photo"] for line in lines[:-1]}) == 6
+    told = {line for line in done.stderr.splitlines() if "engine-infer: " in line}
+    assert all("torchrun has started 2 processes" in line and "--cluster local" in line for line in told)
+    assert told
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_batch_system_leaves_behind_is_no_sign_of_torchrun(monkeypatch, run_main, tmp_path):
+    for count in ("2", ""):
+        monkeypatch.setenv("WORLD_SIZE", count)
+        with pytest.raises(SystemExit, match="there is no photo or folder at"):
+            run_main(infer.main, tmp_path / "missing.jpg")
 
 
 @pytest.mark.filterwarnings("ignore")  # of Pillow, about the damage
