@@ -12,6 +12,7 @@ from data.cache import cache_folder
 from data.files import write_atomically
 from engine import __version__
 from engine.cluster.report import Row, row_of
+from engine.cluster.shards import complete_shard
 from engine.cluster.staging import Places, Staging
 from engine.cluster.todo import ToDo
 from engine.inference.completer import Completer
@@ -62,6 +63,10 @@ class Work:
     in_flight: int
     cpus: int
     """Of each process, which runs as many threads."""
+    shards: bool = False
+    """What is completed at a time is a shard."""
+    retry: bool = False
+    """Complete what the results of shards lack."""
     digest: str = ""
     """SHA-256 of the weights, once they are read."""
     version: str = __version__
@@ -92,10 +97,19 @@ class Worker:
         self.options = replace(work.options, masks=masks)
 
     def complete(self, todo: list[ToDo]) -> list[Row]:
-        """Complete some photos: a row for each, in order."""
+        """Complete some photos, or a shard's: a row for each, in order."""
+        if self.work.shards:
+            return self._complete_shard(todo[0].name)
         outcomes = self.staging.complete(self.completer, todo, self.options, self.work.in_flight)
         node = socket.gethostname()
         return [row_of(outcome, node) for outcome in outcomes]
+
+    def _complete_shard(self, shard: str) -> list[Row]:
+        work, node = self.work, socket.gethostname()
+        outcomes = complete_shard(work.places, self.completer, shard, self.options, work.in_flight, work.retry)
+        rows = [row_of(outcome, node) for outcome in outcomes]
+        lost = rows[-1]["name"] == shard and rows[-1]["status"] == "failed"
+        return [row for row in rows if not lost or row["status"] == "failed"]
 
     def close(self) -> None:
         """Remove what was here for a while."""
