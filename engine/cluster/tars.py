@@ -3,6 +3,7 @@
 import os
 import tarfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from typing import NamedTuple
@@ -32,7 +33,7 @@ class Tar:
         self.file = file.resolve()
         self.where = str(self.file)
         self.status = os.stat(self.file)
-        self.members = members_of(self.file)
+        self.members = members_of(self.file, self.status.st_mtime_ns)
         """All of them, in their order."""
 
     def listed(self) -> Iterator[list[str]]:
@@ -58,8 +59,12 @@ class Tar:
         return f"{self.where}/{name}"
 
 
-def members_of(path: Path) -> dict[str, Member]:
-    """The files of a tar file in their order, by their names without "./". Errors as `Tar`."""
+@lru_cache(maxsize=2)
+def members_of(path: Path, modified: int) -> dict[str, Member]:
+    """The files of a tar file in their order, by their names without "./". Errors as `Tar`.
+
+    `modified` is when the file was, so that it is read again once it has changed.
+    """
     found: dict[str, Member] = {}
     links: dict[str, str] = {}
     with open(path, "rb") as file:

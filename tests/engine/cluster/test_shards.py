@@ -7,15 +7,15 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import webdataset
 
-from engine.cluster.shard_list import Named, shards_named
 from engine.commands import infer
 from tests.engine.cluster.conftest import files_in
-from tests.engine.cluster.running import ROOT, end, environment, place, wait_for
+from tests.engine.cluster.running import below, called, end, ended, environment, is_running, place, rows, wait_for
 from tests.engine.cluster.store_server import BUCKET
 
 SIZE = 5
@@ -187,7 +187,7 @@ def test_a_large_result_is_put_in_parts(run, server, desk, tmp_path, monkeypatch
     monkeypatch.setattr(stores, "RETRIES", {"max_retries": 1})
     store, file = stores.open_store(Path(place("parts"))), io.BytesIO(content * 12)
     server.fault = lambda method, path: "lose" if method == "PUT" and len(server.requests) > 3 else None
-    with pytest.raises(OSError, match="parts/x.tar"):
+    with pytest.raises(OSError, match=r"parts/x\.tar"):
         store.upload("x.tar", file)
     assert server.files("parts") == {}
     server.fault = lambda method, path: "lose" if len(server.requests) % 3 == 0 else None
@@ -307,3 +307,88 @@ def test_a_shard_that_is_not_whole_fails_and_nothing_is_written(run, good, tmp_p
         "nothing good.tar": "not one of its photos could be completed",
     }
     assert {name: error for name, error in errors.items() if said[name] not in error} == {}
+
+
+@contextmanager
+def started(server, home, *words):
+    """engine-infer with these words in a process of its own; killed at the end of the block, if it runs on."""
+    command = [sys.executable, "-c", "from engine.commands.start import infer; infer()", *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment(server, home), **pipes) as process:
+        try:
+            yield process
+        finally:
+            for pid in [*below(process.pid), process.pid]:
+                end(pid)
+
+
+@pytest.mark.slow
+def test_what_is_killed_leaves_no_part_of_a_shard(run, server, desk, weights, tmp_path):
+    photos = [file for shard in sorted((desk / "shards").iterdir()) for file in members(shard.read_bytes())]
+    (tmp_path / "shards").mkdir()
+    for shard in ("a.tar", "b.tar"):
+        files = [(f"{number}/{name}", content) for number in range(4) for name, content in photos]
+        (tmp_path / "shards" / shard).write_bytes(shard_of(*files))
+    run(tmp_path / "shards", "--out", tmp_path / "whole")
+    done, words = tmp_path / "done", (tmp_path / "shards", "--out", tmp_path / "done", "--weights", weights)
+    for finished in (0, 1):
+        with started(server, tmp_path, *words) as process:
+            wait_for(lambda finished=finished: len(list(done.glob("*.tar"))) == finished and list(done.glob(".*.tmp")))
+            end(process.pid)
+            process.wait()
+        assert list(done.glob(".*.tmp"))
+        assert files_in(done).items() >= {file.name: file.read_bytes() for file in done.glob("*.tar")}.items()
+    assert run(*words)[1][-1]["summary"] == {"completed": 64, "copied": 0, "skipped": 1, "failed": 16}
+    assert files_in(done) == files_in(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_cluster_whatever_is_killed(run, server, desk, weights, tmp_path):
+    """The command; a process that has a certain shard, again and again; and a shard that cannot be written."""
+    pytest.importorskip("ray")
+    server.upload(desk / "shards", "cluster/in")
+    run(desk / "shards", "--out", tmp_path / "whole")
+    whole, done, here = files_in(tmp_path / "whole"), tmp_path / "done", place("cluster/in")
+    words = (f"{here}/*.tar", "--out", done, "--weights", weights, "--cluster", "local", "--actors", 1)
+    with started(server, tmp_path, *words) as process:
+        wait_for(lambda: (done / "part-0.tar").exists(), process)
+        processes = below(process.pid)
+        end(process.pid)
+        process.wait()
+        wait_for(lambda: not any(map(is_running, processes)))
+    first = {file.name: file.read_bytes() for file in done.glob("*.tar")}
+    assert first.items() <= whole.items()
+    for shard in ("part-1.tar", "part-2.tar", "part-3.tar"):
+        (done / shard).unlink(missing_ok=True)
+    (done / "part-2.tar").mkdir()
+
+    with started(server, tmp_path, *words) as process:
+
+        def ends_it(method, path):
+            if path.endswith("/part-1.tar"):
+                for pid in called(below(process.pid), "ray::Worker"):
+                    end(pid)
+
+        server.fault = ends_it
+        status, told, said = ended(process)
+    assert status == 1
+    assert "3 of 4 shards are to be completed" in said
+    server.fault = lambda method, path: None
+    (done / "part-2.tar").rmdir()
+    assert files_in(done) == {name: whole[name] for name in ("part-0.tar", "part-3.tar")}
+    found = {row["photo"].removeprefix(f"{here}/"): row for row in rows(done)}
+    assert len(found) == len(rows(done))
+    assert "ended 3 times" in found["part-1.tar"]["error"]
+    assert found["part-2.tar"]["error"].endswith(f"({done}/part-2.tar is not written)")
+    completed = {name for name, row in found.items() if row["status"] == "completed"}
+    assert completed == {f"part-3.tar/{name}" for name, _ in members(whole["part-3.tar"])}
+    assert told["summary"] == {
+        "completed": len(completed),
+        "copied": 0,
+        "skipped": 1,
+        "failed": len(found) - len(completed),
+    }
+    with started(server, tmp_path, *words, "--retry-failed") as process:
+        _, told, _ = ended(process)
+    assert files_in(done) == whole
+    assert told["summary"]["completed"] == sum(len(members(whole[f"part-{number}.tar"])) for number in (1, 2))
