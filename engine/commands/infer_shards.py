@@ -7,6 +7,7 @@ from data.scan import is_shard
 from engine.cluster.shard_list import Named, Shards
 from engine.cluster.shards import complete_shard
 from engine.cluster.staging import Places, Staging
+from engine.cluster.stores import is_remote
 from engine.commands.infer_config import InferConfig, options_of
 from engine.commands.infer_stores import on_cluster
 from engine.commands.outcomes import print_outcome, print_summary
@@ -65,4 +66,6 @@ def places_of_shards(config: InferConfig, named: Named) -> Places:
         raise ValueError("results of shards are not written beside these: name a place by --out")
     if is_file_name(config.out) or (is_shard(config.out.name) and not config.out.is_dir()):
         raise ValueError(f"--out is {config.out}, and shards are written under their own names: name a folder")
+    if config.mask and not is_remote(config.mask) and not config.mask.exists():
+        raise ValueError(f"--mask is {config.mask}, and nothing is there")
     return Places(named.folder, config.mask, config.out)

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import webdataset
 
+from engine.cluster.shard_list import matches, shards_named
 from engine.commands import infer
+from engine.commands.infer_config import InferConfig
 from tests.engine.cluster.conftest import files_in
 from tests.engine.cluster.running import below, called, end, ended, environment, is_running, place, rows, wait_for
 from tests.engine.cluster.store_server import BUCKET
@@ -307,6 +309,103 @@ def test_a_shard_that_is_not_whole_fails_and_nothing_is_written(run, good, tmp_p
         "nothing good.tar": "not one of its photos could be completed",
     }
     assert {name: error for name, error in errors.items() if said[name] not in error} == {}
+
+
+@pytest.mark.parametrize("kind", ["one for all", "rectangle", "annotations", "links"])
+def test_masks_are_found_as_in_a_folder(kind, run, good, tmp_path):
+    photo, mask = good
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "m.png").write_bytes(mask)
+    shapes = [{"label": "x", "shape_type": "rectangle", "points": [[9, 9], [25, 25]]}]
+    annotations = {"shapes": shapes, "imagePath": "a.jpg", "imageHeight": 48, "imageWidth": 48}
+    files = {"a.jpg": photo, "d/b.jpg": photo}
+    words = {"one for all": ("--mask", tmp_path / "m.png"), "rectangle": ("--hole", "9,9,16,16")}.get(kind, ())
+    if kind == "annotations":
+        files |= dict.fromkeys(("a.json", "d/b.json"), json.dumps(annotations).encode())
+    if kind == "links":
+        files["a.mask.png"] = mask
+    for name, content in files.items():
+        (tmp_path / "photos" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(content)
+    if kind == "links":
+        (tmp_path / "photos" / "d" / "b.mask.png").symlink_to("../a.mask.png")
+        (tmp_path / "photos" / "c.jpg").hardlink_to(tmp_path / "photos" / "d" / "b.jpg")
+        (tmp_path / "photos" / "c.mask.png").hardlink_to(tmp_path / "photos" / "a.mask.png")
+        (tmp_path / "photos" / "e.jpg").symlink_to("/etc/hostname")
+    subprocess.run(["tar", "-cf", tmp_path / "shards" / "x.tar", "-C", tmp_path / "photos", "."], check=True)
+    own = ("--mask", tmp_path / "photos") if kind == "annotations" else words
+    _, expected, said = run(tmp_path / "photos", *own, "--out", tmp_path / "of folder")
+    own = ("--mask", tmp_path / "shards") if kind == "annotations" else words
+    _, told, said_here = run(tmp_path / "shards", *own, "--out", tmp_path / "done")
+    assert expected[-1]["summary"]["completed"] >= 2, said
+    assert told[-1] == expected[-1], said_here
+    (result,) = all_members(files_in(tmp_path / "done")).values()
+    assert {name.removeprefix("./"): content for name, content in result} == files_in(tmp_path / "of folder")
+
+
+def test_shards_among_photos_are_told_and_left(run, desk, good, tmp_path):
+    (tmp_path / "mixed").mkdir()
+    (tmp_path / "mixed" / "x.jpg").write_bytes(good[0])
+    shutil.copy(desk / "shards" / "part-0.tar", tmp_path / "mixed")
+    said = run(tmp_path / "mixed", "--hole", "9,9,16,16", "--out", tmp_path / "done")[2]
+    assert list(files_in(tmp_path / "done")) == ["x.jpg"]
+    assert "passed over: 1 shard(s) among the photos, to be completed as FOLDER/*.tar" in said
+    run(tmp_path / "mixed" / "*.tar", "--out", tmp_path / "done")
+    assert sorted(files_in(tmp_path / "done")) == ["part-0.tar", "x.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["shards"], "results of shards are not written beside these: name a place by --out"),
+        (["shards", "--out", "shards"], "where the shards are; name a place of its own"),
+        (["shards", "--out", "done.tar"], "--out is done.tar, and shards are written under their own names"),
+        (["shards", "--out", "done", "--save-mask", "x.png"], "--save-mask is for photos that are files"),
+        (["shards", "--out", "done", "--variants", "2"], "--variants is for photos that are files"),
+        (["shards", "--out", "done", "--sample", "x.png"], "--sample is for photos that are files"),
+        (
+            ["shards", "--out", "done", "--mask", "masks"],
+            "--mask is masks, and masks for photos in shards are one file",
+        ),
+        (["shards", "--out", "done", "--mask", "m.png"], "--mask is m.png, and nothing is there"),
+        (["shards/part-0.tar", "a.jpg", "--out", "done"], "shards (.tar) and others are named together"),
+        (["shards/part-0.tar", "x/part-1.tar", "--out", "done"], "shards of several folders are named"),
+        (["shards/no*.tar", "--out", "done"], "there are no shards (.tar) in "),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(words, said, run, desk, monkeypatch):
+    monkeypatch.chdir(desk)
+    (desk / "masks").mkdir(exist_ok=True)
+    before = set(desk.rglob("*"))
+    status, told, error = run(*words)
+    assert (status, told) == (1, [])
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert set(desk.rglob("*")) == before
+
+
+def test_a_shard_that_is_not_there_fails(run, tmp_path):
+    status, told, _ = run(tmp_path / "x.tar", "--out", tmp_path / "done")
+    assert status == 1
+    assert "No such file or directory" in told[0]["error"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_failed_is_looked_for_in_shards_that_are_named():
+    assert InferConfig(photos=(Path("shards/*.tar"),), retry_failed=True)
+    with pytest.raises(ValueError, match="also for shards that are named"):
+        InferConfig(photos=(Path("shards"),), retry_failed=True)
+
+
+def test_globs_stay_within_a_folder():
+    assert shards_named((Path("s3://b/d/x-*.tar"), Path("s3://b/d/y.tar"))) == (Path("s3://b/d"), ("x-*.tar", "y.tar"))
+    assert shards_named((Path("d*/x.tar"),)) == (Path(), ("d*/x.tar",))
+    assert shards_named((Path("d"), Path("x.jpg"))) is None
+    assert matches("d/x-1.tar", "d/x-*.tar")
+    assert matches("x[1].tar", "x[1].tar")
+    assert not matches("d/e/x-1.tar", "d/*.tar")
+    assert not matches("e/x-1.tar", "x-*.tar")
 
 
 @contextmanager
