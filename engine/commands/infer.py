@@ -6,7 +6,7 @@
     engine-infer photos/ --mask masks/ --out done/  many; torchrun divides them
     engine-infer photos/ --mask coco.json --label person
     engine-infer --watch incoming/ --out done/      and what comes later
-    engine-infer shards/*.tar --out done/           WebDataset: KEY.jpg, KEY.mask.png
+    engine-infer shards/ --out done/                tar shards (WebDataset)
     engine-infer s3://b/photos --out s3://b/done --cluster local    any number
 
 Holes are what is white (or opaque) in a mask. Without one, they are the photo's own transparent pixels.
