@@ -366,7 +366,7 @@ def test_shards_among_photos_are_told_and_left(run, desk, good, tmp_path):
         (["shards", "--out", "done", "--sample", "x.png"], "--sample is for photos that are files"),
         (
             ["shards", "--out", "done", "--mask", "masks"],
-            "--mask is masks, and masks for photos in shards are one file",
+            "masks, and masks for photos in shards are one file",
         ),
         (["shards", "--out", "done", "--mask", "m.png"], "--mask is m.png, and nothing is there"),
         (["shards/part-0.tar", "a.jpg", "--out", "done"], "shards (.tar) and others are named together"),
