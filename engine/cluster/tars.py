@@ -32,8 +32,8 @@ class Tar:
         """ValueError if it is no tar file, damaged, or cut short. OSError if it cannot be read."""
         self.file = file.resolve()
         self.where = str(self.file)
-        self.status = os.stat(self.file)
-        self.members = members_of(self.file, self.status.st_mtime_ns)
+        self.version = version_of(os.stat(self.file))
+        self.members = members_of(self.file, self.version)
         """All of them, in their order."""
 
     def listed(self) -> Iterator[list[str]]:
@@ -46,8 +46,7 @@ class Tar:
         if member.refused:
             raise ValueError(f"{self.called(name)} {member.refused}")
         with open(self.file, "rb") as file:
-            now = os.fstat(file.fileno())
-            if not (os.path.samestat(now, self.status) and now.st_mtime_ns == self.status.st_mtime_ns):
+            if version_of(os.fstat(file.fileno())) != self.version:
                 raise OSError(f"{self.where} has changed while it was read")
             file.seek(member.offset)
             return file.read(member.size)
@@ -59,11 +58,16 @@ class Tar:
         return f"{self.where}/{name}"
 
 
+def version_of(status: os.stat_result) -> tuple[int, ...]:
+    """What is another once a file was changed or replaced."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 @lru_cache(maxsize=2)
-def members_of(path: Path, modified: int) -> dict[str, Member]:
+def members_of(path: Path, version: tuple[int, ...]) -> dict[str, Member]:
     """The files of a tar file in their order, by their names without "./". Errors as `Tar`.
 
-    `modified` is when the file was, so that it is read again once it has changed.
+    `version` is that of the file, which is read again once it has changed.
     """
     found: dict[str, Member] = {}
     links: dict[str, str] = {}

@@ -14,6 +14,7 @@ import pytest
 import webdataset
 
 from engine.cluster.shard_list import matches, shards_named
+from engine.cluster.tars import Tar
 from engine.commands import infer
 from engine.commands.infer_config import InferConfig
 from tests.engine.cluster.conftest import files_in
@@ -342,6 +343,19 @@ def test_masks_are_found_as_in_a_folder(kind, run, good, tmp_path):
     assert told[-1] == expected[-1], said_here
     (result,) = all_members(files_in(tmp_path / "done")).values()
     assert {name.removeprefix("./"): content for name, content in result} == files_in(tmp_path / "of folder")
+
+
+def test_a_shard_that_is_replaced_is_read_again_or_refused(good, tmp_path):
+    file, other = tmp_path / "x.tar", tmp_path / "other.tar"
+    file.write_bytes(shard_of(("a.jpg", good[0]), ("b.jpg", good[1])))
+    other.write_bytes(shard_of(("b.jpg", good[1]), ("a.jpg", good[0])))
+    os.utime(other, ns=(file.stat().st_mtime_ns, file.stat().st_mtime_ns))
+    tar = Tar(file)
+    assert (tar.read("a.jpg"), tar.read("b.jpg")) == good
+    other.rename(file)
+    with pytest.raises(OSError, match="has changed while it was read"):
+        tar.read("a.jpg")
+    assert (Tar(file).read("a.jpg"), Tar(file).read("b.jpg")) == good
 
 
 def test_shards_among_photos_are_told_and_left(run, desk, good, tmp_path):
