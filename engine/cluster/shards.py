@@ -73,7 +73,7 @@ def complete_shard(
                 for outcome in _written(found, out, completer, todo, options, in_flight):
                     yield renamed(outcome, names)
     if own.status == "failed":
-        own.error = f"{called[0]}: {own.error} ({called[1]} is not written)"
+        own.error = f"{own.error} ({called[1]} is not written)"
     if own.status != "pending":
         yield renamed(own, names)
 
