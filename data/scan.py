@@ -260,7 +260,7 @@ def _read_shard(root: Path, shard: str, number: int, before: list[Found], since:
                         photo = _examine(file.fileno(), place)
                         named = isinstance(photo, BadPhoto)
                         found.append(photo._replace(name=f"{shard}/{member.name}") if named else photo)
-                if not _only_zeros(file.fileno(), archive.offset):
+                if not only_zeros(file.fileno(), archive.offset):
                     why = "damage, or another tar file joined to it by cat (use tar --concatenate, or keep both)"
                     found.append(BadPhoto(shard, f"not read from byte {archive.offset} on: {why}", modified))
     except tarfile.TarError as error:
@@ -272,7 +272,7 @@ def _read_shard(root: Path, shard: str, number: int, before: list[Found], since:
     return found
 
 
-def _only_zeros(descriptor: int, offset: int) -> bool:
+def only_zeros(descriptor: int, offset: int) -> bool:
     """True if a file has nothing else from `offset` on: a tar file ends so, and tarfile ends at the first zeros."""
     while block := os.pread(descriptor, 1 << 20, offset):
         if block.count(0) < len(block):

@@ -6,13 +6,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.cluster.pool import Pool
 from engine.cluster.report import ReportWriter, Row
+from engine.cluster.shard_list import Shards
 from engine.cluster.stores import open_store
 from engine.cluster.survey import survey
 from engine.cluster.worker import Weights, Work
@@ -29,9 +30,14 @@ EVERY = 10.0
 
 
 def complete_on_cluster(
-    address: str, work: Work, weights: Path, actors: int | None = None, failed_alone: bool = False
+    address: str,
+    work: Work,
+    weights: Path,
+    actors: int | None = None,
+    failed_alone: bool = False,
+    shards: Shards | None = None,
 ) -> Row:
-    """Complete all photos that have no result yet, and print how it goes; the summary.
+    """Complete all photos that have no result yet, or those of `shards`, and print how it goes; the summary.
 
     `address` is "local" for a cluster of this machine alone that ends with the run, "auto" for the one that runs here,
     or HOST:PORT. ValueError, or OSError, if there is no such cluster or a place cannot be listed.
@@ -39,23 +45,24 @@ def complete_on_cluster(
     sent = Weights.of(weights)
     work = replace(work, digest=hashlib.sha256(sent.content).hexdigest())
     writer = ReportWriter(open_store(work.places.out))
-    with survey(work.places, work.options.overwrite, failed_alone, work.variants) as listing:
+    surveyed = survey(work.places, work.options.overwrite, failed_alone, work.variants)
+    with nullcontext(shards) if shards else surveyed as listing:
         photos, left = listing.count(), listing.left(failed_alone)
-        print(f"{left} of {photos} photos are to be completed", file=sys.stderr, flush=True)
+        print(f"{left} of {photos} {what(work)} are to be completed", file=sys.stderr, flush=True)
         if not left:
             return writer.summary(photos)
         with cluster(address) as ray:
             size, gpus = sizes(ray.cluster_resources(), work, actors)
             pool = Pool(work, sent, size, gpus)
             try:
-                told = Progress(left)
-                for rows in pool.run(listing.to_do(failed_alone), left):
+                told = Progress(left, what(work))
+                for left_now, rows in pool.run(listing.to_do(failed_alone), left):
                     if pool.ready and writer.ready is None:
                         writer.ready = time.monotonic()
                     for row in rows:
                         writer.add(row)
                         told.tell_failure(row)
-                    told.tell(writer, len(pool.ready))
+                    told.tell(writer, left_now, len(pool.ready))
                 pool.close()
             finally:
                 writer.flush()
@@ -65,23 +72,23 @@ def complete_on_cluster(
 class Progress:
     """Lines about a run on standard error."""
 
-    def __init__(self, left: int) -> None:
-        self.left = left
+    def __init__(self, left: int, what: str) -> None:
+        self.left, self.what = left, what
         self.next = time.monotonic() + EVERY
         self.failures = 0
 
-    def tell(self, writer: ReportWriter, processes: int) -> None:
-        """A line, if it is time for one."""
+    def tell(self, writer: ReportWriter, left: int, processes: int) -> None:
+        """A line, if it is time for one, when there are so many left."""
         if time.monotonic() < self.next:
             return
         self.next = time.monotonic() + EVERY
-        done, rate, failed = writer.counts.total(), writer.rate, writer.counts["failed"]
+        done, rate, failed = self.left - left, writer.rate, writer.counts["failed"]
         if not processes and not done:
             print("no process is ready yet: they load the network, or wait for room", file=sys.stderr, flush=True)
         elif done:
             print(
-                f"{done} of {self.left} photos, {failed} failed, {rate:.2f} photos/s by {processes} processes, "
-                f"{in_words((self.left - done) / rate)} left",
+                f"{done} of {self.left} {self.what}, {failed} failed, {rate:.2f} photos/s by {processes} processes, "
+                f"{in_words(left * writer.counts.total() / done / rate)} left",
                 file=sys.stderr,
                 flush=True,
             )
@@ -95,6 +102,11 @@ class Progress:
             print(f"engine-infer: {row['photo']}: {row['error']}", file=sys.stderr, flush=True)
         elif self.failures == TOLD + 1:
             print("engine-infer: further failures are in the report alone", file=sys.stderr, flush=True)
+
+
+def what(work: Work) -> str:
+    """What is counted."""
+    return "shards" if work.shards else "photos"
 
 
 def in_words(seconds: float) -> str:

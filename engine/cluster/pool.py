@@ -53,8 +53,9 @@ class Pool:
         """How often each of them has ended its process, alone."""
         self.failed_starts = 0
 
-    def run(self, todo: Iterator[ToDo], count: int) -> Iterator[list[Row]]:
-        """Complete `count` photos; the rows of some at a time, and no rows once a second meanwhile.
+    def run(self, todo: Iterator[ToDo], count: int) -> Iterator[tuple[int, list[Row]]]:
+        """Complete `count` photos, or shards; how many are left, and the rows of some at a time, or none once a second
+        meanwhile.
 
         ValueError as `Worker.load`, or if no process can be started.
         """
@@ -66,11 +67,11 @@ class Pool:
             actors = {reference: actor for actor, calls in self.ready.items() for reference in calls}
             done, _ = self.ray.wait([*self.starting, *actors], timeout=1.0)
             if not done:
-                yield []
+                yield left, []
             for reference in done:
                 rows = self._answers(actors[reference]) if reference in actors else self._started(reference)
-                left -= len(rows)
-                yield rows
+                left -= min(1, len(rows)) if self.work.shards else len(rows)
+                yield left, rows
 
     def close(self) -> None:
         """End the processes that have nothing to do any more, in order."""
@@ -100,7 +101,9 @@ class Pool:
     def _give(self, todo: Iterator[ToDo], left: int) -> None:
         """Give photos to the processes that have least to do, fewer at a time towards the end."""
         at_once = max(1, min(MOST_AT_ONCE, left // (2 * CALLS_AHEAD * max(1, len(self.ready)))))
-        for ahead in range(CALLS_AHEAD):
+        if self.work.shards:
+            at_once = 1
+        for ahead in range(1 if self.work.shards else CALLS_AHEAD):
             for actor, calls in self.ready.items():
                 if len(calls) > ahead:
                     continue

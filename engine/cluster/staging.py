@@ -8,7 +8,7 @@ import itertools
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -82,7 +82,7 @@ class Staging:
 
     def complete(
         self, completer: "Completer", todo: Iterable[ToDo], options: Options, in_flight: int
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome]:
         """Complete the photos with options that are `prepared`; their outcomes, in order, whose names are those of the
         places."""
         from engine.inference.folders.complete import complete_files

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from data.files import write_atomically
+from data.scan import is_shard
+from engine.cluster.tars import Tar
 from engine.packages import import_optional
 
 SERVERS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gs": ("GOOGLE_BASE_URL",)}
@@ -21,6 +23,9 @@ SERVERS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gs": ("GOOGLE_BAS
 
 AT_ONCE = 1000
 """Names in a piece of a listing: what S3 answers at most."""
+
+PART = 16 << 20
+"""Bytes of a large file that are read, and put, at a time."""
 
 PATIENCE = "10 minutes"
 """The longest that one request may take: a photo of a gigabyte over a slow line."""
@@ -67,9 +72,12 @@ def is_remote(path: Path | None) -> bool:
 
 
 def open_store(path: Path) -> Store:
-    """The place that a path of the command line names. ValueError if obstore is missing, or it is no such place."""
+    """The place that a path of the command line names, or a tar file on disk. ValueError if obstore is missing, or it
+    is no such place, or a tar file that is not whole."""
     url = url_of(path)
-    return Folder(path) if url is None else Bucket(url)
+    if url is None:
+        return Tar(path) if is_shard(path.name) and path.is_file() else Folder(path)
+    return Bucket(url)
 
 
 class Folder:
@@ -145,6 +153,17 @@ class Bucket:
     def put(self, name: str, content: bytes) -> None:
         with _told(self.called(name)):
             self.store.put(name, content, use_multipart=False)
+
+    def download(self, name: str, file: Path) -> None:
+        """Write the bytes of an object of any size into a file here. Errors as `read`."""
+        with _told(self.called(name)), open(file, "wb") as here:
+            for piece in self.store.get(name).stream(PART):
+                here.write(piece)
+
+    def upload(self, name: str, file: BinaryIO) -> None:
+        """Put a file of any size, from where it stands: in parts, if it is large, that become an object together."""
+        with _told(self.called(name)):
+            self.store.put(name, file, chunk_size=PART, max_concurrency=2)
 
     def called(self, name: str) -> str:
         return f"{self.where}/{name}"

@@ -60,6 +60,10 @@ class Work:
     """Of each process, which runs as many threads."""
     variants: int = 1
     """Results of each photo."""
+    shards: bool = False
+    """What is completed at a time is a shard."""
+    retry: bool = False
+    """Complete what the results of shards lack."""
     digest: str = ""
     """SHA-256 of the weights, once they are read."""
     version: str = __version__
@@ -93,10 +97,21 @@ class Worker:
         self.options = self.staging.prepared(work.options)
 
     def complete(self, todo: list[ToDo]) -> list[Row]:
-        """Complete some photos: a row for each, in order."""
+        """Complete some photos, or a shard's: a row for each, in order."""
+        if self.work.shards:
+            return self._complete_shard(todo[0].name)
         outcomes = self.staging.complete(self.completer, todo, self.options, self.work.in_flight)
         node = socket.gethostname()
         return [row_of(outcome, node) for outcome in outcomes]
+
+    def _complete_shard(self, shard: str) -> list[Row]:
+        from engine.cluster.shards import complete_shard
+
+        work, node = self.work, socket.gethostname()
+        outcomes = complete_shard(work.places, self.completer, shard, self.options, work.in_flight, work.retry)
+        rows = [row_of(outcome, node) for outcome in outcomes]
+        lost = rows[-1]["name"] == shard and rows[-1]["status"] == "failed"
+        return [row for row in rows if not lost or row["status"] == "failed"]
 
     def close(self) -> None:
         """Remove what was here for a while."""

@@ -6,6 +6,7 @@
     engine-infer photos/ --mask masks/ --out done/  many; --cluster divides them
     engine-infer photos/ --mask coco.json --label person
     engine-infer --watch incoming/ --out done/      and what comes later
+    engine-infer shards/ --out done/                tar shards (WebDataset)
     engine-infer s3://b/photos --out s3://b/done --cluster local    any number
 
 Holes are what is white (or opaque) in a mask. Without one, they are the photo's own transparent pixels.
@@ -19,13 +20,15 @@ from pathlib import Path
 
 import tyro
 
+from engine.cluster.shard_list import shards_in, shards_named
 from engine.cluster.stores import is_remote
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.infer_config import InferConfig, options_of
+from engine.commands.infer_shards import complete_shards
 from engine.commands.infer_stores import complete_stores
 from engine.commands.outcomes import exit_status, print_outcome, print_passed_over, print_summary
 from engine.commands.progress import progress
-from engine.inference.folders.jobs import Job, find_jobs, is_searched
+from engine.inference.folders.jobs import Job, NoPhotos, find_jobs, is_searched
 from engine.inference.folders.watching import arriving
 from engine.inference.photos.writing import container_of
 
@@ -35,6 +38,20 @@ def main() -> None:
     log_to_stderr()
     config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
     check_alone()
+    named = shards_named(config.photos)
+    try:
+        if not named:
+            complete_photos(config)
+    except NoPhotos:
+        named = shards_in(config.photos)
+        if not named:
+            raise
+    if named:
+        raise SystemExit(exit_status(complete_shards(config, named)))
+
+
+def complete_photos(config: InferConfig) -> None:
+    """Complete photos that are files, and exit; or without end. NoPhotos if there are none."""
     if config.cluster or any(map(is_remote, (*config.photos, config.mask, config.sample, config.avoid, config.out))):
         raise SystemExit(exit_status(complete_stores(config)))
     if config.watch:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from data.scan import is_shard
 from engine.commands.completion import CompletionConfig
 from engine.inference.folders.mask_sources import MaskSource
 from engine.inference.folders.options import Options
@@ -21,7 +22,7 @@ class InferConfig(CompletionConfig):
     """The options of engine-infer."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]]
-    """Photos, folders of photos (searched whole), or globs."""
+    """Photos, folders of photos (searched whole), or globs; or tar shards, or folders of these and no photos."""
 
     mask: Path | None = None
     """Mask for all photos, a folder with a mask of the same name for each, or the annotations of COCO, LabelMe, Label
@@ -108,7 +109,7 @@ class InferConfig(CompletionConfig):
     """CPUs of each process, which runs as many threads."""
 
     retry_failed: bool = False
-    """Of a cluster's photos, those alone that an earlier report calls failed."""
+    """Of a cluster's photos, those alone that an earlier report calls failed; of shards, those that results lack."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,8 +140,12 @@ class InferConfig(CompletionConfig):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {number}; it must be at least 1")
-        if self.cluster is None and (self.actors or self.retry_failed or self.actor_cpus > 1):
-            raise ValueError("--actors, --actor-cpus and --retry-failed are for a cluster: give --cluster, too")
+        retry_alone = self.retry_failed and not any(is_shard(path.name) for path in self.photos)
+        if self.cluster is None and (self.actors or retry_alone or self.actor_cpus > 1):
+            raise ValueError(
+                "--actors, --actor-cpus and --retry-failed are for a cluster: give --cluster, too (--retry-failed is "
+                "also for shards that are named, as in FOLDER/*.tar)"
+            )
         if self.in_flight < 1:
             raise ValueError(f"--in-flight is {self.in_flight}; it must be at least 1")
         for name in ("hole", "select"):

@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 
+from engine.cluster.shard_list import Shards
 from engine.cluster.sources import absolute, is_file, sources_of
 from engine.cluster.staging import Places, Staging
 from engine.cluster.survey import survey
@@ -38,7 +39,7 @@ def complete_stores(config: InferConfig) -> Counter[str]:
     return counts
 
 
-def on_cluster(config: InferConfig, places: Places) -> Counter[str]:
+def on_cluster(config: InferConfig, places: Places, shards: Shards | None = None) -> Counter[str]:
     """The same by the processes of a cluster, with a report and a line of JSON at the end."""
     from engine.cluster.driver import complete_on_cluster
     from engine.cluster.worker import Work
@@ -53,8 +54,10 @@ def on_cluster(config: InferConfig, places: Places) -> Counter[str]:
         in_flight=config.in_flight,
         cpus=config.actor_cpus,
         variants=config.variants,
+        shards=shards is not None,
+        retry=config.retry_failed and not config.overwrite,
     )
-    summary = complete_on_cluster(str(config.cluster), work, config.weights, config.actors, config.retry_failed)
+    summary = complete_on_cluster(str(config.cluster), work, config.weights, config.actors, config.retry_failed, shards)
     print(json.dumps(summary), flush=True)
     return Counter(summary["summary"])
 

@@ -10,12 +10,16 @@ from typing import Protocol
 from data.sidecars import COMPLETED, SIDECAR, is_mask_beside, photo_of
 from engine.inference.photos.formats.registry import CONTAINERS
 
+SHARD = ".tar"
+"""The ending of a shard, which is a file of many photos."""
+
 OTHER_PICTURES = {
     ".bmp", ".gif", ".j2k", ".jp2", ".jpf", ".jpm", ".jpx", ".jxr", ".mpo",
     ".dcm", ".dds", ".exr", ".fit", ".fits", ".hdr", ".kra", ".ora", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psb",
     ".psd", ".qoi", ".svg", ".tga", ".xcf",
     ".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
     ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",  # cameras' raw files
+    SHARD,
 }  # fmt: skip
 """Endings of pictures that are not completed as they are: to be counted, so that nobody takes them for done."""
 
