@@ -11,7 +11,7 @@ import { reduced, shareAt } from "./scaling.js";
 const SIDE = 384; // pixels of the longer side that the thing is first looked for at
 const [AROUND, LEAST] = [0.3, 16]; // surroundings that are looked at: a share of the box's longer side, and pixels
 const EDGE = 2; // pixels of a smaller copy by which what is found in it is widened
-const ROUNDS = 4; // times that colours are estimated, and the edge is drawn anew
+const ROUNDS = 2; // times that colours are estimated, and the edge is drawn anew
 const [FEWEST, SPECK] = [0.02, 0.05]; // share of what is searched, and of the largest part, that counts
 const GAMMA = 50; // what an edge between equal colours costs
 
@@ -22,20 +22,20 @@ export function thingIn(picture, where, searched) {
   const inCrop = partIn(searched, where, crop);
   if (!inCrop.data.includes(0)) throw new Unusable("The box is the whole photo; draw it around the thing alone.");
   const thing = found(picture.crop(crop), inCrop);
-  if (count(thing) < Math.max(FEWEST * count(inCrop), 1)) {
-    throw new Unusable("Nothing there differs from what is around it; draw closer around the thing.");
-  }
-  return withoutSpecks(thing).crop(relative(where, crop));
+  if (!thing) throw new Unusable("Nothing there differs from what is around it; draw closer around the thing.");
+  return thing.crop(relative(where, crop));
 }
 
 function found(image, searched) {
   const scale = Math.min(1, SIDE / Math.max(image.width, image.height));
   const small = { width: Math.max(Math.round(image.width * scale), 1), height: Math.max(Math.round(image.height * scale), 1) };
   const smallSearched = maskWhere(small, (i) => searched.data[nearestOf(i, small, searched)]);
-  if (!any(smallSearched)) return searched.like();
+  if (!any(smallSearched)) return null;
   const smallThing = cutOut(reduced(image, small), smallSearched);
-  const thing = maskWhere(image, (i) => shareAt(smallThing, i, image) > 0.5);
-  return both(scale < 1 ? widen(thing, Math.round(EDGE / scale)) : thing, searched);
+  const wide = scale < 1 ? widen(smallThing, EDGE) : smallThing;
+  if (count(wide) < Math.max(FEWEST * count(smallSearched), 1)) return null;
+  const thing = withoutSpecks(wide);
+  return maskWhere(image, (i) => searched.data[i] && shareAt(thing, i, image) > 0.5);
 }
 
 /** The pixel of a larger grid in the middle of one of a smaller. */
