@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -19,7 +18,7 @@ from engine.inference.holes.mask import Mask, Where, bounding_box
 from engine.inference.masks.shadows import shadows_of
 from engine.inference.pixels import Pixels
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, png, result_name, safe_name
+from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, mask_png, result_name, safe_name
 from engine.serve.bodies import (
     Incoming,
     check_parameters,
@@ -209,7 +208,7 @@ def shadow_beside(photo_HW3: Pixels, mask_HW: Mask) -> tuple[bytes, dict[str, An
         raise HTTPException(422, "No shadow was found beside what is painted: paint it.")
     where = rows, columns = bounding_box(shadow_HW)
     box = [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
-    return png(shadow_HW[where] * np.uint8(255), None), {"box": box, "found": found, "things": things}
+    return mask_png(shadow_HW[where]), {"box": box, "found": found, "things": things}
 
 
 def hole_in(kept: KeptPhoto, onto: int, box: Where, painted: dict[str, bytes]) -> tuple[Layers, Mask, dict[str, Mask]]:
