@@ -28,6 +28,9 @@ GROUNDS = ((0.0, 0.15, "plain"), (0.15, 0.3, "grainy"), (0.3, 9.0, "of many thin
 SEEN = 8
 """Mean difference in levels of 255 that a shadow makes: with less nobody sees it."""
 
+TRIES = 100
+"""Shadows that are tried on a photo before it is passed over."""
+
 
 class Case(NamedTuple):
     """A thing in a photo."""
@@ -85,11 +88,13 @@ def darkened(image_HW3: Pixels, share_HW3: Pixels) -> Pixels:
 
 
 def cases(photos: list[Pixels], number: int) -> Iterator[Case]:
-    """So many things on photos, one after the other, with shadows that can be seen."""
+    """So many things on photos, one after the other, with shadows that can be seen; fewer if hardly any can be."""
     generator = np.random.default_rng(number)
-    made = 0
-    while made < number:
-        photo_HW3, other_HW3 = photos[made % len(photos)], photos[int(generator.integers(len(photos)))]
+    made = tries = 0
+    while made < number and tries < TRIES * len(photos):
+        tries += 1
+        photo_HW3 = photos[(made + tries // TRIES) % len(photos)]
+        other_HW3 = photos[int(generator.integers(len(photos)))]
         size = photo_HW3.shape[:2]
         thing_HW = blob(generator, size, generator.uniform(0.15, 0.35) * min(size))
         length, towards, soft = (generator.uniform(*ends) for ends in ((0.4, 1.6), (0, 2 * np.pi), (0.8, 3)))
@@ -108,7 +113,7 @@ def cases(photos: list[Pixels], number: int) -> Iterator[Case]:
         ground_HW = widen(shadow_HW, 7) & ~painted_HW
         ground = float(np.log(photo_HW3.mean(2) + 4)[ground_HW].std())
         yield Case(*both, painted_HW, shadow_HW, strength, ground)
-        made += 1
+        made, tries = made + 1, 0
 
 
 def overlap(one_HW: Mask, other_HW: Mask) -> float:
@@ -124,6 +129,8 @@ def main() -> None:
     parser.add_argument("--odd", action="store_true", help="the photos to which nothing was fitted")
     asked = parser.parse_args()
     files = sorted(asked.folder.glob("*.png"))[asked.odd :: 2]
+    if not files:
+        parser.error(f"{asked.folder} has too few photos: it needs PNGs, two at least")
     rows = []
     began = time.process_time()
     for case in cases([np.asarray(Image.open(file).convert("RGB")) for file in files], asked.number):
@@ -143,6 +150,9 @@ def main() -> None:
 def tell(named: str, rows: list[tuple[Case, float | None, float]]) -> None:
     """A line of the table."""
     overlaps = np.array([overlap for _, overlap, _ in rows if overlap is not None])
+    if not overlaps.size:
+        print(f"| {named} | {len(rows)} | none | | | |")
+        return
     means = f"{overlaps.mean():.2f}, {np.median(overlaps):.2f} | {(overlaps < 0.3).mean():.0%}"
     grown = np.mean([grown > 0.2 for *_, grown in rows])
     print(f"| {named} | {len(rows)} | {len(overlaps) / len(rows):.0%} | {means} | {grown:.0%} |")
