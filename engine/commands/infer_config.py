@@ -39,6 +39,10 @@ class InferConfig(CompletionConfig):
     select: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="X,Y,W,H")] = ()
     """Box around a thing to complete: the thing is found in it, and the box is not completed. May be repeated."""
 
+    shadow: bool = False
+    """Also complete the shadow of what is masked or selected: what touches it and is darker by one factor in all
+    colours. A note says whether one was found, which is seldom where the ground has much of a pattern."""
+
     save_mask: Path | None = None
     """Also write the mask here before it is widened, as a PNG, to look at and to paint on (for one photo)."""
 
@@ -173,6 +177,7 @@ def options_of(config: InferConfig, several: bool, mask: Path | None) -> Options
                 resize=config.mask_resize,
                 labels=split_labels(config.label),
             ),
+            shadow=config.shadow,
         ),
         completion=config.options,
         overwrite=config.overwrite,

@@ -123,7 +123,7 @@ class KeptPhoto:
         """
         named = f"the {'box' if outlined_HW is None else 'outline'} {','.join(map(str, box))}"
         thing_HW = select_thing(self.after(number).pixels_HW3, box, named, outlined_HW)
-        return png(thing_HW * np.uint8(255), None)
+        return mask_png(thing_HW)
 
     def preview(self) -> bytes:
         """The photo as a PNG in 8 bits, for browsers that cannot show its file."""
@@ -140,6 +140,12 @@ def png(samples_HWC: Pixels, icc: bytes | None) -> bytes:
     file = BytesIO()
     Image.fromarray(samples_HWC).save(file, "PNG", compress_level=1, icc_profile=icc)
     return file.getvalue()
+
+
+def mask_png(mask_HW: Mask) -> bytes:
+    """A PNG of one bit, white where the mask is."""
+    options = (cv2.IMWRITE_PNG_BILEVEL, 1)
+    return cv2.imencode(".png", mask_HW.view(np.uint8) * np.uint8(255), options)[1].tobytes()
 
 
 def result_name(name: str, container: str) -> str:

@@ -65,7 +65,7 @@ def create_app(
             allow_origins=allowed_origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["Content-Disposition", "X-Notes", "X-Seed", "X-Widened"],
+            expose_headers=["Content-Disposition", "X-Notes", "X-Seed", "X-Shadow", "X-Widened"],
         )
     policy = OF_OUR_PAGE if page == STATIC else OF_ANOTHER_PAGE
     app.add_middleware(Gate, allowed=allowed_origins, policy=policy)

@@ -48,6 +48,7 @@ PAINTED = {
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 FORM_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
 PHOTO_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": FILE}}}}
+SHADOW_BODY = {"requestBody": {"required": True, "content": {"image/png": {"schema": FILE}}}}
 OUTLINE_BODY = {"requestBody": {"content": {"image/png": {"schema": FILE}}}}
 MASK_BODY = {
     "requestBody": {
@@ -64,8 +65,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     415: {"description": "No picture, or of a kind that is not read."},
     422: {
         "description": "A mask has another size, is empty, covers the whole photo, or leaves nothing to take texture "
-        "from; nothing in a box differs from what is around it; or a parameter or text is unknown or contradicts "
-        "another."
+        "from; nothing in a box differs from what is around it; no shadow is found; or a parameter or text is unknown "
+        "or contradicts another."
     },
     429: {"description": "Too many requests wait already."},
     500: {"description": "The server failed, which its log explains."},

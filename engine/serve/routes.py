@@ -5,6 +5,7 @@ box of what was completed. Every completion keeps its number, so that a page can
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -13,9 +14,11 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from engine.inference.alpha import Layers
-from engine.inference.holes.mask import Mask, Where
+from engine.inference.holes.mask import Mask, Where, bounding_box
+from engine.inference.masks.shadows import shadows_of
+from engine.inference.pixels import Pixels
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, result_name, safe_name
+from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, mask_png, result_name, safe_name
 from engine.serve.bodies import (
     Incoming,
     check_parameters,
@@ -25,7 +28,7 @@ from engine.serve.bodies import (
     photo_from,
     refusing,
 )
-from engine.serve.described import FILE, MASK_BODY, OUTLINE_BODY, PHOTO_BODY, PNG, REFUSALS
+from engine.serve.described import FILE, MASK_BODY, OUTLINE_BODY, PHOTO_BODY, PNG, REFUSALS, SHADOW_BODY
 from engine.serve.events import completed_event, events
 from engine.serve.texture import AREAS, Texturing, notes_of_variant, variant_of
 from engine.serve.work import Step, Ticket, Work
@@ -116,6 +119,30 @@ async def select(
     return Response(mask, media_type="image/png")
 
 
+@router.post("/photos/{photo}/shadow", response_class=Response, responses=REFUSALS | PNG, openapi_extra=SHADOW_BODY)
+async def shadow(
+    request: Request,
+    kept: WithPhoto,
+    work: WithWork,
+    ticket: WithTicket,
+    x: FromZero,
+    y: FromZero,
+    width: FromOne,
+    height: FromOne,
+    onto: FromZero = 0,
+) -> Response:
+    """A mask of the shadows of what is white in a mask, without that: a PNG of the box that the header X-Shadow tells.
+
+    The body is the mask's box at x, y, of width x height; shadows may lie outside of it. X-Shadow is JSON: the `box`,
+    how many `things` the mask has, and of how many a shadow was `found`. The status is 422 if none was.
+    """
+    body = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
+    box = (slice(y, y + height), slice(x, x + width))
+    before, mask_HW, _ = await work.on_files(ticket, hole_in, kept, onto, box, {"mask": body})
+    mask, told = await work.on_files(ticket, shadow_beside, before.pixels_HW3, mask_HW)
+    return Response(mask, media_type="image/png", headers={"X-Shadow": json.dumps(told)})
+
+
 @router.post(
     "/photos/{photo}/completions",
     response_class=StreamingResponse,
@@ -170,6 +197,18 @@ async def add_completion(
     if first is None:  # it failed before it began: the answer can still say so by its status
         task.result()
     return StreamingResponse(events(first, steps, task), media_type="text/event-stream")
+
+
+def shadow_beside(photo_HW3: Pixels, mask_HW: Mask) -> tuple[bytes, dict[str, Any]]:
+    """The mask of the shadows beside a mask, as a PNG, and what is told of it. HTTPException 422 if there is none."""
+    shadow_HW, found, things = shadows_of(photo_HW3, mask_HW)
+    if not things:
+        raise HTTPException(422, "the mask is empty: paint over a thing, and then ask for its shadow")
+    if not found:
+        raise HTTPException(422, "No shadow was found beside what is painted: paint it.")
+    where = rows, columns = bounding_box(shadow_HW)
+    box = [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
+    return mask_png(shadow_HW[where]), {"box": box, "found": found, "things": things}
 
 
 def hole_in(kept: KeptPhoto, onto: int, box: Where, painted: dict[str, bytes]) -> tuple[Layers, Mask, dict[str, Mask]]:

@@ -55,6 +55,7 @@ function listenToButtons(actions) {
   $("subtract").onclick = actions.toggleSubtract;
   $("grow").onclick = () => actions.grow(1);
   $("shrink").onclick = () => actions.grow(-1);
+  $("shadow").onclick = actions.addShadow;
   $("cancel").onclick = actions.cancel;
   $("dismiss").onclick = dismiss;
   $("help").onclick = () => $("help-dialog").showModal();

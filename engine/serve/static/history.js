@@ -5,6 +5,7 @@ import { AREAS, erases } from "./strokes.js";
 
 /** A step's name for people. */
 export function nameOf({ stroke, cleared }) {
+  if (stroke?.tool === "shadow") return "Shadow";
   if (stroke?.tool === "grown") return stroke.by > 0 ? "Growing" : "Shrinking";
   if (stroke) return stroke.tool === "select" || stroke.tool === "lasso" ? "Selection" : "Stroke";
   return cleared ? "Clearing" : "Completion";

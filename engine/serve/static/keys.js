@@ -23,6 +23,7 @@ export function listenToKeys({ stage, singleKeys, isOpen, hold, actions }) {
     d: actions.toggleSubtract,
     g: () => actions.grow(1),
     k: () => actions.grow(-1),
+    w: actions.addShadow,
     h: () => actions.setTool("hand"),
     "[": () => actions.resize(0.85),
     "]": () => actions.resize(1 / 0.85),

@@ -35,7 +35,7 @@ function refresh() {
   enable("complete", idle && painted);
   enable("another", idle && completed && !painted);
   enable("clear-areas", idle && Object.values(history.areas).some(addSomething));
-  for (const id of ["grow", "shrink", "grow-by"]) enable(id, idle && painted);
+  for (const id of ["grow", "shrink", "grow-by", "shadow"]) enable(id, idle && painted);
   enable("subtract", idle && painter.drawsAround);
   for (const id of ["open", "choose", "choose-folder", "add", "add-folder"]) enable(id, !running);
   for (const id of ["close", "close-all"]) enable(id, idle);

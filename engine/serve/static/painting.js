@@ -57,6 +57,17 @@ async function select(drawn) {
   });
 }
 
+/** Paints over the shadow of what is painted, too. */
+export async function addShadow() {
+  if ($("shadow").disabled) return;
+  await run(async (signal) => {
+    say("Looking for its shadow…");
+    const { found, things } = await desk.photo.addShadow(signal);
+    if (found < things) say(`Painted over the shadows of ${found} of ${things} things; paint the others.`);
+    else say("Painted over its shadow, too; undo it (Ctrl+Z) if it is none.");
+  });
+}
+
 /** Grows what is painted by the pixels that are set, or shrinks it, if the direction is -1. */
 export function grow(direction) {
   if ($("grow").disabled) return;

@@ -149,6 +149,16 @@ export class Photo {
     this.history.push({ stroke: { tool, subtract, ...box, png: mask, shape: await shapeOf(mask) } });
   }
 
+  /** Paints over the shadows beside what is painted, which the server finds: {found: of how many things, things}. */
+  async addShadow(signal) {
+    const masks = await masksOf(this.history.hole, {}, this);
+    if (!masks) throw new server.Refused(0, "Nothing is painted on the photo; paint over the thing, and then find its shadow.");
+    const { box, png, ...told } = await this.#ask((kept) => server.shadow(kept, this.#latest, masks, signal), signal);
+    const [x, y, width, height] = box;
+    this.history.push({ stroke: { tool: "shadow", x, y, width, height, png, shape: await shapeOf(png) } });
+    return told;
+  }
+
   /** The completed photo's file: {name, blob}. */
   completedFile(signal) {
     return this.#ask((kept) => server.completedFile(kept, this.#latest), signal);

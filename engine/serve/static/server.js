@@ -67,6 +67,16 @@ export async function select(photo, onto, { x, y, width, height }, outline, sign
   return (await ask(`photos/${photo}/select?${query}`, { method: "POST", body: outline, signal })).blob();
 }
 
+/**
+ * The shadows beside what is white in a mask's box, on the photo as a completion shows it: {png: a mask, its box, of how many
+ * things one was found, things}.
+ */
+export async function shadow(photo, onto, { x, y, width, height, png }, signal) {
+  const query = new URLSearchParams({ x, y, width, height, onto });
+  const response = await ask(`photos/${photo}/shadow?${query}`, { method: "POST", body: png, signal });
+  return { ...JSON.parse(response.headers.get("X-Shadow")), png: await response.blob() };
+}
+
 function formOf(files) {
   const form = new FormData();
   for (const [name, file] of Object.entries(files)) form.append(name, file);

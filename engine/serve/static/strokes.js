@@ -2,8 +2,8 @@
 //
 // A stroke has a `tool`: "brush", "eraser" and those of areas have a size and points, [{x, y}, ...]; "rectangle" and
 // "select" a box, x, y, width and height; "lasso" the points of an outline. "select" and "lasso" have a `shape` in a box
-// once the thing there is found, and so has "grown", which is in place of all that was painted before it. The eraser, and
-// strokes that `subtract`, take away from all.
+// once the thing there is found, and so have "shadow" and "grown", which is in place of all that was painted before it. The
+// eraser, and strokes that `subtract`, take away from all.
 
 /** Tools that paint where alone texture is taken from, and where it is not. */
 export const AREAS = ["sample", "avoid"];

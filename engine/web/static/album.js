@@ -1,9 +1,10 @@
 // The photos that the page works on, in the worker's memory: decoded once, with what was completed in them.
 
 import { completeAlpha } from "./completion/alpha.js";
-import { complete, prepared } from "./completion/completer.js";
+import { complete, prepared, Unusable } from "./completion/completer.js";
 import { any, boundingBox, emptyMask, Grid, maskWhere, not } from "./completion/grid.js";
 import { blobOf, decoded, isJpeg, pixelsOf } from "./pictures.js";
+import { shadowsOf } from "./selection/shadow.js";
 import { thingIn } from "./selection/thing.js";
 
 const MARGIN = 4; // pixels around the mask that a completion may change: by so many it is grown at most
@@ -99,8 +100,23 @@ export async function select(photo, onto, { x, y, width, height }, outline) {
   const { rgb } = after(get(photo), onto);
   const searched = outline ? await whiteIn(outline) : not(emptyMask(width, height));
   const thing = thingIn(rgb, { top: y, left: x, bottom: y + height, right: x + width }, searched);
-  const white = new Grid(new Uint8Array(3 * width * height), width, height, 3);
-  for (let i = 0; i < white.data.length; i++) white.data[i] = 255 * thing.data[Math.floor(i / 3)];
+  return pngOf(thing);
+}
+
+/** The shadows beside what is white in a mask, {x, y, png}: {png: a mask, box, found: of how many things, things}. */
+export async function shadow(photo, onto, mask) {
+  const { rgb } = after(get(photo), onto);
+  const { shadow, found, things } = shadowsOf(rgb, await maskOf(mask, rgb));
+  if (!found) throw new Unusable("No shadow was found beside what is painted: paint it.");
+  const where = boundingBox(shadow);
+  const box = [where.left, where.top, where.right - where.left, where.bottom - where.top];
+  return { png: await pngOf(shadow.crop(where)), box, found, things };
+}
+
+/** A mask as a PNG, white on black. */
+function pngOf(mask) {
+  const white = new Grid(new Uint8Array(3 * mask.data.length), mask.width, mask.height, 3);
+  for (let i = 0; i < white.data.length; i++) white.data[i] = 255 * mask.data[Math.floor(i / 3)];
   return blobOf(pixelsOf(white, null), "image/png");
 }
 

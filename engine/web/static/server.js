@@ -78,6 +78,9 @@ export function complete(photo, onto, { x, y, png }, variant, signal, onStep) {
  */
 export const select = (photo, onto, box, outline, signal) => ask("select", [photo, onto, box, outline], { signal });
 
+/** The shadows beside what is white in a mask's box: {png: a mask, its box, of how many things one was found, things}. */
+export const shadow = (photo, onto, { x, y, png }, signal) => ask("shadow", [photo, onto, { x, y, png }], { signal });
+
 /** Only for photos that the browser cannot show itself, which it cannot complete here either. */
 export async function preview() {
   throw new Refused(415, "This browser cannot show the photo.");

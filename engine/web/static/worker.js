@@ -28,6 +28,7 @@ const tasks = {
     return album.completeHole(await load(), photo, onto, mask, onStep, () => cancelled.has(id));
   },
   select: (_, photo, onto, box, outline) => album.select(photo, onto, box, outline),
+  shadow: (_, photo, onto, mask) => album.shadow(photo, onto, mask),
   picture: (_, photo, number) => album.picture(photo, number),
   file: (_, photo, number) => album.file(photo, number),
 };

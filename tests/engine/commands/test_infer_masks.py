@@ -11,6 +11,7 @@ from PIL import Image
 from engine.commands import infer
 from tests.engine.inference.masks import made_annotations as made
 from tests.engine.inference.masks.made_annotations import HEIGHT, WIDTH, square
+from tests.engine.inference.masks.made_shadows import overlap, with_shadow
 
 
 @pytest.fixture
@@ -211,6 +212,31 @@ def test_select_completes_the_thing_and_not_the_box(run, tmp_path):
     completed = np.array(Image.open(tmp_path / "photo.completed.png"))
     np.testing.assert_array_equal(completed[~thing_HW], samples[~thing_HW])
     assert np.abs(completed[thing_HW].astype(int) - 90).max() < 40
+
+
+@pytest.mark.parametrize("by", ["--mask", "--select"])
+def test_the_shadow_is_completed_too(run, tmp_path, by):
+    samples_HW3, thing_HW, shadow_HW = with_shadow(200, 0.5)
+    Image.fromarray(samples_HW3).save(tmp_path / "photo.png")
+    Image.fromarray(thing_HW * np.uint8(255)).save(tmp_path / "thing.png")
+    what = tmp_path / "thing.png" if by == "--mask" else "60,60,60,60"
+    words = (tmp_path / "photo.png", by, what, "--shadow", "--save-mask", tmp_path / "mask.png")
+    status, printed = run(*words)
+    assert status == 0, printed
+    assert "note: a shadow of" in printed
+    mask_HW = np.array(Image.open(tmp_path / "mask.png")) > 0
+    assert overlap(mask_HW, thing_HW | shadow_HW) > 0.8
+    assert overlap(mask_HW & ~thing_HW, shadow_HW) > 0.7
+
+
+def test_no_shadow_is_said(run, tmp_path):
+    samples_HW3, thing_HW, _ = with_shadow(200, 1.0)
+    Image.fromarray(samples_HW3).save(tmp_path / "photo.png")
+    Image.fromarray(thing_HW * np.uint8(255)).save(tmp_path / "photo.mask.png")
+    status, printed = run(tmp_path / "photo.png", "--shadow", "--save-mask", tmp_path / "mask.png", "--json")
+    assert status == 0, printed
+    assert "no shadow was found beside what is masked: paint it, too" in printed
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "mask.png")) > 0, thing_HW)
 
 
 @pytest.mark.parametrize(

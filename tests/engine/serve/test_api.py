@@ -22,8 +22,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from engine.inference.masks.shadows import shadows_of
 from engine.inference.photos.formats.registry import CODECS
 from engine.inference.photos.reading import parse_photo
+from tests.engine.inference.masks.made_shadows import overlap, with_shadow
 from tests.engine.serve.conftest import mask_of, png, serving
 
 README = Path(__file__).parents[3] / "README.md"
@@ -538,8 +540,8 @@ def test_the_thing_in_a_box_is_selected(client, tmp_path):
     assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png"), reply.text
     mask = Image.open(BytesIO(reply.content))
     expected = mask_of((box["width"], box["height"]), (6, 8, 6 + right - left, 8 + bottom - top))
-    assert (mask.mode, mask.size) == ("L", expected.size)
-    np.testing.assert_array_equal(np.asarray(mask), np.asarray(expected))
+    assert (mask.mode, mask.size) == ("1", expected.size)
+    np.testing.assert_array_equal(np.asarray(mask), np.asarray(expected) > 0)
     painted = client.post(f"/photos/{kept}/completions", params=box, content=reply.content)
     assert events(painted.text)[-1][0] == "completed"
     again = client.post(f"/photos/{kept}/select", params=box | {"onto": 1})
@@ -558,13 +560,44 @@ def test_the_thing_in_an_outline_is_selected(client, tmp_path):
     outline = png(mask_of((120, 50), (4, 4, right - left + 16, bottom - top + 16)))
     reply = client.post(f"/photos/{kept}/select", params=box, content=outline)
     expected = mask_of((120, 50), (10, 10, 10 + right - left, 10 + bottom - top))
-    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(reply.content))), np.asarray(expected))
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(reply.content))), np.asarray(expected) > 0)
     for body, status, message in (
         (png(Image.new("L", (120, 50))), 422, "the outline 50,40,120,50: nothing in it differs"),
         (png(Image.new("L", (120, 49), 255)), 422, "the mask is 120x49"),
         (b"no picture", 415, "it is no picture"),
     ):
         refused = client.post(f"/photos/{kept}/select", params=box, content=body)
+        assert (refused.status_code, message in refused.json()["detail"]) == (status, True), refused.text
+
+
+def test_the_shadow_of_what_is_painted_is_found(client, tmp_path):
+    samples_HW3, thing_HW, shadow_HW = with_shadow(200, 0.5)
+    Image.fromarray(samples_HW3).save(tmp_path / "shaded.png")
+    kept = keep(client, tmp_path / "shaded.png")
+    box = {"x": 60, "y": 60, "width": 70, "height": 60}
+    painted = png(Image.fromarray(thing_HW[60:120, 60:130] * np.uint8(255)))
+    reply = client.post(f"/photos/{kept}/shadow", params=box, content=painted)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png"), reply.text
+    told = json.loads(reply.headers["x-shadow"])
+    assert (told["found"], told["things"]) == (1, 1)
+    x, y, width, height = told["box"]
+    found_HW = np.zeros(thing_HW.shape, bool)
+    found_HW[y : y + height, x : x + width] = np.asarray(Image.open(BytesIO(reply.content))) > 0
+    np.testing.assert_array_equal(found_HW, shadows_of(samples_HW3, thing_HW).shadow_HW)
+    assert overlap(found_HW, shadow_HW) > 0.8
+
+    ground = {"x": 20, "y": 140, "width": 30, "height": 30}
+    white, black = (png(Image.new("L", (30, 30), value)) for value in (255, 0))
+    for name, asked, body, status, message in (
+        ("unknown", ground, white, 404, "send it again"),
+        (kept, ground | {"onto": 1}, white, 404, "there is no completion 1"),
+        (kept, ground, white, 422, "No shadow was found beside what is painted: paint it."),
+        (kept, ground, black, 422, "the mask is empty"),
+        (kept, ground | {"x": 190}, white, 422, "the mask reaches 220, 170, and the photo is 200x200"),
+        (kept, ground, b"no picture", 415, "it is no picture"),
+        (kept, ground | {"label": "dog"}, white, 422, "label: no parameter of"),
+    ):
+        refused = client.post(f"/photos/{name}/shadow", params=asked, content=body)
         assert (refused.status_code, message in refused.json()["detail"]) == (status, True), refused.text
 
 

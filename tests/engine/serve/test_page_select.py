@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.engine.inference.masks.made_shadows import overlap, with_shadow
 from tests.engine.serve.conftest import NEEDS_CHROMIUM, mask_of, screenshot
 from tests.engine.serve.pages import INKS, THING, complete, downloaded, mask_sent, on_stage, opened, paint, says, shown
 
@@ -231,3 +232,38 @@ def test_what_is_painted_grows_and_shrinks_by_pixels(visit, thing):
     page.keyboard.press("k")
     says(page, "Nothing would be left by 30 pixels")
     np.testing.assert_array_equal(painted_HW(page), before_HW)
+
+
+def test_the_shadow_of_what_is_painted_is_painted_over_too(visit, tmp_path):
+    """By one key, and undone by one."""
+    samples_HW3, thing_HW, shadow_HW = with_shadow(200, 0.5)
+    Image.fromarray(samples_HW3[:160]).save(tmp_path / "shaded.png")  # of the size that `on_stage` knows
+    page = opened(visit(), tmp_path / "shaded.png")
+    expect(page.locator("#shadow")).to_be_disabled()
+    page.keyboard.press("s")
+    paint(page, *on_stage(page, (60, 60), (120, 122)))
+    says(page, "Selected")
+    page.click("#shadow")
+    says(page, "Painted over its shadow, too")
+    screenshot(page, "shadow")
+    both_HW = painted_HW(page)
+    assert overlap(both_HW, (thing_HW | shadow_HW)[:160]) > 0.8
+    page.keyboard.press("Control+z")
+    says(page, "Shadow undone")
+    alone_HW = painted_HW(page)
+    assert overlap(alone_HW, thing_HW[:160]) > 0.9
+    page.locator("#stage").focus()
+    page.keyboard.press("w")
+    says(page, "Painted over its shadow, too")
+    np.testing.assert_array_equal(painted_HW(page), both_HW)
+
+
+def test_no_shadow_is_said_and_nothing_painted(visit, thing):
+    page = opened(visit(), thing)
+    page.keyboard.press("r")
+    paint(page, *on_stage(page, *(THING[:2], THING[2:])))
+    page.keyboard.press("w")
+    expect(page.get_by_role("alert")).to_contain_text("No shadow was found beside what is painted: paint it.")
+    page.keyboard.press("Control+z")
+    says(page, "Stroke undone")
+    expect(page.locator("#undo")).to_be_disabled()

@@ -13,7 +13,9 @@ from engine.inference.alpha import Layers, complete_layers
 from engine.inference.completer import CompletionOptions
 from engine.inference.holes.mask import prepare_mask
 from engine.inference.masks.selection import select_thing
+from engine.inference.masks.shadows import shadows_of
 from engine.inference.report import Report
+from tests.engine.inference.masks.made_shadows import overlap, with_shadow
 from tests.engine.serve.conftest import mask_of, screenshot
 from tests.engine.serve.pages import THING, complete, downloaded, on_stage, opened, paint, says
 from tests.engine.web.conftest import ISOLATED, completed_by_page, file_of
@@ -24,6 +26,16 @@ SELECT = """async ([photo, box]) => {
   const sent = await server.sendPhoto(file);
   const png = await server.select(sent.photo, 0, box);
   return new Uint8Array(await png.arrayBuffer()).reduce((text, byte) => text + String.fromCharCode(byte), "");
+}"""
+
+SHADOW = """async ([photo, mask, side]) => {
+  const server = await import("./server.js");
+  const fileOf = (content) => new File([Uint8Array.from(atob(content), (one) => one.charCodeAt(0))], "photo.png");
+  const sent = await server.sendPhoto(fileOf(photo));
+  const whole = { x: 0, y: 0, width: side, height: side, png: fileOf(mask) };
+  const { png, ...told } = await server.shadow(sent.photo, 0, whole);
+  const bytes = new Uint8Array(await png.arrayBuffer());
+  return { ...told, png: bytes.reduce((text, byte) => text + String.fromCharCode(byte), "") };
 }"""
 
 
@@ -135,6 +147,41 @@ def test_what_is_selected_is_what_the_engine_selects(visit, shipped_photos, sour
     found_HW = np.asarray(Image.open(BytesIO(png.encode("latin-1"))).convert("L")) >= 128
     expected_HW = select_thing(np.asarray(image), box, "the box")
     assert (found_HW & expected_HW).sum() > 0.9 * (found_HW | expected_HW).sum()
+
+
+@pytest.mark.parametrize("side", [200, 600])
+def test_the_shadow_is_the_one_that_the_engine_finds(visit, side):
+    """As a part of the whole in which its box lies."""
+    samples_HW3, thing_HW, _ = with_shadow(side, 0.5)
+    contents = [base64.b64encode(file_of(Image.fromarray(one), "PNG")).decode() for one in (samples_HW3, thing_HW)]
+    told = visit().evaluate(SHADOW, [*contents, side])
+    x, y, width, height = told["box"]
+    found_HW = np.zeros(thing_HW.shape, bool)
+    found_HW[y : y + height, x : x + width] = np.asarray(
+        Image.open(BytesIO(told["png"].encode("latin-1"))).convert("L")
+    )
+    expected_HW, found, things = shadows_of(samples_HW3, thing_HW)
+    assert (told["found"], told["things"]) == (found, things) == (1, 1)
+    assert overlap(found_HW, expected_HW) > 0.9
+
+
+def test_a_shadow_is_painted_over_or_there_is_none(visit, tmp_path):
+    samples_HW3, _, _ = with_shadow(200, 0.5)
+    Image.fromarray(samples_HW3[:160]).save(tmp_path / "shaded.png")
+    page = opened(visit(), tmp_path / "shaded.png")
+    page.keyboard.press("s")
+    paint(page, *on_stage(page, (60, 60), (120, 122)))
+    says(page, "Selected")
+    page.keyboard.press("w")
+    says(page, "Painted over its shadow, too")
+    screenshot(page, "web-shadow")
+    complete(page)
+    after_HW3 = np.asarray(Image.open(BytesIO(downloaded(page)[1])).convert("RGB")).astype(int)
+    assert np.abs(after_HW3[110, 130] - (150, 140, 120)).max() < 30  # where the shadow was
+    page.keyboard.press("r")
+    paint(page, *on_stage(page, (20, 120), (40, 140)))
+    page.keyboard.press("w")
+    expect(page.locator("#alert")).to_contain_text("No shadow was found beside what is painted: paint it.")
 
 
 def test_a_jpeg_is_turned_upright_and_comes_back_as_one(visit, completer, photo, tmp_path):

@@ -6,11 +6,12 @@ import { connected, widen } from "../completion/holes.js";
 import { Unusable } from "../completion/completer.js";
 import { cut, stepsOf } from "./graph_cut.js";
 import { densityOf, firstParts, mixtureOf } from "./mixture.js";
+import { reduced, shareAt } from "./scaling.js";
 
 const SIDE = 384; // pixels of the longer side that the thing is first looked for at
 const [AROUND, LEAST] = [0.3, 16]; // surroundings that are looked at: a share of the box's longer side, and pixels
 const EDGE = 2; // pixels of a smaller copy by which what is found in it is widened
-const ROUNDS = 4; // times that colours are estimated, and the edge is drawn anew
+const ROUNDS = 2; // times that colours are estimated, and the edge is drawn anew
 const [FEWEST, SPECK] = [0.02, 0.05]; // share of what is searched, and of the largest part, that counts
 const GAMMA = 50; // what an edge between equal colours costs
 
@@ -21,51 +22,26 @@ export function thingIn(picture, where, searched) {
   const inCrop = partIn(searched, where, crop);
   if (!inCrop.data.includes(0)) throw new Unusable("The box is the whole photo; draw it around the thing alone.");
   const thing = found(picture.crop(crop), inCrop);
-  if (count(thing) < Math.max(FEWEST * count(inCrop), 1)) {
-    throw new Unusable("Nothing there differs from what is around it; draw closer around the thing.");
-  }
-  return withoutSpecks(thing).crop(relative(where, crop));
+  if (!thing) throw new Unusable("Nothing there differs from what is around it; draw closer around the thing.");
+  return thing.crop(relative(where, crop));
 }
 
 function found(image, searched) {
   const scale = Math.min(1, SIDE / Math.max(image.width, image.height));
   const small = { width: Math.max(Math.round(image.width * scale), 1), height: Math.max(Math.round(image.height * scale), 1) };
   const smallSearched = maskWhere(small, (i) => searched.data[nearestOf(i, small, searched)]);
-  if (!any(smallSearched)) return searched.like();
+  if (!any(smallSearched)) return null;
   const smallThing = cutOut(reduced(image, small), smallSearched);
-  const thing = maskWhere(image, (i) => shareAt(smallThing, i, image) > 0.5);
-  return both(scale < 1 ? widen(thing, Math.round(EDGE / scale)) : thing, searched);
+  const wide = scale < 1 ? widen(smallThing, EDGE) : smallThing;
+  if (count(wide) < Math.max(FEWEST * count(smallSearched), 1)) return null;
+  const thing = withoutSpecks(wide);
+  return maskWhere(image, (i) => searched.data[i] && shareAt(thing, i, image) > 0.5);
 }
 
 /** The pixel of a larger grid in the middle of one of a smaller. */
 function nearestOf(i, small, { width, height }) {
   const [y, x] = [Math.floor(i / small.width), i % small.width];
   return Math.floor(((y + 0.5) * height) / small.height) * width + Math.floor(((x + 0.5) * width) / small.width);
-}
-
-/** The colours of a smaller copy, [[red, green, blue], ...]: means of the pixels under each. */
-function reduced({ data, width, height }, small) {
-  return Array.from({ length: small.width * small.height }, (_, i) => {
-    const [y, x] = [Math.floor(i / small.width), i % small.width];
-    const [top, left] = [Math.floor((y * height) / small.height), Math.floor((x * width) / small.width)];
-    const bottom = Math.max(Math.floor(((y + 1) * height) / small.height), top + 1);
-    const right = Math.max(Math.floor(((x + 1) * width) / small.width), left + 1);
-    const colour = [0, 0, 0];
-    for (let row = top; row < bottom; row++) {
-      for (let at = 3 * (row * width + left); at < 3 * (row * width + right); at++) colour[at % 3] += data[at];
-    }
-    return colour.map((value) => value / ((bottom - top) * (right - left)));
-  });
-}
-
-/** The share of a smaller mask at a pixel of a larger grid, linear between the middles of its pixels. */
-function shareAt({ data, width, height }, i, large) {
-  const place = (at, length, full) => Math.min(Math.max(((at + 0.5) * length) / full - 0.5, 0), length - 1);
-  const [y, x] = [place(Math.floor(i / large.width), height, large.height), place(i % large.width, width, large.width)];
-  const [top, left] = [Math.floor(y), Math.floor(x)];
-  const [bottom, right] = [Math.min(top + 1, height - 1), Math.min(left + 1, width - 1)];
-  const row = (at) => data[at * width + left] * (1 - x + left) + data[at * width + right] * (x - left);
-  return row(top) * (1 - y + top) + row(bottom) * (y - top);
 }
 
 /** The mask of what GrabCut takes for the thing where it is searched, in an image of colours. */
