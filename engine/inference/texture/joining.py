@@ -28,7 +28,7 @@ def join_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
     A SHARE of the network's completion, which the neighbourhood has in its hole, stays.
     """
     # fp64 holds the sums of 16-bit colours exactly.
-    completed_HW3 = near.pixels_HW3.astype(np.float32 if near.pixels_HW3.dtype == np.uint8 else np.float64)
+    completed_HW3: Floats = near.pixels_HW3.astype(np.float32 if near.pixels_HW3.dtype == np.uint8 else np.float64)
     box = bounding_box(near.hole_HW, 1)
     hole_hw, drawn_hw3 = near.hole_HW[box], vote(drawing, completed_HW3)[box]
     found = slopes_of(drawn_hw3)
