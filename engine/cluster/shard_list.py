@@ -4,13 +4,12 @@ Shards are few, thousands for millions of photos, so that their names are held i
 """
 
 from collections.abc import Iterator
-from glob import has_magic
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from data.scan import is_shard
 from engine.cluster import report
-from engine.cluster.sources import Photos
+from engine.cluster.sources import Photos, Source, has_magic, is_glob
 from engine.cluster.staging import Places, is_one_file
 from engine.cluster.stores import Store, is_remote, open_store
 from engine.cluster.todo import ToDo
@@ -18,12 +17,21 @@ from engine.inference.folders.jobs import NoPhotos
 
 
 class Named(NamedTuple):
-    """The shards that a command line names."""
+    """The shards that a command line names; all that are in the folder, if it names neither files nor globs."""
 
     folder: Path
     """Or the bucket's, in which they are looked for."""
+    files: frozenset[str] = frozenset()
+    """Names there."""
     globs: tuple[str, ...] = ()
-    """Names there, or globs, of which a star stays within a folder; empty: all shards there, in whatever folders."""
+    """Globs for names there, by the rules of `Source`."""
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What is to be listed of the folder."""
+        if self.files and not self.globs:
+            return ()
+        return tuple(Source(self.folder, glob) for glob in self.globs) or (Source(self.folder),)
 
 
 def shards_named(photos: tuple[Path, ...]) -> Named | None:
@@ -33,32 +41,33 @@ def shards_named(photos: tuple[Path, ...]) -> Named | None:
         return None
     if len(shards) < len(photos):
         raise ValueError("shards (.tar) and others are named together: complete them in separate calls")
-    named = [split(path) for path in shards]
-    if len({folder for folder, _ in named}) > 1:
+    named = [(path, *split(path)) for path in shards]
+    if len({folder for _, folder, _ in named}) > 1:
         raise ValueError("shards of several folders are named: name the folder that holds these, or give a quoted glob")
-    return Named(named[0][0], tuple(name for _, name in named))
+    files = frozenset(name for path, _, name in named if not is_glob(path))
+    return Named(named[0][1], files, tuple(dict.fromkeys(name for path, _, name in named if is_glob(path))))
 
 
 def shards_in(photos: tuple[Path, ...]) -> Named | None:
     """The shards in the only place that is named; None if there are none in it. OSError if it cannot be listed."""
     if len(photos) != 1 or not (is_remote(photos[0]) or photos[0].is_dir()):
         return None
-    return Named(photos[0]) if any(names_of(open_store(photos[0]), (), None)) else None
+    named = Named(photos[0])
+    return named if any(names_of(open_store(photos[0]), named, None)) else None
 
 
 def split(path: Path) -> tuple[Path, str]:
     """The folder in which a file or a glob is looked for, and its name there."""
-    parts = path.parts
-    first = next((index for index, part in enumerate(parts) if has_magic(part)), len(parts) - 1)
+    parts, first = path.parts, len(path.parts) - 1
+    if is_glob(path):
+        first = next(index for index, part in enumerate(parts) if has_magic(part, is_remote(path)))
     return Path(*parts[:first]), "/".join(parts[first:])
 
 
 class Shards:
     """The shards of a call: as `Listing` has photos."""
 
-    def __init__(
-        self, places: Places, globs: tuple[str, ...], overwrite: bool = False, failed_alone: bool = False
-    ) -> None:
+    def __init__(self, places: Places, named: Named, overwrite: bool = False, failed_alone: bool = False) -> None:
         """Those without a result are left; with `overwrite` all; with `failed_alone` those that a report there calls
         failed, or a photo of which. OSError if a place cannot be listed, ValueError if it is none for shards, or there
         is no report."""
@@ -69,7 +78,7 @@ class Shards:
             raise ValueError(
                 f"--mask is {places.masks}, and masks for photos in shards are one file for all, or lie in the shards"
             )
-        self.names = sorted(names_of(photos, globs, next(iter(Photos(places.photos).inside(out)), None)))
+        self.names = sorted(set(names_of(photos, named, next(iter(Photos(places.photos).inside(out)), None))))
         if not self.names:
             raise NoPhotos(f"there are no shards (.tar) in {photos.where}")
         there = [name for piece in out.listed() for name in piece] if failed_alone or not overwrite else []
@@ -93,22 +102,16 @@ class Shards:
         return (ToDo(name, (), True, name, name) for name in self.names_left)
 
 
-def names_of(photos: Store, globs: tuple[str, ...], without: str | None) -> Iterator[str]:
-    """The names of the shards in a place, but for those in a folder there."""
-    if globs and not any(map(has_magic, globs)):
-        yield from globs
-        return
-    for piece in photos.listed():
-        for name in filter(is_shard, piece):
-            elsewhere = without and name.startswith(without)
-            hidden = name.rpartition("/")[2].startswith(".")
-            if not (elsewhere or hidden) and (not globs or any(matches(name, glob) for glob in globs)):
-                yield name
-
-
-def matches(name: str, glob: str) -> bool:
-    """True if a glob, or a name, means this one."""
-    return name == glob or (name.count("/") == glob.count("/") and PurePosixPath(name).match(glob))
+def names_of(photos: Store, named: Named, without: str | None) -> Iterator[str]:
+    """The names of the shards in a place, but for those in a folder there; some may come twice."""
+    yield from named.files
+    for source in named.sources:
+        for piece in photos.listed(source.depth):
+            for name in filter(is_shard, piece):
+                elsewhere = without and name.startswith(without)
+                hidden = name.rpartition("/")[2].startswith(".")
+                if not (elsewhere or hidden) and source.asks_for(name):
+                    yield name
 
 
 def shards_around(name: str) -> Iterator[str]:

@@ -23,9 +23,9 @@ def complete_shards(config: InferConfig, named: Named) -> Counter[str]:
     """
     places = places_of_shards(config, named)
     if config.cluster:
-        shards = Shards(places, named.globs, config.overwrite, config.retry_failed)
+        shards = Shards(places, named, config.overwrite, config.retry_failed)
         return on_cluster(config, places, shards)
-    shards = Shards(places, named.globs, config.overwrite or config.retry_failed)
+    shards = Shards(places, named, config.overwrite or config.retry_failed)
     counts = Counter(skipped=shards.count() - shards.left())
     if shards.left():
         counts += complete_here(config, places, shards)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import webdataset
 
-from engine.cluster.shard_list import matches, shards_named
+from engine.cluster.shard_list import names_of, shards_named
+from engine.cluster.stores import Folder
 from engine.cluster.tars import Tar
 from engine.commands import infer
 from engine.commands.infer_config import InferConfig
@@ -411,14 +412,30 @@ def test_what_failed_is_looked_for_in_shards_that_are_named():
         InferConfig(photos=(Path("shards"),), retry_failed=True)
 
 
-def test_globs_stay_within_a_folder():
-    assert shards_named((Path("s3://b/d/x-*.tar"), Path("s3://b/d/y.tar"))) == (Path("s3://b/d"), ("x-*.tar", "y.tar"))
-    assert shards_named((Path("d*/x.tar"),)) == (Path(), ("d*/x.tar",))
+def test_shards_are_named_by_files_and_globs(tmp_path, monkeypatch):
+    assert shards_named((Path("s3://b/d/x-*.tar"), Path("s3://b/d/y.tar"))) == (
+        Path("s3://b/d"),
+        frozenset({"y.tar"}),
+        ("x-*.tar",),
+    )
+    assert shards_named((Path("s3://b/d [1]/x.tar"),)) == (Path("s3://b/d [1]"), frozenset({"x.tar"}), ())
+    assert shards_named((Path("d*/x.tar"),)) == (Path(), frozenset(), ("d*/x.tar",))
     assert shards_named((Path("d"), Path("x.jpg"))) is None
-    assert matches("d/x-1.tar", "d/x-*.tar")
-    assert matches("x[1].tar", "x[1].tar")
-    assert not matches("d/e/x-1.tar", "d/*.tar")
-    assert not matches("e/x-1.tar", "x-*.tar")
+    monkeypatch.chdir(tmp_path)
+    for name in ("[1]/x[1].tar", "[1]/x1.tar", "d/x-1.tar", "d/e/x-1.tar", "d/.x-1.tar", "y.tar", "e/x-1.tar"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def found(*paths):
+        named = shards_named(tuple(map(Path, paths)))
+        return sorted({(named.folder / name).as_posix() for name in names_of(Folder(named.folder), named, None)})
+
+    assert found("[1]/x[1].tar", "[1]/x[1].tar", "./[1]/x[1].tar") == ["[1]/x[1].tar"]
+    assert found("[12]/x?.tar") == []
+    assert found("d/*.tar") == ["d/x-1.tar"]
+    assert found("*/x-*.tar") == ["d/x-1.tar", "e/x-1.tar"]
+    assert found("d/**/*.tar") == ["d/e/x-1.tar", "d/x-1.tar"]
+    assert found("y*.tar", "missing.tar", "y.tar") == ["missing.tar", "y.tar"]
 
 
 @contextmanager
