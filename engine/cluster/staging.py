@@ -157,6 +157,10 @@ def bring(store: Store, name: str, file: Path) -> None:
     """Make a file here of one in a store; of one in a folder, a link to it. OSError as `Store.read`."""
     file.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(store, Folder):
+        if (store.path / name).exists() and not (store.path / name).is_file():
+            raise OSError(
+                f"{store.called(name)} is a pipe or a device and no file, which could be waited for without end"
+            )
         file.symlink_to(store.path / name)
     else:
         file.write_bytes(store.read(name))

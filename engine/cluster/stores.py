@@ -4,6 +4,7 @@ Three things are asked of it: the names there, a stream of them, the bytes of on
 not at all. Each is one request; of names, one for a thousand.
 """
 
+import logging
 import os
 import re
 import time
@@ -17,6 +18,8 @@ from data.files import write_atomically
 from data.scan import is_shard
 from engine.cluster.tars import Tar
 from engine.packages import import_optional
+
+log = logging.getLogger(__name__)
 
 SERVERS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gs": ("GOOGLE_BASE_URL",)}
 """The kinds of object stores, and the variables that name another server than the usual one, the first that is set."""
@@ -91,7 +94,8 @@ class Folder:
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(f"{self.path} is a file and no folder")
         names: list[str] = []
-        for folder, folders, files in os.walk(self.path, followlinks=True):
+        for folder, folders, files in os.walk(self.path, onerror=self._left_out, followlinks=True):
+            folders[:] = [name for name in folders if not self._leads_back(Path(folder), name)]
             below = os.path.relpath(folder, self.path)
             if depth is not None and len(Path(below).parts) >= depth - 1:
                 folders.clear()
@@ -110,6 +114,24 @@ class Folder:
 
     def called(self, name: str) -> str:
         return str(self.path / name)
+
+    def _leads_back(self, folder: Path, name: str) -> bool:
+        """True if a folder is a link to one that it lies in, which would be listed without end; a warning says so."""
+        if not os.path.islink(folder / name):
+            return False
+        target = (folder / name).resolve()
+        above = [folder, *folder.parents][: len(folder.relative_to(self.path).parts) + 1]
+        if not any(outer.resolve().is_relative_to(target) for outer in above):
+            return False
+        log.warning("%s: left out, a link back to a folder that it lies in", folder / name)
+        return True
+
+    def _left_out(self, error: OSError) -> None:
+        """Say that a folder cannot be listed, and go on; OSError if it is the place itself."""
+        if error.filename == self.where and not isinstance(error, FileNotFoundError):
+            raise error
+        if error.filename != self.where:
+            log.warning("%s: left out, as it cannot be listed (%s)", error.filename, error.strerror)
 
 
 class Bucket:

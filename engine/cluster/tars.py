@@ -1,6 +1,7 @@
 """Tar files as stores: the names and bytes of their members. Nothing is unpacked."""
 
 import os
+import stat
 import tarfile
 from collections.abc import Iterator
 from functools import lru_cache
@@ -32,7 +33,10 @@ class Tar:
         """ValueError if it is no tar file, damaged, or cut short. OSError if it cannot be read."""
         self.file = file.resolve()
         self.where = str(self.file)
-        self.version = version_of(os.stat(self.file))
+        status = os.stat(self.file)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for who writes into it
+            raise ValueError("a folder, a pipe or a device, and no tar file")
+        self.version = version_of(status)
         self.members = members_of(self.file, self.version)
         """All of them, in their order."""
 

@@ -1,6 +1,7 @@
 """engine-infer on a bucket, without a cluster: the same results as on a folder, and no request too many."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,16 @@ def test_a_photo_that_cannot_be_written_fails_alone(run, server, make_photos, tm
     assert failed["error"].startswith(f"{place}/done/p0001.jpg: ")
     server.fault = lambda method, path: None
     assert run(*words)[1][-1]["summary"] == {"completed": 1, "copied": 0, "skipped": 2, "failed": 0}
+
+
+def test_a_pipe_among_photos_fails_and_is_not_waited_for(run, server, make_photos, tmp_path):
+    make_photos(tmp_path, 2)
+    os.mkfifo(tmp_path / "photos" / "pipe.jpg")
+    words = (tmp_path / "photos", "--mask", tmp_path / "masks", "--out", in_bucket("pipes"))
+    status, told, _ = run(*words)
+    assert (status, told[-1]["summary"]["completed"]) == (1, 2)
+    (failed,) = (line for line in told[:-1] if line["status"] == "failed")
+    assert failed["error"].startswith(f"{tmp_path}/photos/pipe.jpg is a pipe or a device and no file")
 
 
 @pytest.mark.parametrize(

@@ -289,6 +289,8 @@ def test_a_shard_that_is_not_whole_fails_and_nothing_is_written(run, good, tmp_p
     (tmp_path / "shards").mkdir()
     for name, content in shards.items():
         (tmp_path / "shards" / name).write_bytes(content)
+    shards["a pipe.tar"] = b""
+    os.mkfifo(tmp_path / "shards" / "a pipe.tar")
     status, told, _ = run(tmp_path / "shards", "--out", tmp_path / "done")
     assert (status, told[-1]["summary"]["completed"]) == (1, 1)
     assert list(files_in(tmp_path / "done")) == ["good.tar"]
@@ -304,6 +306,7 @@ def test_a_shard_that_is_not_whole_fails_and_nothing_is_written(run, good, tmp_p
         "damaged.tar": f"damaged at byte {ends}, or another is joined to it by cat",
         "joined.tar": "or another is joined to it by cat",
         "no tar.tar": "no whole tar file (",
+        "a pipe.tar": "a folder, a pipe or a device, and no tar file",
         "empty.tar": "no whole tar file (empty file)",
         "no members.tar": "there are no photos in",
         "no photos.tar": "there are no photos in",

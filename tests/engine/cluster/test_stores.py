@@ -1,10 +1,11 @@
 """Folders and buckets give the same names and bytes, and what is written there is whole or not there."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from engine.cluster.stores import open_store, url_of
+from engine.cluster.stores import Folder, open_store, url_of
 from tests.engine.cluster.store_server import BUCKET
 
 NAMES = {"a.png", "day 1/ü #1%20?.jpg", "day 1/night/x.completed.png", "100%.tif"}
@@ -75,3 +76,36 @@ def test_nothing_is_there_of_what_was_lost_on_its_way(server, monkeypatch):
         store.put("photo.png", bytes(1 << 20))
     server.fault = lambda method, path: None
     assert server.files("stores/lost") == {}
+
+
+def test_links_that_lead_back_are_followed_once_and_told(tmp_path, caplog):
+    for name in ("in/a/photo", "in/b/photo", "other/photo"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    for link, target in {
+        "in/a/self": ".",
+        "in/a/up": "..",
+        "in/b/far up": "../..",
+        "in/to other": "../other",
+        "in/to other again": "../other",
+        "other/back": "../in",
+        "other/a": "../in/a",
+    }.items():
+        (tmp_path / link).symlink_to(target)
+    names = [name for piece in Folder(tmp_path / "in").listed() for name in piece]
+    places = ("a", "b", "to other", "to other/a", "to other again", "to other again/a")
+    assert sorted(names) == sorted(f"{place}/photo" for place in places)
+    assert f"{tmp_path}/in/a/self: left out, a link back to a folder that it lies in" in caplog.text
+
+
+def test_folders_that_cannot_be_listed_are_told(tmp_path, caplog):
+    (tmp_path / "photo").touch()
+    inside = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):  # deeper than a path can say
+        os.mkdir("d" * 250, dir_fd=inside)
+        outer, inside = inside, os.open("d" * 250, os.O_RDONLY, dir_fd=inside)
+        os.close(outer)
+    os.close(inside)
+    assert list(Folder(tmp_path).listed()) == [["photo"]]
+    assert "left out, as it cannot be listed (File name too long)" in caplog.text
+    assert list(Folder(tmp_path / "none").listed()) == [[]]
