@@ -9,7 +9,7 @@ from engine.cluster import report
 from engine.cluster.sources import Photos
 from engine.cluster.staging import Places, is_one_file
 from engine.cluster.stores import Store, open_store
-from engine.cluster.todo import Listing
+from engine.cluster.todo import Listing, names_kept
 from engine.inference.folders.jobs import NoPhotos
 from engine.inference.photos.formats.registry import CONTAINERS
 
@@ -18,7 +18,7 @@ from engine.inference.photos.formats.registry import CONTAINERS
 def survey(places: Places, overwrite: bool = False, failed_alone: bool = False, variants: int = 1) -> Iterator[Listing]:
     """The photos, with `overwrite` as if none had a result; with `failed_alone`, only those that a report there calls
     failed are wanted. NoPhotos if there are none; ValueError if two have one name, or one that is named is not there;
-    OSError if a place cannot be listed."""
+    OSError if a place cannot be listed, or $TMPDIR has no room for the names."""
     photos, out = Photos(places.photos), open_store(places.out)
     areas = {kind: open_store(path) for kind, path in places.areas.items() if not is_one_file(path)}
     apart = tuple(inside for place in (out, *areas.values()) for inside in photos.inside(place))
@@ -33,7 +33,7 @@ def survey(places: Places, overwrite: bool = False, failed_alone: bool = False, 
             raise refused
         return name, chosen
 
-    with Listing(variants) as listing:
+    with names_kept(), Listing(variants) as listing:
         reports: list[str] = []
         asked = {"photos": photos.listed()} | {kind: area.listed() for kind, area in areas.items()}
         if not overwrite or failed_alone:

@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -225,6 +226,18 @@ class Listing:
         marks = ", ".join("?" * len(ordered[0]))
         with self.names:
             self.names.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", ordered)
+
+
+@contextmanager
+def names_kept() -> Iterator[None]:
+    """An OSError in place of the database's own error, which is nearly always that of a full disk."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(
+            f"the names of the photos cannot be kept in {tempfile.gettempdir()} ({error}): make room there, or name "
+            "another folder by the variable TMPDIR"
+        ) from error
 
 
 def numbered(name: str, variant: int) -> str:

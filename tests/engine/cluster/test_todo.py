@@ -1,5 +1,6 @@
 """What is left to do, against the rules of folders; and that it takes no memory to know."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.cluster.sources import Source
+from engine.cluster.staging import Places
 from engine.cluster.stores import open_store
+from engine.cluster.survey import survey
 from engine.cluster.todo import Listing, ToDo
 from engine.inference.folders.jobs import Job, find_jobs
 from engine.inference.folders.mask_sources import files_for
@@ -99,6 +103,22 @@ with Listing() as listing:
 print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
 """
 """Linux begins `ru_maxrss` with what the process had that started this one."""
+
+
+def test_a_full_disk_is_told_in_a_line(tmp_path):
+    for number in range(2000):
+        (tmp_path / f"{number:04}.jpg").touch()
+    places = Places((Source(tmp_path),), None, tmp_path / "out")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (0, 64 << 10):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+        try:
+            with pytest.raises(OSError, match="names of the photos cannot be kept in"), survey(places):
+                pass
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with survey(places) as listing:
+        assert listing.left() == 2000
 
 
 def test_memory_does_not_follow_the_number_of_names():
