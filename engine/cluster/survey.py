@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from queue import Queue
 from threading import Thread
 
@@ -9,8 +10,9 @@ from engine.cluster import report
 from engine.cluster.sources import Photos
 from engine.cluster.staging import Places, is_one_file
 from engine.cluster.stores import Store, open_store
-from engine.cluster.todo import Listing, names_kept
-from engine.inference.folders.jobs import NoPhotos
+from engine.cluster.tars import printable
+from engine.cluster.todo import Listing, ending_of, names_kept
+from engine.inference.folders.jobs import NoPhotos, is_mask_or_result
 from engine.inference.photos.formats.registry import CONTAINERS
 
 
@@ -38,8 +40,10 @@ def survey(places: Places, overwrite: bool = False, failed_alone: bool = False, 
         asked = {"photos": photos.listed()} | {kind: area.listed() for kind, area in areas.items()}
         if not overwrite or failed_alone:
             asked["results"] = out.listed()
-        for kind, piece in together(asked):
+        for kind, names in together(asked):
+            piece, others = in_text(names)
             if kind == "photos":
+                check_names(others, photos, apart)
                 listing.add_photos([piece], apart, sidecars=places.masks is None, name_of=name_of)
             elif kind == "results":
                 listing.add_results([piece])
@@ -51,6 +55,20 @@ def survey(places: Places, overwrite: bool = False, failed_alone: bool = False, 
         if failed_alone:
             listing.want(report.failed(out, reports))
         yield listing
+
+
+def in_text(names: list[str]) -> tuple[list[str], list[str]]:
+    """The names that are text in UTF-8, which alone the database, stores and reports take, and the others."""
+    others = [name for name in names if name != printable(name)]
+    return ([name for name in names if name == printable(name)] if others else names), others
+
+
+def check_names(others: list[str], photos: Photos, apart: tuple[str, ...]) -> None:
+    """ValueError if one of the names that are no text is a photo's, unless it lies in a folder `apart`."""
+    for name in others:
+        is_photo = ending_of(name) in CONTAINERS and not is_mask_or_result(Path(name))
+        if is_photo and photos.name_of(name)[0] is not None and not (apart and name.startswith(apart)):
+            raise ValueError(f"{printable(photos.called(name))}: its name is no text in UTF-8: rename it")
 
 
 def check(listing: Listing, photos: Photos, out: Store) -> None:

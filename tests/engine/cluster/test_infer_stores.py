@@ -117,6 +117,18 @@ def test_a_photo_that_cannot_be_written_fails_alone(run, server, make_photos, tm
     assert run(*words)[1][-1]["summary"] == {"completed": 1, "copied": 0, "skipped": 2, "failed": 0}
 
 
+def test_names_that_are_no_text_are_told_and_matter_for_photos_alone(run, server, make_photos, tmp_path):
+    make_photos(tmp_path, 2)
+    for name in (b"notes \xff.txt", b"\xff.mask.png", b"._\xff.jpg"):
+        (tmp_path / "photos" / os.fsdecode(name)).touch()
+    words = (tmp_path / "photos", "--mask", tmp_path / "masks", "--out", in_bucket("texts"))
+    assert run(*words)[1][-1]["summary"]["completed"] == 2
+    (tmp_path / "photos" / os.fsdecode(b"a\xff.jpg")).touch()
+    status, told, said = run(*words, "--overwrite")
+    assert (status, told) == (1, [])
+    assert said.endswith(f"{tmp_path}/photos/a\\udcff.jpg: its name is no text in UTF-8: rename it")
+
+
 def test_a_pipe_among_photos_fails_and_is_not_waited_for(run, server, make_photos, tmp_path):
     make_photos(tmp_path, 2)
     os.mkfifo(tmp_path / "photos" / "pipe.jpg")
