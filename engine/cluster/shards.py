@@ -8,7 +8,7 @@ import logging
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +22,7 @@ from engine.cluster.survey import survey
 from engine.cluster.tars import Tar, printable, why_unsafe
 from engine.cluster.todo import ToDo, ending_of
 from engine.inference.completer import Completer
-from engine.inference.folders.complete import isolated
+from engine.inference.folders.complete import isolated, writing
 from engine.inference.folders.jobs import Job, is_mask_or_result
 from engine.inference.folders.options import Options, Outcome
 from engine.inference.photos.formats.registry import CONTAINERS
@@ -60,11 +60,13 @@ def complete_shard(
     with tempfile.TemporaryDirectory(prefix="engine-staging-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
         names = {str(folder / "shard.tar"): called[0], str(folder / "out"): called[1]}
+        names[str(folder / "before.tar")] = called[1]
+        if places.masks and options.masks.path:
+            names[str(options.masks.path)] = open_store(places.masks.parent).called(places.masks.name)
         with isolated(own):
             file, before = brought(photos, shard, folder / "shard.tar"), None
             if retry:
-                with suppress(FileNotFoundError):
-                    before = Tar(brought(out, shard, folder / "before.tar"))
+                before = result_of(out, shard, folder / "before.tar")
             masks = places.masks and (options.masks.path or file)
             found = Shard(shard, Tar(file), before, Places((Source(file),), masks, folder / "out"))
             names |= {found.tar.where: called[0]}
@@ -78,6 +80,16 @@ def complete_shard(
         own.error = f"{own.error} ({called[1]} is not written)"
     if own.status != "pending":
         yield renamed(own, names)
+
+
+def result_of(out: Store, shard: str, file: Path) -> Tar | None:
+    """The result of a shard that is there; None if none is. ValueError if it is damaged."""
+    try:
+        return Tar(brought(out, shard, file))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"the result that is there is not whole ({error}): --overwrite makes it again") from error
 
 
 def renamed(outcome: Outcome, names: dict[str, str]) -> Outcome:
@@ -171,7 +183,7 @@ def putting(store: Store, name: str) -> Iterator[BinaryIO]:
     """A file of any size to write, which is put once the block ends well, whole or not at all. OSError as
     `Store.put`."""
     if isinstance(store, Folder):
-        with atomic_writer(store.path / name) as file:
+        with writing(store.path / name), atomic_writer(store.path / name) as file:
             yield file
     else:
         assert isinstance(store, Bucket)

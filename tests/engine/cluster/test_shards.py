@@ -315,6 +315,27 @@ def test_a_shard_that_is_not_whole_fails_and_nothing_is_written(run, good, tmp_p
     assert {name: error for name, error in errors.items() if said[name] not in error} == {}
 
 
+@pytest.mark.parametrize("where", ["here", "bucket"])
+def test_errors_name_the_files_that_are_meant(where, run, server, good, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.tar").write_bytes(shard_of((PHOTO, good[0])))
+    (tmp_path / "m.jpg").write_bytes(good[0][:99])
+    (tmp_path / "full" / "x.tar").mkdir(parents=True)
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "x.tar").write_bytes(shard_of((PHOTO, good[0]))[:1500])
+    server.upload(tmp_path, f"named/{where}")
+    begin = tmp_path if where == "here" else place(f"named/{where}")
+    words = (f"{begin}/in/x.tar", "--out")
+    _, told, _ = run(*words, f"{begin}/done", "--mask", f"{begin}/m.jpg")
+    assert told[0]["error"].startswith(f"cannot read the mask {begin}/m.jpg: ")
+    _, told, _ = run(*words, f"{begin}/torn", "--mask", f"{begin}/m.jpg", "--retry-failed")
+    assert told[0]["error"].startswith("the result that is there is not whole (no whole tar file")
+    assert told[0]["error"].endswith(f"--overwrite makes it again ({begin}/torn/x.tar is not written)")
+    if where == "here":
+        _, told, _ = run(*words, f"{begin}/full", "--hole", "9,9,16,16", "--overwrite")
+        assert told[-2]["error"].startswith(f"cannot write {begin}/full/x.tar: Is a directory; give another --out")
+
+
 @pytest.mark.parametrize("kind", ["one for all", "rectangle", "annotations", "links"])
 def test_masks_are_found_as_in_a_folder(kind, run, good, tmp_path):
     photo, mask = good
