@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from data.scan import is_shard
+from data.scan import is_compressed_shard, is_shard
 from engine.cluster import report
 from engine.cluster.sources import Photos, Source, has_magic, is_glob
 from engine.cluster.staging import Places, is_one_file
@@ -35,8 +35,14 @@ class Named(NamedTuple):
 
 
 def shards_named(photos: tuple[Path, ...]) -> Named | None:
-    """What paths or URLs that end in .tar name; None if there are none. ValueError if there are others among them."""
+    """What paths or URLs that end in .tar name; None if there are none. ValueError if there are others among them, or
+    all are tar files and some are compressed."""
     shards = [path for path in photos if is_shard(path.name) and not path.is_dir()]
+    compressed = [path for path in photos if is_compressed_shard(path.name) and not path.is_dir()]
+    if compressed and len(shards) + len(compressed) == len(photos):
+        raise ValueError(
+            f"{compressed[0]} is a compressed tar file, of which no photo can be read alone: unpack it first"
+        )
     if not shards:
         return None
     if len(shards) < len(photos):

@@ -23,7 +23,7 @@ from engine.cluster.tars import Tar, printable, why_unsafe
 from engine.cluster.todo import ToDo, ending_of
 from engine.inference.completer import Completer
 from engine.inference.folders.complete import isolated, writing
-from engine.inference.folders.jobs import Job, is_mask_or_result
+from engine.inference.folders.jobs import Job, is_mask_or_result, told_passed_over
 from engine.inference.folders.options import Options, Outcome
 from engine.inference.photos.formats.registry import CONTAINERS
 
@@ -107,9 +107,8 @@ def photos_of(shard: Shard, called: str) -> dict[str, ToDo | None]:
     there are none."""
     with survey(shard.places) as listing:
         safe = {photo.name: photo for photo in listing.to_do()}
-    if listing.passed_over:
-        pictures = ", ".join(f"{count} {ending}" for ending, count in sorted(listing.passed_over.items()))
-        log.warning("%s: passed over, as pictures to be converted first: %s", called, pictures)
+    for line in told_passed_over(listing.passed_over):
+        log.warning("%s: %s", called, line)
     return {name: safe.get(name) for name in shard.tar.members if name in safe or (why_unsafe(name) and is_photo(name))}
 
 

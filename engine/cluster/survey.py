@@ -12,7 +12,7 @@ from engine.cluster.staging import Places, is_one_file
 from engine.cluster.stores import Store, open_store
 from engine.cluster.tars import printable
 from engine.cluster.todo import Listing, ending_of, names_kept
-from engine.inference.folders.jobs import NoPhotos, is_mask_or_result
+from engine.inference.folders.jobs import is_mask_or_result, no_photos
 from engine.inference.photos.formats.registry import CONTAINERS
 
 
@@ -77,7 +77,7 @@ def check(listing: Listing, photos: Photos, out: Store) -> None:
         if not listing.has(file):
             raise ValueError(f"there is no photo or folder at {photos.called(file)}")
     if not listing.count():
-        raise NoPhotos(f"there are no photos in {photos.where}; looked for {', '.join(CONTAINERS)}")
+        raise no_photos(photos.where, listing.passed_over)
     if same := listing.of_one_name():
         raise ValueError(
             f"{len(same)} of the photos would be written to {out.where} by one name, {photos.called(same[0])} and "

@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 
 from data.headers import SUFFIXES
 from data.sidecars import ENDINGS, photo_of
-from engine.inference.folders.jobs import OTHER_PICTURES, is_mask_or_result
+from engine.inference.folders.jobs import is_mask_or_result, passed_over_as
 from engine.inference.folders.mask_sources import MASK_ENDINGS
 from engine.inference.photos.formats.registry import CONTAINERS
 
@@ -127,8 +127,9 @@ class Listing:
                     self.renamed |= name != file
                 elif ending in SUFFIXES:
                     others.append(file)
-                if name is not None and picture and not chosen and ending in OTHER_PICTURES:
-                    self.passed_over[ending] += 1
+                apart = name is not None and picture and not chosen and ending not in CONTAINERS
+                if apart and (other := passed_over_as(file)):
+                    self.passed_over[other] += 1
             self._insert("photos", photos)
             self._insert("others", ((file,) for file in others))
             self._insert("asides", ((file,) for file in asides))
@@ -163,8 +164,8 @@ class Listing:
             there = f"SELECT 1 FROM {{}} WHERE file IN ({marks}) LIMIT 1"
             if any(self.names.execute(there.format(table), beside).fetchone() for table in ("photos", "others")):
                 self.names.execute("INSERT OR IGNORE INTO no_photos VALUES (?)", (file,))
-                if ending_of(file) in OTHER_PICTURES and not is_mask_or_result(Path(file)):
-                    self.passed_over -= Counter([ending_of(file)])
+                if (other := passed_over_as(file)) and not is_mask_or_result(Path(file)):
+                    self.passed_over -= Counter([other])
         self.names.execute("DELETE FROM photos WHERE file IN (SELECT file FROM no_photos)")
         if self.flat and self.in_folders:
             counted = "INSERT INTO stems VALUES (?, 1) ON CONFLICT(stem) DO UPDATE SET photos = photos + 1"

@@ -4,7 +4,7 @@ import json
 import sys
 from collections import Counter
 
-from engine.inference.folders.jobs import SHARD
+from engine.inference.folders.jobs import told_passed_over
 from engine.inference.folders.options import Outcome
 from engine.inference.holes.mask import in_pixels
 
@@ -50,12 +50,8 @@ def print_summary(counts: Counter[str], as_json: bool) -> None:
 
 def print_passed_over(pictures: Counter[str]) -> None:
     """Say how many pictures, by their ending, are none that can be completed."""
-    if shards := pictures.get(SHARD):
-        pictures = pictures - Counter({SHARD: shards})
-        print(f"passed over: {shards} shard(s) among the photos, to be completed as FOLDER/*.tar", file=sys.stderr)
-    if pictures:
-        named = ", ".join(f"{count} {ending}" for ending, count in sorted(pictures.items()))
-        print(f"passed over, as pictures to be converted first: {named}", file=sys.stderr)
+    for line in told_passed_over(pictures):
+        print(line, file=sys.stderr)
 
 
 def exit_status(counts: Counter[str]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from data.scan import COMPRESSED
 from data.sidecars import COMPLETED, SIDECAR, is_mask_beside, photo_of
 from engine.inference.photos.formats.registry import CONTAINERS
 
@@ -73,6 +74,32 @@ class Transfer(Protocol):
         ...
 
 
+def passed_over_as(name: str) -> str | None:
+    """The ending of a picture, or of a tar file of these, that is not completed as it is; None of other files."""
+    ending = next(filter(name.lower().endswith, COMPRESSED), None) or Path(name).suffix.lower()
+    return ending if ending in OTHER_PICTURES or ending in COMPRESSED else None
+
+
+def told_passed_over(pictures: Counter[str]) -> list[str]:
+    """What is passed over, by its ending, and what can be done about it, in lines."""
+    shards = pictures[SHARD]
+    lines = [f"passed over: {shards} shard(s) among the photos, to be completed as FOLDER/*.tar"] if shards else []
+    for what, endings in (
+        ("compressed shards to be unpacked first", set(COMPRESSED)),
+        ("pictures to be converted first", OTHER_PICTURES - {SHARD}),
+    ):
+        if named := ", ".join(f"{count} {ending}" for ending, count in sorted(pictures.items()) if ending in endings):
+            lines.append(f"passed over, as {what}: {named}")
+    return lines
+
+
+def no_photos(where: str, pictures: Counter[str]) -> NoPhotos:
+    """The error of there being none, but for what is passed over."""
+    return NoPhotos(
+        "; ".join([f"there are no photos in {where}; looked for {', '.join(CONTAINERS)}", *told_passed_over(pictures)])
+    )
+
+
 def find_jobs(
     photos: tuple[Path, ...], out: Path | None, masks: Sequence[Path | None] = (), variants: int = 1
 ) -> tuple[list[Job], Counter[str]]:
@@ -87,7 +114,7 @@ def find_jobs(
     found, passed_over = search(photos, excluded_folders(out, *masks))
     if not found:
         asked = ", ".join(map(str, photos)) or "what was given (nothing)"
-        raise NoPhotos(f"there are no photos in {asked}; looked for {', '.join(CONTAINERS)}")
+        raise no_photos(asked, passed_over)
     one_file = out is not None and is_file_name(out)
     if out is not None:
         check_out(out, one_file, len(found), searched=any(map(is_searched, photos)))
@@ -152,13 +179,12 @@ def search(photos: tuple[Path, ...], excluded: list[Path]) -> tuple[list[tuple[P
                 found.append((path, Path(path.name)))
             continue
         for file, name in files_of(path, excluded):
-            ending = file.suffix.lower()
             if is_mask_or_result(file) or is_mask_beside(file.parent, file.name) or not file.is_file():
                 continue
-            if ending in CONTAINERS:
+            if file.suffix.lower() in CONTAINERS:
                 found.append((file, name))
-            elif ending in OTHER_PICTURES:
-                passed_over[ending] += 1
+            elif other := passed_over_as(file.name):
+                passed_over[other] += 1
     return found, passed_over
 
 

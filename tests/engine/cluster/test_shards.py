@@ -409,12 +409,22 @@ def test_shards_among_photos_are_told_and_left(run, desk, good, tmp_path):
         (["shards", "--out", "done", "--mask", "m.png"], "--mask is m.png, and nothing is there"),
         (["shards/part-0.tar", "a.jpg", "--out", "done"], "shards (.tar) and others are named together"),
         (["shards/part-0.tar", "x/part-1.tar", "--out", "done"], "shards of several folders are named"),
+        (["shards/x.tar.gz", "shards/part-0.tar", "--out", "done"], "shards/x.tar.gz is a compressed tar file"),
+        (
+            ["shards/", "shards/../shards", "--out", "done"],
+            "passed over: 8 shard(s) among the photos, to be completed as",
+        ),
+        (["packed/", "--out", "done"], "passed over, as compressed shards to be unpacked first: 1 .tar.gz, 1 .tgz"),
+        (["packed/", "--out", "s3://bucket/done"], "as compressed shards to be unpacked first: 1 .tar.gz, 1 .tgz"),
         (["shards/no*.tar", "--out", "done"], "there are no shards (.tar) in "),
     ],
 )
-def test_what_cannot_be_is_told_in_a_line(words, said, run, desk, monkeypatch):
+def test_what_cannot_be_is_told_in_a_line(words, said, run, server, desk, monkeypatch):
     monkeypatch.chdir(desk)
     (desk / "masks").mkdir(exist_ok=True)
+    (desk / "packed").mkdir(exist_ok=True)
+    for name in ("x.tar.gz", "Y.TGZ"):
+        (desk / "packed" / name).touch()
     before = set(desk.rglob("*"))
     status, told, error = run(*words)
     assert (status, told) == (1, [])
