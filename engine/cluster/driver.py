@@ -17,6 +17,7 @@ from engine.cluster.shard_list import Shards
 from engine.cluster.stores import open_store
 from engine.cluster.survey import survey
 from engine.cluster.worker import Weights, Work
+from engine.inference.folders.jobs import told_passed_over
 from engine.packages import import_optional
 
 OBJECTS = 256 << 20
@@ -49,6 +50,8 @@ def complete_on_cluster(
     with nullcontext(shards) if shards else surveyed as listing:
         photos, left = listing.count(), listing.left(failed_alone)
         print(f"{left} of {photos} {what(work)} are to be completed", file=sys.stderr, flush=True)
+        for line in told_passed_over(listing.passed_over):
+            print(line, file=sys.stderr, flush=True)
         if not left:
             return writer.summary(photos)
         with cluster(address) as ray:

@@ -3,6 +3,7 @@
 Shards are few, thousands for millions of photos, so that their names are held in memory.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -77,6 +78,8 @@ class Shards:
         """Those without a result are left; with `overwrite` all; with `failed_alone` those that a report there calls
         failed, or a photo of which. OSError if a place cannot be listed, ValueError if it is none for shards, or there
         is no report."""
+        self.passed_over: Counter[str] = Counter()
+        """Nothing: what else lies beside shards is no matter."""
         photos, out = open_store(places.photos[0].folder), open_store(places.out)
         if out.where == photos.where:
             raise ValueError(f"--out is {out.where}, where the shards are; name a place of its own for the results")

@@ -117,6 +117,18 @@ def test_a_photo_that_cannot_be_written_fails_alone(run, server, make_photos, tm
     assert run(*words)[1][-1]["summary"] == {"completed": 1, "copied": 0, "skipped": 2, "failed": 0}
 
 
+def test_a_cluster_tells_what_is_passed_over(run, make_photos, tmp_path):
+    pytest.importorskip("pyarrow")
+    make_photos(tmp_path, 2)
+    for name in ("a.bmp", "b.tar.gz"):
+        (tmp_path / "photos" / name).touch()
+    words = (tmp_path / "photos", "--mask", tmp_path / "masks", "--out", tmp_path / "done")
+    told = "passed over, as compressed shards to be unpacked first: 1 .tar.gz\n"
+    told += "passed over, as pictures to be converted first: 1 .bmp\n"
+    assert run(*words)[2].endswith(told)
+    assert run(*words, "--cluster", "local")[2].endswith(told)
+
+
 def test_names_that_are_no_text_are_told_and_matter_for_photos_alone(run, server, make_photos, tmp_path):
     make_photos(tmp_path, 2)
     for name in (b"notes \xff.txt", b"\xff.mask.png", b"._\xff.jpg"):
