@@ -9,7 +9,7 @@ from threading import Thread
 from engine.cluster import report
 from engine.cluster.sources import Photos
 from engine.cluster.staging import Places, is_one_file
-from engine.cluster.stores import Store, open_store
+from engine.cluster.stores import Folder, Store, open_store
 from engine.cluster.tars import printable
 from engine.cluster.todo import Listing, ending_of, names_kept
 from engine.inference.folders.jobs import is_mask_or_result, no_photos
@@ -37,6 +37,7 @@ def survey(places: Places, overwrite: bool = False, failed_alone: bool = False, 
 
     with names_kept(), Listing(variants) as listing:
         reports: list[str] = []
+        empty = set(areas)
         asked = {"photos": photos.listed()} | {kind: area.listed() for kind, area in areas.items()}
         if not overwrite or failed_alone:
             asked["results"] = out.listed()
@@ -50,8 +51,10 @@ def survey(places: Places, overwrite: bool = False, failed_alone: bool = False, 
                 reports += (name for name in piece if name.startswith(report.FOLDER))
             else:
                 listing.add_masks([piece], kind)
+                empty -= {kind} if names else set()
         listing.settle()
         check(listing, photos, out)
+        check_areas({kind: areas[kind] for kind in empty})
         if failed_alone:
             listing.want(report.failed(out, reports))
         yield listing
@@ -83,6 +86,15 @@ def check(listing: Listing, photos: Photos, out: Store) -> None:
             f"{len(same)} of the photos would be written to {out.where} by one name, {photos.called(same[0])} and "
             f"{photos.called(same[1])} among them; complete them in separate calls"
         )
+
+
+def check_areas(empty: dict[str, Store]) -> None:
+    """ValueError if a kind of masks has a place at which there is nothing, not even a folder: all photos would fail, or
+    with --missing-mask be copied."""
+    for kind, area in empty.items():
+        if not (isinstance(area, Folder) and area.path.is_dir()):
+            option = "mask" if kind == "masks" else kind
+            raise ValueError(f"--{option} is {area.where}, and nothing is there")
 
 
 def together(listings: dict[str, Iterator[list[str]]]) -> Iterator[tuple[str, list[str]]]:

@@ -117,6 +117,21 @@ def test_a_photo_that_cannot_be_written_fails_alone(run, server, make_photos, tm
     assert run(*words)[1][-1]["summary"] == {"completed": 1, "copied": 0, "skipped": 2, "failed": 0}
 
 
+@pytest.mark.parametrize("option", ["--mask", "--sample", "--avoid"])
+@pytest.mark.parametrize("kind", ["here", "bucket"])
+def test_masks_that_are_not_there_are_told_before_any_photo_is_read(kind, option, run, server, make_photos, tmp_path):
+    make_photos(tmp_path, 2)
+    nowhere = tmp_path / "mistyped" if kind == "here" else in_bucket("mistyped")
+    words = (tmp_path / "photos", "--missing-mask", "copy", "--out")
+    status, told, said = run(*words, in_bucket("not there"), option, nowhere)
+    assert (status, told) == (1, [])
+    assert said == f"engine-infer: {option} is {nowhere}, and nothing is there"
+    if kind == "here":
+        nowhere.mkdir()
+        there = in_bucket(f"there {option}")
+        assert run(*words, there, "--mask", nowhere)[1][-1]["summary"]["copied"] == 2
+
+
 def test_a_cluster_tells_what_is_passed_over(run, make_photos, tmp_path):
     pytest.importorskip("pyarrow")
     make_photos(tmp_path, 2)
