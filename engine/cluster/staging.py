@@ -163,4 +163,11 @@ def bring(store: Store, name: str, file: Path) -> None:
             )
         file.symlink_to(store.path / name)
     else:
-        file.write_bytes(store.read(name))
+        content = store.read(name)
+        try:
+            file.write_bytes(content)
+        except OSError as error:
+            raise OSError(
+                f"{store.called(name)} cannot be brought to {tempfile.gettempdir()} ({error.strerror}): make room "
+                "there, or name another folder by the variable TMPDIR"
+            ) from error

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import webdataset
 
 from engine.cluster.shard_list import names_of, shards_named
+from engine.cluster.staging import bring
 from engine.cluster.stores import Folder
 from engine.cluster.tars import Tar
 from engine.commands import infer
@@ -380,6 +382,17 @@ def test_a_shard_that_is_replaced_is_read_again_or_refused(good, tmp_path):
     with pytest.raises(OSError, match="has changed while it was read"):
         tar.read("a.jpg")
     assert (Tar(file).read("a.jpg"), Tar(file).read("b.jpg")) == good
+
+
+def test_a_photo_for_which_there_is_no_room_is_told_so(good, tmp_path):
+    (tmp_path / "x.tar").write_bytes(shard_of(("a.jpg", good[0])))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (99, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"x\.tar/a\.jpg cannot be brought to .* make room there, or name another"):
+            bring(Tar(tmp_path / "x.tar"), "a.jpg", tmp_path / "a.jpg")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_shards_among_photos_are_told_and_left(run, desk, good, tmp_path):
