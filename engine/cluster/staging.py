@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterable
 from dataclasses import replace
+from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -167,6 +168,8 @@ def bring(store: Store, name: str, file: Path) -> None:
         try:
             file.write_bytes(content)
         except OSError as error:
+            if error.errno not in (EDQUOT, EFBIG, ENOSPC):
+                raise
             raise OSError(
                 f"{store.called(name)} cannot be brought to {tempfile.gettempdir()} ({error.strerror}): make room "
                 "there, or name another folder by the variable TMPDIR"
