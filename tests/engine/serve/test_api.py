@@ -586,6 +586,13 @@ def test_the_shadow_of_what_is_painted_is_found(client, tmp_path):
     np.testing.assert_array_equal(found_HW, shadows_of(samples_HW3, thing_HW).shadow_HW)
     assert overlap(found_HW, shadow_HW) > 0.8
 
+    hidden_HW = np.broadcast_to(np.arange(200) >= 150, thing_HW.shape)
+    assert (shadow_HW & hidden_HW).any()
+    Image.fromarray(np.dstack((samples_HW3, 255 * ~hidden_HW)).astype(np.uint8)).save(tmp_path / "cut.png")
+    reply = client.post(f"/photos/{keep(client, tmp_path / 'cut.png')}/shadow", params=box, content=painted)
+    x, _, width, _ = json.loads(reply.headers["x-shadow"])["box"]
+    assert 140 < x + width <= 150
+
     ground = {"x": 20, "y": 140, "width": 30, "height": 30}
     white, black = (png(Image.new("L", (30, 30), value)) for value in (255, 0))
     for name, asked, body, status, message in (

@@ -149,20 +149,23 @@ def test_what_is_selected_is_what_the_engine_selects(visit, shipped_photos, sour
     assert (found_HW & expected_HW).sum() > 0.9 * (found_HW | expected_HW).sum()
 
 
-@pytest.mark.parametrize("side", [200, 600])
-def test_the_shadow_is_the_one_that_the_engine_finds(visit, side):
-    """As a part of the whole in which its box lies."""
+@pytest.mark.parametrize(("side", "seen"), [(200, 200), (600, 600), (600, 450)])
+def test_the_shadow_is_the_one_that_the_engine_finds(visit, side, seen):
+    """As a part of the whole in which its box lies; to the right of what is seen, the photo is transparent."""
     samples_HW3, thing_HW, _ = with_shadow(side, 0.5)
-    contents = [base64.b64encode(file_of(Image.fromarray(one), "PNG")).decode() for one in (samples_HW3, thing_HW)]
+    hidden_HW = np.broadcast_to(np.arange(side) >= seen, thing_HW.shape)
+    photo_HW4 = np.dstack((samples_HW3, 255 * ~hidden_HW)).astype(np.uint8)
+    contents = [base64.b64encode(file_of(Image.fromarray(one), "PNG")).decode() for one in (photo_HW4, thing_HW)]
     told = visit().evaluate(SHADOW, [*contents, side])
     x, y, width, height = told["box"]
     found_HW = np.zeros(thing_HW.shape, bool)
     found_HW[y : y + height, x : x + width] = np.asarray(
         Image.open(BytesIO(told["png"].encode("latin-1"))).convert("L")
     )
-    expected_HW, found, things = shadows_of(samples_HW3, thing_HW)
+    expected_HW, found, things = shadows_of(samples_HW3, thing_HW, hidden_HW)
     assert (told["found"], told["things"]) == (found, things) == (1, 1)
     assert overlap(found_HW, expected_HW) > 0.9
+    assert not (found_HW & hidden_HW).any()
 
 
 def test_a_shadow_is_painted_over_or_there_is_none(visit, tmp_path):

@@ -56,6 +56,19 @@ def test_each_thing_is_looked_at_and_specks_are_not() -> None:
     assert overlap(found_HW, shadow_HW) > 0.8
 
 
+@pytest.mark.parametrize("side", [200, 600])
+def test_what_nobody_sees_is_in_no_shadow_and_changes_none(side: int) -> None:
+    photo_HW3, thing_HW, shadow_HW = with_shadow(side, 0.5)
+    hidden_HW = np.zeros(thing_HW.shape, bool)
+    hidden_HW[:, 3 * side // 4 :] = True
+    assert (shadow_HW & hidden_HW).any()
+    found = shadows_of(photo_HW3, thing_HW, hidden_HW)
+    assert not (found.shadow_HW & hidden_HW).any()
+    assert overlap(found.shadow_HW, shadow_HW & ~hidden_HW) > 0.8
+    photo_HW3[hidden_HW] = np.random.default_rng(0).integers(256, size=(hidden_HW.sum(), 3))
+    np.testing.assert_array_equal(shadows_of(photo_HW3, thing_HW, hidden_HW).shadow_HW, found.shadow_HW)
+
+
 @pytest.mark.parametrize("marked", ["nothing", "a dot", "all"])
 def test_masks_that_have_no_shadow(marked: str) -> None:
     photo_HW3, thing_HW, _ = with_shadow(200, 0.5)
