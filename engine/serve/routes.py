@@ -134,8 +134,8 @@ async def shadow(
     """A mask of the shadows of what is white in a mask, without that: a PNG of the box that the header X-Shadow tells.
 
     The body is the mask's box at x, y, of width x height, on top of an earlier completion (`onto`); shadows may lie
-    outside of it. X-Shadow is JSON: the `box` (x, y, width, height), how many `things` the mask has, and of
-    how many a shadow was `found`. The status is 422 if none was.
+    outside of it. X-Shadow is JSON: the `box` (x, y, width, height), how many `things` the mask has, of which the 64
+    largest alone are looked at, and of how many a shadow was `found`. The status is 422 if none was.
     """
     body = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
     box = (slice(y, y + height), slice(x, x + width))

@@ -12,6 +12,7 @@ const SIDE = 200;
 const REACH = 1.5;
 const [LEAST_SIDE, LEAST_THING] = [8, 64];
 const SPECK = 0.05;
+const MOST_THINGS = 64;
 const [SMALLEST, LARGEST] = [0.05, 3];
 const [CONTACT, GAP] = [0.03, 3];
 const [LEVELS, FROM, UNTIL] = [12, 3, 80];
@@ -30,11 +31,10 @@ const LIMIT = 4.4;
 export function shadowsOf(picture, mask, hidden) {
   const shadow = mask.like();
   const unknown = hidden ? either(mask, hidden) : mask;
-  const parts = components(mask).map((one) => ({ ...one, area: count(one.part) }));
-  const largest = Math.max(0, ...parts.map(({ area }) => area));
-  const things = parts.filter(({ area }) => area >= SPECK * largest);
+  const parts = components(mask).map((one) => ({ ...one, area: count(one.part) })).sort((one, other) => other.area - one.area);
+  const things = parts.filter(({ area }) => area >= SPECK * parts[0].area);
   let found = 0;
-  for (const { where, part } of things) {
+  for (const { where, part } of things.slice(0, MOST_THINGS)) {
     const { top, left, bottom, right } = boundingBox(part);
     const reach = Math.max(LEAST_SIDE, rint(REACH * Math.max(bottom - top, right - left)));
     const crop = withContext(where, mask, reach, 1);
