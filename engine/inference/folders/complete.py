@@ -124,7 +124,7 @@ def load(job: Job, options: Options) -> Loaded:
 def wanted(mask_HW: Mask, photo: Photo, options: Options, notes: list[str]) -> Mask:
     """The mask, with the shadows of what is in it if they are asked for; what was found goes to `notes`.
 
-    ValueError if the mask is more of the photo than is meant.
+    ValueError if it is more of the photo than is meant.
     """
     if not options.force and not options.masks.holes:
         check_not_inverted(mask_HW)
@@ -133,7 +133,14 @@ def wanted(mask_HW: Mask, photo: Photo, options: Options, notes: list[str]) -> M
     hidden_HW = hidden_pixels(photo.pixels_HW3, photo.alpha_HW, nodata_of(photo, options), Report())
     shadows = shadows_of(photo.pixels_HW3, mask_HW, hidden_HW)
     notes.append(shadows.note())
-    return mask_HW | shadows.shadow_HW
+    both_HW = mask_HW | shadows.shadow_HW
+    share = np.count_nonzero(both_HW) / both_HW.size
+    if share > 0.5 and shadows.found and not options.force:
+        raise ValueError(
+            f"with the shadow that was found, {share:.0%} of the photo would be completed, and more than half of one "
+            "is seldom meant: leave out --shadow, or give --force"
+        )
+    return both_HW
 
 
 def nodata_of(photo: Photo, options: Options) -> float | None:

@@ -251,6 +251,23 @@ def test_a_shadow_ends_where_nobody_sees_the_photo(run, tmp_path, by):
     assert printed.count("stands for no data") == (by == "--nodata")
 
 
+def test_a_shadow_of_most_of_the_photo_is_to_be_forced(run, tmp_path):
+    """The mask is none that is inverted: what to leave out is the shadow."""
+    samples_HW3, _, _ = with_shadow(200, 1.0)
+    samples_HW3[:, 75:165] = samples_HW3[:, 75:165] * 0.6
+    Image.fromarray(samples_HW3).save(tmp_path / "photo.png")
+    box = ("--hole", "5,20,70,160")
+    status, printed = run(tmp_path / "photo.png", *box, "--shadow")
+    assert status == 1
+    assert "with the shadow that was found, 73% of the photo would be completed" in printed
+    assert "leave out --shadow, or give --force" in printed
+    assert "--mask-invert" not in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+    for words in (("--shadow", "--force"), ("--overwrite",)):
+        status, printed = run(tmp_path / "photo.png", *box, *words, "--texture", "none")
+        assert status == 0, printed
+
+
 def test_shadows_of_some_things_are_said(run, tmp_path):
     samples_HW3, thing_HW, _ = with_shadow(200, 0.5)
     thing_HW[150:180, 20:50] = True
