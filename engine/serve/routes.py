@@ -207,7 +207,7 @@ def shadow_beside(photo: Layers, mask_HW: Mask, nodata: float | None) -> tuple[b
     if not things:
         raise HTTPException(422, "the mask is empty: paint over a thing, and then ask for its shadow")
     if not found:
-        raise HTTPException(422, "No shadow was found beside what is painted: paint it.")
+        raise HTTPException(422, "no shadow was found beside what is painted: paint it, too")
     where = rows, columns = bounding_box(shadow_HW)
     box = [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
     return mask_png(shadow_HW[where]), {"box": box, "found": found, "things": things}

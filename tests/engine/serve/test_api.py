@@ -598,7 +598,7 @@ def test_the_shadow_of_what_is_painted_is_found(client, tmp_path):
     for name, asked, body, status, message in (
         ("unknown", ground, white, 404, "send it again"),
         (kept, ground | {"onto": 1}, white, 404, "there is no completion 1"),
-        (kept, ground, white, 422, "No shadow was found beside what is painted: paint it."),
+        (kept, ground, white, 422, "no shadow was found beside what is painted: paint it, too"),
         (kept, ground, black, 422, "the mask is empty"),
         (kept, ground | {"x": 190}, white, 422, "the mask reaches 220, 170, and the photo is 200x200"),
         (kept, ground, b"no picture", 415, "it is no picture"),
