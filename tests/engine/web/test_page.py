@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from engine.inference.alpha import Layers, complete_layers
 from engine.inference.completer import CompletionOptions
@@ -147,6 +147,14 @@ def test_what_is_selected_is_what_the_engine_selects(visit, shipped_photos, sour
     found_HW = np.asarray(Image.open(BytesIO(png.encode("latin-1"))).convert("L")) >= 128
     expected_HW = select_thing(np.asarray(image), box, "the box")
     assert (found_HW & expected_HW).sum() > 0.9 * (found_HW | expected_HW).sum()
+
+
+def test_a_box_with_next_to_nothing_around_it_selects_nothing(visit, shipped_photos):
+    """As in the engine: a smaller copy has nothing of the row that is left."""
+    image = Image.open(shipped_photos / "coffee.png").convert("RGB").resize((1500, 1000))
+    content = base64.b64encode(file_of(image, "PNG")).decode()
+    with pytest.raises(Error, match="Nothing there differs from what is around it; draw closer around the thing"):
+        visit().evaluate(SELECT, [content, {"x": 0, "y": 0, "width": 1500, "height": 999}])
 
 
 @pytest.mark.parametrize(("side", "seen"), [(200, 200), (600, 600), (600, 450)])
