@@ -109,9 +109,10 @@ export async function select(photo, onto, { x, y, width, height }, outline) {
 }
 
 /** The shadows beside what is white in a mask, {x, y, png}: {png: a mask, box, found: of how many things, things}. */
-export async function shadow(photo, onto, mask) {
+export async function shadow(photo, onto, mask, isCancelled) {
   const before = after(get(photo), onto);
-  const { shadow, found, things } = shadowsOf(before.rgb, await maskOf(mask, before.rgb), hiddenIn(before));
+  const painted = await maskOf(mask, before.rgb);
+  const { shadow, found, things } = await shadowsOf(before.rgb, painted, hiddenIn(before), isCancelled);
   if (!found) throw new Unusable("No shadow was found beside what is painted: paint it.");
   const where = boundingBox(shadow);
   const box = [where.left, where.top, where.right - where.left, where.bottom - where.top];

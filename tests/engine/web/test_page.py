@@ -39,6 +39,18 @@ SHADOW = """async ([photo, mask, side]) => {
 }"""
 
 
+CANCEL_SHADOW = """async ([photo, mask, side]) => {
+  const server = await import("./server.js");
+  const fileOf = (content) => new File([Uint8Array.from(atob(content), (one) => one.charCodeAt(0))], "photo.png");
+  const sent = await server.sendPhoto(fileOf(photo));
+  const cancelling = new AbortController();
+  const whole = { x: 0, y: 0, width: side, height: side, png: fileOf(mask) };
+  const found = server.shadow(sent.photo, 0, whole, cancelling.signal);
+  cancelling.abort();
+  return found.then(() => "found", (error) => error.name);
+}"""
+
+
 @pytest.fixture
 def photo(shipped_photos, tmp_path):
     """A photo of 200x160 as a PNG."""
@@ -174,6 +186,13 @@ def test_the_shadow_is_the_one_that_the_engine_finds(visit, side, seen):
     assert (told["found"], told["things"]) == (found, things) == (1, 1)
     assert overlap(found_HW, expected_HW) > 0.9
     assert not (found_HW & hidden_HW).any()
+
+
+def test_a_search_for_shadows_is_cancelled(visit):
+    """It takes a second for each of up to 64 things."""
+    samples_HW3, thing_HW, _ = with_shadow(600, 0.5)
+    contents = [base64.b64encode(file_of(Image.fromarray(one), "PNG")).decode() for one in (samples_HW3, thing_HW)]
+    assert visit().evaluate(CANCEL_SHADOW, [*contents, 600]) == "AbortError"
 
 
 def test_a_shadow_is_painted_over_or_there_is_none(visit, tmp_path):

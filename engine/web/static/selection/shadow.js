@@ -5,6 +5,7 @@ import {
   any, boundingBox, count, either, emptyMask, floats, Grid, maskWhere, not, pixelsOf, relative, rint, withContext, without,
 } from "../completion/grid.js";
 import { components, widen } from "../completion/holes.js";
+import { hear } from "../completion/progress.js";
 import { channelOf, deviation, meansOf, median, percentile, smoothed, sumsOf } from "./averages.js";
 import { reduced, shareAt } from "./scaling.js";
 
@@ -26,15 +27,16 @@ const LIMIT = 4.4;
 
 /**
  * The shadows of the things in a mask of a picture, without the mask: {shadow, found, things}. `hidden`, a mask or null, has
- * the pixels whose colours mean nothing.
+ * the pixels whose colours mean nothing; `isCancelled()` ends the search.
  */
-export function shadowsOf(picture, mask, hidden) {
+export async function shadowsOf(picture, mask, hidden, isCancelled) {
   const shadow = mask.like();
   const unknown = hidden ? either(mask, hidden) : mask;
   const parts = components(mask).map((one) => ({ ...one, area: count(one.part) })).sort((one, other) => other.area - one.area);
   const things = parts.filter(({ area }) => area >= SPECK * parts[0].area);
   let found = 0;
   for (const { where, part } of things.slice(0, MOST_THINGS)) {
+    await hear(isCancelled);
     const { top, left, bottom, right } = boundingBox(part);
     const reach = Math.max(LEAST_SIDE, rint(REACH * Math.max(bottom - top, right - left)));
     const crop = withContext(where, mask, reach, 1);
