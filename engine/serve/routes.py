@@ -14,9 +14,9 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from engine.inference.alpha import Layers
+from engine.inference.holes.hidden import hidden_pixels
 from engine.inference.holes.mask import Mask, Where, bounding_box
 from engine.inference.masks.shadows import shadows_of
-from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, mask_png, result_name, safe_name
 from engine.serve.bodies import (
@@ -133,13 +133,14 @@ async def shadow(
 ) -> Response:
     """A mask of the shadows of what is white in a mask, without that: a PNG of the box that the header X-Shadow tells.
 
-    The body is the mask's box at x, y, of width x height; shadows may lie outside of it. X-Shadow is JSON: the `box`,
-    how many `things` the mask has, and of how many a shadow was `found`. The status is 422 if none was.
+    The body is the mask's box at x, y, of width x height, on top of an earlier completion (`onto`); shadows may lie
+    outside of it. X-Shadow is JSON: the `box` (x, y, width, height), how many `things` the mask has, of which the 64
+    largest alone are looked at, and of how many a shadow was `found`. The status is 422 if none was.
     """
     body = await Incoming(request, work.limits.max_bytes, ticket.seconds_left).body()
     box = (slice(y, y + height), slice(x, x + width))
     before, mask_HW, _ = await work.on_files(ticket, hole_in, kept, onto, box, {"mask": body})
-    mask, told = await work.on_files(ticket, shadow_beside, before.pixels_HW3, mask_HW)
+    mask, told = await work.on_files(ticket, shadow_beside, before, mask_HW, kept.photo.nodata)
     return Response(mask, media_type="image/png", headers={"X-Shadow": json.dumps(told)})
 
 
@@ -199,13 +200,14 @@ async def add_completion(
     return StreamingResponse(events(first, steps, task), media_type="text/event-stream")
 
 
-def shadow_beside(photo_HW3: Pixels, mask_HW: Mask) -> tuple[bytes, dict[str, Any]]:
+def shadow_beside(photo: Layers, mask_HW: Mask, nodata: float | None) -> tuple[bytes, dict[str, Any]]:
     """The mask of the shadows beside a mask, as a PNG, and what is told of it. HTTPException 422 if there is none."""
-    shadow_HW, found, things = shadows_of(photo_HW3, mask_HW)
+    hidden_HW = hidden_pixels(*photo, nodata, Report())
+    shadow_HW, found, things = shadows_of(photo.pixels_HW3, mask_HW, hidden_HW)
     if not things:
         raise HTTPException(422, "the mask is empty: paint over a thing, and then ask for its shadow")
     if not found:
-        raise HTTPException(422, "No shadow was found beside what is painted: paint it.")
+        raise HTTPException(422, "no shadow was found beside what is painted: paint it, too")
     where = rows, columns = bounding_box(shadow_HW)
     box = [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
     return mask_png(shadow_HW[where]), {"box": box, "found": found, "things": things}

@@ -18,11 +18,14 @@ from engine.inference.folders.jobs import Job
 from engine.inference.folders.mask_sources import NoMask, area_for
 from engine.inference.folders.options import Options, Outcome
 from engine.inference.folders.pictures import png_of, write_side_by_side
+from engine.inference.holes.hidden import hidden_pixels
 from engine.inference.holes.mask import Mask, prepare_mask
+from engine.inference.masks.shadows import shadows_of
 from engine.inference.photos.lossless import check_lossless, write_losslessly
 from engine.inference.photos.photo import Photo
 from engine.inference.photos.reading import read_photo
 from engine.inference.photos.writing import changes_of_kind, check_can_hold, check_sides, container_of, write_photo
+from engine.inference.report import Report
 from engine.inference.window_runner import is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -106,8 +109,8 @@ def load(job: Job, options: Options) -> Loaded:
             return Loaded(outcome, to_be_copied=True)
         if not mask_HW.any() and outcome.report.warnings:
             raise ValueError(f"the mask is empty: {'; '.join(outcome.report.warnings)}")
-        if not options.force and not options.masks.holes:
-            check_not_inverted(mask_HW)
+        with outcome.report.stage("mask"):
+            mask_HW = wanted(mask_HW, loaded.photo, options, outcome.report.warnings)
         if options.save_mask:
             write_atomically(options.save_mask, png_of(mask_HW))
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
@@ -116,6 +119,33 @@ def load(job: Job, options: Options) -> Loaded:
             outcome.report.widened |= widened
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
     return loaded
+
+
+def wanted(mask_HW: Mask, photo: Photo, options: Options, notes: list[str]) -> Mask:
+    """The mask, with the shadows of what is in it if they are asked for; what was found goes to `notes`.
+
+    ValueError if it is more of the photo than is meant.
+    """
+    if not options.force and not options.masks.holes:
+        check_not_inverted(mask_HW)
+    if not options.shadow:
+        return mask_HW
+    hidden_HW = hidden_pixels(photo.pixels_HW3, photo.alpha_HW, nodata_of(photo, options), Report())
+    shadows = shadows_of(photo.pixels_HW3, mask_HW, hidden_HW)
+    notes.append(shadows.note())
+    both_HW = mask_HW | shadows.shadow_HW
+    share = np.count_nonzero(both_HW) / both_HW.size
+    if share > 0.5 and shadows.found and not options.force:
+        raise ValueError(
+            f"with the shadow that was found, {share:.0%} of the photo would be completed, and more than half of one "
+            "is seldom meant: leave out --shadow, or give --force"
+        )
+    return both_HW
+
+
+def nodata_of(photo: Photo, options: Options) -> float | None:
+    """The value of a photo's pixels without data, if there is one."""
+    return photo.nodata if options.nodata is None else options.nodata
 
 
 def check_not_inverted(mask_HW: Mask) -> None:
@@ -153,7 +183,7 @@ def complete_one(completer: Completer, loaded: Loaded, options: Options) -> None
             options.completion._replace(seed=options.completion.seed + outcome.job.variant),
             outcome.report,
             erased=loaded.erased,
-            nodata=photo.nodata if options.nodata is None else options.nodata,
+            nodata=nodata_of(photo, options),
             sample_HW=loaded.sample_HW,
             avoid_HW=loaded.avoid_HW,
         )

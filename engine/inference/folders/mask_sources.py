@@ -15,7 +15,6 @@ from engine.inference.masks.annotations.document import NotThere
 from engine.inference.masks.files import ANY_PHOTO, AS_IT_LOOKS, MaskOptions, OfPhoto, read_mask
 from engine.inference.masks.labels import listed
 from engine.inference.masks.selection import select_things
-from engine.inference.masks.shadows import shadows_of
 from engine.inference.photos.formats.registry import CONTAINERS
 from engine.inference.photos.photo import Photo
 from engine.inference.pixels import Pixels
@@ -45,21 +44,12 @@ class MaskSource:
     """Around things, which are selected in them."""
     path: Path | None = None
     options: MaskOptions = AS_IT_LOOKS
-    shadow: bool = False
-    """Whether the shadows of what is masked are, too."""
 
     def mask_for(self, job: Job, photo: Photo, notes: list[str]) -> tuple[Mask, bool]:
         """The mask of a photo, and whether it is the photo's own transparency; what was guessed goes to `notes`.
 
         NoMask if there is none, ValueError if it cannot be read.
         """
-        mask_HW, erased = self.mask_without_shadows(job, photo, notes)
-        if self.shadow and mask_HW.any():
-            mask_HW = with_shadows(photo.pixels_HW3, mask_HW, notes)
-        return mask_HW, erased
-
-    def mask_without_shadows(self, job: Job, photo: Photo, notes: list[str]) -> tuple[Mask, bool]:
-        """The same without what `shadow` adds."""
         size = photo.pixels_HW3.shape[:2]
         if self.holes or self.boxes:
             return mask_of_holes(self.holes, size) | select_things(photo.pixels_HW3, self.boxes), False
@@ -88,17 +78,6 @@ class MaskSource:
             f"--select X,Y,WIDTH,HEIGHT (a box around a thing); a file {job.photo.stem}{SIDECAR}.png beside the photo, "
             "or fully transparent pixels in the photo itself"
         )
-
-
-def with_shadows(photo_HW3: Pixels, mask_HW: Mask, notes: list[str]) -> Mask:
-    """A mask and the shadows of what is in it; what was found goes to `notes`."""
-    shadow_HW, found, things = shadows_of(photo_HW3, mask_HW)
-    if not found:
-        notes.append("no shadow was found beside what is masked: paint it, too (--save-mask writes the mask)")
-        return mask_HW
-    some = "" if found == things else f" beside {found} of {things} things: paint the others', too"
-    notes.append(f"a shadow of {np.count_nonzero(shadow_HW)} pixels was found and is completed, too{some}")
-    return mask_HW | shadow_HW
 
 
 def selected(selection_HW: Pixels) -> Mask:

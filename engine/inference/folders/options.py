@@ -17,6 +17,8 @@ class Options:
 
     masks: MaskSource
     completion: CompletionOptions
+    shadow: bool = False
+    """Complete the shadows of what is masked, too."""
     overwrite: bool = False
     max_pixels: int = MAX_PIXELS
     side_by_side: Path | None = None

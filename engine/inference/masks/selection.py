@@ -95,7 +95,7 @@ def thing_in(image_HW3: Pixels, searched_HW: Mask) -> Mask:
 
 def cut(image_HW3: Pixels, searched_HW: Mask) -> Mask:
     """The mask of what GrabCut takes for the thing where it is searched in an image."""
-    if not searched_HW.any():  # it is too thin to be seen in a smaller copy
+    if not searched_HW.any() or searched_HW.all():  # it, or what is around it, is too thin to be seen in a smaller copy
         return np.zeros(searched_HW.shape, np.bool_)
     labels_HW = np.where(searched_HW, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_BGD))
     cv2.setRNGSeed(0)  # its first estimate of colours is drawn at random

@@ -6,7 +6,9 @@ followed, and the difference across it taken. Of a shadow it is the same all alo
 candidate is the shadow if it is good enough; docs/measurements.md has how often that is right.
 """
 
+import heapq
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import cv2
@@ -26,7 +28,10 @@ LEAST_SIDE, LEAST_THING = 8, 64
 """Pixels that are looked at around the thing at least, and that the thing has in the copy at least."""
 
 SPECK = 0.05
-"""Share of the largest thing's pixels below which a part of the mask is none that a shadow is looked for."""
+"""Share of the largest thing's pixels below which no shadow is looked for of a part of the mask."""
+
+MOST_THINGS = 64
+"""The largest things, whose shadows alone are looked for: each takes 15 to 60 ms."""
 
 SMALLEST, LARGEST = 0.05, 3.0
 """Areas that a shadow may have, in those of its thing."""
@@ -65,12 +70,13 @@ class Surroundings(NamedTuple):
     """The smaller copy of a thing's surroundings."""
 
     logs_HW3: Field
-    """Natural logarithms of the colours, smoothed; they mean nothing where the mask is."""
-    mask_HW: Mask
+    """Natural logarithms of the colours, smoothed; they mean nothing where they are unknown."""
+    unknown_HW: Mask
+    """The mask, and what is hidden."""
     thing_HW: Mask
     """The part of the mask whose shadow is looked for."""
     near_HW: Mask
-    """The mask and what is at most GAP pixels away, where edges are not followed."""
+    """What is unknown or at most GAP pixels away from that, where edges are not followed."""
     open_HW: Mask
     """Where the copy ends and the photo goes on."""
 
@@ -105,23 +111,54 @@ class Shadows(NamedTuple):
     found: int
     """The things of which one was found."""
     things: int
+    """All of them, of which the MOST_THINGS largest are looked at."""
+
+    def note(self) -> str:
+        """What was found, for those who complete it."""
+        largest = f" (the {MOST_THINGS} largest alone are looked at)" if self.things > MOST_THINGS else ""
+        if not self.found:
+            return f"no shadow was found beside what is masked{largest}: paint it, too (--save-mask writes the mask)"
+        pixels = np.count_nonzero(self.shadow_HW)
+        if self.found == self.things:
+            return f"a shadow of {pixels} pixels was found and is completed, too"
+        return (
+            f"shadows of {pixels} pixels were found beside {self.found} of {self.things} things{largest} and are "
+            "completed, too: paint those of the others"
+        )
 
 
-def shadows_of(photo_HW3: Pixels, mask_HW: Mask) -> Shadows:
-    """The shadows of the things in a mask of a photo, uint8 or uint16 RGB. The same photo and mask give the same."""
+def shadows_of(photo_HW3: Pixels, mask_HW: Mask, hidden_HW: Mask | None = None) -> Shadows:
+    """The shadows of the things in a mask of a photo, uint8 or uint16 RGB. The same photo and mask give the same.
+
+    Pixels whose colours mean nothing (`hidden_HW`) are not looked at, and are in no shadow.
+    """
     shadow_HW, found = np.zeros(mask_HW.shape, np.bool_), 0
-    parts = [(where, part_HW, np.count_nonzero(part_HW)) for where, part_HW in components(mask_HW)]
-    largest = max((area for *_, area in parts), default=0)
-    things = [(where, part_HW) for where, part_HW, area in parts if area >= SPECK * largest]
-    for where, part_HW in things:
+    unknown_HW = mask_HW if hidden_HW is None else mask_HW | hidden_HW
+    things, looked_at = things_in(mask_HW)
+    for where, part_HW in looked_at:
         crop = with_context(where, mask_HW.shape, reach_of(bounding_box(part_HW)), multiple=1)
         thing_HW = np.zeros(mask_HW[crop].shape, np.bool_)
         thing_HW[relative(where, crop)] = part_HW
         open_HW = borders(crop, mask_HW.shape)
-        one_HW = shadow_in(in_8_bits(photo_HW3[crop]), mask_HW[crop], thing_HW, open_HW) & ~mask_HW[crop]
+        one_HW = shadow_in(in_8_bits(photo_HW3[crop]), unknown_HW[crop], thing_HW, open_HW) & ~unknown_HW[crop]
         found += bool(one_HW.any())
         shadow_HW[crop] |= one_HW
-    return Shadows(shadow_HW, found, len(things))
+    return Shadows(shadow_HW, found, things)
+
+
+def things_in(mask_HW: Mask) -> tuple[int, list[tuple[Where, Mask]]]:
+    """How many things a mask has, and of these the MOST_THINGS largest, as `components` has them."""
+    areas: list[int] = []
+
+    def parts() -> Iterator[tuple[int, Where, Mask]]:
+        for where, part_HW in components(mask_HW):
+            areas.append(int(np.count_nonzero(part_HW)))
+            yield areas[-1], where, part_HW
+
+    largest = heapq.nlargest(MOST_THINGS, parts(), key=itemgetter(0))
+    least = SPECK * max(areas, default=0)
+    things = sum(area >= least for area in areas)
+    return things, [(where, part_HW) for _, where, part_HW in largest[:things]]
 
 
 def reach_of(thing: Where) -> int:
@@ -140,11 +177,11 @@ def borders(crop: Where, size: tuple[int, ...]) -> Mask:
     return open_HW
 
 
-def shadow_in(image_HW3: Pixels, mask_HW: Mask, thing_HW: Mask, open_HW: Mask) -> Mask:
+def shadow_in(image_HW3: Pixels, unknown_HW: Mask, thing_HW: Mask, open_HW: Mask) -> Mask:
     """The shadow of a thing in its surroundings, uint8 RGB, which go on where they are `open_HW`; empty without one."""
-    height, width = mask_HW.shape
+    height, width = unknown_HW.shape
     scale = min(1.0, SIDE / max(height, width))
-    around = surroundings(image_HW3, (mask_HW, thing_HW, open_HW), scale)
+    around = surroundings(image_HW3, (unknown_HW, thing_HW, open_HW), scale)
     best_HW, most = None, LIMIT
     for candidate_HW in candidates(around):
         traits = traits_of(candidate_HW, around)
@@ -152,7 +189,7 @@ def shadow_in(image_HW3: Pixels, mask_HW: Mask, thing_HW: Mask, open_HW: Mask) -
         if score > most:
             best_HW, most = candidate_HW, score
     if best_HW is None:
-        return np.zeros(mask_HW.shape, np.bool_)
+        return np.zeros(unknown_HW.shape, np.bool_)
     if scale == 1:
         return best_HW
     shadow_HW = cv2.resize(best_HW.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
@@ -160,18 +197,18 @@ def shadow_in(image_HW3: Pixels, mask_HW: Mask, thing_HW: Mask, open_HW: Mask) -
 
 
 def surroundings(image_HW3: Pixels, masks: tuple[Mask, Mask, Mask], scale: float) -> Surroundings:
-    """The smaller copy in which a shadow is looked for, of an image and of the mask, its thing and what is open."""
+    """The smaller copy in which a shadow is looked for, of an image and of what is unknown, of the thing, or open."""
     height, width = image_HW3.shape[:2]
     small = max(round(width * scale), 1), max(round(height * scale), 1)
-    mask_HW, thing_HW, open_HW = (
+    unknown_HW, thing_HW, open_HW = (
         cv2.resize(one.view(np.uint8) * np.uint8(255), small, interpolation=cv2.INTER_AREA) > 0 for one in masks
     )
     copy_HW3 = cv2.resize(image_HW3, small, interpolation=cv2.INTER_AREA)
     logs_HW3 = np.log(copy_HW3.astype(np.float32) + DARK)
-    logs_HW3[mask_HW] = -30  # so far away that nothing is averaged with it
+    logs_HW3[unknown_HW] = -30  # so far away that nothing is averaged with it
     for _ in range(2):
         logs_HW3 = cv2.bilateralFilter(logs_HW3, 9, SMOOTHING, 4)
-    return Surroundings(logs_HW3, mask_HW, thing_HW, widen(mask_HW, GAP), open_HW)
+    return Surroundings(logs_HW3, unknown_HW, thing_HW, widen(unknown_HW, GAP), open_HW)
 
 
 def candidates(around: Surroundings) -> Iterator[Mask]:
@@ -184,7 +221,7 @@ def candidates(around: Surroundings) -> Iterator[Mask]:
     for field_HW in (brightness_of(around), *darkness_of(around, area)):
         first, last = np.percentile(field_HW[ring_HW], (FROM, UNTIL))
         for limit in np.linspace(first, last, LEVELS):
-            dark_HW = ((field_HW < limit) & ~around.mask_HW).view(np.uint8)
+            dark_HW = ((field_HW < limit) & ~around.unknown_HW).view(np.uint8)
             dark_HW = cv2.morphologyEx(dark_HW, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
             count, labels_HW, stats_N5, _ = cv2.connectedComponentsWithStats(dark_HW, connectivity=4)
             area_N = stats_N5[:, cv2.CC_STAT_AREA]
@@ -197,8 +234,8 @@ def candidates(around: Surroundings) -> Iterator[Mask]:
 
 
 def beside(around: Surroundings, pixels: int) -> Mask:
-    """What is at most so many pixels of the copy away from the thing, and not in the mask."""
-    return widen(around.thing_HW, pixels) & ~around.mask_HW
+    """What is at most so many pixels of the copy away from the thing, and known."""
+    return widen(around.thing_HW, pixels) & ~around.unknown_HW
 
 
 def brightness_of(around: Surroundings) -> Field:
@@ -209,7 +246,7 @@ def brightness_of(around: Surroundings) -> Field:
 
 def darkness_of(around: Surroundings, area: int) -> Iterator[Field]:
     """The brightness in comparison with the mean in squares around each pixel, of several sizes."""
-    brightness_HW, known_HW = brightness_of(around), ~around.mask_HW
+    brightness_HW, known_HW = brightness_of(around), ~around.unknown_HW
     for half in ROUND:
         yield brightness_HW - means(brightness_HW, known_HW, round(half * area**0.5))
 
@@ -234,9 +271,9 @@ def sums(values_HWC: Field, half: int) -> Field:
 def traits_of(candidate_HW: Mask, around: Surroundings) -> Traits | None:
     """The traits of a candidate; None if it has too little of an edge with its surroundings, or is hardly darker."""
     here = bounding_box(candidate_HW, 2 * ACROSS)
-    inside_HW, logs_HW3, mask_HW = candidate_HW[here], around.logs_HW3[here], around.mask_HW[here]
+    inside_HW, logs_HW3, unknown_HW = candidate_HW[here], around.logs_HW3[here], around.unknown_HW[here]
     edge_HW = inside_HW & (cv2.erode(inside_HW.view(np.uint8), np.ones((3, 3), np.uint8)) == 0)
-    outside_HW = ~inside_HW & ~mask_HW
+    outside_HW = ~inside_HW & ~unknown_HW
     free_HW = edge_HW & ~around.near_HW[here] & (sums(outside_HW.astype(np.float32), ACROSS) > LEAST_OUTSIDE)
     if np.count_nonzero(free_HW) < max(8, 0.2 * np.count_nonzero(edge_HW)):
         return None

@@ -67,14 +67,19 @@ export async function completeHole(network, photo, onto, mask, onStep, isCancell
   const before = after(kept, onto);
   const painted = await maskOf(mask, before.rgb);
   const { hole, widened } = prepared(painted);
-  const hidden = before.alpha && maskWhere(before.alpha, (i) => before.alpha.data[i] === 0);
-  const { picture, notes } = await complete(before.rgb, hole, hidden && any(hidden) ? hidden : null, network, onStep, isCancelled);
+  const { picture, notes } = await complete(before.rgb, hole, hiddenIn(before), network, onStep, isCancelled);
   const alpha = before.alpha && (await completeAlpha(before.alpha, hole, network, onStep, isCancelled));
   const where = boundingBox(painted, MARGIN);
   const changed = changesIn(before.rgb.crop(where), picture.crop(where));
   kept.completions.push({ onto, where, rgb: picture.crop(where), alpha: alpha?.crop(where) ?? null, changed });
   const box = [where.left, where.top, where.right - where.left, where.bottom - where.top];
   return { completion: kept.completions.length, box, widened, replaces: Boolean(alpha), warnings: notes };
+}
+
+/** The pixels whose colours nobody sees, or null. */
+function hiddenIn({ alpha }) {
+  const hidden = alpha && maskWhere(alpha, (i) => alpha.data[i] === 0);
+  return hidden && any(hidden) ? hidden : null;
 }
 
 const changesIn = (before, now) =>
@@ -104,9 +109,10 @@ export async function select(photo, onto, { x, y, width, height }, outline) {
 }
 
 /** The shadows beside what is white in a mask, {x, y, png}: {png: a mask, box, found: of how many things, things}. */
-export async function shadow(photo, onto, mask) {
-  const { rgb } = after(get(photo), onto);
-  const { shadow, found, things } = shadowsOf(rgb, await maskOf(mask, rgb));
+export async function shadow(photo, onto, mask, isCancelled) {
+  const before = after(get(photo), onto);
+  const painted = await maskOf(mask, before.rgb);
+  const { shadow, found, things } = await shadowsOf(before.rgb, painted, hiddenIn(before), isCancelled);
   if (!found) throw new Unusable("No shadow was found beside what is painted: paint it.");
   const where = boundingBox(shadow);
   const box = [where.left, where.top, where.right - where.left, where.bottom - where.top];

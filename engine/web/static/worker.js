@@ -1,6 +1,6 @@
 // What runs beside the page, so that the page stays alive: the photos and the network. It takes {id, task, args}, and
 // answers {id, result}, {id, refused: {status, message}}, and before that {id, step} as often as there is one; {id, cancel:
-// true} ends a completion.
+// true} ends a completion, or a search for shadows.
 
 import * as album from "./album.js";
 import { Unusable } from "./completion/completer.js";
@@ -28,7 +28,7 @@ const tasks = {
     return album.completeHole(await load(), photo, onto, mask, onStep, () => cancelled.has(id));
   },
   select: (_, photo, onto, box, outline) => album.select(photo, onto, box, outline),
-  shadow: (_, photo, onto, mask) => album.shadow(photo, onto, mask),
+  shadow: (id, photo, onto, mask) => album.shadow(photo, onto, mask, () => cancelled.has(id)),
   picture: (_, photo, number) => album.picture(photo, number),
   file: (_, photo, number) => album.file(photo, number),
 };

@@ -229,6 +229,55 @@ def test_the_shadow_is_completed_too(run, tmp_path, by):
     assert overlap(mask_HW & ~thing_HW, shadow_HW) > 0.7
 
 
+@pytest.mark.parametrize("by", ["alpha", "--nodata"])
+def test_a_shadow_ends_where_nobody_sees_the_photo(run, tmp_path, by):
+    samples_HW3, thing_HW, shadow_HW = with_shadow(200, 0.5)
+    hidden_HW = np.zeros(thing_HW.shape, bool)
+    hidden_HW[:, 150:] = True
+    assert (shadow_HW & hidden_HW).any()
+    words = []
+    if by == "alpha":
+        samples_HW3 = np.dstack((samples_HW3, 255 * ~hidden_HW)).astype(np.uint8)
+    else:
+        samples_HW3[hidden_HW] = 70  # as dark as the shadow
+        words = ["--nodata", "70"]
+    Image.fromarray(samples_HW3).save(tmp_path / "photo.png")
+    Image.fromarray(thing_HW * np.uint8(255)).save(tmp_path / "photo.mask.png")
+    status, printed = run(tmp_path / "photo.png", "--shadow", "--save-mask", tmp_path / "mask.png", *words)
+    assert status == 0, printed
+    mask_HW = np.array(Image.open(tmp_path / "mask.png")) > 0
+    assert not (mask_HW & hidden_HW).any()
+    assert overlap(mask_HW & ~thing_HW, shadow_HW & ~hidden_HW) > 0.7
+    assert printed.count("stands for no data") == (by == "--nodata")
+
+
+def test_a_shadow_of_most_of_the_photo_is_to_be_forced(run, tmp_path):
+    """The mask is none that is inverted: what to leave out is the shadow."""
+    samples_HW3, _, _ = with_shadow(200, 1.0)
+    samples_HW3[:, 75:165] = samples_HW3[:, 75:165] * 0.6
+    Image.fromarray(samples_HW3).save(tmp_path / "photo.png")
+    box = ("--hole", "5,20,70,160")
+    status, printed = run(tmp_path / "photo.png", *box, "--shadow")
+    assert status == 1
+    assert "with the shadow that was found, 73% of the photo would be completed" in printed
+    assert "leave out --shadow, or give --force" in printed
+    assert "--mask-invert" not in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+    for words in (("--shadow", "--force"), ("--overwrite",)):
+        status, printed = run(tmp_path / "photo.png", *box, *words, "--texture", "none")
+        assert status == 0, printed
+
+
+def test_shadows_of_some_things_are_said(run, tmp_path):
+    samples_HW3, thing_HW, _ = with_shadow(200, 0.5)
+    thing_HW[150:180, 20:50] = True
+    Image.fromarray(samples_HW3).save(tmp_path / "photo.png")
+    Image.fromarray(thing_HW * np.uint8(255)).save(tmp_path / "photo.mask.png")
+    status, printed = run(tmp_path / "photo.png", "--shadow", "--texture", "none")
+    assert status == 0, printed
+    assert "pixels were found beside 1 of 2 things and are completed, too: paint those of the others" in printed
+
+
 def test_no_shadow_is_said(run, tmp_path):
     samples_HW3, thing_HW, _ = with_shadow(200, 1.0)
     Image.fromarray(samples_HW3).save(tmp_path / "photo.png")

@@ -586,12 +586,19 @@ def test_the_shadow_of_what_is_painted_is_found(client, tmp_path):
     np.testing.assert_array_equal(found_HW, shadows_of(samples_HW3, thing_HW).shadow_HW)
     assert overlap(found_HW, shadow_HW) > 0.8
 
+    hidden_HW = np.broadcast_to(np.arange(200) >= 150, thing_HW.shape)
+    assert (shadow_HW & hidden_HW).any()
+    Image.fromarray(np.dstack((samples_HW3, 255 * ~hidden_HW)).astype(np.uint8)).save(tmp_path / "cut.png")
+    reply = client.post(f"/photos/{keep(client, tmp_path / 'cut.png')}/shadow", params=box, content=painted)
+    x, _, width, _ = json.loads(reply.headers["x-shadow"])["box"]
+    assert 140 < x + width <= 150
+
     ground = {"x": 20, "y": 140, "width": 30, "height": 30}
     white, black = (png(Image.new("L", (30, 30), value)) for value in (255, 0))
     for name, asked, body, status, message in (
         ("unknown", ground, white, 404, "send it again"),
         (kept, ground | {"onto": 1}, white, 404, "there is no completion 1"),
-        (kept, ground, white, 422, "No shadow was found beside what is painted: paint it."),
+        (kept, ground, white, 422, "no shadow was found beside what is painted: paint it, too"),
         (kept, ground, black, 422, "the mask is empty"),
         (kept, ground | {"x": 190}, white, 422, "the mask reaches 220, 170, and the photo is 200x200"),
         (kept, ground, b"no picture", 415, "it is no picture"),

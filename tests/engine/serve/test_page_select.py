@@ -263,7 +263,7 @@ def test_no_shadow_is_said_and_nothing_painted(visit, thing):
     page.keyboard.press("r")
     paint(page, *on_stage(page, *(THING[:2], THING[2:])))
     page.keyboard.press("w")
-    expect(page.get_by_role("alert")).to_contain_text("No shadow was found beside what is painted: paint it.")
+    expect(page.get_by_role("alert")).to_contain_text("no shadow was found beside what is painted: paint it, too")
     page.keyboard.press("Control+z")
     says(page, "Stroke undone")
     expect(page.locator("#undo")).to_be_disabled()

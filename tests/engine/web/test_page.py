@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from engine.inference.alpha import Layers, complete_layers
 from engine.inference.completer import CompletionOptions
@@ -36,6 +36,18 @@ SHADOW = """async ([photo, mask, side]) => {
   const { png, ...told } = await server.shadow(sent.photo, 0, whole);
   const bytes = new Uint8Array(await png.arrayBuffer());
   return { ...told, png: bytes.reduce((text, byte) => text + String.fromCharCode(byte), "") };
+}"""
+
+
+CANCEL_SHADOW = """async ([photo, mask, side]) => {
+  const server = await import("./server.js");
+  const fileOf = (content) => new File([Uint8Array.from(atob(content), (one) => one.charCodeAt(0))], "photo.png");
+  const sent = await server.sendPhoto(fileOf(photo));
+  const cancelling = new AbortController();
+  const whole = { x: 0, y: 0, width: side, height: side, png: fileOf(mask) };
+  const found = server.shadow(sent.photo, 0, whole, cancelling.signal);
+  cancelling.abort();
+  return found.then(() => "found", (error) => error.name);
 }"""
 
 
@@ -149,20 +161,38 @@ def test_what_is_selected_is_what_the_engine_selects(visit, shipped_photos, sour
     assert (found_HW & expected_HW).sum() > 0.9 * (found_HW | expected_HW).sum()
 
 
-@pytest.mark.parametrize("side", [200, 600])
-def test_the_shadow_is_the_one_that_the_engine_finds(visit, side):
-    """As a part of the whole in which its box lies."""
+def test_a_box_with_next_to_nothing_around_it_selects_nothing(visit, shipped_photos):
+    """As in the engine: a smaller copy has nothing of the row that is left."""
+    image = Image.open(shipped_photos / "coffee.png").convert("RGB").resize((1500, 1000))
+    content = base64.b64encode(file_of(image, "PNG")).decode()
+    with pytest.raises(Error, match="Nothing there differs from what is around it; draw closer around the thing"):
+        visit().evaluate(SELECT, [content, {"x": 0, "y": 0, "width": 1500, "height": 999}])
+
+
+@pytest.mark.parametrize(("side", "seen"), [(200, 200), (600, 600), (600, 450)])
+def test_the_shadow_is_the_one_that_the_engine_finds(visit, side, seen):
+    """As a part of the whole in which its box lies; to the right of what is seen, the photo is transparent."""
     samples_HW3, thing_HW, _ = with_shadow(side, 0.5)
-    contents = [base64.b64encode(file_of(Image.fromarray(one), "PNG")).decode() for one in (samples_HW3, thing_HW)]
+    hidden_HW = np.broadcast_to(np.arange(side) >= seen, thing_HW.shape)
+    photo_HW4 = np.dstack((samples_HW3, 255 * ~hidden_HW)).astype(np.uint8)
+    contents = [base64.b64encode(file_of(Image.fromarray(one), "PNG")).decode() for one in (photo_HW4, thing_HW)]
     told = visit().evaluate(SHADOW, [*contents, side])
     x, y, width, height = told["box"]
     found_HW = np.zeros(thing_HW.shape, bool)
     found_HW[y : y + height, x : x + width] = np.asarray(
         Image.open(BytesIO(told["png"].encode("latin-1"))).convert("L")
     )
-    expected_HW, found, things = shadows_of(samples_HW3, thing_HW)
+    expected_HW, found, things = shadows_of(samples_HW3, thing_HW, hidden_HW)
     assert (told["found"], told["things"]) == (found, things) == (1, 1)
     assert overlap(found_HW, expected_HW) > 0.9
+    assert not (found_HW & hidden_HW).any()
+
+
+def test_a_search_for_shadows_is_cancelled(visit):
+    """It takes a second for each of up to 64 things."""
+    samples_HW3, thing_HW, _ = with_shadow(600, 0.5)
+    contents = [base64.b64encode(file_of(Image.fromarray(one), "PNG")).decode() for one in (samples_HW3, thing_HW)]
+    assert visit().evaluate(CANCEL_SHADOW, [*contents, 600]) == "AbortError"
 
 
 def test_a_shadow_is_painted_over_or_there_is_none(visit, tmp_path):

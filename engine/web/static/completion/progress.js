@@ -2,6 +2,12 @@
 
 export class Cancelled extends Error {}
 
+/** Lets the worker hear whether it is to go on. Cancelled if it is not. */
+export async function hear(isCancelled) {
+  await new Promise((resolve) => setTimeout(resolve));
+  if (isCancelled()) throw new Cancelled();
+}
+
 let rate = null; // milliseconds for a pixel, from the windows that were run before
 
 export class Progress {
@@ -16,8 +22,7 @@ export class Progress {
   async next(scale, done, windows) {
     const left = rate === null ? null : (Math.max(this.all - this.#done, 0) * rate) / 1000;
     this.onStep({ scale, done, windows, left });
-    await new Promise((resolve) => setTimeout(resolve));
-    if (this.isCancelled()) throw new Cancelled();
+    await hear(this.isCancelled);
   }
 
   /** Notes that a window of so many pixels took so long. */

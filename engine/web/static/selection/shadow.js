@@ -1,8 +1,11 @@
 // The shadow of what is painted: what touches it and is darker than its surroundings by one factor in all colours. What
 // each function does, and why, is in engine/inference/masks/shadows.py.
 
-import { boundingBox, count, emptyMask, floats, Grid, maskWhere, pixelsOf, relative, rint, withContext } from "../completion/grid.js";
+import {
+  any, boundingBox, count, either, emptyMask, floats, Grid, maskWhere, not, pixelsOf, relative, rint, withContext, without,
+} from "../completion/grid.js";
 import { components, widen } from "../completion/holes.js";
+import { hear } from "../completion/progress.js";
 import { channelOf, deviation, meansOf, median, percentile, smoothed, sumsOf } from "./averages.js";
 import { reduced, shareAt } from "./scaling.js";
 
@@ -10,6 +13,7 @@ const SIDE = 200;
 const REACH = 1.5;
 const [LEAST_SIDE, LEAST_THING] = [8, 64];
 const SPECK = 0.05;
+const MOST_THINGS = 64;
 const [SMALLEST, LARGEST] = [0.05, 3];
 const [CONTACT, GAP] = [0.03, 3];
 const [LEVELS, FROM, UNTIL] = [12, 3, 80];
@@ -21,25 +25,29 @@ const EDGE = 1;
 const WEIGHTS = { same: 3.9, step: -3.2, solid: 3.4, hue: -2, uneven: -0.75, size: 0.75 };
 const LIMIT = 4.4;
 
-/** The shadows of the things in a mask of a picture, without the mask: {shadow, found, things}. */
-export function shadowsOf(picture, mask) {
+/**
+ * The shadows of the things in a mask of a picture, without the mask: {shadow, found, things}. `hidden`, a mask or null, has
+ * the pixels whose colours mean nothing; `isCancelled()` ends the search.
+ */
+export async function shadowsOf(picture, mask, hidden, isCancelled) {
   const shadow = mask.like();
-  const parts = components(mask).map((one) => ({ ...one, area: count(one.part) }));
-  const largest = Math.max(0, ...parts.map(({ area }) => area));
-  const things = parts.filter(({ area }) => area >= SPECK * largest);
+  const unknown = hidden ? either(mask, hidden) : mask;
+  const parts = components(mask).map((one) => ({ ...one, area: count(one.part) })).sort((one, other) => other.area - one.area);
+  const things = parts.filter(({ area }) => area >= SPECK * parts[0].area);
   let found = 0;
-  for (const { where, part } of things) {
+  for (const { where, part } of things.slice(0, MOST_THINGS)) {
+    await hear(isCancelled);
     const { top, left, bottom, right } = boundingBox(part);
     const reach = Math.max(LEAST_SIDE, rint(REACH * Math.max(bottom - top, right - left)));
     const crop = withContext(where, mask, reach, 1);
     const thing = emptyMask(crop.right - crop.left, crop.bottom - crop.top);
     thing.put(part, relative(where, crop));
-    const one = shadowIn(picture.crop(crop), mask.crop(crop), thing, bordersOf(crop, mask));
+    const one = shadowIn(picture.crop(crop), unknown.crop(crop), thing, bordersOf(crop, mask));
     if (!one) continue;
     found += 1;
     shadow.put(one, crop, one);
   }
-  return { shadow: maskWhere(mask, (i) => shadow.data[i] && !mask.data[i]), found, things: things.length };
+  return { shadow, found, things: things.length };
 }
 
 /** Which sides of a crop a photo goes on beyond. */
@@ -47,9 +55,9 @@ const bordersOf = ({ top, left, bottom, right }, { width, height }) =>
   ({ top: top > 0, left: left > 0, bottom: bottom < height, right: right < width });
 
 /** The shadow of a thing in its surroundings, beyond the sides of which the photo goes on or not; null without one. */
-function shadowIn(image, mask, thing, goesOn) {
-  const scale = Math.min(1, SIDE / Math.max(mask.width, mask.height));
-  const around = surroundings(image, mask, thing, scale);
+function shadowIn(image, unknown, thing, goesOn) {
+  const scale = Math.min(1, SIDE / Math.max(unknown.width, unknown.height));
+  const around = surroundings(image, unknown, thing, scale);
   let [best, most] = [null, LIMIT];
   for (const candidate of candidates(around, goesOn)) {
     const traits = traitsOf(candidate, around);
@@ -57,19 +65,19 @@ function shadowIn(image, mask, thing, goesOn) {
     if (score > most) [best, most] = [candidate, score];
   }
   if (!best) return null;
-  const full = scale < 1 ? widen(maskWhere(mask, (i) => shareAt(best, i, mask) > 0.5), rint(EDGE / scale)) : best;
-  const free = maskWhere(mask, (i) => full.data[i] && !mask.data[i]);
-  return free.data.includes(1) ? free : null;
+  const full = scale < 1 ? widen(maskWhere(unknown, (i) => shareAt(best, i, unknown) > 0.5), rint(EDGE / scale)) : best;
+  const known = without(full, unknown);
+  return any(known) ? known : null;
 }
 
-function surroundings(image, mask, thing, scale) {
+function surroundings(image, unknown, thing, scale) {
   const small = { width: Math.max(rint(image.width * scale), 1), height: Math.max(rint(image.height * scale), 1) };
-  const [masked, thingThere] = [mask, thing].map((one) => coverage(one, small));
+  const [unseen, thingThere] = [unknown, thing].map((one) => coverage(one, small));
   const logs = floats(small.width, small.height);
   reduced(image, small).forEach((colour, i) => {
     for (let c = 0; c < 3; c++) logs.data[3 * i + c] = Math.log(Math.round(colour[c]) + DARK);
   });
-  return { logs: smoothed(smoothed(logs, masked), masked), mask: masked, thing: thingThere, near: widen(masked, GAP) };
+  return { logs: smoothed(smoothed(logs, unseen), unseen), unknown: unseen, thing: thingThere, near: widen(unseen, GAP) };
 }
 
 /** The pixels of a smaller copy that have any of a mask. */
@@ -85,29 +93,29 @@ function coverage(mask, small) {
 
 /** The masks of regions that touch the thing and are dark: see the engine's. */
 function* candidates(around, goesOn) {
-  const { mask, thing } = around;
+  const { unknown, thing } = around;
   const area = count(thing);
   const near = beside(around, GAP);
   const ring = pixelsOf(beside(around, 2 * GAP));
   const touching = count(near);
   if (area < LEAST_THING || !touching) return;
   const brightness = channelOf(around.logs);
-  const free = maskWhere(mask, (i) => !mask.data[i]);
+  const known = not(unknown);
   const fields = [brightness, ...ROUND.map((half) => {
-    const mean = meansOf(brightness, free, rint(half * Math.sqrt(area)));
-    return new Grid(brightness.data.map((value, i) => value - mean.data[i]), mask.width, mask.height);
+    const mean = meansOf(brightness, known, rint(half * Math.sqrt(area)));
+    return new Grid(brightness.data.map((value, i) => value - mean.data[i]), unknown.width, unknown.height);
   })];
   for (const field of fields) {
     const there = Float32Array.from(ring, (i) => field.data[i]).sort();
     const [first, last] = [percentile(there, FROM), percentile(there, UNTIL)];
     for (let level = 0; level < LEVELS; level++) {
       const limit = first + ((last - first) * level) / (LEVELS - 1);
-      const dark = opened(maskWhere(mask, (i) => field.data[i] < limit && !mask.data[i]));
+      const dark = opened(maskWhere(known, (i) => field.data[i] < limit && known.data[i]));
       for (const pixels of regions(dark)) {
         if (pixels.length < SMALLEST * area || pixels.length > LARGEST * area) continue;
         if (pixels.reduce((sum, i) => sum + near.data[i], 0) < CONTACT * touching) continue;
-        if (pixels.some((i) => isOpen(i, mask, goesOn))) continue;
-        const one = mask.like();
+        if (pixels.some((i) => isOpen(i, unknown, goesOn))) continue;
+        const one = unknown.like();
         for (const i of pixels) one.data[i] = 1;
         yield one;
       }
@@ -115,10 +123,7 @@ function* candidates(around, goesOn) {
   }
 }
 
-const beside = ({ thing, mask }, pixels) => {
-  const wide = widen(thing, pixels);
-  return maskWhere(mask, (i) => wide.data[i] && !mask.data[i]);
-};
+const beside = ({ thing, unknown }, pixels) => without(widen(thing, pixels), unknown);
 
 function isOpen(i, { width, height }, goesOn) {
   const [y, x] = [Math.floor(i / width), i % width];
@@ -165,10 +170,10 @@ function regions({ data, width }) {
 }
 
 /** The traits of a candidate; null if it has too little of an edge with its surroundings, or is hardly darker. */
-function traitsOf(candidate, { logs, mask, thing, near }) {
+function traitsOf(candidate, { logs, unknown, thing, near }) {
   const box = boundingBox(candidate, 2 * ACROSS);
-  const [inside, colours, masked, close] = [candidate, logs, mask, near].map((one) => one.crop(box));
-  const outside = maskWhere(inside, (i) => !inside.data[i] && !masked.data[i]);
+  const [inside, colours, unseen, close] = [candidate, logs, unknown, near].map((one) => one.crop(box));
+  const outside = maskWhere(inside, (i) => !inside.data[i] && !unseen.data[i]);
   const whole = around3(inside, true);
   const edge = maskWhere(inside, (i) => inside.data[i] && !whole.data[i]);
   const beyond = sumsOf(new Grid(Float32Array.from(outside.data), outside.width, outside.height), ACROSS);

@@ -1,7 +1,7 @@
 // The thing in a box or a rough outline: what differs from what is around these, by GrabCut (Rother et al. 2004). As
 // engine/inference/masks/selection.py finds it, where OpenCV's GrabCut begins with colours drawn at random.
 
-import { any, both, count, emptyMask, maskWhere, not, partIn, pixelsOf, relative, withContext } from "../completion/grid.js";
+import { all, any, both, count, emptyMask, maskWhere, not, partIn, pixelsOf, relative, withContext } from "../completion/grid.js";
 import { connected, widen } from "../completion/holes.js";
 import { Unusable } from "../completion/completer.js";
 import { cut, stepsOf } from "./graph_cut.js";
@@ -30,7 +30,7 @@ function found(image, searched) {
   const scale = Math.min(1, SIDE / Math.max(image.width, image.height));
   const small = { width: Math.max(Math.round(image.width * scale), 1), height: Math.max(Math.round(image.height * scale), 1) };
   const smallSearched = maskWhere(small, (i) => searched.data[nearestOf(i, small, searched)]);
-  if (!any(smallSearched)) return null;
+  if (!any(smallSearched) || all(smallSearched)) return null;
   const smallThing = cutOut(reduced(image, small), smallSearched);
   const wide = scale < 1 ? widen(smallThing, EDGE) : smallThing;
   if (count(wide) < Math.max(FEWEST * count(smallSearched), 1)) return null;

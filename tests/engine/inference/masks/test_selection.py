@@ -70,6 +70,13 @@ def test_an_outline_of_next_to_nothing_selects_nothing(outlined: str) -> None:
         select_thing(photo_HW3, (100, 100, 1500, 1500), "the outline", outlined_HW)
 
 
+@pytest.mark.parametrize("box", [(0, 0, 2000, 1999), (0, 0, 1999, 2000)])
+def test_a_box_with_next_to_nothing_around_it_selects_nothing(box: tuple[int, ...]) -> None:
+    """The smaller copy has nothing of the row or column that is left."""
+    with pytest.raises(NothingSelected, match="draw the box closer around the thing"):
+        select_things(with_thing(3, side=2000)[0], (box,))
+
+
 def test_two_boxes_select_what_each_does() -> None:
     photo_HW3, _, box = with_thing(0)
     one, other = box, (20, 20, 60, 60)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from engine.inference.masks import shadows
 from engine.inference.masks.shadows import LARGEST, shadows_of
 from tests.engine.inference.masks.made_shadows import overlap, with_shadow
 
@@ -54,6 +55,35 @@ def test_each_thing_is_looked_at_and_specks_are_not() -> None:
     found_HW, found, things = shadows_of(photo_HW3, thing_HW)
     assert (found, things) == (1, 2)
     assert overlap(found_HW, shadow_HW) > 0.8
+
+
+@pytest.mark.parametrize("side", [200, 600])
+def test_what_nobody_sees_is_in_no_shadow_and_changes_none(side: int) -> None:
+    photo_HW3, thing_HW, shadow_HW = with_shadow(side, 0.5)
+    hidden_HW = np.zeros(thing_HW.shape, bool)
+    hidden_HW[:, 3 * side // 4 :] = True
+    assert (shadow_HW & hidden_HW).any()
+    found = shadows_of(photo_HW3, thing_HW, hidden_HW)
+    assert not (found.shadow_HW & hidden_HW).any()
+    assert overlap(found.shadow_HW, shadow_HW & ~hidden_HW) > 0.8
+    photo_HW3[hidden_HW] = np.random.default_rng(0).integers(256, size=(hidden_HW.sum(), 3))
+    np.testing.assert_array_equal(shadows_of(photo_HW3, thing_HW, hidden_HW).shadow_HW, found.shadow_HW)
+
+
+def test_of_many_things_the_largest_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Specks that are all of one size would take seconds a hundred."""
+    photo_HW3, thing_HW, shadow_HW = with_shadow(400, 0.5)
+    for x in range(5, 395, 30):
+        thing_HW[340:352, x : x + 12] = thing_HW[370:382, x : x + 12] = True
+    looked_at: list[int] = []
+    monkeypatch.setattr(shadows, "MOST_THINGS", 5)
+    monkeypatch.setattr(shadows, "SPECK", 0.01)
+    plain = shadows.shadow_in
+    monkeypatch.setattr(shadows, "shadow_in", lambda *those: (looked_at.append(those[2].sum()), plain(*those))[1])
+    found = shadows_of(photo_HW3, thing_HW)
+    assert (len(looked_at), max(looked_at), found.found, found.things) == (5, looked_at[0], 1, 27)
+    assert overlap(found.shadow_HW, shadow_HW) > 0.8
+    assert "beside 1 of 27 things (the 5 largest alone are looked at)" in found.note()
 
 
 @pytest.mark.parametrize("marked", ["nothing", "a dot", "all"])
