@@ -15,6 +15,7 @@ from engine.inference.windows.network import (
     WindowNetwork,
     as_pixel_shuffle,
     multiply_adds,
+    relu_with_zeros,
 )
 from engine.networks import STRIDE
 from tests.engine.inference.conftest import random_network
@@ -131,3 +132,13 @@ def test_interior_network_is_one_graph_for_all_sizes():
         holed_14HW = torch.rand(1, 4, *size)
         got = program.module()(holed_14HW)
         torch.testing.assert_close(got, random_network(4)(holed_14HW)[:, :, 152:-152, 152:-152], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("zeros", [None, (0, 0, 2, 0), (1, 3, 2, 4)])
+def test_an_activation_among_zeros_is_the_relu_padded(zeros, dtype):
+    x = torch.randn(2, 8, 5, 7).to(dtype, memory_format=torch.channels_last)
+    expected = torch.relu(x) if zeros is None else F.pad(torch.relu(x), zeros)
+    found = relu_with_zeros(x.clone(), zeros)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(found, expected)
