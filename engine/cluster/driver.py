@@ -49,7 +49,7 @@ def complete_on_cluster(
     surveyed = survey(work.places, work.options.overwrite, failed_alone, work.variants)
     with nullcontext(shards) if shards else surveyed as listing:
         photos, left = listing.count(), listing.left(failed_alone)
-        print(f"{left} of {photos} {what(work)} are to be completed", file=sys.stderr, flush=True)
+        print(f"{left} of {photos} {counted(work)} are to be completed", file=sys.stderr, flush=True)
         for line in told_passed_over(listing.passed_over):
             print(line, file=sys.stderr, flush=True)
         if not left:
@@ -58,7 +58,7 @@ def complete_on_cluster(
             size, gpus = sizes(ray.cluster_resources(), work, actors)
             pool = Pool(work, sent, size, gpus)
             try:
-                told = Progress(left, what(work))
+                told = Progress(left, counted(work))
                 for left_now, rows in pool.run(listing.to_do(failed_alone), left):
                     if pool.ready and writer.ready is None:
                         writer.ready = time.monotonic()
@@ -75,8 +75,8 @@ def complete_on_cluster(
 class Progress:
     """Lines about a run on standard error."""
 
-    def __init__(self, left: int, what: str) -> None:
-        self.left, self.what = left, what
+    def __init__(self, left: int, counted: str) -> None:
+        self.left, self.counted = left, counted
         self.next = time.monotonic() + EVERY
         self.failures = 0
 
@@ -90,7 +90,7 @@ class Progress:
             print("no process is ready yet: they load the network, or wait for room", file=sys.stderr, flush=True)
         elif done:
             print(
-                f"{done} of {self.left} {self.what}, {failed} failed, {rate:.2f} photos/s by {processes} processes, "
+                f"{done} of {self.left} {self.counted}, {failed} failed, {rate:.2f} photos/s by {processes} processes, "
                 f"{in_words(left * writer.counts.total() / done / rate)} left",
                 file=sys.stderr,
                 flush=True,
@@ -107,8 +107,8 @@ class Progress:
             print("engine-infer: further failures are in the report alone", file=sys.stderr, flush=True)
 
 
-def what(work: Work) -> str:
-    """What is counted."""
+def counted(work: Work) -> str:
+    """The word for what is counted: shards or photos."""
     return "shards" if work.shards else "photos"
 
 

@@ -1,4 +1,4 @@
-"""Which shards there are, and which of them are to be completed. A shard is done if its result is there.
+"""The shards of a call, and those of them that are to be completed. A shard is done if its result is there.
 
 Shards are few, thousands for millions of photos, so that their names are held in memory.
 """
@@ -29,15 +29,17 @@ class Named(NamedTuple):
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """What is to be listed of the folder."""
+        """The parts of the folder that are to be listed."""
         if self.files and not self.globs:
             return ()
         return tuple(Source(self.folder, glob) for glob in self.globs) or (Source(self.folder),)
 
 
 def shards_named(photos: tuple[Path, ...]) -> Named | None:
-    """What paths or URLs that end in .tar name; None if there are none. ValueError if there are others among them, or
-    all are tar files and some are compressed."""
+    """The shards that paths or URLs ending in .tar name; None if there are none.
+
+    ValueError if there are others among them, or all are tar files and some are compressed.
+    """
     shards = [path for path in photos if is_shard(path.name) and not path.is_dir()]
     compressed = [path for path in photos if is_compressed_shard(path.name) and not path.is_dir()]
     if compressed and len(shards) + len(compressed) == len(photos):
@@ -99,11 +101,11 @@ class Shards:
         self.names_left = [name for name in self.names if name in wanted]
 
     def count(self) -> int:
-        """How many there are."""
+        """The number of shards."""
         return len(self.names)
 
     def left(self, wanted_alone: bool = False) -> int:
-        """How many are to be completed."""
+        """The number of those that are to be completed."""
         return len(self.names_left)
 
     def to_do(self, wanted_alone: bool = False) -> Iterator[ToDo]:

@@ -30,7 +30,7 @@ class Source(NamedTuple):
 
     @property
     def depth(self) -> int | None:
-        """How many folders deep the files lie at most, the folder itself among them; None if that is not known."""
+        """The folders on the way to a file at most, the folder itself among them; None if that is not known."""
         if self.is_searched or "**" in (self.pattern or ""):
             return None
         return len((self.pattern or "").split("/"))
@@ -43,8 +43,10 @@ class Source(NamedTuple):
 
 
 def sources_of(paths: tuple[Path, ...]) -> tuple[Source, ...]:
-    """What the command line names, files of one folder together. ValueError if nothing is there, where that can be said
-    without listing a bucket."""
+    """The sources that the command line names, files of one folder together.
+
+    ValueError if nothing is there, where that can be said without listing a bucket.
+    """
     found: dict[tuple[Path, str | None], set[str]] = {}
     for path in paths:
         if is_glob(path):
@@ -108,7 +110,7 @@ class Photos:
 
     @property
     def where(self) -> str:
-        """What it is called: a URL, an absolute folder, or several."""
+        """Its name for people: a URL, an absolute folder, or several."""
         return ", ".join(dict.fromkeys(store.where for _, store in self.parts.values()))
 
     def listed(self) -> Iterator[list[str]]:
@@ -136,7 +138,7 @@ class Photos:
         return (name if source.is_searched else name.rpartition("/")[2]), name in source.files
 
     def inside(self, place: Store) -> tuple[str, ...]:
-        """What names begin with in here of files at a place that lies within a folder that is searched."""
+        """The beginnings of names in here of files at a place that lies within a folder that is searched."""
         found = []
         for begin, (source, store) in self.parts.items():
             outer = store.where.rstrip("/") + "/"

@@ -146,7 +146,7 @@ class Staging:
         return text
 
     def _where(self) -> dict[str, str]:
-        """What each place is called, by a pattern for the folders here that have its files."""
+        """The name of each place for people, by a pattern for the folders here that have its files."""
         parts = {f"photos/{begin}".rstrip("/"): store.where for begin, (_, store) in self.photos.parts.items()}
         own = parts | {kind: store.where for kind, store in self.areas.items()} | {"out": self.out.where}
         for_all = {f"all/{kind}": open_store(path.parent).where for kind, path in self.places.areas.items()}

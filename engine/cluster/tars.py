@@ -63,7 +63,7 @@ class Tar:
 
 
 def version_of(status: os.stat_result) -> tuple[int, ...]:
-    """What is another once a file was changed or replaced."""
+    """Numbers of a file, of which one is another once it was changed or replaced."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 

@@ -186,11 +186,11 @@ class Listing:
         return [file for (file,) in self.names.execute(same)]
 
     def count(self) -> int:
-        """How many results there are to be, with those that are there."""
+        """The number of results to be, with those that are there."""
         return self.variants * int(self.names.execute("SELECT count(*) FROM photos").fetchone()[0])
 
     def left(self, wanted_alone: bool = False) -> int:
-        """How many of them are not there yet."""
+        """The number of those that are not there yet."""
         return int(self.names.execute(f"SELECT count(*) {self._left()}", (not wanted_alone,)).fetchone()[0])
 
     def to_do(self, wanted_alone: bool = False) -> Iterator[ToDo]:

@@ -61,7 +61,7 @@ class Work:
     variants: int = 1
     """Results of each photo."""
     shards: bool = False
-    """What is completed at a time is a shard."""
+    """True if a shard is completed at a time, and not a photo."""
     retry: bool = False
     """Complete what the results of shards lack."""
     digest: str = ""

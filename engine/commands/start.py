@@ -37,7 +37,7 @@ def start(command: str, module: str) -> None:
 
 @contextmanager
 def modules_kept() -> Iterator[None]:
-    """What the block imports is no matter for the garbage collector: see `start`."""
+    """Keep what the block imports from the garbage collector: see `start`."""
     before = len(sys.modules)
     gc.disable()
     try:

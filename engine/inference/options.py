@@ -1,4 +1,4 @@
-"""What users choose of completing holes and of running the network, without what does either: torch takes a second to
+"""The options of completing holes and of running the network, without what does either: torch takes a second to
 load, and 190 MB, which a command that shows its help or divides photos among others has no use for."""
 
 from pathlib import Path

@@ -44,9 +44,9 @@ class Job:
     masks: Path | None = None
     """The folder of its masks, where that is not the one of all photos."""
     sample: Path | None = None
-    """The same of where its texture may be taken from."""
+    """The folder of its masks of where texture may be taken from."""
     avoid: Path | None = None
-    """And of where it may not."""
+    """The folder of its masks of where texture may not be taken from."""
     called: tuple[str, str] | None = None
     """What people know the photo and its result as, where the files are copies."""
 
@@ -81,7 +81,7 @@ def passed_over_as(name: str) -> str | None:
 
 
 def told_passed_over(pictures: Counter[str]) -> list[str]:
-    """What is passed over, by its ending, and what can be done about it, in lines."""
+    """Lines that say which pictures are passed over, by their endings, and what can be done about it."""
     shards = pictures[SHARD]
     lines = [f"passed over: {shards} shard(s) among the photos, to be completed as FOLDER/*.tar"] if shards else []
     for what, endings in (

@@ -76,13 +76,13 @@ class Surroundings(NamedTuple):
     thing_HW: Mask
     """The part of the mask whose shadow is looked for."""
     near_HW: Mask
-    """What is unknown or at most GAP pixels away from that, where edges are not followed."""
+    """Unknown pixels and those at most GAP away from one, where edges are not followed."""
     open_HW: Mask
     """Where the copy ends and the photo goes on."""
 
 
 class Traits(NamedTuple):
-    """What tells a shadow from other dark regions."""
+    """The traits that tell a shadow from other dark regions."""
 
     same: float
     """Share of the edge at which it is darker by half to one and a half times what it is in the median."""
@@ -114,7 +114,7 @@ class Shadows(NamedTuple):
     """All of them, of which the MOST_THINGS largest are looked at."""
 
     def note(self) -> str:
-        """What was found, for those who complete it."""
+        """A sentence on what was found, for those who complete it."""
         largest = f" (the {MOST_THINGS} largest alone are looked at)" if self.things > MOST_THINGS else ""
         if not self.found:
             return f"no shadow was found beside what is masked{largest}: paint it, too (--save-mask writes the mask)"
@@ -147,7 +147,7 @@ def shadows_of(photo_HW3: Pixels, mask_HW: Mask, hidden_HW: Mask | None = None) 
 
 
 def things_in(mask_HW: Mask) -> tuple[int, list[tuple[Where, Mask]]]:
-    """How many things a mask has, and of these the MOST_THINGS largest, as `components` has them."""
+    """The number of things in a mask, and the MOST_THINGS largest, as `components` has them."""
     areas: list[int] = []
 
     def parts() -> Iterator[tuple[int, Where, Mask]]:
@@ -234,7 +234,7 @@ def candidates(around: Surroundings) -> Iterator[Mask]:
 
 
 def beside(around: Surroundings, pixels: int) -> Mask:
-    """What is at most so many pixels of the copy away from the thing, and known."""
+    """Known pixels at most so many pixels of the copy away from the thing."""
     return widen(around.thing_HW, pixels) & ~around.unknown_HW
 
 
