@@ -63,6 +63,15 @@ def make_photos(shipped_photos: Path) -> Callable[[Path, int], None]:
     return make
 
 
+@pytest.fixture(scope="module")
+def desk(request, make_photos, tmp_path_factory):
+    """A module's COUNT photos and their masks in a folder, a user's home beside."""
+    folder = tmp_path_factory.mktemp("desk")
+    make_photos(folder, request.module.COUNT)
+    (folder / "home").mkdir()
+    return folder
+
+
 @pytest.fixture
 def run(weights, run_main, capsys):
     """engine-infer with these words: its exit status, its lines of JSON, and what else it said."""

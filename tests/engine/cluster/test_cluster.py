@@ -19,15 +19,6 @@ COUNT = 80
 
 
 @pytest.fixture(scope="module")
-def desk(make_photos, tmp_path_factory):
-    """Photos and masks in a folder, a user's home beside."""
-    folder = tmp_path_factory.mktemp("desk")
-    make_photos(folder, COUNT)
-    (folder / "home").mkdir()
-    return folder
-
-
-@pytest.fixture(scope="module")
 def expected(desk, weights):
     """The results that engine-infer gives for the folder."""
     complete(desk / "photos", "--mask", desk / "masks", "--out", desk / "done", "--weights", weights)

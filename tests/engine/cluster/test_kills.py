@@ -32,15 +32,6 @@ COUNT = 2000
 
 
 @pytest.fixture(scope="module")
-def desk(make_photos, tmp_path_factory):
-    """Photos and masks in a folder, a user's home beside."""
-    folder = tmp_path_factory.mktemp("desk")
-    make_photos(folder, COUNT)
-    (folder / "home").mkdir()
-    return folder
-
-
-@pytest.fixture(scope="module")
 def words(weights):
     """The cheapest way to complete a photo."""
     return ["--weights", weights, "--texture", "none"]

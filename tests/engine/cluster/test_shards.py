@@ -28,20 +28,6 @@ SIZE = 5
 """Photos in a shard."""
 
 
-@pytest.fixture
-def run(weights, run_main, capsys):
-    """engine-infer with these words: its exit status, its lines of JSON, and what else it said."""
-
-    def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            run_main(infer.main, *words, "--weights", weights, "--json")
-        said = capsys.readouterr()
-        told = ended.value.code if isinstance(ended.value.code, str) else ""
-        return (1 if told else ended.value.code), [json.loads(line) for line in said.out.splitlines()], said.err + told
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def desk(make_photos, tmp_path_factory):
     """20 photos with masks beside them in the folder `photos`, and in four shards; two are broken, two have no mask."""
