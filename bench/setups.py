@@ -19,7 +19,8 @@ from data.entries import OWN_FILE
 from data.loading import Batch
 from data.masks import HoleConfig
 from engine.inference.completer import Completer
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 from engine.training.batches import make_batch
 from engine.training.config import TrainConfig
 from engine.training.discriminator import ContextDiscriminator

@@ -11,7 +11,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import limits
 from bench.rows import measure
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 from engine.training.checkpoint import load_newest, save_checkpoint
 from engine.training.discriminator import ContextDiscriminator
 from engine.weights import load_weights, save_weights

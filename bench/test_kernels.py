@@ -120,7 +120,8 @@ def test_speed(benchmark: BenchmarkFixture, name: str, memory_format: torch.memo
 
 @pytest.mark.parametrize("network", ["CompletionNetwork", "ContextDiscriminator"])
 def test_adadelta_speed(benchmark: BenchmarkFixture, network: str) -> None:
-    from engine.networks import CompletionNetwork, CompletionSpec
+    from engine.networks import CompletionNetwork
+    from engine.spec import CompletionSpec
     from engine.training.discriminator import ContextDiscriminator
 
     limit = limits.copying("cuda")

@@ -30,8 +30,10 @@ from engine.inference.graphs.int8 import calibration_file, save_calibration
 from engine.inference.runtimes import open_runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime
 from engine.inference.windows.folding import fold_batch_norm
-from engine.inference.windows.network import NO_MARGINS, Margins, WindowNetwork, multiply_adds
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.inference.windows.layer_plan import NO_MARGINS, Margins, multiply_adds
+from engine.inference.windows.network import WindowNetwork
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 
 HALO = CompletionSpec().halo
 MARGINS = {"whole": NO_MARGINS, "window": Margins(HALO, HALO, HALO, HALO)}

@@ -28,7 +28,8 @@ from bench.setups import write_photos
 from data.catalog import Catalog
 from data.open import open_loader
 from data.sampler import CropSampler
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 from engine.training.batches import TrainingBatch, training_batches
 from engine.training.config import TrainConfig
 from engine.training.discriminator import ContextDiscriminator

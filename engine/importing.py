@@ -16,7 +16,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from engine.networks import BATCH_NORM_EPS, COMPLETION_LAYERS, OUTPUT_LAYER, CompletionNetwork, CompletionSpec, Layer
+from engine.networks import CompletionNetwork
+from engine.spec import BATCH_NORM_EPS, COMPLETION_LAYERS, OUTPUT_LAYER, CompletionSpec, Layer
 from engine.torch7 import TorchObject, read_t7
 
 Layout = Literal["GLCIC-PyTorch", "MMagic Global&Local", "Torch7"]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from data.files import write_atomically
 from engine.inference.options import DEFAULT, DEFAULT_WEIGHTS
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 
 SPEC_KEY = "glcic_engine_spec"
 FORMAT = 1

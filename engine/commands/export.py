@@ -38,8 +38,9 @@ from engine.inference.graphs.int8 import (
 )
 from engine.inference.graphs.tensorrt_build import Shape, build_engine, check_size
 from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
-from engine.networks import STRIDE, CompletionNetwork
+from engine.networks import CompletionNetwork
 from engine.packages import import_optional
+from engine.spec import STRIDE
 from engine.web.site import find_onnxruntime_web, size_of, write_site
 from engine.weights import DEFAULT_WEIGHTS, load_weights
 

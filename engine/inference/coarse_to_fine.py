@@ -37,7 +37,7 @@ from engine.inference.holes.scales import (
 from engine.inference.pixels import Pixels, as_grey
 from engine.inference.report import Report
 from engine.inference.window_runner import Generated, WindowRunner, assemble
-from engine.networks import STRIDE, CompletionSpec
+from engine.spec import STRIDE, CompletionSpec
 
 
 class LargeHole(NamedTuple):

@@ -16,7 +16,7 @@ from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 from engine.inference.runtimes import Runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.windows.network import Margins
+from engine.inference.windows.layer_plan import Margins
 from engine.inference.windows.plan import Box, NoRoom, Window, plan_windows, smallest_window, whole_photo
 from engine.networks import CompletionNetwork
 from kernels import fill_holes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from data.masks import HoleConfig
-from engine.networks import CompletionSpec
+from engine.spec import CompletionSpec
 from engine.training.limits import check_limits
 from engine.training.on_off_or_auto import ON_OFF_OR_AUTO
 from engine.training.phases import Schedule

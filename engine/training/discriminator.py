@@ -6,7 +6,7 @@ Shapes: N = photos in a batch, S = side of a square image in pixels, P = side of
 import torch
 from torch import Tensor, nn
 
-from engine.networks import BATCH_NORM_EPS
+from engine.spec import BATCH_NORM_EPS
 
 
 class Discriminator(nn.Module):

@@ -3,8 +3,8 @@
 import math
 from typing import TYPE_CHECKING
 
-from engine.networks import STRIDE
 from engine.quality import LARGEST_STRIDE
+from engine.spec import STRIDE
 
 if TYPE_CHECKING:
     from engine.training.config import TrainConfig

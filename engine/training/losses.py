@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import kernels
-from engine.networks import STRIDE
+from engine.spec import STRIDE
 
 SMALL_ERROR = 2e-3
 """Squared error from which on a hole counts as hard: 27 dB. Below, photos lose weight as they get better."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 from engine.training.checkpoint import checkpoints, load_newest
 from engine.training.config import TrainConfig
 from engine.training.discriminator import ContextDiscriminator

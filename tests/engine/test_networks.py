@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.networks import RESIDUAL_MARGIN, CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import RESIDUAL_MARGIN, CompletionSpec
 
 
 def test_the_papers_completion_network_has_its_size_and_cost():

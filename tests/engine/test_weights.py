@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from engine import weights
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 from engine.weights import load_weights, save_weights
 
 

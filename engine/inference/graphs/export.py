@@ -25,8 +25,10 @@ from torch import Tensor, nn
 from engine.inference.graphs import engine_cache
 from engine.inference.graphs.runners import INPUT, OUTPUT, open_in_onnxruntime, open_in_openvino
 from engine.inference.windows.folding import fold_batch_norm
-from engine.inference.windows.network import InteriorNetwork, Margins, as_pixel_shuffle
-from engine.networks import STRIDE, CompletionNetwork, ConvBlock
+from engine.inference.windows.layer_plan import Margins
+from engine.inference.windows.network import InteriorNetwork, as_pixel_shuffle
+from engine.networks import CompletionNetwork, ConvBlock
+from engine.spec import STRIDE
 
 if TYPE_CHECKING:
     import onnx

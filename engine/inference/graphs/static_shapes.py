@@ -4,7 +4,7 @@ An engine takes minutes to build with TensorRT (half a second with TensorRT-RTX)
 none fits, PyTorch runs the window.
 """
 
-from engine.inference.windows.network import Margins
+from engine.inference.windows.layer_plan import Margins
 
 STATIC_SIDES = (256, 368, 432, 560, 816, 1072, 1552)
 """Of the inputs that engines are built for. From 368 on they are a region of a multiple of REGION_STEP with a halo of

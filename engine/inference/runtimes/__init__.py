@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.inference.options import RuntimeName
 from engine.inference.runtimes.torch_runtime import TorchRuntime, fast_precision
-from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.networks import CompletionNetwork
 from engine.packages import install_line
 

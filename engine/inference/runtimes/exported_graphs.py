@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.inference.graphs.export import Graph
 from engine.inference.graphs.runners import GraphRunner
 from engine.inference.runtimes.torch_runtime import BF16_SPEED, TorchRuntime
-from engine.inference.windows.network import NO_MARGINS, Margins, multiply_adds
+from engine.inference.windows.layer_plan import NO_MARGINS, Margins, multiply_adds
 from engine.networks import CompletionNetwork
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from engine.inference.graphs.export import cached_onnx
 from engine.inference.graphs.runners import open_in_onnxruntime
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
-from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
 from engine.packages import import_optional

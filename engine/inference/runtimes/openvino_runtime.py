@@ -10,7 +10,7 @@ from engine.inference.graphs.int8 import cached_int8, read_calibration
 from engine.inference.graphs.runners import GraphRunner, open_in_openvino, openvino_has_bf16
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
 from engine.inference.runtimes.torch_runtime import fast_precision
-from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
 from engine.packages import import_optional

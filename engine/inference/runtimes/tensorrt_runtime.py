@@ -22,7 +22,7 @@ from engine.inference.graphs.tensorrt_build import (
 )
 from engine.inference.graphs.tensorrt_engine import TensorrtEngine
 from engine.inference.runtimes.torch_runtime import TorchRuntime, pick_device
-from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
 

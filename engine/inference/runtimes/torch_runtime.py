@@ -6,7 +6,8 @@ from torch import Tensor
 from engine.cpu import cpu_has_bf16
 from engine.inference.graphs.runners import onednn_lacks_bf16
 from engine.inference.windows.folding import fold_batch_norm
-from engine.inference.windows.network import NO_MARGINS, Margins, WindowNetwork
+from engine.inference.windows.layer_plan import NO_MARGINS, Margins
+from engine.inference.windows.network import WindowNetwork
 from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
 

@@ -14,113 +14,16 @@ fewer channels (the `demo` preset has 8), oneDNN's choice of kernel depends on t
 with it.
 """
 
-import math
-from functools import lru_cache
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.networks import (
-    COMPLETION_LAYERS,
-    FILL_LAYERS,
-    OUTPUT_LAYER,
-    STRIDE,
-    CompletionNetwork,
-    ConvBlock,
-    FillNetwork,
-    Layer,
-    input_interval,
-)
-
-MIN_REGION = 64
-"""Sides that a region should have at least, if the photo does: below about 32, oneDNN picks kernels with another order
-of summation. The halo dominates the cost of such a window anyway."""
-
-LAYERS = (*COMPLETION_LAYERS, OUTPUT_LAYER)
-"""The completion network's, without those of a learned fill: so little arithmetic that no plan looks at it."""
-
-
-class Margins(NamedTuple):
-    """Pixels on each side of a window that are read but not wanted."""
-
-    top: int = 0
-    bottom: int = 0
-    left: int = 0
-    right: int = 0
-
-    def cut(self, image_NCHW: Tensor) -> Tensor:
-        """`image_NCHW` without the margins."""
-        bottom, right = -self.bottom or None, -self.right or None  # from the end: exporters need no size for that
-        return image_NCHW[:, :, self.top : bottom, self.left : right]
-
-    def beyond(self, others: "Margins") -> "Margins":
-        """The rest of these margins where `others` have been cut."""
-        return Margins(*(mine - cut for mine, cut in zip(self, others, strict=True)))
-
-
-NO_MARGINS = Margins()
-
+from engine.inference.windows.layer_plan import LAYERS, NO_MARGINS, AxisPlan, AxisStep, Margins, plan_axis
+from engine.networks import CompletionNetwork, ConvBlock, FillNetwork
+from engine.spec import FILL_LAYERS, OUTPUT_LAYER, STRIDE, Layer
 
 Zeros = tuple[int, int, int, int]
 """The zeros to be added left, right, above and below."""
-
-
-class AxisStep(NamedTuple):
-    """The work of one layer along one axis: zeros added to its input, outputs (of a transposed one) dropped."""
-
-    zeros: tuple[int, int]
-    dropped: tuple[int, int]
-    outputs: int
-
-
-class AxisPlan(NamedTuple):
-    """The work of a window network along one axis."""
-
-    cut: tuple[int, int]
-    """Inputs at the beginning and at the end that nothing wanted depends on."""
-    steps: tuple[AxisStep, ...]
-
-
-@lru_cache(maxsize=4096)
-def plan_axis(length: int, before: int, after: int, layers: tuple[Layer, ...] = LAYERS) -> AxisPlan:
-    """The plan for the outputs [before, length - after) of a window of this length."""
-    sizes = [length]
-    for layer in layers:
-        sizes.append(sizes[-1] * layer.stride if layer.up else sizes[-1] // layer.stride)
-    first, last = before, length - after - 1
-    steps: list[AxisStep] = []
-    for layer, size in reversed(list(zip(layers, sizes[:-1], strict=True))):
-        needed_first, needed_last = input_interval(layer, first, last)
-        # An `up` layer's 2x2 convolution and pixel shuffle give the outputs 2 * needed_first + 1 .. 2 * needed_last.
-        dropped = (first - 2 * needed_first - 1, 2 * needed_last - last) if layer.up else (0, 0)
-        clipped_first, clipped_last = max(needed_first, 0), min(needed_last, size - 1)
-        zeros = (clipped_first - needed_first, needed_last - clipped_last)
-        steps.append(AxisStep(zeros, dropped, last - first + 1))
-        first, last = clipped_first, clipped_last
-    return AxisPlan((first, length - 1 - last), tuple(reversed(steps)))
-
-
-def layer_outputs(length: int, before: int, after: int) -> list[int]:
-    """The number of outputs of each layer along one axis."""
-    return [step.outputs for step in plan_axis(length, before, after).steps]
-
-
-def multiply_adds_per_output(base_width: int = 64) -> list[int]:
-    """Multiply-adds of each layer for one pixel of its output, in all channels."""
-    counts, channels = [], 4
-    for layer in LAYERS:
-        outputs = int(layer.width * base_width) or 3
-        counts.append(channels * outputs * layer.kernel**2 // (layer.stride**2 if layer.up else 1))
-        channels = outputs
-    return counts
-
-
-def multiply_adds(height: int, width: int, margins: Margins, base_width: int) -> int:
-    """Multiply-adds of a window network for one window."""
-    rows, columns = layer_outputs(height, *margins[:2]), layer_outputs(width, *margins[2:])
-    return sum(map(math.prod, zip(rows, columns, multiply_adds_per_output(base_width), strict=True)))
 
 
 class WindowNetwork(nn.Module):

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.inference.holes.mask import bounding_box
-from engine.inference.windows.network import MIN_REGION, Margins, layer_outputs, multiply_adds_per_output
-from engine.networks import STRIDE
+from engine.inference.windows.layer_plan import MIN_REGION, Margins, layer_outputs, multiply_adds_per_output
+from engine.spec import STRIDE
 
 REGION_STEP = 32
 """Regions' sides are rounded up to this, so that windows of one size are common (they share a batch, and oneDNN's cache

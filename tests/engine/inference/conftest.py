@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 
 
 @cache

@@ -19,7 +19,7 @@ from engine.inference.holes import mask
 from engine.inference.holes.mask import widen
 from engine.inference.report import Report
 from engine.inference.runtimes.torch_runtime import TorchRuntime, fast_precision
-from engine.inference.windows.network import NO_MARGINS
+from engine.inference.windows.layer_plan import NO_MARGINS
 from tests.engine.inference.conftest import random_network
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 from engine.training.batches import TrainingBatch
 from engine.training.config import TrainConfig
 from engine.training.discriminator import ContextDiscriminator

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.commands.train import parse
-from engine.networks import STRIDE
+from engine.spec import STRIDE
 from engine.training.config import TrainConfig
 from engine.training.learner import note_on_precision, precision
 from engine.training.phases import Phase, Schedule

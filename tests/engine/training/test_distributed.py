@@ -17,7 +17,8 @@ from PIL import Image
 
 from bench.counting import Moved
 from data.mean_pixel import mean_pixel
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
 from engine.training.distributed import OWN_LAUNCHER, World, join_world

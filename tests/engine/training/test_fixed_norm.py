@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 from engine.training.config import TrainConfig
 from engine.training.fixed_norm import fix_batch_norm
 from engine.training.trainer import train

@@ -7,7 +7,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bench.counting import Moved
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 from engine.training.moving_average import MovingAverage
 from tests.engine.training.tiny_runs import states_equal
 

@@ -18,7 +18,7 @@ from engine.inference.graphs.export import (
 )
 from engine.inference.graphs.runners import open_in_onnxruntime, open_in_openvino
 from engine.inference.graphs.tensorrt_build import build_engine, check_gpu, check_size, parse
-from engine.inference.windows.network import Margins
+from engine.inference.windows.layer_plan import Margins
 from engine.networks import CompletionNetwork
 from tests.engine.inference.conftest import random_network
 

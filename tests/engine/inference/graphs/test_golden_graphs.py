@@ -19,7 +19,8 @@ from engine.inference.calibration import Sample, calibrate, network_inputs
 from engine.inference.graphs.export import EXPORT_VERSION, Graph, cached_onnx, export_onnx, onnx_key
 from engine.inference.graphs.int8 import CALIBRATION_VERSION, insert_rounding, int8_key
 from engine.inference.graphs.tensorrt_build import BUILD_VERSION, configure, start
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 
 GOLDEN = Path(__file__).with_name("golden") / "graphs.json"
 

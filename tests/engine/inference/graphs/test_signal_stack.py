@@ -10,7 +10,8 @@ import gc, signal, subprocess
 {faulthandler}
 import torch
 from engine.inference.runtimes import open_runtime
-from engine.networks import CompletionNetwork, CompletionSpec
+from engine.networks import CompletionNetwork
+from engine.spec import CompletionSpec
 
 network = CompletionNetwork(CompletionSpec(base_width=2)).eval().requires_grad_(False)
 first, second = (open_runtime("openvino", network) for _ in range(2))

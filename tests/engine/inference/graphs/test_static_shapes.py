@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from engine.inference.graphs.static_shapes import STATIC_SIDES, padding_to_static, static_batches, zeros_to_add
-from engine.inference.windows.network import MIN_REGION, NO_MARGINS, Margins
+from engine.inference.windows.layer_plan import MIN_REGION, NO_MARGINS, Margins
 from engine.inference.windows.plan import REGION_STEP
-from engine.networks import CompletionSpec
+from engine.spec import CompletionSpec
 
 HALO = CompletionSpec().halo
 UNLIMITED = 1 << 40

@@ -7,7 +7,8 @@ import torch
 from engine.inference.completer import Completer
 from engine.inference.graphs.export import export_onnx
 from engine.inference.windows.folding import fold_batch_norm
-from engine.inference.windows.network import Margins, WindowNetwork
+from engine.inference.windows.layer_plan import Margins
+from engine.inference.windows.network import WindowNetwork
 from engine.weights import load_weights, save_weights
 from tests.engine.inference.conftest import random_network
 

@@ -13,7 +13,7 @@ from engine.inference.completer import Completer
 from engine.inference.graphs.export import GRAPHS, cached_onnx
 from engine.inference.runtimes import open_runtime, pick_runtime
 from engine.inference.runtimes.torch_runtime import fast_precision
-from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.packages import import_optional
 from tests.engine.inference.conftest import random_network
 

@@ -10,7 +10,7 @@ from engine.inference.completer import Completer
 from engine.inference.graphs import engine_cache
 from engine.inference.graphs.export import TOLERANCES
 from engine.inference.runtimes.tensorrt_runtime import TensorrtRuntime
-from engine.inference.windows.network import NO_MARGINS, Margins
+from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from tests.engine.inference.conftest import random_network
 
 

@@ -19,7 +19,7 @@ from engine.inference.runtimes.tensorrt_runtime import (
     checked_windows,
     pick_precisions,
 )
-from engine.inference.windows.network import Margins
+from engine.inference.windows.layer_plan import Margins
 from tests.engine.inference.conftest import random_network
 
 TURING, AMPERE = (7, 5), (8, 0)

@@ -8,16 +8,9 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from engine.inference.windows.folding import fold_batch_norm
-from engine.inference.windows.network import (
-    MIN_REGION,
-    InteriorNetwork,
-    Margins,
-    WindowNetwork,
-    as_pixel_shuffle,
-    multiply_adds,
-    relu_with_zeros,
-)
-from engine.networks import STRIDE
+from engine.inference.windows.layer_plan import MIN_REGION, Margins, multiply_adds
+from engine.inference.windows.network import InteriorNetwork, WindowNetwork, as_pixel_shuffle, relu_with_zeros
+from engine.spec import STRIDE
 from tests.engine.inference.conftest import random_network
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.inference.windows import plan as windows
 from engine.inference.windows.plan import MAX_TILES, costs, merge_boxes, plan_windows, round_up, whole_photo
-from engine.networks import STRIDE
+from engine.spec import STRIDE
 
 HALO = 152
 
