@@ -150,3 +150,26 @@ class CompletionSpec:
             raise ValueError(f"the weights' spec has fields this version does not know: {', '.join(unknown)}; upgrade")
         typed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**typed)
+
+
+def tensor_shapes(spec: CompletionSpec) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's weights, by their names in `CompletionNetwork.state_dict()`."""
+    shapes = shapes_of(COMPLETION_LAYERS, spec.base_width)
+    if spec.fill == "learned":
+        shapes |= {f"fill.{name}": shape for name, shape in shapes_of(FILL_LAYERS, FILL_WIDTH).items()}
+    return shapes
+
+
+def shapes_of(layers: tuple[Layer, ...], base_width: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights of `layers` on an input of 4 channels, and of the convolution to RGB after them."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    inputs = 4
+    for n, layer in enumerate(layers):
+        outputs = int(layer.width * base_width)
+        channels = (inputs, outputs) if layer.up else (outputs, inputs)
+        shapes[f"blocks.{n}.conv.weight"] = (*channels, layer.kernel, layer.kernel)
+        shapes[f"blocks.{n}.conv.bias"] = (outputs,)
+        shapes |= {f"blocks.{n}.norm.{name}": (outputs,) for name in ("weight", "bias", "running_mean", "running_var")}
+        shapes[f"blocks.{n}.norm.num_batches_tracked"] = ()
+        inputs = outputs
+    return shapes | {"to_rgb.weight": (3, inputs, 3, 3), "to_rgb.bias": (3,)}

@@ -1,38 +1,90 @@
-"""A completion network on disk: one safetensors file with the weights and, in its metadata, the spec to run them."""
+"""A completion network on disk: one safetensors file with the weights and, in its metadata, the spec to run them.
+
+Read as arrays, without PyTorch, which is loaded where the network itself is asked for.
+"""
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize, safe_open
 
 from data.files import write_atomically
 from engine.inference.options import DEFAULT, DEFAULT_WEIGHTS
-from engine.networks import CompletionNetwork
-from engine.spec import CompletionSpec
+from engine.spec import CompletionSpec, tensor_shapes
+
+if TYPE_CHECKING:
+    from engine.networks import CompletionNetwork
 
 SPEC_KEY = "glcic_engine_spec"
 FORMAT = 1
 """Of weights files, written beside the spec's fields: to be raised whenever their content changes, with what reads the
 one before and a file of the new one in tests/engine/kept. A file or a spec that lacks a field has its default."""
 
+EXPORTED = (".xml", ".onnx", ".engine")
+"""Endings of what engine-export writes."""
 
-def save_weights(path: str | Path, network: CompletionNetwork, spec: CompletionSpec | None = None) -> None:
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8"}
+"""The types of numbers that files have, and how numpy reads them; bfloat16 is the upper half of a float32."""
+
+
+@dataclass(slots=True)
+class NetworkWeights:
+    """The weights of a completion network, for any runtime."""
+
+    spec: CompletionSpec
+    tensors: Mapping[str, NDArray[Any]]
+    """By their names in `CompletionNetwork.state_dict()`: fp32, and int64 where they count batches."""
+    file: Path | None = None
+    """The file that they were read from."""
+    built: "CompletionNetwork | None" = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, network: "CompletionNetwork") -> Self:
+        """Those of a network in memory, with which they may share it."""
+        tensors = {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
+        return cls(network.spec, tensors, network.file, network)
+
+    @property
+    def network(self) -> "CompletionNetwork":
+        """The network in PyTorch, in fp32 and eval mode on the CPU: always the same one. ValueError without PyTorch."""
+        if self.built is None:
+            from engine.packages import import_optional
+
+            torch = import_optional("torch")
+            from engine.networks import CompletionNetwork
+
+            network = CompletionNetwork(self.spec)
+            kinds = {name: tensor.dtype for name, tensor in network.state_dict().items()}
+            network.load_state_dict(
+                {name: torch.from_numpy(tensor).to(kinds[name]) for name, tensor in self.tensors.items()}
+            )
+            network.file = self.file
+            self.built = network.eval()
+        return self.built
+
+
+def save_weights(path: str | Path, network: "CompletionNetwork", spec: CompletionSpec | None = None) -> None:
     """Write `network` to `path` whole or not at all, with `spec` (the network's own if not given)."""
+    from safetensors.torch import save
+
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     # One entry alone: safetensors writes several in an order that changes from call to call.
     metadata = {SPEC_KEY: json.dumps({"format": FORMAT} | asdict(spec or network.spec))}
     write_atomically(Path(path), save(tensors, metadata=metadata))
 
 
-EXPORTED = (".xml", ".onnx", ".engine")
-"""Endings of what engine-export writes."""
+def load_weights(path: str | Path) -> "CompletionNetwork":
+    """The network in `path` in PyTorch, as `NetworkWeights.network`; its `spec` attribute says how to run it."""
+    return read_weights(path).network
 
 
-def load_weights(path: str | Path) -> CompletionNetwork:
-    """The network in `path`, or `DEFAULT`, in fp32 and eval mode on the CPU; its `spec` attribute says how to run it.
+def read_weights(path: str | Path) -> NetworkWeights:
+    """The weights in `path`, or `DEFAULT`.
 
     ValueError if the file is missing, unreadable or not one of `save_weights`.
     """
@@ -44,21 +96,18 @@ def load_weights(path: str | Path) -> CompletionNetwork:
                 f"this installation has no weights of its own (no {path}): train some with engine-train, or name a file"
             )
     spec, tensors = _read(path)
-    network = CompletionNetwork(spec)
-    expected = network.state_dict()
+    expected = tensor_shapes(spec)
     wrong = sorted(
         name
         for name in expected.keys() | tensors.keys()
-        if name not in tensors or name not in expected or tensors[name].shape != expected[name].shape
+        if name not in tensors or name not in expected or tensors[name].shape != expected[name]
     )
     if wrong:
         raise ValueError(f"{path} does not hold the network that its spec describes; wrong or missing: {wrong[:4]}")
-    network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
-    network.file = path
-    return network.eval()
+    return NetworkWeights(spec, tensors, path)
 
 
-def _read(path: Path) -> tuple[CompletionSpec, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[CompletionSpec, dict[str, NDArray[Any]]]:
     if not path.is_file():
         raise ValueError(f"there is no weights file at {path}")
     if path.suffix in EXPORTED:
@@ -67,14 +116,24 @@ def _read(path: Path) -> tuple[CompletionSpec, dict[str, Tensor]]:
             "engine-infer --runtime openvino, onnx or tensorrt runs from its own copy of the graph"
         )
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = {name: _as_array(tensor) for name, tensor in deserialize(path.read_bytes())}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    except KeyError as error:
+        raise ValueError(f"{path} has numbers of type {error}; this version reads {', '.join(TYPES)}") from error
     if SPEC_KEY not in metadata:
         raise ValueError(f"{path} has no completion spec in its metadata, so it was not written by this engine")
     fields = json.loads(metadata[SPEC_KEY])
     if (found := fields.pop("format", 1)) != FORMAT:
         raise ValueError(f"{path} has weights format {found}, and this version reads {FORMAT}: upgrade")
     return CompletionSpec.from_json(fields), tensors
+
+
+def _as_array(tensor: dict[str, Any]) -> NDArray[Any]:
+    """A tensor of `safetensors.deserialize`: fp32, or int64 where it counts. KeyError if its type is none of TYPES."""
+    values = np.frombuffer(tensor["data"], TYPES[tensor["dtype"]])
+    if tensor["dtype"] == "BF16":
+        values = (values.astype("<u4") << 16).view("<f4")
+    return values.astype(np.int64 if tensor["dtype"] == "I64" else np.float32).reshape(tensor["shape"])

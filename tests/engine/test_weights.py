@@ -1,15 +1,25 @@
 """Weights files: what is written is what is read, and nothing else is taken for it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from engine import weights
 from engine.networks import CompletionNetwork
-from engine.spec import CompletionSpec
-from engine.weights import load_weights, save_weights
+from engine.spec import CompletionSpec, tensor_shapes
+from engine.weights import NetworkWeights, load_weights, save_weights
+
+
+@pytest.mark.parametrize("fill", ["mean", "smooth", "learned"])
+@pytest.mark.parametrize("base_width", [2, 16])
+def test_shapes_are_those_of_the_network(fill, base_width):
+    spec = CompletionSpec(base_width=base_width, fill=fill)
+    state = CompletionNetwork(spec).state_dict()
+    assert tensor_shapes(spec) == {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 @pytest.fixture
@@ -45,9 +55,35 @@ def test_paths_may_be_strings(network, tmp_path):
     assert load_weights("default").spec == load_weights(weights.DEFAULT_WEIGHTS).spec
 
 
-def test_half_precision_files_are_read_as_fp32(network, tmp_path):
-    save_weights(tmp_path / "half", network.half())
-    assert next(load_weights(tmp_path / "half").parameters()).dtype == torch.float32
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_files_of_every_precision_are_read_as_fp32(network, tmp_path, dtype):
+    network.to(dtype)
+    save_weights(tmp_path / "file", network)
+    read = load_weights(tmp_path / "file").state_dict()
+    for name, tensor in network.state_dict().items():
+        expected = tensor if name.endswith("tracked") else tensor.float()
+        assert torch.equal(read[name], expected) and read[name].dtype == expected.dtype  # noqa: PT018
+
+
+def test_files_of_other_numbers_are_refused(network, tmp_path):
+    save_weights(tmp_path / "file", network, network.spec)
+    tensors = load_file(tmp_path / "file") | {"to_rgb.bias": torch.zeros(3, dtype=torch.uint8)}
+    save_file(tensors, tmp_path / "file")
+    with pytest.raises(ValueError, match="numbers of type 'U8'; this version reads F64, F32"):
+        load_weights(tmp_path / "file")
+
+
+def test_a_network_in_memory_is_its_own_weights(network):
+    held = NetworkWeights.of(network)
+    assert held.network is network
+    assert {name: array.shape for name, array in held.tensors.items()} == tensor_shapes(network.spec)
+
+
+def test_weights_are_read_without_torch():
+    script = (
+        "import sys; from engine.weights import read_weights; read_weights('default'); print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout == b"False\n"
 
 
 def test_default_names_the_weights_that_come_with_the_engine(tmp_path, monkeypatch):
