@@ -142,14 +142,19 @@ def test_engine_against_peers(benchmark: BenchmarkFixture, side: int, runtime: s
     )
 
 
-def test_dusty_scan(benchmark: BenchmarkFixture) -> None:
-    """Specks of dust all over a scan, as the engine and Telea fill them."""
+def dusty_scan() -> tuple[Photo, NDArray[np.bool_]]:
+    """A large photo, and the mask of SPECKS on it."""
     original_HW3 = cv2.resize(skimage.data.astronaut(), SCAN, interpolation=cv2.INTER_CUBIC)
     generator, specks_HW = np.random.default_rng(0), np.zeros(SCAN[::-1], np.uint8)
     for _ in range(SPECKS):
         middle = tuple(float(generator.integers(10, side - 10)) for side in SCAN)
         cv2.ellipse(specks_HW, (middle, tuple(generator.uniform(3, 7, 2)), generator.uniform(0, 180)), 1, -1)
-    mask_HW, completer = specks_HW > 0, Completer.load(device="cpu")
+    return original_HW3.astype(np.uint8), specks_HW > 0
+
+
+def test_dusty_scan(benchmark: BenchmarkFixture) -> None:
+    """Specks of dust all over a scan, as the engine and Telea fill them."""
+    (original_HW3, mask_HW), completer = dusty_scan(), Completer.load(device="cpu")
     holed_HW3 = np.where(mask_HW[..., None], 0, original_HW3).astype(np.uint8)
     ways = {
         "engine": lambda: completer.complete(holed_HW3, mask_HW),

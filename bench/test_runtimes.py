@@ -34,6 +34,7 @@ from engine.inference.windows.layer_plan import NO_MARGINS, Margins, multiply_ad
 from engine.inference.windows.network import WindowNetwork
 from engine.networks import CompletionNetwork
 from engine.spec import CompletionSpec
+from engine.weights import NetworkWeights
 
 HALO = CompletionSpec().halo
 MARGINS = {"whole": NO_MARGINS, "window": Margins(HALO, HALO, HALO, HALO)}
@@ -121,7 +122,7 @@ def test_cpu_runtimes(
     holed_N4HW = photo_input(samples, side + margins.top + margins.bottom)
     eager = network.to(memory_format=torch.channels_last)
     own = TorchRuntime(network, precision="fp32", device="cpu", memory=MEMORY)
-    runtime = open_runtime(name, network, precision=precision, memory=MEMORY)
+    runtime = open_runtime(name, NetworkWeights.of(network), precision=precision, memory=MEMORY)
 
     @torch.inference_mode()
     def pytorch() -> Tensor:
@@ -177,7 +178,7 @@ def test_tensorrt_forward(
     batch: int,
 ) -> None:
     """A window of that side, a static one with its halo included, and its latency's 50th and 99th percentile."""
-    runtime = open_runtime("tensorrt", network, precision=precision, device="cuda")
+    runtime = open_runtime("tensorrt", NetworkWeights.of(network), precision=precision, device="cuda")
     margins = MARGINS["window"]
     holed_N4HW = photo_input(samples, side).cuda().expand(batch, -1, -1, -1).contiguous()
     bf16_N4HW = holed_N4HW.to(torch.bfloat16, memory_format=torch.channels_last)
