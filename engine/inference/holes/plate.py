@@ -28,16 +28,15 @@ LEAF = 200
 """Pixels up to which a hole is cut no further."""
 
 BLOCK, TILE = 96, 52
-"""Pixels that are eliminated at once, and the side of the tiles in which matrices are multiplied: OpenBLAS shares
-neither with other threads, which would change the last bits (the product from 64 * 64 * 64 on, the solution from about
-100 pixels on)."""
+"""Pixels that are eliminated at once, and the side of the tiles in which matrices are multiplied: OpenBLAS shares the
+work among threads, which changes the last bits, from 100 equations on and above 64 * 64 * 64 multiplications."""
 
 MOST_UNEVEN = 3 / 4
 """Share of a hole's pixels up to which one side of a cut may have them, where it is shorter than one in the middle."""
 
 Indices = NDArray[np.intp]
 Part = tuple[Indices, Floats]
-"""What is left to be met of equations after some pixels are eliminated: the B pixels beside these, and `matrix_Bb`,
+"""What is left to be met of equations after some pixels are eliminated: the B pixels beside these, and `left_Bb`,
 with the right-hand sides in its last three columns."""
 
 
@@ -52,11 +51,11 @@ class Equations:
     `neighbours_PN` has P for a neighbour that is no unknown.
     """
 
-    def __init__(self, at_P2: Indices, neighbours_PN: Indices, known_P3: Floats) -> None:
-        self.at_P2, self.neighbours_PN, self.known_P3 = at_P2, neighbours_PN, known_P3
-        self.is_left_P = np.ones(len(at_P2) + 1, np.bool_)
+    def __init__(self, pixel_P: Indices, width: int, neighbours_PN: Indices, known_P3: Floats) -> None:
+        self.pixel_P, self.width, self.neighbours_PN, self.known_P3 = pixel_P, width, neighbours_PN, known_P3
+        self.is_left_P = np.ones(len(pixel_P) + 1, np.bool_)
         self.is_left_P[-1] = False
-        self.column_P = np.full(len(at_P2) + 1, -1)
+        self.column_P = np.full(len(pixel_P) + 1, -1)
         """Where pixels are in the matrix at hand; for those in none, the last column, which is not looked at."""
         self.eliminated: list[tuple[Indices, Indices, Floats]] = []
         """Pixels, those beside them, and the weights of these and the constants that make them up."""
@@ -74,11 +73,11 @@ class Equations:
         neighbours_PN = number[beside_PN]
         weights_PN = WEIGHTS_N * (neighbours_PN == len(pixel_P))
         known_P3 = -np.einsum("pn,pnc->pc", weights_PN, np.take(colours_P3, beside_PN, axis=0))
-        return cls(np.stack(np.divmod(pixel_P, width), 1), neighbours_PN, known_P3)
+        return cls(pixel_P, width, neighbours_PN, known_P3)
 
     def solve(self) -> Floats:
         """The colours, `filled_P3`; once."""
-        self.dissect(np.arange(len(self.at_P2)))
+        self.dissect(np.arange(len(self.pixel_P)))
         filled_P3 = np.empty_like(self.known_P3)
         for inside_I, beside_B, weights_Ib in reversed(self.eliminated):
             # By einsum, which uses no threads.
@@ -90,9 +89,8 @@ class Equations:
         """What is left after these pixels are eliminated."""
         if len(pixels_K) <= LEAF:
             return self.eliminate(pixels_K, [])
-        at_K2 = self.at_P2[pixels_K]
-        at_K = at_K2[:, np.ptp(at_K2, axis=0).argmax()]
-        at_K = at_K - at_K.min()
+        at_K = max(np.divmod(self.pixel_P[pixels_K], self.width), key=np.ptp)
+        at_K -= at_K.min()
         count_S = np.bincount(at_K)
         before_S = np.cumsum(count_S) - count_S
         in_strip_S = count_S + np.append(count_S[1:], 0)

@@ -20,14 +20,15 @@ SMALL = 40
 """Pixels of a hole up to which it counts as thin, too."""
 
 MOST = 2**18
-"""Pixels of a hole that are solved for at once, with 1.8 KB each: of more, as of a net over a whole photo, none is."""
+"""Pixels of a hole that are solved for at once, with up to 2.6 KB each: of more, as of a net over a whole photo, none
+is."""
 
 
 def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: Report) -> tuple[Mask, Mask]:
     """The rest of the holes and of their wanted part once those that are thin are filled, in place.
 
     `hole_HW` is all that is unknown. The report is told how many these are. The same photo and hole give the same bits,
-    whatever other holes there are more than 32 px away.
+    whatever other holes there are more than 32 px away, and with any number of threads.
     """
     left_HW, left_wanted_HW = hole_HW, wanted_HW
     for where, part_HW in components(hole_HW):
