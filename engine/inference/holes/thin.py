@@ -30,7 +30,7 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
     `hole_HW` is all that is unknown. The report is told how many these are. The same photo and hole give the same bits,
     whatever other holes there are more than 32 px away, and with any number of threads.
     """
-    left_HW, left_wanted_HW = hole_HW, wanted_HW
+    left_HW, left_wanted_HW, white = hole_HW, wanted_HW, np.iinfo(photo_HW3.dtype).max
     for where, part_HW in components(hole_HW):
         if not (part_HW & wanted_HW[where]).any() or not is_thin(photo_HW3, hole_HW, where, part_HW):
             continue
@@ -40,7 +40,7 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
         here_HW = np.zeros_like(hole_HW[crop])
         here_HW[relative(where, crop)] = part_HW
         filled_P3 = plate(photo_HW3[crop], here_HW)
-        photo_HW3[crop][here_HW] = np.rint(filled_P3).clip(0, np.iinfo(photo_HW3.dtype).max)
+        photo_HW3[crop][here_HW] = np.rint(filled_P3).clip(0, white)
         left_HW[crop][here_HW] = left_wanted_HW[crop][here_HW] = False
         report.texture["smooth"] = report.texture.get("smooth", 0) + 1
     return left_HW, left_wanted_HW
@@ -48,12 +48,13 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
 
 def is_thin(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> bool:
     """True for the hole that is `part_HW` at `where` if the network has nothing to add to its surface."""
+    pixels = np.count_nonzero(part_HW)
+    if pixels <= SMALL or pixels > MOST:
+        return pixels <= SMALL
     around_HW = cv2.copyMakeBorder(part_HW.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     thick = thickness(around_HW.view(np.bool_))
-    if thick > THIN_IF_FAINT or np.count_nonzero(part_HW) > MOST:
-        return False
-    if thick <= THIN:
-        return True
+    if thick <= THIN or thick > THIN_IF_FAINT:
+        return thick <= THIN
     _, _, stats, _ = cv2.connectedComponentsWithStats(part_HW.view(np.uint8), connectivity=8)
     if stats[1:, cv2.CC_STAT_AREA].max() <= SMALL:
         return True
