@@ -48,7 +48,7 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
 
 def is_thin(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> bool:
     """True for the hole that is `part_HW` at `where` if the network has nothing to add to its surface."""
-    pixels = np.count_nonzero(part_HW)
+    pixels = int(np.count_nonzero(part_HW))
     if pixels <= SMALL or pixels > MOST:
         return pixels <= SMALL
     around_HW = cv2.copyMakeBorder(part_HW.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)

@@ -116,10 +116,7 @@ def test_sizes_at_which_holes_are_divided(pixels: int) -> None:
 
 def test_the_bits_do_not_depend_on_threads() -> None:
     """Of a hole whose equations are many enough for strips of hundreds of pixels."""
-    code = (
-        "from tests.engine.inference.holes.test_plate import plate_in_bits\n"  #
-        "print(plate_in_bits())"
-    )
+    code = "from tests.engine.inference.holes.test_plate import plate_in_bits; print(plate_in_bits())"
     bits = {
         subprocess.run(
             [sys.executable, "-c", code],
