@@ -39,10 +39,11 @@ class Contrast(NamedTuple):
     @classmethod
     def around(cls, photo_HW3: Pixels, known_HW: Mask, part_HW: Mask) -> Self:
         """Of the known pixels near the hole that is `part_HW`; the span is 0 where there are none."""
-        near_P3 = photo_HW3[widen(part_HW, NEAR) & known_HW]
+        is_near_HW = widen(part_HW, NEAR) & known_HW
+        near_P3 = np.compress(is_near_HW.ravel(), photo_HW3.reshape(-1, 3), axis=0)
         if not near_P3.size:
             return cls(np.zeros(3), 0.0)
-        low_3, high_3 = np.percentile(near_P3[:: len(near_P3) // SAMPLES + 1], (OUTLIERS, 100 - OUTLIERS), axis=0)
+        low_3, high_3 = without_outliers(near_P3[:: len(near_P3) // SAMPLES + 1])
         return cls((low_3 + high_3) / 2, float((high_3 - low_3).max()))
 
     def is_faint(self, dtype: np.dtype) -> bool:
@@ -58,6 +59,22 @@ class Contrast(NamedTuple):
         """The inverse."""
         values_HW3 = (stretched_HW3 / 65535 - 0.5) * (self.span / STRETCHED) + self.middle_3
         return np.rint(values_HW3).clip(0, np.iinfo(dtype).max).astype(dtype)
+
+
+def without_outliers(values_P3: Pixels) -> tuple[Floats, Floats]:
+    """The least and the largest value in each channel, as percentiles, in fp64.
+
+    By `np.percentile` it takes twice as long, which tells where a photo has thousands of specks.
+    """
+    last = len(values_P3) - 1
+    first = int(last * OUTLIERS / 100)
+    share, second = last * OUTLIERS / 100 - first, min(first + 1, last)
+    ordered_P3 = np.partition(values_P3, (first, second, last - second, last - first), axis=0).astype(np.float64)
+    low_3, high_3 = (
+        ordered_P3[one] * (1 - share) + ordered_P3[other] * share
+        for one, other in ((first, second), (last - first, last - second))
+    )
+    return low_3, high_3
 
 
 def faint_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask) -> Iterator[tuple[Where, Mask, Contrast]]:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from engine.inference.holes.contrast import contrast_near
-from engine.inference.holes.harmonic import Floats
 from engine.inference.holes.mask import Mask, Where, components, relative, thickness, with_context
+from engine.inference.holes.plate import REACH, plate
 from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 
@@ -20,27 +20,17 @@ SMALL = 40
 """Pixels of a hole up to which it counts as thin, too."""
 
 MOST = 2**18
-"""Pixels of a hole that are solved for at once, with 1.8 KB each: of more, as of a net over a whole photo, none is."""
-
-REACH = 2
-"""Pixels around a hole that its surface goes on from."""
-
-PLATE = {
-    (0, 0): 20.0,
-    **dict.fromkeys(((-1, 0), (1, 0), (0, -1), (0, 1)), -8.0),
-    **dict.fromkeys(((-1, -1), (-1, 1), (1, -1), (1, 1)), 2.0),
-    **dict.fromkeys(((-2, 0), (2, 0), (0, -2), (0, 2)), 1.0),
-}
-"""The Laplacian of the Laplacian: weights of the pixels so many rows and columns ahead."""
+"""Pixels of a hole that are solved for at once, with up to 2.6 KB each: of more, as of a net over a whole photo, none
+is."""
 
 
 def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: Report) -> tuple[Mask, Mask]:
     """The rest of the holes and of their wanted part once those that are thin are filled, in place.
 
     `hole_HW` is all that is unknown. The report is told how many these are. The same photo and hole give the same bits,
-    whatever other holes there are more than 32 px away.
+    whatever other holes there are more than 32 px away, and with any number of threads.
     """
-    left_HW, left_wanted_HW = hole_HW, wanted_HW
+    left_HW, left_wanted_HW, white = hole_HW, wanted_HW, np.iinfo(photo_HW3.dtype).max
     for where, part_HW in components(hole_HW):
         if not (part_HW & wanted_HW[where]).any() or not is_thin(photo_HW3, hole_HW, where, part_HW):
             continue
@@ -50,7 +40,7 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
         here_HW = np.zeros_like(hole_HW[crop])
         here_HW[relative(where, crop)] = part_HW
         filled_P3 = plate(photo_HW3[crop], here_HW)
-        photo_HW3[crop][here_HW] = np.rint(filled_P3).clip(0, np.iinfo(photo_HW3.dtype).max)
+        photo_HW3[crop][here_HW] = np.rint(filled_P3).clip(0, white)
         left_HW[crop][here_HW] = left_wanted_HW[crop][here_HW] = False
         report.texture["smooth"] = report.texture.get("smooth", 0) + 1
     return left_HW, left_wanted_HW
@@ -58,37 +48,14 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
 
 def is_thin(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> bool:
     """True for the hole that is `part_HW` at `where` if the network has nothing to add to its surface."""
-    thick = thickness(np.pad(part_HW, 1))
-    if thick > THIN_IF_FAINT or np.count_nonzero(part_HW) > MOST:
-        return False
-    if thick <= THIN:
-        return True
+    pixels = int(np.count_nonzero(part_HW))
+    if pixels <= SMALL or pixels > MOST:
+        return pixels <= SMALL
+    around_HW = cv2.copyMakeBorder(part_HW.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    thick = thickness(around_HW.view(np.bool_))
+    if thick <= THIN or thick > THIN_IF_FAINT:
+        return thick <= THIN
     _, _, stats, _ = cv2.connectedComponentsWithStats(part_HW.view(np.uint8), connectivity=8)
     if stats[1:, cv2.CC_STAT_AREA].max() <= SMALL:
         return True
     return contrast_near(photo_HW3, hole_HW, where, part_HW).is_faint(photo_HW3.dtype)
-
-
-def plate(photo_HW3: Pixels, hole_HW: Mask) -> Floats:
-    """The colours of the hole's pixels, row by row, `filled_P3` in fp64; beyond the photo it is mirrored."""
-    from scipy.sparse import csc_matrix
-    from scipy.sparse.linalg import splu
-
-    hole_HW = np.pad(hole_HW, REACH)
-    known_HW3 = np.where(hole_HW[..., None], 0.0, cv2.copyMakeBorder(photo_HW3, *(REACH,) * 4, cv2.BORDER_REFLECT_101))
-    y_P, x_P = np.nonzero(hole_HW)
-    number_HW = np.full(hole_HW.shape, -1)
-    number_HW[y_P, x_P] = np.arange(len(y_P))
-    known_P3 = np.zeros((len(y_P), 3))
-    pixels, others, weights = [], [], []
-    for (down, right), weight in PLATE.items():
-        there = y_P + down, x_P + right
-        known_P3 -= weight * known_HW3[there]
-        inside = np.flatnonzero(number_HW[there] >= 0)
-        pixels.append(inside)
-        others.append(number_HW[there][inside])
-        weights.append(np.full(len(inside), weight))
-    equations = csc_matrix((np.concatenate(weights), (np.concatenate(pixels), np.concatenate(others))))
-    symmetric = {"SymmetricMode": True}
-    solver = splu(equations, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=symmetric)
-    return solver.solve(known_P3)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.inference.completer import Completer
-from engine.inference.holes.contrast import Contrast, faint_holes
+from engine.inference.holes.contrast import OUTLIERS, Contrast, faint_holes, without_outliers
 from tests.engine.inference.conftest import random_network
 
 
@@ -79,3 +79,11 @@ def test_a_star_does_not_hide_the_contrast():
     hole_HW = np.zeros((100, 100), bool)
     hole_HW[40:60, 40:60] = True
     assert Contrast.around(photo_HW3, ~hole_HW, hole_HW).span == 120
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 10**6), pixels=st.integers(1, 1000), dtype=st.sampled_from([np.uint8, np.uint16]))
+def test_values_without_outliers_are_percentiles(seed, pixels, dtype):
+    values_P3 = np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (pixels, 3), dtype, endpoint=True)
+    expected_23 = np.percentile(values_P3, (OUTLIERS, 100 - OUTLIERS), axis=0)
+    np.testing.assert_allclose(without_outliers(values_P3), expected_23, rtol=1e-9)
