@@ -1,6 +1,7 @@
 """ONNX files written by hand: the few fields of their protocol buffers that a graph of convolutions needs.
 
-The `onnx` package would do, too, but takes 31 MB on disk, and 60 ms to import where a session opens in 5. numbers are those of onnx.proto.
+The `onnx` package would do, too, but takes 31 MB on disk, and 60 ms to import where a session opens in 5.
+Field numbers are those of onnx.proto.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
