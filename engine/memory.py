@@ -4,10 +4,6 @@ import ctypes
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
 
 UNKNOWN = 2 << 30
 """Bytes that are assumed to be free where the system does not say."""
@@ -16,12 +12,13 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Of glibc's mallopt(3)."""
 
 
-def free_memory(device: "torch.device", root: Path = Path("/")) -> int:
-    """Bytes that could be allocated now: on a CPU with what the page cache would give up, within a container's limit.
+def free_memory(device: str, root: Path = Path("/")) -> int:
+    """Bytes that could be allocated now on "cpu", "cuda" or "cuda:N".
 
-    `root` is where the system's files are.
+    On a CPU that is with what the page cache would give up, within a container's limit. `root` is where the system's
+    files are.
     """
-    if device.type == "cuda":
+    if device.startswith("cuda"):
         import torch
 
         return torch.cuda.mem_get_info(device)[0]
@@ -34,7 +31,7 @@ def free_memory(device: "torch.device", root: Path = Path("/")) -> int:
     return max(free, 0)
 
 
-def memory_limit(memory: int | None, device: "torch.device") -> int:
+def memory_limit(memory: int | None, device: str) -> int:
     """Bytes for one run of the network: `memory` if that is given, else half of what is free."""
     return memory or free_memory(device) // 2
 

@@ -7,7 +7,8 @@ from types import ModuleType
 
 EXTRAS = {
     "onnxruntime": "cpu",
-    "openvino": "cpu",
+    "torch": "torch",
+    "openvino": "openvino",
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "rtx",
     "jpeglib": "jpeg",

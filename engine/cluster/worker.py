@@ -121,6 +121,4 @@ class Worker:
 def share_of_memory(cpus: int, node_cpus: int) -> int:
     """Bytes for one run of the network in a process that has `cpus` of its node's: of half of what is free now, as
     large a part. On a GPU it is half of what is free there, since each process has one to itself."""
-    import torch
-
-    return free_memory(torch.device("cpu")) // 2 * cpus // max(cpus, node_cpus)
+    return free_memory("cpu") // 2 * cpus // max(cpus, node_cpus)

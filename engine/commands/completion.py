@@ -86,15 +86,15 @@ class NetworkConfig:
             blend=self.blend, octaves=parse_scale("--scale", self.scale), texture=self.texture, seed=self.seed
         )
 
-    def completer(self, weights: Path, device: str | None = None) -> "Completer":
-        """The network in `weights`, as asked for, or on another `device`. ValueError if it cannot be had."""
+    def completer(self, weights: Path, once: bool = False) -> "Completer":
+        """The network in `weights`, as asked for; `once` for a single photo. ValueError if it cannot be had."""
         with modules_kept():
             from engine.inference.completer import Completer
         if self.verbose:
             logging.getLogger("engine").setLevel(logging.DEBUG)
         keep_freed_memory()
         memory = None if self.memory is None else int(self.memory * 2**30)
-        return Completer.load(weights, self.runtime, self.precision, device or self.device, memory)
+        return Completer.load(weights, self.runtime, self.precision, self.device, memory, once)
 
 
 @dataclass(kw_only=True)

@@ -132,7 +132,7 @@ def run(config: InferConfig, lists: Iterable[list[Job]], several: bool) -> Count
 
     `several` is False for one photo by its name, which has to have a mask with something in it.
     """
-    completer = config.completer(config.weights)
+    completer = config.completer(config.weights, once=not several)
     from engine.inference.folders.complete import complete_files
 
     options = options_of(config, several, config.mask)

@@ -9,9 +9,11 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import engine
 from engine.commands.ending import ends_in_a_line
+from engine.packages import EXTRAS, install_line
 
 SPINS = "10000"
 """Turns for which OpenMP's threads wait busily for their next piece of work, and then sleep. By default they go on for
@@ -31,8 +33,18 @@ def start(command: str, module: str) -> None:
         for package in ("data", "kernels"):
             check_beside_engine(package)
         with modules_kept():
-            loaded = import_module(f"engine.commands.{module}")
+            loaded = load(module)
     loaded.main()
+
+
+def load(module: str) -> ModuleType:
+    """The command's module. ValueError with what to install if it needs a package that is not there."""
+    try:
+        return import_module(f"engine.commands.{module}")
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        raise ValueError(f"{error.name} is needed: {install_line(error.name)}") from error
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from engine.inference.graphs.int8 import Calibration, Loss, Range, check_loss, q
 from engine.inference.graphs.runners import open_in_openvino
 from engine.inference.holes.fill import fill_smoothly
 from engine.inference.holes.mask import Mask
-from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.window_runner import WindowRunner
+from engine.inference.runtimes.torch_runtime import holed_tensor
 from engine.inference.windows.folding import fold_batch_norm
+from engine.inference.windows.inputs import cut_out
 from engine.inference.windows.plan import whole_photo
 from engine.networks import CompletionNetwork, ConvBlock
 
@@ -51,13 +51,12 @@ def judged(network: CompletionNetwork, ranges: list[Range], held_out: Sequence[S
 
 def network_inputs(network: CompletionNetwork, samples: Sequence[Sample]) -> Iterator[Tensor]:
     """`holed_14HW` of each sample as the completer gives them to the network, the whole photo being one window."""
-    runner = WindowRunner(TorchRuntime(network, precision="fp32", device="cpu"), network)
     for photo_HW3, hole_HW in samples:
         holed_HW3 = photo_HW3.copy()
         holed_HW3[hole_HW] = 0
         if network.spec.fill == "smooth":
             fill_smoothly(holed_HW3, hole_HW)
-        yield runner.holed(holed_HW3, hole_HW, [whole_photo(*hole_HW.shape)])
+        yield holed_tensor(*cut_out(holed_HW3, hole_HW, [whole_photo(*hole_HW.shape)]), network.spec)
 
 
 @torch.inference_mode()

@@ -4,9 +4,10 @@ The photo stays on the host; only windows go to the device, so that time and mem
 """
 
 from pathlib import Path
-from typing import Self, get_args
+from typing import TYPE_CHECKING, Self, get_args
 
 import numpy as np
+import torch
 
 from engine.inference.coarse_to_fine import CoarseToFine
 from engine.inference.holes.blend import Blend
@@ -22,17 +23,19 @@ from engine.inference.runtimes import Runtime, open_runtime
 from engine.inference.texture.sources import not_copied
 from engine.inference.texture.stage import TextureStage
 from engine.inference.window_runner import WindowRunner
-from engine.networks import CompletionNetwork
-from engine.weights import load_weights
+from engine.weights import NetworkWeights, read_weights
+
+if TYPE_CHECKING:
+    from engine.networks import CompletionNetwork
 
 
 class Completer:
     """A completion network ready to complete photos."""
 
-    def __init__(self, runtime: Runtime, network: CompletionNetwork) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.spec = network.spec
-        self.runner = WindowRunner(runtime, network)
+        self.spec = runtime.spec
+        self.runner = WindowRunner(runtime)
 
     @classmethod
     def load(
@@ -42,26 +45,29 @@ class Completer:
         precision: str = "auto",
         device: str = "auto",
         memory: int | None = None,
+        once: bool = False,
     ) -> Self:
         """A completer for a weights file, or those that come with the engine.
 
-        `runtime`, `precision`, `device` and `memory` (bytes for one run of the network; None: half of what is free) as
-        `open_runtime` takes them. ValueError if the weights are missing or unreadable or the runtime is not to be had.
+        `runtime`, `precision`, `device`, `memory` (bytes for one run of the network; None: half of what is free) and
+        `once` (True for a single photo) as `open_runtime` takes them. ValueError if the weights are missing or
+        unreadable or the runtime is not to be had.
         """
-        return cls.of(load_weights(weights), runtime, precision, device, memory)
+        read = read_weights(weights)
+        return cls(open_runtime(runtime, read, precision=precision, device=device, memory=memory, once=once))
 
     @classmethod
     def of(
         cls,
-        network: CompletionNetwork,
+        network: "CompletionNetwork",
         runtime: str = "auto",
         precision: str = "auto",
         device: str = "auto",
         memory: int | None = None,
     ) -> Self:
         """A completer for a network in memory."""
-        opened = open_runtime(runtime, network, precision=precision, device=device, memory=memory)
-        return cls(opened, network)
+        weights = NetworkWeights.of(network)
+        return cls(open_runtime(runtime, weights, precision=precision, device=device, memory=memory))
 
     def complete(
         self,
@@ -140,7 +146,13 @@ class Completer:
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
         if texture != "none":
             stage = TextureStage(
-                texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, self.runtime.device, report
+                texture,
+                seed,
+                unknown_HW,
+                not_copied_HW,
+                sample_HW is not None,
+                torch.device(self.runtime.device),
+                report,
             )
             drawn_HW = cut(wanted_HW, ends)
             if scales.plain_HW is not None:

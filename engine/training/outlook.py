@@ -27,7 +27,7 @@ def outlook(config: TrainConfig, state: RunState, photos: int, seconds_each: flo
     each = f"{seconds_each:.2g} s each in this phase"
     if config.time_limit is not None and 60 * config.time_limit < seconds:
         each += f"; --time-limit {config.time_limit:g} ends it after some {60 * config.time_limit / seconds_each:.0f}"
-    taken, left = memory_taken(device), free_memory(device)
+    taken, left = memory_taken(device), free_memory(str(device))
     return (
         f"{photos} photos, {total - iteration} iterations to go: about {in_words(seconds)} ({each}); "
         f"memory: {taken / 1e9:.1f} GB taken so far, {left / 1e9:.1f} GB free; "

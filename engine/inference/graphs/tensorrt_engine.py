@@ -18,7 +18,7 @@ class TensorrtEngine:
     room for it. One thread at a time.
     """
 
-    def __init__(self, runtime: Any, content: bytes, device: torch.device) -> None:
+    def __init__(self, runtime: Any, content: bytes, device: str) -> None:
         self.device = device
         self.runtime = runtime  # kept: what it makes needs it
         with torch.cuda.device(device):

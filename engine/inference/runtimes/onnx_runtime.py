@@ -1,43 +1,39 @@
-"""ONNX Runtime on the CPU: the portable alternative to PyTorch and OpenVINO."""
+"""ONNX Runtime on the CPU: what completes photos without PyTorch."""
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from engine.inference.graphs.export import cached_onnx
-from engine.inference.graphs.runners import open_in_onnxruntime
-from engine.inference.runtimes.exported_graphs import ExportedGraphs
+from engine.cpu import cpu_threads
+from engine.inference.graphs.window_sessions import WindowGraphs
+from engine.inference.pixels import Pixels
+from engine.inference.windows.folded import fold_network
+from engine.inference.windows.inputs import holed_array
 from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.memory import memory_limit
-from engine.networks import CompletionNetwork
-from engine.packages import import_optional
-
-VALUES_PER_PIXEL = 10
-"""Peak of memory in fp32 values per input pixel and unit of base width: 9.0 measured (2400x2400 whole at width 16:
-3.2 GB; 2.9 for the interior graph), and some room."""
-
-SPEED = 1.2
-"""The speed of the same arithmetic, in PyTorch's:  1.0 to 1.4 measured (windows of 368x368, one and four;
-base widths 16 to 64; two cores with AVX-512)."""
+from engine.weights import NetworkWeights
 
 
 class OnnxRuntime:
-    """A `Runtime`: the exported fp32 graphs in ONNX Runtime."""
+    """A `Runtime`: windows in ONNX Runtime, in fp32. ValueError if it is not installed."""
 
     name = "onnx"
     precision = "fp32"
-    device = torch.device("cpu")
+    device = "cpu"
 
-    def __init__(self, network: CompletionNetwork, *, precision: str = "auto", memory: int | None = None) -> None:
-        import_optional("onnxruntime")
+    def __init__(self, weights: NetworkWeights, *, precision: str = "auto", memory: int | None = None) -> None:
         if precision not in ("auto", "fp32"):
             raise ValueError(
                 f"the onnx runtime computes in fp32, not in {precision}: --precision fp32, or another --runtime"
             )
-        self.graphs = ExportedGraphs(
-            network, SPEED, lambda graph: open_in_onnxruntime(cached_onnx(network, self.precision, graph)), exact=True
-        )
-        bytes_per_pixel = 4 * VALUES_PER_PIXEL * network.spec.base_width
-        self.max_batch_pixels = memory_limit(memory, self.device) // bytes_per_pixel
+        self.spec = weights.spec
+        self.graphs = WindowGraphs(fold_network(weights.spec, weights.tensors), cpu_threads())
+        self.max_batch_pixels = int(memory_limit(memory, self.device) / self.graphs.bytes_per_pixel)
 
-    def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
-        return self.graphs.run(holed_N4HW, margins)
+    def generate(
+        self, pixels_NHW3: Pixels, mask_NHW: NDArray[np.bool_], margins: Margins = NO_MARGINS
+    ) -> NDArray[np.float32]:
+        generated_N3HW = self.graphs.run(holed_array(pixels_NHW3, mask_NHW, self.spec), margins)
+        return generated_N3HW.transpose(0, 2, 3, 1)
+
+    def in_fp32(self) -> "OnnxRuntime":
+        return self

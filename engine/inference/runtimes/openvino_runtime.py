@@ -2,14 +2,13 @@
 
 import logging
 
-import torch
 from torch import Tensor
 
 from engine.inference.graphs.export import Graph, cached_onnx
 from engine.inference.graphs.int8 import cached_int8, read_calibration
 from engine.inference.graphs.runners import GraphRunner, open_in_openvino, openvino_has_bf16
 from engine.inference.runtimes.exported_graphs import ExportedGraphs
-from engine.inference.runtimes.torch_runtime import fast_precision
+from engine.inference.runtimes.torch_runtime import TensorRuntime, TorchRuntime, fast_precision
 from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
@@ -26,7 +25,7 @@ SPEEDS = {"fp32": 1.2, "bf16": 2.0, "int8": 4.0}
 with AVX-512: fp32 1.0 to 1.5 and bf16 1.8 to 2.2 (windows of 368x368, one and four), int8 3.3 to 5.1 (256, 512)."""
 
 
-class OpenvinoRuntime:
+class OpenvinoRuntime(TensorRuntime):
     """A `Runtime`: the exported graphs in OpenVINO, compiled for each size of window.
 
     `precision` int8 takes the calibration beside the weights. "auto" is bf16 where the CPU has instructions for it, and
@@ -34,17 +33,17 @@ class OpenvinoRuntime:
     """
 
     name = "openvino"
-    device = torch.device("cpu")
+    device = "cpu"
 
     def __init__(self, network: CompletionNetwork, *, precision: str = "auto", memory: int | None = None) -> None:
         import_optional("openvino")
         if precision == "auto":
-            precision = fast_precision(torch.device("cpu"))
+            precision = fast_precision(self.device)
         if precision not in SPEEDS:
             raise ValueError(f"the openvino runtime has no precision {precision!r}; choose one of: {', '.join(SPEEDS)}")
         if precision == "bf16" and not openvino_has_bf16():
             raise ValueError("this CPU does not compute in bf16: use --precision fp32 or int8")
-        self.network = network
+        self.network, self.spec = network, network.spec
         self.precision = precision
         self.graphs = ExportedGraphs(network, SPEEDS[precision], self.open_graph, exact=precision == "fp32")
         if precision == "int8":
@@ -65,3 +64,6 @@ class OpenvinoRuntime:
 
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         return self.graphs.run(holed_N4HW, margins)
+
+    def in_fp32(self) -> TorchRuntime:
+        return TorchRuntime(self.network, precision="fp32", device=self.device)

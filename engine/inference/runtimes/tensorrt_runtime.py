@@ -21,7 +21,7 @@ from engine.inference.graphs.tensorrt_build import (
     start,
 )
 from engine.inference.graphs.tensorrt_engine import TensorrtEngine
-from engine.inference.runtimes.torch_runtime import TorchRuntime, pick_device
+from engine.inference.runtimes.torch_runtime import TensorRuntime, TorchRuntime, pick_device
 from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
@@ -42,7 +42,7 @@ SATURATED = (1, 16)
 network is least exact on: wholly in fp16 by 0.0021 and in bf16 by 0.021 (1: 0.0012 and 0.009; 64: 0.0012, 0.012)."""
 
 
-class TensorrtRuntime:
+class TensorrtRuntime(TensorRuntime):
     """A `Runtime`: the exported graphs as strongly typed engines of a few static shapes.
 
     An engine is checked against PyTorch in fp32 before it is cached; of "auto", the first of PRECISIONS that passes is
@@ -54,8 +54,8 @@ class TensorrtRuntime:
     def __init__(
         self, network: CompletionNetwork, *, precision: str = "auto", device: str = "auto", memory: int | None = None
     ) -> None:
-        self.device = pick_device(device)
-        if self.device.type != "cuda":
+        self.device = str(pick_device(device))
+        if not self.device.startswith("cuda"):
             raise ValueError(
                 f"TensorRT needs an NVIDIA GPU with its driver, and the device is {self.device} ({why_no_gpu()}): "
                 "run without --trt, or with --runtime openvino (engine-export: --to tensorrt-rtx)"
@@ -66,7 +66,7 @@ class TensorrtRuntime:
         self.precision, *self.alternatives = pick_precisions(precision, self.capability)
         with torch.cuda.device(self.device):
             self.trt_runtime = start(self.trt, "Runtime")
-        self.network = network
+        self.network, self.spec = network, network.spec
         self.workspace = memory
         self.memory = memory_limit(memory, self.device)
         self.in_pytorch: dict[str, TorchRuntime] = {}
@@ -184,9 +184,12 @@ class TensorrtRuntime:
         """The network in PyTorch on the same device."""
         if precision not in self.in_pytorch:
             self.in_pytorch[precision] = TorchRuntime(
-                self.network, precision=precision, device=str(self.device), memory=self.memory
+                self.network, precision=precision, device=self.device, memory=self.memory
             )
         return self.in_pytorch[precision]
+
+    def in_fp32(self) -> TorchRuntime:
+        return self.pytorch("fp32")
 
     def say_misfit(self, height: int, width: int) -> None:
         """Warn, the first time, that PyTorch runs a window of this size."""

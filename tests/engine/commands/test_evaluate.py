@@ -265,7 +265,7 @@ def test_a_photo_that_is_in_no_catalog_is_left_out_too(run, photos, weights, tmp
 def test_what_ran_is_told_and_not_what_was_asked(run, photos, weights):
     found = json.loads(run(photos, "--weights", weights, "--device", "cpu", "--json", "--limit", 1)[1])
     assert found["runtime"] == {str(weights): "torch"}
-    assert found["precision"] == {str(weights): fast_precision(torch.device("cpu"))}
+    assert found["precision"] == {str(weights): fast_precision("cpu")}
 
 
 @pytest.mark.parametrize(

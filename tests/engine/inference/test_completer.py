@@ -263,7 +263,7 @@ class SmallDevice(TorchRuntime):
 def test_runs_out_of_memory_then_takes_smaller_windows(caplog):
     photo_HW3, mask_HW = noise(600, 600), mask_with((600, 600), (200, 200, 200, 200))
     network = random_network(16)
-    small = Completer(SmallDevice(network, precision="fp32", device="cpu", memory=1 << 30), network)
+    small = Completer(SmallDevice(network, precision="fp32", device="cpu", memory=1 << 30))
     whole = Completer.of(network, precision="fp32", device="cpu", memory=1 << 30)
     expected = whole.complete(photo_HW3, mask_HW, octaves=0, texture="none")
     np.testing.assert_array_equal(small.complete(photo_HW3, mask_HW, octaves=0, texture="none"), expected)
@@ -272,7 +272,7 @@ def test_runs_out_of_memory_then_takes_smaller_windows(caplog):
 
 def test_no_room_for_the_smallest_window_is_told_with_what_can_be_done(caplog):
     network = random_network(16)
-    small = Completer(SmallDevice(network, device="cpu", memory=1 << 30), network)
+    small = Completer(SmallDevice(network, device="cpu", memory=1 << 30))
     small.runtime.holds = 1000
     with pytest.raises(ValueError, match=r"cpu has no room for a window of 135424 pixels.*free some.*another --device"):
         small.complete(noise(600, 600), mask_with((600, 600), (200, 200, 200, 200)))
@@ -294,7 +294,7 @@ def test_windows_that_are_not_finite_are_computed_in_fp32(caplog):
     photo_HW3[:400] += 148
     mask_HW = mask_with((900, 400), (180, 180, 32, 32), (700, 180, 32, 32))
     network = random_network(4)
-    overflowing = Completer(Overflowing(network, precision="fp32", device="cpu"), network)
+    overflowing = Completer(Overflowing(network, precision="fp32", device="cpu"))
     completed_HW3 = overflowing.complete(photo_HW3, mask_HW, texture="none")
     in_fp32 = Completer.of(network, "torch", precision="fp32", device="cpu")
     assert np.array_equal(completed_HW3, in_fp32.complete(photo_HW3, mask_HW, texture="none"))
@@ -304,7 +304,7 @@ def test_windows_that_are_not_finite_are_computed_in_fp32(caplog):
 def test_weights_that_are_not_finite_are_refused():
     network = copy.deepcopy(random_network(4))  # which other tests share
     network.to_rgb.bias.data.fill_(torch.nan)
-    with pytest.raises(ValueError, match="not finite in fp32 either: its weights are not usable"):
+    with pytest.raises(ValueError, match="not finite in fp32: its weights are not usable"):
         Completer.of(network, "torch", device="cpu").complete(noise(300, 300), mask_with((300, 300), (100, 100, 9, 9)))
 
 
@@ -329,7 +329,7 @@ def test_auto_computes_in_bf16_where_the_cpu_does(has_bf16, has_amx, expected, m
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
-    assert fast_precision(torch.device("cpu")) == expected
+    assert fast_precision("cpu") == expected
     assert Completer.of(random_network(4), "torch", device="cpu").runtime.precision == expected
     assert Completer.of(random_network(4), "torch", "fp32", device="cpu").runtime.precision == "fp32"
 

@@ -6,7 +6,6 @@ from copy import deepcopy
 import numpy as np
 import onnx
 import pytest
-import torch
 
 from engine.inference import calibration
 from engine.inference.calibration import Sample, calibrate, judged, network_inputs
@@ -24,9 +23,10 @@ from engine.inference.graphs.int8 import (
     save_calibration,
 )
 from engine.inference.graphs.runners import open_in_onnxruntime, open_in_openvino, openvino_has_bf16
-from engine.inference.runtimes import open_runtime, pick_runtime
+from engine.inference.runtimes import open_runtime
+from engine.inference.runtimes.picking import pick_runtime
 from engine.inference.runtimes.torch_runtime import fast_precision
-from engine.weights import load_weights
+from engine.weights import NetworkWeights, load_weights
 from tests.engine.inference.conftest import random_network
 
 SIDE = 256
@@ -124,7 +124,7 @@ def test_a_calibration_is_read_as_it_was_measured(calibrated, net, samples):
 def test_a_calibration_that_lost_too_much_is_neither_made_nor_used(file, calibrated, net, samples, loss, monkeypatch):
     save_calibration(file, net, calibrated._replace(loss=calibrated.loss._replace(int8_loss_db=loss)))
     with pytest.raises(ValueError, match=r"more than 0.3: use --precision fp32 or bf16"):
-        open_runtime("openvino", net, precision="int8")
+        open_runtime("openvino", NetworkWeights.of(net), precision="int8")
     monkeypatch.setattr(int8, "LIMIT_DB", -100.0)
     with pytest.raises(ValueError, match=r"more than -100\.0"):
         judged(net, calibrated.ranges, samples[1:])
@@ -140,14 +140,14 @@ def test_a_calibration_of_something_else_is_refused_with_the_remedy(file, net, c
     file.write_text(change(file.read_text()))
     remedy = r"engine-export .*small\.safetensors --to openvino --precision int8 --photos DIR"
     with pytest.raises(ValueError, match=rf"small\.int8\.json {why}.*: {remedy}"):
-        open_runtime("openvino", net, precision="int8")
+        open_runtime("openvino", NetworkWeights.of(net), precision="int8")
 
 
 def test_without_a_calibration_the_remedy_is_named(net):
     other = deepcopy(net)
     other.file = net.file.with_name("other.safetensors")
     with pytest.raises(ValueError, match=r"not been calibrated for int8 \(no .*other\.int8\.json\): engine-export"):
-        open_runtime("openvino", other, precision="int8")
+        open_runtime("openvino", NetworkWeights.of(other), precision="int8")
 
 
 def test_a_damaged_graph_in_the_cache_is_made_again(calibrated, net):
@@ -170,7 +170,7 @@ def test_a_photo_through_openvino_in_int8_and_where_the_cpu_has_it_bf16(calibrat
     mask_HW[:30, 5:40] = True  # a window at the photo's corner
     expected_HW3 = Completer.of(net, "torch", "fp32", "cpu", 1 << 28).complete(astronaut_HW3, mask_HW, texture="none")
     unasked = Completer.of(net, "auto", device="cpu", memory=1 << 28)
-    assert unasked.runtime.precision == fast_precision(torch.device("cpu"))
+    assert unasked.runtime.precision == fast_precision("cpu")
     with caplog.at_level(logging.DEBUG, logger="engine"):
         chosen = Completer.of(net, "auto", "int8", "cpu", 1 << 28)
     assert (chosen.runtime.name, chosen.runtime.precision) == ("openvino", "int8")
@@ -190,5 +190,5 @@ def test_bf16_needs_the_cpus(net, monkeypatch):
 
     monkeypatch.setattr(runtime, "openvino_has_bf16", lambda: False)
     with pytest.raises(ValueError, match="this CPU does not compute in bf16"):
-        open_runtime("openvino", net, precision="bf16")
-    assert pick_runtime(random_network(2), "fp16", "cpu")[0] == "torch"
+        open_runtime("openvino", NetworkWeights.of(net), precision="bf16")
+    assert pick_runtime(NetworkWeights.of(random_network(2)), "fp16", "cpu", once=False)[0] == "torch"

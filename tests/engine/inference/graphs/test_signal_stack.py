@@ -12,9 +12,10 @@ import torch
 from engine.inference.runtimes import open_runtime
 from engine.networks import CompletionNetwork
 from engine.spec import CompletionSpec
+from engine.weights import NetworkWeights
 
 network = CompletionNetwork(CompletionSpec(base_width=2)).eval().requires_grad_(False)
-first, second = (open_runtime("openvino", network) for _ in range(2))
+first, second = (open_runtime("openvino", NetworkWeights.of(network)) for _ in range(2))
 for runtime in (first, second):
     runtime.run(torch.rand(1, 4, 64, 64))
 del first, runtime

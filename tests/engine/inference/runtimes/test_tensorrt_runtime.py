@@ -105,6 +105,6 @@ def test_a_photo(runtime, net, astronaut_HW3):
     mask_HW = np.zeros(astronaut_HW3.shape[:2], bool)
     mask_HW[230:280, 240:300] = True
     expected_HW3 = Completer.of(net, "torch", "fp32", "cpu", 1 << 28).complete(astronaut_HW3, mask_HW, texture="none")
-    completed_HW3 = Completer(runtime, net).complete(astronaut_HW3, mask_HW, texture="none")
+    completed_HW3 = Completer(runtime).complete(astronaut_HW3, mask_HW, texture="none")
     assert np.array_equal(completed_HW3[~mask_HW], astronaut_HW3[~mask_HW])
     assert np.abs(completed_HW3.astype(int) - expected_HW3).max() <= 255 * TOLERANCES[runtime.precision][1] + 1
