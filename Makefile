@@ -44,7 +44,8 @@ runtimes: .venv/dev.installed
 bench: .venv/dev.installed
 	$(BIN)/python -m bench $(ONLY)
 
-# What could go to PyPI: built and checked, and installed in an empty environment, where it completes a photo.
+# What could go to PyPI: built and checked, and installed in an empty environment, where it completes a photo, without
+# PyTorch and in less than 350 MB.
 package:
 	rm -rf build/dist
 	$(PYTHON) -m venv --clear build/packaging
@@ -52,10 +53,11 @@ package:
 	build/packaging/bin/python -m build --outdir build/dist . >build/packaging/log || { cat build/packaging/log; false; }
 	build/packaging/bin/twine check --strict build/dist/*
 	$(PYTHON) -m venv --clear build/empty
-	command -v nvidia-smi >/dev/null || build/empty/bin/pip install --quiet --no-deps --retries 1 -c constraints.txt torch \
-	  --extra-index-url https://download.pytorch.org/whl/cpu
-	build/empty/bin/pip install --quiet -c constraints.txt build/dist/*.whl
+	build/empty/bin/pip install --quiet -c constraints.txt "$$(echo build/dist/*.whl)[cpu]"
 	cd build && empty/bin/engine-infer ../.github/weights.jpg --hole 20,30,40,40 --out empty/completed.png --overwrite
+	rm -rf build/image
+	build/empty/bin/pip install --quiet --no-compile -c constraints.txt --target build/image "$$(echo build/dist/*.whl)[cpu]"
+	megabytes=$$(du -sm build/image | cut -f1); echo "An installation takes $$megabytes MB."; test $$megabytes -lt 350
 
 # On a machine with CUDA: the proofs and benchmarks that need a GPU. The parts cases and kernels do with torch, triton,
 # numpy and pytest-benchmark; the others need '.[dev]', and tensorrt needs '.[tensorrt]' beside it on GPUs that
