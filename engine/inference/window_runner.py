@@ -19,7 +19,7 @@ from engine.inference.runtimes.torch_runtime import TorchRuntime
 from engine.inference.windows.network import Margins
 from engine.inference.windows.plan import Box, NoRoom, Window, plan_windows, smallest_window, whole_photo
 from engine.networks import CompletionNetwork
-from kernels import fill_holes
+from kernels.fill_holes import fill_holes
 from kernels.unit_range import unit_scale
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import kernels
-from kernels.vote_patches import PLACES, vote_patches_reference
+from kernels.nearer_patches import nearer_patches
+from kernels.vote_patches import PLACES, vote_patches, vote_patches_reference
 from tests.kernels.plain_patches import nearer_by_loops, row_at, vote_by_loops
 
 
@@ -35,7 +35,7 @@ def test_nearer_is_the_loops(targets: int, numbers: int, sources: int, largest: 
     best_N = torch.from_numpy(generator.integers(0, sources, targets))
     distance_N = (sources_MK[best_N] - targets_NK).square().sum(1)
     before = best_N.clone(), distance_N.clone()
-    best, distance = kernels.nearer_patches(sources_MK, targets_NK, candidates_N, best_N, distance_N, favour)
+    best, distance = nearer_patches(sources_MK, targets_NK, candidates_N, best_N, distance_N, favour)
     wanted = nearer_by_loops(sources_MK, targets_NK, candidates_N, best_N, distance_N, favour)
     assert (best.tolist(), distance.tolist()) == wanted
     assert torch.equal(best_N, before[0])
@@ -51,7 +51,7 @@ def test_distances_just_below_2_to_24_are_exact(below: int, numbers: int, seed: 
     sources_MK, targets_NK = torch.tensor([row_at(far, numbers)])[:, order], torch.zeros(3, numbers)
     candidates_N, best_N = torch.zeros(3, dtype=torch.int64), torch.full((3,), 5)
     distance_N = torch.tensor([far - 1.0, far, far + 1.0])
-    best, distance = kernels.nearer_patches(sources_MK, targets_NK, candidates_N, best_N, distance_N, 1.0)
+    best, distance = nearer_patches(sources_MK, targets_NK, candidates_N, best_N, distance_N, 1.0)
     assert best.tolist() == [5, 5, 0]
     assert distance.tolist() == [far - 1, far, far]
 
@@ -65,7 +65,7 @@ def test_farther_than_2_to_24_is_2_to_24_in_any_order(numbers: int, largest: int
     candidates_N, best_N = torch.arange(20), torch.full((20,), 99)
     distance_N = torch.from_numpy(generator.choice([2.0**23, 2.0**24, 2.0**25], 20)).float()
     search = (sources_MK, torch.zeros(20, numbers), candidates_N, best_N, distance_N, 1.0)
-    best, distance = kernels.nearer_patches(*search)
+    best, distance = nearer_patches(*search)
     assert (best.tolist(), distance.tolist()) == nearer_by_loops(*search)
 
 
@@ -75,7 +75,7 @@ def test_favour_times_distance_is_rounded_to_fp32() -> None:
     product_N = (np.float32(1.15) * distance_N.numpy()).astype(int)
     sources_MK = torch.tensor([row_at(int(far), 8) for far in product_N])
     rows_N, best_N = torch.arange(40), torch.full((40,), 99)
-    best, _ = kernels.nearer_patches(sources_MK, torch.zeros(40, 8), rows_N, best_N, distance_N, 1.15)
+    best, _ = nearer_patches(sources_MK, torch.zeros(40, 8), rows_N, best_N, distance_N, 1.15)
     assert best.eq(99).all()
     assert (np.float64(np.float32(1.15)) * distance_N.double().numpy() > product_N).any()
 
@@ -101,7 +101,7 @@ def a_vote(
 def test_vote_is_the_loops(height: int, width: int, stride: int, channels: int, dtype: torch.dtype, seed: int) -> None:
     largest = 255 if dtype == torch.float32 else 65535
     vote = a_vote(np.random.default_rng(seed), (height, width), stride, channels, dtype, largest)
-    voted = kernels.vote_patches(*vote)
+    voted = vote_patches(*vote)
     assert voted.dtype == dtype
     assert np.array_equal(voted.numpy(), vote_by_loops(*vote))
 
@@ -110,7 +110,7 @@ def test_vote_of_a_single_patch_is_its_pixels() -> None:
     image = torch.arange(9 * 11).float()[:, None]
     patches, weights = torch.full((13, 13), 4 * 11 + 5), torch.zeros(13, 13)
     weights[6, 6] = 5
-    voted = kernels.vote_patches(image, 11, patches, weights)
+    voted = vote_patches(image, 11, patches, weights)
     assert torch.equal(voted[..., 0], image.view(9, 11)[1:8, 2:9])
 
 
@@ -121,9 +121,9 @@ def test_votes_of_the_largest_weights_and_colours_are_exact(dtype: torch.dtype, 
     for lowest in (1023, 1020):
         weights = torch.randint(lowest, 1024, patches.shape).to(dtype)
         vote = (image, 11, patches, weights)
-        assert np.array_equal(kernels.vote_patches(*vote).numpy(), vote_by_loops(*vote))
+        assert np.array_equal(vote_patches(*vote).numpy(), vote_by_loops(*vote))
     image.fill_(largest)
-    assert kernels.vote_patches(image, 11, patches, torch.full_like(weights, 1023)).eq(largest).all()
+    assert vote_patches(image, 11, patches, torch.full_like(weights, 1023)).eq(largest).all()
 
 
 def test_vote_of_more_places_than_are_summed_up_at_once() -> None:
@@ -173,8 +173,8 @@ GOOD: dict[str, Any] = {
 ])  # fmt: skip
 def test_bad_arguments_are_named(name: str, value: Any, message: str) -> None:
     def call(a: dict[str, Any]) -> None:
-        kernels.nearer_patches(a["sources"], a["targets"], a["candidates"], a["best"], a["distance"], 1.0)
-        kernels.vote_patches(a["image"], a["stride"], a["patches"], a["weights"])
+        nearer_patches(a["sources"], a["targets"], a["candidates"], a["best"], a["distance"], 1.0)
+        vote_patches(a["image"], a["stride"], a["patches"], a["weights"])
 
     call(GOOD)
     with pytest.raises(ValueError, match=message):

@@ -11,7 +11,7 @@ import torch
 
 from engine.inference.holes.mask import Mask, pieces, relative
 from engine.inference.pixels import Pixels
-from kernels import smooth_fill
+from kernels.smooth_fill import smooth_fill
 
 CONTEXT = 16
 """Pixels around a hole that its fill looks at. In training it looks at the whole crop, as which 64 px are as good: that
