@@ -139,7 +139,7 @@ class Completer:
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
         if texture != "none":
             stage = TextureStage(
-                texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, self.runtime.device, report
+                texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, str(self.runtime.device), report
             )
             drawn_HW = cut(wanted_HW, ends)
             if scales.plain_HW is not None:

@@ -16,9 +16,9 @@ from torch import Tensor
 from kernels.adadelta import Adadelta, adadelta_op
 from kernels.fill_holes import fill_holes, fill_holes_op, fill_holes_reference
 from kernels.masked_mse import masked_mse, masked_sum_op, masked_sum_reference
-from kernels.nearer_patches import nearer_patches, nearer_patches_op, nearer_patches_reference
+from kernels.nearer_patches import nearer_patches, nearer_patches_reference
 from kernels.paste_crop import paste_crop, paste_crop_op, paste_crop_reference
-from kernels.vote_patches import vote_patches, vote_patches_op, vote_patches_reference
+from kernels.vote_patches import vote_patches, vote_patches_reference
 from tests.kernels.compiled_step import check_a_step_under_compile
 from tests.kernels.plain_patches import nearer_by_loops, row_at, vote_by_loops
 
@@ -416,8 +416,6 @@ def test_opcheck() -> None:
     torch.library.opcheck(paste_crop_op, (generated, photo, mask, centres, 2))
     tensors = [[torch.rand(5, device=DEVICE), torch.rand(3, 2, device=DEVICE)] for _ in range(4)]
     torch.library.opcheck(adadelta_op, (*tensors, 1.0, 0.9, 1e-6, 0.0))
-    torch.library.opcheck(nearer_patches_op, (*a_search(5, 4), 1.15))
-    torch.library.opcheck(vote_patches_op, a_vote((8, 9), 3, torch.float64, 255))
 
 
 def test_what_the_kernels_cannot_do_is_refused() -> None:
