@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import skimage
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.inference.holes.fill import fill_smoothly
 from engine.inference.holes.mask import components
+from kernels.smooth_fill import smooth_fill
 from tests.engine.inference.holes.test_harmonic import solve_directly
 
 
@@ -75,3 +78,16 @@ def test_a_hole_is_filled_the_same_whatever_lies_elsewhere():
         alone_HW3 = photo_HW3.copy()
         fill_smoothly(alone_HW3, alone_HW)
         np.testing.assert_array_equal(alone_HW3[alone_HW], together_HW3[alone_HW])
+
+
+@pytest.mark.parametrize(("top", "left", "height", "width"), [(40, 60, 96, 128), (100, 130, 48, 20), (20, 20, 200, 40)])
+def test_the_fill_is_about_the_one_of_training(top, left, height, width):
+    """Networks see that one in training; what is left between them is what a few relaxations leave."""
+    photo_HW3 = skimage.data.coffee()[50:306, 100:356].copy()
+    hole_HW = np.zeros((256, 256), bool)
+    hole_HW[top : top + height, left : left + width] = True
+    holed_4HW = np.concatenate((photo_HW3.transpose(2, 0, 1) / 255, hole_HW[None])).astype(np.float32)
+    trained_HW3 = smooth_fill(torch.from_numpy(holed_4HW)[None])[0, :3].permute(1, 2, 0).numpy() * 255
+    fill_smoothly(photo_HW3, hole_HW)
+    difference_P3 = trained_HW3[hole_HW] - photo_HW3[hole_HW]
+    assert np.sqrt(np.square(difference_P3).mean()) < 8, "of 255; the photo's own deviation there is 60"
