@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 import torch
 
-import kernels
 from bench.counting import compilations, count
 from bench.setups import (
     SMALL_WIDTH,
@@ -31,6 +30,9 @@ from bench.setups import (
 from data.masks import HoleConfig, draw_holes
 from engine.training.checkpoint import load_newest, save_checkpoint
 from engine.training.phases import Phase
+from kernels.fill_holes import fill_holes
+from kernels.masked_mse import masked_mse
+from kernels.paste_crop import paste_crop
 
 
 def completion() -> Callable[[], object]:
@@ -66,9 +68,9 @@ def fused_kernels() -> Callable[[], object]:
     centres_N2 = torch.full((batch, 2), 120)
 
     def work() -> None:
-        kernels.fill_holes(image_N3HW, mask_N1HW, torch.full((3,), 0.5), torch.float32)
-        completed, patches = kernels.paste_crop(generated_N3HW, image_N3HW, mask_N1HW, centres_N2, patch_side)
-        loss = kernels.masked_mse(generated_N3HW, image_N3HW, mask_N1HW, mask_N1HW.sum())
+        fill_holes(image_N3HW, mask_N1HW, torch.full((3,), 0.5), torch.float32)
+        completed, patches = paste_crop(generated_N3HW, image_N3HW, mask_N1HW, centres_N2, patch_side)
+        loss = masked_mse(generated_N3HW, image_N3HW, mask_N1HW, mask_N1HW.sum())
         loss = loss + completed.mean() + patches.mean()
         torch.autograd.grad(loss, generated_N3HW)
 

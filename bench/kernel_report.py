@@ -19,9 +19,12 @@ from typing import Any
 
 import torch
 
-import kernels
 from bench.counting import Moved
 from bench.kernel_cases import PATCH, SIDE, Case, a_mask, cases
+from kernels.fill_holes import fill_holes
+from kernels.launch import set_backend
+from kernels.masked_mse import masked_mse
+from kernels.paste_crop import paste_crop
 
 CAPABILITIES = (80, 90, 120)
 
@@ -137,11 +140,11 @@ def plain_bytes_per_pixel() -> dict[str, float]:
         moved[name] = counter.bytes / (batch * SIDE * SIDE)
         return result
 
-    kernels.set_backend("reference")
-    count("fill_holes", lambda: kernels.fill_holes(photo, mask, mean, torch.bfloat16))
-    loss = count("masked_mse", lambda: kernels.masked_mse(generated, photo, mask, 1))
+    set_backend("reference")
+    count("fill_holes", lambda: fill_holes(photo, mask, mean, torch.bfloat16))
+    loss = count("masked_mse", lambda: masked_mse(generated, photo, mask, 1))
     count("masked_mse backward", lambda: torch.autograd.grad(loss, generated))
-    pasted = count("paste_crop", lambda: kernels.paste_crop(generated, photo, mask, centres, PATCH))
+    pasted = count("paste_crop", lambda: paste_crop(generated, photo, mask, centres, PATCH))
     grads = [torch.zeros_like(result) for result in pasted]
     count("paste_crop backward", lambda: torch.autograd.grad(pasted, generated, grads))
     param = torch.nn.Parameter(torch.zeros(batch * SIDE * SIDE))  # as many parameters as pixels

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-import kernels
-from kernels.fill_holes import fill_holes_reference
-from kernels.masked_mse import masked_sum_reference
-from kernels.nearer_patches import nearer_patches_reference
-from kernels.paste_crop import paste_crop_reference
-from kernels.vote_patches import REACH, vote_patches_reference
+from kernels.fill_holes import fill_holes, fill_holes_reference
+from kernels.masked_mse import masked_mse, masked_sum_reference
+from kernels.nearer_patches import nearer_patches, nearer_patches_reference
+from kernels.paste_crop import paste_crop, paste_crop_reference
+from kernels.vote_patches import REACH, vote_patches, vote_patches_reference
 
 SIDE, PATCH = 256, 128
 
@@ -40,7 +39,7 @@ class Work(NamedTuple):
 
 
 def fill(inputs: Inputs) -> Tensor:
-    return kernels.fill_holes(inputs.photo, inputs.mask, inputs.mean_pixel, torch.bfloat16)
+    return fill_holes(inputs.photo, inputs.mask, inputs.mean_pixel, torch.bfloat16)
 
 
 def fill_plain(inputs: Inputs) -> Tensor:
@@ -48,7 +47,7 @@ def fill_plain(inputs: Inputs) -> Tensor:
 
 
 def loss(inputs: Inputs) -> Tensor:
-    return kernels.masked_mse(inputs.generated, inputs.photo, inputs.mask, inputs.mask.numel())
+    return masked_mse(inputs.generated, inputs.photo, inputs.mask, inputs.mask.numel())
 
 
 def loss_plain(inputs: Inputs) -> Tensor:
@@ -56,7 +55,7 @@ def loss_plain(inputs: Inputs) -> Tensor:
 
 
 def paste(inputs: Inputs) -> tuple[Tensor, Tensor]:
-    return kernels.paste_crop(inputs.generated, inputs.photo, inputs.mask, inputs.centres, PATCH)
+    return paste_crop(inputs.generated, inputs.photo, inputs.mask, inputs.centres, PATCH)
 
 
 def paste_plain(inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -142,8 +141,6 @@ def vote(device: str) -> tuple[Any, ...]:
 
 
 PATCH_WORK = {
-    "nearer_patches": PatchWork(
-        kernels.nearer_patches, nearer_patches_reference, search, (8 * NUMBERS + 32) * TARGETS**2
-    ),
-    "vote_patches": PatchWork(kernels.vote_patches, vote_patches_reference, vote, 1188 * TARGETS**2),
+    "nearer_patches": PatchWork(nearer_patches, nearer_patches_reference, search, (8 * NUMBERS + 32) * TARGETS**2),
+    "vote_patches": PatchWork(vote_patches, vote_patches_reference, vote, 1188 * TARGETS**2),
 }

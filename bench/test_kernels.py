@@ -17,11 +17,11 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import kernels
 from bench import limits
 from bench.kernel_work import PATCH_WORK, SIDE, TARGETS, WORK, make_inputs
 from bench.rows import LIMIT, OURS, measure, write_row
 from bench.timing import Timing
+from kernels.adadelta import Adadelta
 
 pytestmark = [
     pytest.mark.gpu,
@@ -133,7 +133,7 @@ def test_adadelta_speed(benchmark: BenchmarkFixture, network: str) -> None:
         params = list(copy.deepcopy(model).parameters())
         for param in params:
             param.grad = torch.randn_like(param)
-        steps.append({OURS: kernels.Adadelta(params).step,
+        steps.append({OURS: Adadelta(params).step,
                       "foreach": torch.optim.Adadelta(params, foreach=True).step})  # fmt: skip
     functions: dict[str, Callable[[Any], Any]] = {
         OURS: lambda step: step[OURS](),

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from kernels.arrays import check_device
+
 MASK_DTYPES = (torch.bool, torch.uint8)
 
 
@@ -22,18 +24,6 @@ def check_floating(name: str, image: Tensor) -> None:
 def check_floating_dtype(dtype: torch.dtype) -> None:
     if not dtype.is_floating_point:
         raise ValueError(f"dtype is {dtype}; it must be floating: torch.float32, torch.bfloat16 or torch.float16")
-
-
-def check_same(name: str, tensor: Tensor, like_name: str, like: Tensor) -> None:
-    """Same shape and device."""
-    if tensor.shape != like.shape:
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, {like_name} {tuple(like.shape)}; they must be equal")
-    check_device(name, tensor, like_name, like)
-
-
-def check_device(name: str, tensor: Tensor, like_name: str, like: Tensor) -> None:
-    if tensor.device != like.device:
-        raise ValueError(f"{name} is on {tensor.device}, {like_name} on {like.device}; move one to the other's device")
 
 
 def check_mask(mask: Tensor, image_name: str, image: Tensor) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kernels.checks import check_floating, check_image, check_mask, check_same
+from kernels.arrays import check_same
+from kernels.checks import check_floating, check_image, check_mask
 from kernels.launch import unsupported_dtype, use_triton
 from kernels.unit_range import to_unit_range
 

@@ -4,15 +4,13 @@ Patches are rows of descriptors with integer values in fp32, which adds integers
 implementation, order of summation and number of threads gives the same bits.
 
 Bytes moved per target with K numbers in a descriptor: 8 K + 32 (two rows; candidate, best and distance; the results),
-or 32 where the candidate is none or already the best. Plain PyTorch writes and reads rows, differences and squares
-besides, 32 K more.
+or 32 where the candidate is none or already the best. The plain version writes and reads rows and differences besides,
+28 K more.
 """
 
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace
 
-from kernels.checks import check_device
-from kernels.launch import use_triton
+from kernels.arrays import Array, check_device, runs_in_triton
 
 FARTHEST = 2.0**24
 """The distance that larger ones count as. Squares that add up to more are rounded, in each order differently, but in
@@ -20,56 +18,58 @@ every one they come to at least this."""
 
 
 def nearer_patches(
-    sources_MK: Tensor, targets_NK: Tensor, candidates_N: Tensor, best_N: Tensor, distance_N: Tensor, favour: float
-) -> tuple[Tensor, Tensor]:
-    """The better of `best_N` and `candidates_N` for each target, with its distance: (best_N, distance_N), new tensors.
+    sources_MK: Array, targets_NK: Array, candidates_N: Array, best_N: Array, distance_N: Array, favour: float
+) -> tuple[Array, Array]:
+    """The better of `best_N` and `candidates_N` for each target, with its distance: (best_N, distance_N), new arrays.
 
     `sources_MK` and `targets_NK` are fp32 with integer values; candidates and best are int64 rows of the sources, a
     negative candidate is none. `distance_N` is fp32, the squared distance of the best. A candidate wins where its own
     is less than `favour` times that, rounded to fp32: more than 1 favours candidates. One that is farther than FARTHEST
     counts as that far.
 
-    ValueError if shapes, dtypes or devices are others.
+    All are NumPy arrays or all tensors, else it is a TypeError; ValueError if shapes, dtypes or devices are others.
     """
     check(sources_MK, targets_NK, candidates_N, best_N, distance_N)
-    if use_triton("nearer_patches", sources_MK.device):
-        return nearer_patches_op(sources_MK, targets_NK, candidates_N, best_N, distance_N, favour)
+    if runs_in_triton("nearer_patches", sources_MK):
+        from kernels.gpu.nearer_patches import launch
+
+        return launch(sources_MK, targets_NK, candidates_N, best_N, distance_N, favour)
     return nearer_patches_reference(sources_MK, targets_NK, candidates_N, best_N, distance_N, favour)
 
 
 def nearer_patches_reference(
-    sources_MK: Tensor, targets_NK: Tensor, candidates_N: Tensor, best_N: Tensor, distance_N: Tensor, favour: float
-) -> tuple[Tensor, Tensor]:
-    """`nearer_patches` in plain PyTorch; only targets whose candidate is another than their best are compared."""
-    found_N = torch.full_like(distance_N, torch.inf)
-    tried_T = torch.nonzero((candidates_N >= 0) & (candidates_N != best_N))[:, 0]
-    rows_TK, targets_TK = sources_MK.index_select(0, candidates_N[tried_T]), targets_NK.index_select(0, tried_T)
-    found_N.index_copy_(0, tried_T, rows_TK.sub_(targets_TK).square_().sum(1).clamp_(max=FARTHEST))
-    won_N = found_N < favour * distance_N
-    return torch.where(won_N, candidates_N, best_N), torch.where(won_N, found_N, distance_N)
+    sources_MK: Array, targets_NK: Array, candidates_N: Array, best_N: Array, distance_N: Array, favour: float
+) -> tuple[Array, Array]:
+    """`nearer_patches` in plain array operations; only candidates that are another than the best are compared."""
+    xp = array_namespace(sources_MK)
+    tried_T = xp.nonzero((candidates_N >= 0) & (candidates_N != best_N))[0]
+    rows_TK = xp.take(sources_MK, xp.take(candidates_N, tried_T), axis=0)
+    rows_TK -= xp.take(targets_NK, tried_T, axis=0)
+    found_T = squared_lengths(rows_TK)
+    found_T[found_T > FARTHEST] = FARTHEST
+    won_T = found_T < favour * xp.take(distance_N, tried_T)
+    won_W = tried_T[won_T]
+    new_best_N, new_distance_N = xp.asarray(best_N, copy=True), xp.asarray(distance_N, copy=True)
+    new_best_N[won_W] = xp.take(candidates_N, won_W)
+    new_distance_N[won_W] = found_T[won_T]
+    return new_best_N, new_distance_N
 
 
-@torch.library.custom_op("glcic::nearer_patches", mutates_args=())
-def nearer_patches_op(
-    sources_MK: Tensor, targets_NK: Tensor, candidates_N: Tensor, best_N: Tensor, distance_N: Tensor, favour: float
-) -> tuple[Tensor, Tensor]:
-    """`nearer_patches` in Triton."""
-    from kernels.gpu.nearer_patches import launch
+def squared_lengths(rows_NK: Array) -> Array:
+    """The sum of each row's squares, `lengths_N`; the rows are squared in place.
 
-    return launch(sources_MK, targets_NK, candidates_N, best_N, distance_N, favour)
-
-
-@nearer_patches_op.register_fake
-def _fake(
-    sources_MK: Tensor, targets_NK: Tensor, candidates_N: Tensor, best_N: Tensor, distance_N: Tensor, favour: float
-) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(best_N), torch.empty_like(distance_N)
+    As a product with ones, which takes a fifth of the time that NumPy needs to sum up so short rows.
+    """
+    xp = array_namespace(rows_NK)
+    rows_NK *= rows_NK
+    return rows_NK @ xp.ones(rows_NK.shape[1], dtype=rows_NK.dtype, device=rows_NK.device)
 
 
-def check(sources_MK: Tensor, targets_NK: Tensor, candidates_N: Tensor, best_N: Tensor, distance_N: Tensor) -> None:
+def check(sources_MK: Array, targets_NK: Array, candidates_N: Array, best_N: Array, distance_N: Array) -> None:
     """ValueError if the arguments of `nearer_patches` do not belong together."""
+    xp = array_namespace(sources_MK, targets_NK, candidates_N, best_N, distance_N)
     for name, descriptors in (("sources", sources_MK), ("targets", targets_NK)):
-        if descriptors.ndim != 2 or descriptors.shape[1] == 0 or descriptors.dtype != torch.float32:
+        if descriptors.ndim != 2 or descriptors.shape[1] == 0 or descriptors.dtype != xp.float32:
             raise ValueError(
                 f"{name} is {descriptors.dtype} of shape {tuple(descriptors.shape)}; it must be float32, "
                 "one row of at least one number for each patch"
@@ -79,11 +79,11 @@ def check(sources_MK: Tensor, targets_NK: Tensor, candidates_N: Tensor, best_N: 
         raise ValueError(f"sources have descriptors of {sources_MK.shape[1]} numbers, targets of {width}")
     check_device("targets", targets_NK, "sources", sources_MK)
     for name, values, dtype in (
-        ("candidates", candidates_N, torch.int64),
-        ("best", best_N, torch.int64),
-        ("distance", distance_N, torch.float32),
+        ("candidates", candidates_N, "int64"),
+        ("best", best_N, "int64"),
+        ("distance", distance_N, "float32"),
     ):
-        if values.shape != (count,) or values.dtype != dtype:
+        if values.shape != (count,) or values.dtype != getattr(xp, dtype):
             raise ValueError(
                 f"{name} is {values.dtype} of shape {tuple(values.shape)}; it must be {dtype} of shape ({count},)"
             )

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kernels.arrays import check_same
 from kernels.checks import (
     check_floating,
     check_image,
     check_integers,
     check_mask,
     check_patch_size,
-    check_same,
 )
 from kernels.launch import unsupported_dtype, use_triton
 from kernels.unit_range import to_unit_range

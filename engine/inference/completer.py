@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
 
 import numpy as np
-import torch
 
 from engine.inference.coarse_to_fine import CoarseToFine
 from engine.inference.holes.blend import Blend
 from engine.inference.holes.border import cut, ends_for, mirror, own_holes, own_part
-from engine.inference.holes.fill import threads
 from engine.inference.holes.mask import Mask, prepare_mask, with_hidden
 from engine.inference.holes.rim import rim_note
 from engine.inference.holes.thin import fill_thin_holes
@@ -146,19 +144,12 @@ class Completer:
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
         if texture != "none":
             stage = TextureStage(
-                texture,
-                seed,
-                unknown_HW,
-                not_copied_HW,
-                sample_HW is not None,
-                torch.device(self.runtime.device),
-                report,
+                texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, self.runtime.device, report
             )
             drawn_HW = cut(wanted_HW, ends)
             if scales.plain_HW is not None:
                 drawn_HW = drawn_HW & ~cut(scales.plain_HW, ends)
-            # Many small steps: where another program has a core, waiting for a second thread takes longer than they do.
-            with report.stage("texture"), threads(1):
+            with report.stage("texture"):
                 stage.draw(completed_HW3, drawn_HW)
         if hidden_HW is not None:
             np.copyto(completed_HW3, photo_HW3, where=(unknown_HW & ~hole_HW)[..., None])

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import kernels
 from engine.cpu import cpu_has_bf16
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
 from engine.training.sync_norm import synchronise_batch_norm
+from kernels.adadelta import Adadelta
 
 
 def precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
@@ -45,7 +45,7 @@ class Learner:
             synchronise_batch_norm(network, world)
         self.optimizer: torch.optim.Optimizer
         if config.optimizer == "adadelta":
-            self.optimizer = kernels.Adadelta(network.parameters(), lr=learning_rate or 1.0)
+            self.optimizer = Adadelta(network.parameters(), lr=learning_rate or 1.0)
         else:
             self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate or 2e-4)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=self.dtype is torch.float16)

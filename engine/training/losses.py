@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import kernels
 from engine.spec import STRIDE
+from kernels.smooth_fill import interpolate_holes
+from kernels.unit_range import to_unit_range
 
 SMALL_ERROR = 2e-3
 """Squared error from which on a hole counts as hard: 27 dB. Below, photos lose weight as they get better."""
@@ -22,7 +23,7 @@ def log_error(generated_N3SS: Tensor, image_N3SS: Tensor, mask_N1SS: Tensor) -> 
     holes, of which the least can be learned.
     """
     hole_N1SS = mask_N1SS != 0
-    difference_N3SS = torch.where(hole_N1SS, generated_N3SS.float() - kernels.to_unit_range(image_N3SS), 0)
+    difference_N3SS = torch.where(hole_N1SS, generated_N3SS.float() - to_unit_range(image_N3SS), 0)
     error_N = difference_N3SS.square().sum((1, 2, 3)) / (3 * hole_N1SS.sum((1, 2, 3))).clamp(min=1)
     return torch.log(error_N + SMALL_ERROR).sum()
 
@@ -34,8 +35,8 @@ def blended(generated_N3SS: Tensor, image_N3SS: Tensor, mask_N1SS: Tensor) -> Te
     cannot give: the colours in the hole relative to those around it.
     """
     known_N1SS = (mask_N1SS == 0).float()
-    missing_N3SS = kernels.to_unit_range(image_N3SS) - generated_N3SS.float()
-    corrected_N3SS = generated_N3SS.float() + kernels.interpolate_holes(missing_N3SS * known_N1SS, known_N1SS)
+    missing_N3SS = to_unit_range(image_N3SS) - generated_N3SS.float()
+    corrected_N3SS = generated_N3SS.float() + interpolate_holes(missing_N3SS * known_N1SS, known_N1SS)
     return corrected_N3SS.to(generated_N3SS.dtype)
 
 
@@ -59,7 +60,7 @@ def stride_pattern(image_N3SS: Tensor, mask_N1SS: Tensor) -> Tensor:
 
 def pattern_loss(completed_N3SS: Tensor, image_N3SS: Tensor, mask_N1SS: Tensor) -> Tensor:
     """The mean over photos of log(1 + stride_pattern of the completion / that of the photo), a scalar in fp32."""
-    own_N = stride_pattern(kernels.to_unit_range(image_N3SS), mask_N1SS)
+    own_N = stride_pattern(to_unit_range(image_N3SS), mask_N1SS)
     return torch.log1p(stride_pattern(completed_N3SS, mask_N1SS) / (own_N + SMALL_PATTERN)).mean()
 
 

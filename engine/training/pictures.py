@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import kernels
 from engine.training.batches import TrainingBatch
 from engine.training.phases import Phase
 from engine.training.state import RunState
 from engine.training.steps import Steps
+from kernels.paste_crop import cut_patches
+from kernels.unit_range import to_unit_range
 
 
 class Completed(NamedTuple):
@@ -39,12 +40,12 @@ def complete(state: RunState, steps: Steps, batch: TrainingBatch) -> Completed:
 def picture(state: RunState, steps: Steps, batch: TrainingBatch, phase: Phase) -> np.ndarray:
     """Input | holed | completed for each photo of `batch`, with D's opinion once D is trained."""
     holed, completed, patches = complete(state, steps, batch)
-    image = kernels.to_unit_range(batch.image_N3SS)
+    image = to_unit_range(batch.image_N3SS)
     judged: tuple[Tensor, Tensor] | None = None
     if phase is not Phase.COMPLETION:
         judge = state.discriminator.network
         judge.eval()
-        real_patches = kernels.cut_patches(image, batch.centres_N2, state.config.patch_size)
+        real_patches = cut_patches(image, batch.centres_N2, state.config.patch_size)
         judged = judge(real_patches, image).sigmoid()[:, 0], judge(patches, completed).sigmoid()[:, 0]
         judge.train()
     return comparison(image, holed[:, :3], completed, judged)

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-import kernels
 from data.files import write_atomically
 from engine.training.config import TrainConfig
+from kernels.launch import set_backend
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def write_options(config: TrainConfig) -> None:
 def set_up_torch(config: TrainConfig) -> None:
     """Configure torch as the options say."""
     if config.kernels != "auto":
-        kernels.set_backend(config.kernels)
+        set_backend(config.kernels)
     torch.backends.cudnn.benchmark = not config.deterministic
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -8,7 +8,6 @@ statistics as they are, and alpha weighs the generator's adversarial term alone.
 import torch
 from torch import Tensor
 
-import kernels
 from data.randomness import integers, key_of, random_bits
 from engine.networks import CompletionNetwork
 from engine.quality import LARGEST_STRIDE
@@ -19,6 +18,11 @@ from engine.training.learner import Learner
 from engine.training.losses import adversarial_loss, blended, discriminator_loss, log_error, pattern_loss
 from engine.training.perceptual import PerceptualLoss, load_features
 from engine.training.phases import Phase
+from kernels.fill_holes import fill_holes
+from kernels.masked_mse import masked_mse
+from kernels.paste_crop import cut_patches, paste_crop
+from kernels.smooth_fill import smooth_fill
+from kernels.unit_range import to_unit_range
 
 PERCEPTUAL_SCALES = 3
 """Random stream of the scales that patches are seen at; 0 to 2 are those of holes."""
@@ -130,10 +134,9 @@ class Steps:
         """The photos' own patches around the holes, RGB in [0, 1], and the masks there."""
         mask_N3SS = batch.mask_N1SS.view(torch.uint8).expand(-1, 3, -1, -1)
         image, mask = (
-            kernels.cut_patches(source, batch.centres_N2, self.config.patch_size)
-            for source in (batch.image_N3SS, mask_N3SS)
+            cut_patches(source, batch.centres_N2, self.config.patch_size) for source in (batch.image_N3SS, mask_N3SS)
         )
-        return kernels.to_unit_range(image), mask[:, :1]
+        return to_unit_range(image), mask[:, :1]
 
     def seen_side(self, batch: TrainingBatch) -> int | None:
         """The side in pixels of what the perceptual network sees, a function of the seed and the batch's samples.
@@ -152,8 +155,8 @@ class Steps:
         with self.discriminator.update() as descend:
             for (completed, patches), chunk in zip(composites, chunks, strict=True):
                 # Rounded as the composite's outside is, so that D cannot tell the two by that.
-                real = kernels.to_unit_range(chunk.image_N3SS).to(completed.dtype)
-                real_patches = kernels.cut_patches(real, chunk.real_centres_N2, self.config.patch_size)
+                real = to_unit_range(chunk.image_N3SS).to(completed.dtype)
+                real_patches = cut_patches(real, chunk.real_centres_N2, self.config.patch_size)
                 real_logits = self.discriminator.forward(real_patches, real)
                 fake_logits = self.discriminator.forward(patches.detach(), completed.detach())
                 loss = discriminator_loss(real_logits, fake_logits)
@@ -180,19 +183,17 @@ class Steps:
     def fill(self, batch: TrainingBatch) -> Tensor:
         """The holed images as C takes them, `holed_N4SS`."""
         dtype = self.completion.dtype or torch.float32
-        holed = kernels.fill_holes(batch.image_N3SS, batch.mask_N1SS, self.mean_pixel, dtype)
-        return kernels.smooth_fill(holed) if self.smooth else holed
+        holed = fill_holes(batch.image_N3SS, batch.mask_N1SS, self.mean_pixel, dtype)
+        return smooth_fill(holed) if self.smooth else holed
 
     def composite(self, generated_N3SS: Tensor, batch: TrainingBatch) -> Composite:
-        return kernels.paste_crop(
-            generated_N3SS, batch.image_N3SS, batch.mask_N1SS, batch.centres_N2, self.config.patch_size
-        )
+        return paste_crop(generated_N3SS, batch.image_N3SS, batch.mask_N1SS, batch.centres_N2, self.config.patch_size)
 
     def reconstruction(self, generated_N3SS: Tensor, batch: TrainingBatch, divisor: Tensor) -> Tensor:
         """Equation 2 with the configured reduction, this chunk's share."""
         if self.config.reduction == "log_mean":
             return log_error(generated_N3SS, batch.image_N3SS, batch.mask_N1SS) / divisor
-        return kernels.masked_mse(generated_N3SS, batch.image_N3SS, batch.mask_N1SS, divisor)
+        return masked_mse(generated_N3SS, batch.image_N3SS, batch.mask_N1SS, divisor)
 
     def divisor(self, batch: TrainingBatch) -> Tensor:
         """The divisor of sums over a batch, such that their mean over processes is the configured reduction."""

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor
 
-import kernels
+from kernels.fill_holes import fill_holes
+from kernels.masked_mse import masked_mse
+from kernels.paste_crop import cut_patches, paste_crop
 
 
 def check_a_step_under_compile(device: str, backend: str) -> None:
@@ -13,10 +15,10 @@ def check_a_step_under_compile(device: str, backend: str) -> None:
     centres = torch.tensor([[0, 3], [8, 11]], device=device)
 
     def step(generated: Tensor) -> Tensor:
-        holed = kernels.fill_holes(photo, mask.float(), mean_pixel)
-        completed, patches = kernels.paste_crop(generated * holed[:, :3], photo, mask, centres, 4)
-        real = kernels.cut_patches(photo, centres, 4)
-        return kernels.masked_mse(completed, photo, mask, mask.sum()) + (patches - real / 255).square().mean()
+        holed = fill_holes(photo, mask.float(), mean_pixel)
+        completed, patches = paste_crop(generated * holed[:, :3], photo, mask, centres, 4)
+        real = cut_patches(photo, centres, 4)
+        return masked_mse(completed, photo, mask, mask.sum()) + (patches - real / 255).square().mean()
 
     generated = torch.rand(2, 3, 8, 12, device=device).requires_grad_()
     compiled = torch.compile(step, fullgraph=True, backend=backend)(generated)

@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import kernels
+from kernels.adadelta import Adadelta
+from kernels.fill_holes import fill_holes
+from kernels.masked_mse import masked_mse
+from kernels.paste_crop import cut_patches, paste_crop, patch_corners
 from tests.kernels.compiled_step import check_a_step_under_compile
 
 
@@ -25,7 +28,7 @@ def image(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 def test_fill_holes_by_hand() -> None:
     photo = torch.tensor([[0, 51], [102, 255]], dtype=torch.uint8).expand(1, 3, 2, 2)
     mask = torch.tensor([[[[False, True], [False, False]]]])
-    holed = kernels.fill_holes(photo, mask, torch.tensor([0.25, 0.5, 0.75]))
+    holed = fill_holes(photo, mask, torch.tensor([0.25, 0.5, 0.75]))
     known = torch.tensor([[0.0, 0.2], [0.4, 1.0]])
     for channel, fill in enumerate((0.25, 0.5, 0.75)):
         wanted = known.clone()
@@ -41,12 +44,12 @@ def test_masked_mse_by_hand() -> None:
     completed = torch.tensor([0.7, 0.4]).expand(1, 3, 1, 2)
     mask = torch.tensor([[[[1.0, 0.0]]]])
     for divisor, wanted in ((1, 0.75), (torch.tensor(3.0), 0.25)):
-        assert kernels.masked_mse(completed, target, mask, divisor).item() == pytest.approx(wanted)
+        assert masked_mse(completed, target, mask, divisor).item() == pytest.approx(wanted)
 
 
 def test_masked_mse_adds_in_fp32() -> None:
     completed = torch.ones(1, 3, 64, 64, dtype=torch.bfloat16)
-    loss = kernels.masked_mse(completed, torch.zeros_like(completed), torch.ones(1, 1, 64, 64), 1)
+    loss = masked_mse(completed, torch.zeros_like(completed), torch.ones(1, 1, 64, 64), 1)
     assert loss.dtype == torch.float32
     assert loss == 3 * 64 * 64  # bf16 would stop at 256
 
@@ -55,7 +58,7 @@ def test_paste_crop_by_hand() -> None:
     generated, known = image(1, 3, 5, 6), torch.full((1, 3, 5, 6), 255, dtype=torch.uint8)
     mask = torch.zeros(1, 1, 5, 6, dtype=torch.bool)
     mask[..., 2, 3] = True
-    completed, patches = kernels.paste_crop(generated, known, mask, torch.tensor([[2, 3]]), 3)
+    completed, patches = paste_crop(generated, known, mask, torch.tensor([[2, 3]]), 3)
     assert torch.equal(completed[..., 2, 3], generated[..., 2, 3])
     assert completed.ne(1).sum() == 3
     assert torch.equal(patches, completed[:, :, 1:4, 2:5])
@@ -69,13 +72,13 @@ def test_paste_crop_by_hand() -> None:
 def test_patches_stay_inside(height: int, width: int, size: int, y: int, x: int, dtype: torch.dtype) -> None:
     size = min(size, height, width)
     centres = torch.tensor([[y, x]], dtype=dtype)
-    ((top, left),) = kernels.patch_corners(centres, size, height, width).tolist()
+    ((top, left),) = patch_corners(centres, size, height, width).tolist()
     assert 0 <= top <= height - size
     assert 0 <= left <= width - size
     if size // 2 <= y <= height - (size + 1) // 2:
         assert top == y - size // 2
     picture = torch.arange(3 * height * width, dtype=torch.uint8).view(1, 3, height, width)
-    patch = kernels.cut_patches(picture, centres, size)
+    patch = cut_patches(picture, centres, size)
     assert patch.dtype == torch.uint8
     assert torch.equal(patch, picture[:, :, top : top + size, left : left + size])
 
@@ -84,9 +87,9 @@ def test_gradients_in_fp64() -> None:
     generated = image(2, 3, 4, 5, dtype=torch.float64).requires_grad_()
     target, mask = image(2, 3, 4, 5, dtype=torch.float64), torch.rand(2, 1, 4, 5) < 0.5
     centres, mean_pixel = torch.tensor([[0, 4], [3, 2]]), torch.rand(3)
-    assert torch.autograd.gradcheck(lambda x: kernels.masked_mse(x, target, mask, 7), generated)
-    assert torch.autograd.gradcheck(lambda x: kernels.paste_crop(x, target, mask, centres, 3), generated)
-    assert torch.autograd.gradcheck(lambda x: kernels.fill_holes(x, mask, mean_pixel, torch.float64), generated)
+    assert torch.autograd.gradcheck(lambda x: masked_mse(x, target, mask, 7), generated)
+    assert torch.autograd.gradcheck(lambda x: paste_crop(x, target, mask, centres, 3), generated)
+    assert torch.autograd.gradcheck(lambda x: fill_holes(x, mask, mean_pixel, torch.float64), generated)
 
 
 def test_under_compile() -> None:
@@ -95,7 +98,7 @@ def test_under_compile() -> None:
 
 def test_adadelta_is_torchs() -> None:
     params = [[torch.nn.Parameter(torch.ones(3, 2)), torch.nn.Parameter(torch.ones(4))] for _ in range(2)]
-    ours, theirs = kernels.Adadelta(params[0], lr=0.5), torch.optim.Adadelta(params[1], lr=0.5)
+    ours, theirs = Adadelta(params[0], lr=0.5), torch.optim.Adadelta(params[1], lr=0.5)
     for _ in range(3):
         for mine, other in zip(*params, strict=True):
             mine.grad = torch.randn_like(mine)
@@ -118,10 +121,10 @@ GOOD: dict[str, Any] = {
     "dtype": torch.float32,
 }
 CALLS = {
-    "fill_holes": lambda a: kernels.fill_holes(a["photo"], a["mask"], a["mean"], a["dtype"]),
-    "masked_mse": lambda a: kernels.masked_mse(a["image"], a["photo"], a["mask"], 1),
-    "paste_crop": lambda a: kernels.paste_crop(a["image"], a["photo"], a["mask"], a["centres"], a["size"]),
-    "cut_patches": lambda a: kernels.cut_patches(a["image"], a["centres"], a["size"]),
+    "fill_holes": lambda a: fill_holes(a["photo"], a["mask"], a["mean"], a["dtype"]),
+    "masked_mse": lambda a: masked_mse(a["image"], a["photo"], a["mask"], 1),
+    "paste_crop": lambda a: paste_crop(a["image"], a["photo"], a["mask"], a["centres"], a["size"]),
+    "cut_patches": lambda a: cut_patches(a["image"], a["centres"], a["size"]),
 }
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import kernels
+from kernels.smooth_fill import interpolate_holes, smooth_fill
 
 
 def solve_directly(rgb_3HW: Tensor, hole_HW: Tensor) -> Tensor:
@@ -27,8 +27,8 @@ def solve_directly(rgb_3HW: Tensor, hole_HW: Tensor) -> Tensor:
     return solution
 
 
-def smooth_fill(rgb_3HW: Tensor, hole_HW: Tensor) -> Tensor:
-    return kernels.smooth_fill(torch.cat((rgb_3HW, hole_HW[None].float()))[None])[0, :3]
+def filled(rgb_3HW: Tensor, hole_HW: Tensor) -> Tensor:
+    return smooth_fill(torch.cat((rgb_3HW, hole_HW[None].float()))[None])[0, :3]
 
 
 @pytest.mark.parametrize("size", [(24, 24), (12, 48), (48, 12), (3, 60), (1, 40), (33, 7)])
@@ -39,7 +39,7 @@ def test_close_to_the_direct_solution(size: tuple[int, int]) -> None:
     rgb_3HW = torch.stack((xs, 1 - xs, 0.5 * (xs + ys)))
     hole_HW = torch.zeros(size, dtype=torch.bool)
     hole_HW[:, width // 4 : width // 2 + 1] = True  # from the upper border to the lower
-    difference = smooth_fill(rgb_3HW, hole_HW) - solve_directly(rgb_3HW, hole_HW)
+    difference = filled(rgb_3HW, hole_HW) - solve_directly(rgb_3HW, hole_HW)
     assert difference.abs().max() < 0.08
     assert difference.square().mean().sqrt() < 0.03
 
@@ -57,7 +57,7 @@ def test_never_beyond_what_is_known(height: int, width: int, seed: int, share: f
     random = torch.Generator().manual_seed(seed)
     hole_HW = torch.rand(1 if whole_columns else height, width, generator=random).expand(height, width) < share
     rgb_3HW = 0.5 + 0.5 * torch.rand(3, height, width, generator=random)
-    filled_3HW = smooth_fill(torch.where(hole_HW, 0.0, rgb_3HW), hole_HW)
+    filled_3HW = filled(torch.where(hole_HW, 0.0, rgb_3HW), hole_HW)
     if hole_HW.all():
         assert filled_3HW.eq(0).all(), "an image that is all hole stays as it is"
         return
@@ -71,7 +71,7 @@ def test_a_photo_much_wider_than_its_hole_is_high() -> None:
     """Once black in the middle: the pyramid had ended when its shorter side was one pixel."""
     hole_HW = torch.zeros(64, 1024, dtype=torch.bool)
     hole_HW[:, 256:768] = True
-    filled_3HW = smooth_fill(torch.where(hole_HW, 0.0, torch.full((3, 64, 1024), 0.75)), hole_HW)
+    filled_3HW = filled(torch.where(hole_HW, 0.0, torch.full((3, 64, 1024), 0.75)), hole_HW)
     torch.testing.assert_close(filled_3HW, torch.full((3, 64, 1024), 0.75))
 
 
@@ -81,9 +81,9 @@ def test_interpolation_is_linear_and_has_its_gradient() -> None:
     first, second = torch.rand(2, 3, 13, 21) * known, torch.rand(2, 3, 13, 21) * known
     along = torch.rand(2, 3, 13, 21)
     values = first.clone().requires_grad_()
-    (kernels.interpolate_holes(values, known) * along).sum().backward()
+    (interpolate_holes(values, known) * along).sum().backward()
     assert values.grad is not None
-    difference = kernels.interpolate_holes(first + second, known) - kernels.interpolate_holes(first, known)
+    difference = interpolate_holes(first + second, known) - interpolate_holes(first, known)
     torch.testing.assert_close((difference * along).sum(), (values.grad * second).sum())
 
 
@@ -92,7 +92,7 @@ def test_the_gradient_of_a_deep_pyramid_is_finite() -> None:
     known = torch.ones(1, 1, 512, 512)
     known[..., 256:, 256:] = 0
     values = torch.zeros(1, 3, 512, 512, requires_grad=True)
-    kernels.interpolate_holes(values, known).sum().backward()
+    interpolate_holes(values, known).sum().backward()
     assert values.grad is not None
     assert values.grad.isfinite().all()
     assert (values.grad * known).sum() == pytest.approx(3 * 512 * 512, rel=1e-4), "each known value's share of the sum"

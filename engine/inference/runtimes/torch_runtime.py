@@ -14,7 +14,7 @@ from engine.inference.windows.network import WindowNetwork
 from engine.memory import memory_limit
 from engine.networks import CompletionNetwork
 from engine.spec import CompletionSpec
-from kernels import fill_holes
+from kernels.fill_holes import fill_holes
 from kernels.unit_range import unit_scale
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

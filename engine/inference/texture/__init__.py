@@ -4,4 +4,6 @@
 the scales, `synthesis.py` draws a hole again with the photo's own patches, coarse to fine, guided by the network's
 completion, `matching.py` says which patches are alike and `field.py` looks for them, `detail.py` measures how much
 detail belongs there, and `grain.py` adds the noise that the surroundings have.
+
+All of it computes with NumPy, or on a CUDA device with PyTorch, by the same lines: both have the array API.
 """

@@ -9,10 +9,10 @@ are not.
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace
 
-from kernels.nearer_patches import nearer_patches
+from kernels.arrays import Array, beside
+from kernels.nearer_patches import nearer_patches, squared_lengths
 
 FAVOUR, NEARER = 1.3, 0.8
 """A neighbour's offset is taken where its squared distance is below the first times the present one, and a place near
@@ -31,85 +31,89 @@ class Field:
 
     height: int
     width: int
-    source_P: Tensor
+    source_P: Array
     """bool, whether the patch around a place may be copied."""
-    target_N: Tensor
+    target_N: Array
     """int64, the places whose patches are to be replaced."""
-    best_N: Tensor
+    best_N: Array
     """int64, the place that each is to be replaced with."""
-    distance_N: Tensor
-    neighbours: tuple[tuple[int, Tensor], ...] = field(init=False)
+    distance_N: Array
+    neighbours: tuple[tuple[int, Array], ...] = field(init=False)
     """The places that each of the four neighbours of a target lies ahead, and the rows of these, -1 for none."""
 
     def __post_init__(self) -> None:
         """Find the neighbours."""
         # With a border of one pixel, what lies beyond the image is no target either.
-        number_P = self.target_N.new_full(((self.height + 2) * (self.width + 2),), -1)
+        xp, here = array_namespace(self.target_N), self.target_N.device
+        number_P = xp.full((self.height + 2) * (self.width + 2), -1, dtype=xp.int64, device=here)
         place_N = (self.target_N // self.width + 1) * (self.width + 2) + self.target_N % self.width + 1
-        number_P[place_N] = torch.arange(len(place_N), device=place_N.device)
+        number_P[place_N] = xp.arange(place_N.shape[0], device=here)
         self.neighbours = tuple(
             (down * self.width + right, number_P[place_N + down * (self.width + 2) + right])
             for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0))
         )
 
-    def find_best(self, sources_PK: Tensor, targets_NK: Tensor) -> None:
+    def find_best(self, sources_PK: Array, targets_NK: Array) -> None:
         """Take the nearest of all sources for each target."""
-        place_M = torch.nonzero(self.source_P)[:, 0]
-        sources_MK = sources_PK.index_select(0, place_M)
-        half_M = sources_MK.square().sum(1) / 2
-        for first in range(0, len(targets_NK), ROWS):
+        xp = array_namespace(sources_PK)
+        place_M = xp.nonzero(self.source_P)[0]
+        sources_MK = xp.take(sources_PK, place_M, axis=0)
+        half_M = squared_lengths(xp.asarray(sources_MK, copy=True)) / 2
+        for first in range(0, targets_NK.shape[0], ROWS):
             rows = slice(first, first + ROWS)
             # Up to a constant, minus half the squared distance.
-            likeness_RM = torch.addmm(-half_M, targets_NK[rows], sources_MK.T)
-            self.best_N[rows] = place_M[first_largest(likeness_RM)]
+            likeness_RM = targets_NK[rows] @ sources_MK.T
+            likeness_RM -= half_M
+            self.best_N[rows] = place_M[xp.argmax(likeness_RM, axis=1)]
         self.measure(sources_PK, targets_NK)
 
-    def measure(self, sources_PK: Tensor, targets_NK: Tensor) -> None:
+    def measure(self, sources_PK: Array, targets_NK: Array) -> None:
         """Set the distances of the sources that the targets have."""
-        self.distance_N = (sources_PK.index_select(0, self.best_N) - targets_NK).square_().sum(1)
+        xp = array_namespace(sources_PK)
+        rows_NK = xp.take(sources_PK, self.best_N, axis=0)
+        rows_NK -= targets_NK
+        self.distance_N = squared_lengths(rows_NK)
 
-    def try_neighbours(self, sources_PK: Tensor, targets_NK: Tensor) -> None:
+    def try_neighbours(self, sources_PK: Array, targets_NK: Array) -> None:
         """Let each target try the offsets of the four targets beside it."""
         for ahead, neighbour_N in self.neighbours:
-            candidate_N = self.best_N[neighbour_N.clamp(min=0)] - ahead
+            # The last target's source, where there is no neighbour.
+            candidate_N = self.best_N[neighbour_N] - ahead
             self.try_candidates(sources_PK, targets_NK, candidate_N, neighbour_N >= 0, FAVOUR)
 
-    def try_near(self, sources_PK: Tensor, targets_NK: Tensor, radius: int, generator: np.random.Generator) -> None:
+    def try_near(self, sources_PK: Array, targets_NK: Array, radius: int, generator: np.random.Generator) -> None:
         """Let each target try a place within `radius` of its source, at random."""
-        size = len(self.target_N)
-        down_N, right_N = (
-            torch.from_numpy(generator.integers(-radius, radius + 1, size)).to(self.best_N.device) for _ in range(2)
-        )
+        size = self.target_N.shape[0]
+        down_N, right_N = (beside(generator.integers(-radius, radius + 1, size), self.best_N) for _ in range(2))
         # A column beyond the image would be one of the next row: it is no candidate.
         column_N = self.best_N % self.width + right_N
         there_N = (column_N >= 0) & (column_N < self.width)
         self.try_candidates(sources_PK, targets_NK, self.best_N + down_N * self.width + right_N, there_N, NEARER)
 
     def try_candidates(
-        self, sources_PK: Tensor, targets_NK: Tensor, candidate_N: Tensor, there_N: Tensor, favour: float
+        self, sources_PK: Array, targets_NK: Array, candidate_N: Array, there_N: Array, favour: float
     ) -> None:
         """Take the candidates that are sources and nearer, where there are any."""
-        there_N &= (candidate_N >= 0) & (candidate_N < len(self.source_P))
-        there_N &= self.source_P[torch.where(there_N, candidate_N, 0)]
+        xp = array_namespace(candidate_N)
+        there_N = there_N & (candidate_N >= 0) & (candidate_N < self.source_P.shape[0])
+        there_N &= xp.take(self.source_P, xp.where(there_N, candidate_N, 0))
         self.best_N, self.distance_N = nearer_patches(
-            sources_PK, targets_NK, torch.where(there_N, candidate_N, -1), self.best_N, self.distance_N, favour
+            sources_PK, targets_NK, xp.where(there_N, candidate_N, -1), self.best_N, self.distance_N, favour
         )
 
-    def finer(self, height: int, width: int, source_P: Tensor, target_N: Tensor) -> "Field":
+    def finer(self, height: int, width: int, source_P: Array, target_N: Array) -> "Field":
         """The field at twice the size, which starts with the same offsets, doubled."""
-        best_P = torch.zeros_like(self.source_P, dtype=torch.int64)
+        xp = array_namespace(target_N)
+        best_P = xp.zeros_like(self.source_P, dtype=xp.int64)
         best_P[self.target_N] = self.best_N
         row_N, column_N = target_N // width, target_N % width
-        parent_N = (row_N // 2).clamp(max=self.height - 1) * self.width + (column_N // 2).clamp(max=self.width - 1)
-        best_N = best_P[parent_N]
-        row_N = (2 * (best_N // self.width) + row_N % 2).clamp(max=height - 1)
-        column_N = (2 * (best_N % self.width) + column_N % 2).clamp(max=width - 1)
+        best_N = best_P[at_most(row_N // 2, self.height - 1) * self.width + at_most(column_N // 2, self.width - 1)]
+        row_N = at_most(2 * (best_N // self.width) + row_N % 2, height - 1)
+        column_N = at_most(2 * (best_N % self.width) + column_N % 2, width - 1)
         best_N = row_N * width + column_N
-        return Field(height, width, source_P, target_N, best_N, best_N.new_zeros(best_N.shape, dtype=torch.float32))
+        return Field(height, width, source_P, target_N, best_N, xp.zeros_like(best_N, dtype=xp.float32))
 
 
-def first_largest(values_RM: Tensor) -> Tensor:
-    """The column of the largest value of each row, the first of equal ones."""
-    if values_RM.is_cuda:
-        return values_RM.argmax(1)
-    return torch.from_numpy(values_RM.numpy().argmax(1))
+def at_most(values_N: Array, largest: int) -> Array:
+    """The values, or the largest one where they are larger."""
+    return array_namespace(values_N).where(values_N > largest, largest, values_N)

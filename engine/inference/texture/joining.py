@@ -6,12 +6,12 @@ the photo at its border (as in Darabi et al. 2012, Image Melding). What is large
 """
 
 import numpy as np
-import torch
 
 from engine.inference.holes.harmonic import Floats, Slopes, slopes_of, with_slopes
 from engine.inference.holes.mask import Mask, bounding_box
 from engine.inference.texture.sources import Neighbourhood
 from engine.inference.texture.synthesis import Drawing
+from kernels.arrays import beside, on_host
 
 SEAM = 3.0
 """Levels of 255 from pixel to pixel up to which a step between two pieces goes; from twice as many on it stays."""
@@ -46,7 +46,7 @@ def join_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
 
 def vote(drawing: Drawing, image_HW3: Floats) -> Floats:
     """The image with what the patches cover drawn from it."""
-    return drawing.of(torch.from_numpy(image_HW3).to(drawing.weight_N.device)).cpu().numpy()
+    return on_host(drawing.of(beside(image_HW3, drawing.weight_N)))
 
 
 def slopes_ahead(image_HW3: Floats, copied_HW: Mask) -> tuple[Floats, Floats]:

@@ -6,14 +6,14 @@ A source is farther from all targets if it is used often already, or put off for
 from dataclasses import dataclass
 
 import cv2
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
+from array_api_compat import array_namespace
 
 from engine.inference.texture.detail import expected_detail
-from engine.inference.texture.field import Field
+from engine.inference.texture.field import Field, at_most
 from engine.inference.texture.patches import PATCH, describe, filters
-from engine.inference.texture.pyramid import Scale, box_of
+from engine.inference.texture.pyramid import Scale, box_of, mean
+from kernels.arrays import Array, beside, on_host
 from kernels.vote_patches import REACH
 
 SLOPES = 0.3
@@ -39,33 +39,33 @@ class Matching:
     They are weighted coefficients, detail, and earlier uses.
     """
 
-    target_N: Tensor
+    target_N: Array
     box: tuple[slice, slice]
     """Around the targets and what their patches see."""
-    guide_NK: Tensor
-    """Coefficients of the network's completion."""
-    guidance_K: Tensor
-    """The weight of each against those of the hole as drawn."""
+    guide_NK: Array
+    """Coefficients of the network's completion, weighted against those of the hole as drawn."""
+    scale_K: Array
+    """The factor of both together."""
     divisor: float
     """The divisor of all numbers, for the largest distance to stay below 2**24."""
-    wanted_N: Tensor
+    wanted_N: Array
     """The detail that the hole's patches should have, in grey levels."""
     energy: float
     """The squared distance of a patch with that detail to one without any."""
-    handicap_P: Tensor
+    handicap_P: Array
     """Squared distance that is added to sources, whatever the target."""
-    sources_PK: Tensor
+    sources_PK: Array
 
     @classmethod
     def of(cls, scale: Scale, guidance: float) -> "Matching":
         """For a scale; `guidance` is the weight of the network's mean colour."""
         (height, width), target_N = scale.size, scale.target_N
-        order_K = torch.tensor([one.order for one in filters()[1]], device=target_N.device)
-        guidance_K = guidance * (torch.where(order_K == 0, 1.0, 0.0) + torch.where(order_K == 1, SLOPES, 0.0))
+        xp, coefficients_PK = array_namespace(target_N), scale.coefficients_PK
+        guidance_K = np.array([guidance * {0: 1.0, 1: SLOPES}.get(one.order, 0.0) for one in filters()[1]], np.float32)
         divisor = (1 + guidance) ** 0.5
-        coefficients_PK = scale.coefficients_PK
-        sources_PK = coefficients_PK.new_zeros(len(coefficients_PK), coefficients_PK.shape[1] + 2)
-        torch.mul(coefficients_PK, (1 + guidance_K).sqrt() / divisor, out=sources_PK[:, :-2])
+        places, numbers = coefficients_PK.shape
+        sources_PK = xp.empty((places, numbers + 2), dtype=xp.float32, device=target_N.device)
+        xp.multiply(coefficients_PK, beside(np.sqrt(1 + guidance_K) / divisor, target_N), out=sources_PK[:, :-2])
         sources_PK[:, -2] = DETAIL / divisor * scale.detail_P
         rows, columns = box_of(target_N, width)
         box = (
@@ -73,41 +73,46 @@ class Matching:
             slice(max(columns.start - REACH, 0), min(columns.stop + REACH, width)),
         )
         wanted_N = wanted_detail(scale)
-        energy = float(wanted_N.double().square().mean()) * PATCH**2
-        handicap_P = VARIED * energy * scale.put_off_P.float()
-        sources_PK[:, -1] = handicap_P.sqrt() / divisor
-        guide_NK = scale.coefficients_PK[target_N]
-        return cls(target_N, box, guide_NK, guidance_K, divisor, wanted_N, energy, handicap_P, sources_PK.round_())
+        energy = mean(xp.astype(wanted_N, xp.float64) ** 2) * PATCH**2
+        handicap_P = VARIED * energy * xp.astype(scale.put_off_P, xp.float32)
+        sources_PK[:, -1] = xp.sqrt(handicap_P) / divisor
+        guide_NK = beside(guidance_K, target_N) * coefficients_PK[target_N]
+        scale_K = beside(np.sqrt(1 + guidance_K) * np.float32(divisor), target_N)
+        xp.round(sources_PK, out=sources_PK)
+        return cls(target_N, box, guide_NK, scale_K, divisor, wanted_N, energy, handicap_P, sources_PK)
 
     def discourage_used(self, field: Field) -> None:
         """Put sources that are used more than once farther from all targets, so that nothing is copied everywhere."""
-        used_P = torch.zeros_like(field.source_P, dtype=torch.float32)
-        used_P.index_add_(0, field.best_N, torch.ones_like(field.distance_N))
-        used_HW = cv2.boxFilter(used_P.view(field.height, field.width).cpu().numpy(), -1, (PATCH, PATCH))
-        excess_P = torch.from_numpy(used_HW.ravel()).to(used_P.device).sub_(1).clamp_(0, MOST_USED)
+        xp = array_namespace(self.sources_PK)
+        used_P = np.bincount(on_host(field.best_N), minlength=field.height * field.width).astype(np.float32)
+        used_HW = cv2.boxFilter(used_P.reshape(field.height, field.width), -1, (PATCH, PATCH))
+        excess_P = beside((used_HW.ravel() - 1).clip(0, MOST_USED), self.sources_PK)
         squared_P = USED * self.energy * excess_P + self.handicap_P
-        self.sources_PK[:, -1] = squared_P.sqrt_().div_(self.divisor).round_()
+        self.sources_PK[:, -1] = xp.round(xp.sqrt(squared_P) / self.divisor)
 
-    def targets(self, drawn_HW3: Tensor) -> Tensor:
+    def targets(self, drawn_HW3: Array) -> Array:
         """`targets_NK` for the hole as it is drawn now."""
-        rows, columns = self.box
+        xp, (rows, columns) = array_namespace(drawn_HW3), self.box
         width = drawn_HW3.shape[1]
-        drawn_PK = describe(drawn_HW3[self.box]).flatten(0, 1)
+        drawn_HWK = describe(drawn_HW3[self.box])
         in_box_N = (self.target_N // width - rows.start) * (columns.stop - columns.start)
         in_box_N += self.target_N % width - columns.start
-        mixed_NK = drawn_PK.index_select(0, in_box_N).addcmul_(self.guidance_K, self.guide_NK)
-        targets_NK = F.pad(mixed_NK.div_((1 + self.guidance_K).sqrt() * self.divisor), (0, 2))
+        mixed_NK = xp.take(drawn_HWK.reshape(-1, drawn_HWK.shape[2]), in_box_N, axis=0)
+        mixed_NK += self.guide_NK
+        mixed_NK /= self.scale_K
+        targets_NK = xp.zeros((mixed_NK.shape[0], mixed_NK.shape[1] + 2), dtype=xp.float32, device=mixed_NK.device)
+        targets_NK[:, :-2] = mixed_NK
         targets_NK[:, -2] = DETAIL / self.divisor * self.wanted_N
-        return targets_NK.round_()
+        return xp.round(targets_NK, out=targets_NK)
 
 
-def wanted_detail(scale: Scale) -> Tensor:
+def wanted_detail(scale: Scale) -> Array:
     """The detail expected of each target, asked for on a grid of places and the same for the targets around each."""
     target_N, width = scale.target_N, scale.size[1]
-    size = len(target_N) ** 0.5
+    size = target_N.shape[0] ** 0.5
     step = max(1, round(size / GRID))
     row_N, column_N = target_N // width // step, target_N % width // step
-    cell_N, cells = (row_N * width + column_N).unique(return_inverse=True)
-    middle_N = (cell_N // width * step + step // 2).clamp(max=scale.size[0] - 1) * width
-    middle_N += (cell_N % width * step + step // 2).clamp(max=width - 1)
+    cell_N, cells = array_namespace(target_N).unique_inverse(row_N * width + column_N)
+    middle_N = at_most(cell_N // width * step + step // 2, scale.size[0] - 1) * width
+    middle_N += at_most(cell_N % width * step + step // 2, width - 1)
     return expected_detail(scale.coefficients_PK, scale.detail_P, scale.source_P, middle_N, size, width)[cells]

@@ -6,11 +6,12 @@ its grain.
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from engine.inference.holes.blend import is_grey
 from engine.inference.holes.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
@@ -47,7 +48,8 @@ class TextureStage:
     """The pixels that may not be copied, of the photo's size; see `sources.not_copied`."""
     sampled: bool
     """The user has said where to take texture from: it is looked for there even if that is far away."""
-    device: torch.device
+    device: str
+    """As "cpu", where NumPy does the work, or "cuda:0", where PyTorch does."""
     report: Report
 
     def draw(self, photo_HW3: Pixels, hole_HW: Mask) -> None:
@@ -55,7 +57,9 @@ class TextureStage:
 
         The same photo, masks and seed give the same bits, whatever the number of threads and of other holes.
         """
-        outcomes = Counter(self.draw_hole(photo_HW3, where, part_HW) for where, part_HW, _ in pieces(hole_HW, 0))
+        # Many small steps, which take longer in two threads, while those spin for most of the time in between.
+        with libraries().limit(limits=1, user_api="blas"):
+            outcomes = Counter(self.draw_hole(photo_HW3, where, part_HW) for where, part_HW, _ in pieces(hole_HW, 0))
         self.report.texture |= {"photo": outcomes["photo"], "network": outcomes.total() - outcomes["photo"]}
         if outcomes["no source"]:
             self.report.warnings.append(
@@ -90,6 +94,12 @@ class TextureStage:
             drawn_HW3 = as_grey(drawn_HW3)  # what is hidden nearby may have colours
         np.copyto(photo_HW3[where], drawn_HW3, where=part_HW[..., None])
         return outcome
+
+
+@cache
+def libraries() -> ThreadpoolController:
+    """The libraries of this process that have threads of their own, NumPy's BLAS among them."""
+    return ThreadpoolController()
 
 
 def eight_bits(near: Neighbourhood) -> NDArray[np.uint8]:

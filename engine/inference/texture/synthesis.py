@@ -8,12 +8,12 @@ completion in its lowest frequencies: the network knows where things go, and not
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
+from array_api_compat import array_namespace
 
 from engine.inference.texture.field import RADII, Field
 from engine.inference.texture.matching import Matching
 from engine.inference.texture.pyramid import Scale, box_of
+from kernels.arrays import Array, beside
 from kernels.vote_patches import REACH, WEIGHT, vote_patches
 
 GUIDANCE = (1.0, 1.0, 0.5, 0.3, 0.1, 0.0)
@@ -54,26 +54,25 @@ class Drawing:
     """The hole at one scale as patches of the photo: whose, and with which weight each counts."""
 
     field: Field
-    weight_N: Tensor
+    weight_N: Array
     """fp32, integers from 1 to WEIGHT."""
 
-    def of(self, image_HWC: Tensor) -> Tensor:
+    def of(self, image_HWC: Array) -> Array:
         """The image with what the patches cover drawn from it."""
-        field = self.field
+        xp, field = array_namespace(image_HWC), self.field
         rows, columns = box_of(field.target_N, field.width)
-        anywhere = REACH * field.width + REACH
-        patches_HW = field.best_N.new_full((field.height + 2 * REACH, field.width + 2 * REACH), anywhere)
-        weights_HW = self.weight_N.new_zeros(patches_HW.shape)
-        down_N, right_N = field.target_N // field.width + REACH, field.target_N % field.width + REACH
-        patches_HW[down_N, right_N] = field.best_N
-        weights_HW[down_N, right_N] = self.weight_N
-        around = slice(rows.start, rows.stop + 2 * REACH), slice(columns.start, columns.stop + 2 * REACH)
-        voted_hwC = vote_patches(
-            image_HWC.reshape(-1, image_HWC.shape[2]), field.width, patches_HW[around],
-            weights_HW[around].to(image_HWC.dtype),
-        )  # fmt: skip
-        drawn_HWC = image_HWC.clone()
-        drawn_HWC[rows, columns] = voted_hwC
+        size = rows.stop - rows.start + 2 * REACH, columns.stop - columns.start + 2 * REACH
+        anywhere, here = REACH * field.width + REACH, image_HWC.device
+        patches_hw = xp.full(size, anywhere, dtype=xp.int64, device=here)
+        weights_hw = xp.zeros(size, dtype=image_HWC.dtype, device=here)
+        down_N = field.target_N // field.width - rows.start + REACH
+        right_N = field.target_N % field.width - columns.start + REACH
+        patches_hw[down_N, right_N] = field.best_N
+        weights_hw[down_N, right_N] = xp.astype(self.weight_N, image_HWC.dtype)
+        drawn_HWC = xp.asarray(image_HWC, copy=True)
+        drawn_HWC[rows, columns] = vote_patches(
+            image_HWC.reshape(-1, image_HWC.shape[2]), field.width, patches_hw, weights_hw
+        )
         return drawn_HWC
 
 
@@ -83,9 +82,10 @@ def draw(
     """Draw the hole at one scale, from the drawing at half its size or from the network's completion alone."""
     (height, width), target_N = scale.size, scale.target_N
     matching = Matching.of(scale, guidance)
-    one_N = torch.ones_like(matching.wanted_N)
+    xp = array_namespace(target_N)
+    one_N = xp.ones_like(matching.wanted_N)
     if coarser is None:
-        field = Field(height, width, scale.source_P, target_N, torch.zeros_like(target_N), one_N)
+        field = Field(height, width, scale.source_P, target_N, xp.zeros_like(target_N), one_N)
         drawn_HW3 = with_noise(scale, matching.wanted_N, generator)
     else:
         field = coarser.field.finer(height, width, scale.source_P, target_N)
@@ -101,7 +101,7 @@ def draw(
     return drawing
 
 
-def match(field: Field, sources_PK: Tensor, targets_NK: Tensor, first: bool, generator: np.random.Generator) -> None:
+def match(field: Field, sources_PK: Array, targets_NK: Array, first: bool, generator: np.random.Generator) -> None:
     """Find a source for each target: among all at first, and then near those that it and its neighbours have.
 
     Searching among all once more would find nearer patches, each by itself, and tear apart what is copied in one piece.
@@ -116,25 +116,28 @@ def match(field: Field, sources_PK: Tensor, targets_NK: Tensor, first: bool, gen
         field.try_near(sources_PK, targets_NK, radius, generator)
 
 
-def with_noise(scale: Scale, wanted_N: Tensor, generator: np.random.Generator) -> Tensor:
+def with_noise(scale: Scale, wanted_N: Array, generator: np.random.Generator) -> Array:
     """The image with as much noise in the hole as there should be detail.
 
     Where the network has drawn one colour, all patches would else begin with the same source.
     """
-    deviation_P = wanted_N.new_zeros(len(scale.source_P))
+    xp = array_namespace(wanted_N)
+    deviation_P = xp.zeros_like(scale.detail_P)
     deviation_P[scale.target_N] = wanted_N * NOISE
-    noise_HW1 = torch.from_numpy(generator.standard_normal((*scale.size, 1), dtype=np.float32))
-    noisy_HW3 = scale.image_HW3 + noise_HW1.to(deviation_P.device) * deviation_P.view(*scale.size, 1)
-    return into_hole(noisy_HW3.clamp(0, 255), scale)
+    noise_HW1 = beside(generator.standard_normal((*scale.size, 1), dtype=np.float32), wanted_N)
+    noisy_HW3 = scale.image_HW3 + noise_HW1 * deviation_P.reshape(*scale.size, 1)
+    return into_hole(xp.clip(noisy_HW3, 0, 255), scale)
 
 
-def into_hole(drawn_HW3: Tensor, scale: Scale) -> Tensor:
+def into_hole(drawn_HW3: Array, scale: Scale) -> Array:
     """The image with the hole, and nothing else, as drawn."""
-    return torch.where(scale.hole_HW[..., None], drawn_HW3.round(), scale.image_HW3)
+    xp = array_namespace(drawn_HW3)
+    return xp.where(scale.hole_HW[..., None], xp.round(drawn_HW3), scale.image_HW3)
 
 
-def weights(distance_N: Tensor, sharpness: float) -> Tensor:
+def weights(distance_N: Array, sharpness: float) -> Array:
     """Integers from 1 to WEIGHT in fp32: much for patches that are near their source, little for others."""
-    distance_N = distance_N.double()
-    quartile = distance_N.kthvalue(max(1, len(distance_N) * 3 // 4)).values.clamp(min=1)
-    return (distance_N / (-sharpness * quartile)).exp_().mul_(WEIGHT).round_().clamp_(min=1).float()
+    xp = array_namespace(distance_N)
+    quartile = max(float(xp.sort(distance_N)[max(1, distance_N.shape[0] * 3 // 4) - 1]), 1.0)
+    weight_N = xp.round(WEIGHT * xp.exp(xp.astype(distance_N, xp.float64) / (-sharpness * quartile)))
+    return xp.astype(xp.clip(weight_N, 1, WEIGHT), xp.float32)

@@ -218,7 +218,7 @@ def test_a_hole_at_the_border_costs_two_copies_of_the_photo():
     completer().complete(photo_HW3, mask_HW)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 2.7 * photo_HW3.nbytes  # with the masks
+    assert peak < 2.7 * photo_HW3.nbytes + 2**24  # with the masks, and what is around the hole
 
 
 @pytest.mark.parametrize("octaves", [None, 1])

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-import kernels
 from engine.training.distributed import World
 from engine.training.launch import run
 from engine.training.meter import Meter
 from engine.training.trainer import Trainer, train
+from kernels.launch import set_backend
 from tests.engine.training.test_distributed import distance, rows
 from tests.engine.training.tiny_runs import StopAt, final_state, states_equal
 
@@ -34,7 +34,7 @@ def _torch_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     torch.set_float32_matmul_precision(precision)
     torch.use_deterministic_algorithms(False)
-    kernels.set_backend("auto")
+    set_backend("auto")
 
 
 def losses_of(config) -> list[dict[str, float]]:

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-import kernels
 from engine.training.distributed import World
 from engine.training.losses import SMALL_ERROR, blended
 from engine.training.phases import Phase
 from engine.training.steps import Steps
+from kernels.paste_crop import cut_patches, paste_crop
+from kernels.unit_range import to_unit_range
 
 EPS = dict(rtol=1e-5, atol=1e-6)
 
@@ -71,8 +72,8 @@ def test_the_divisor_is_agreed_on_where_completions_are_compared_and_not_in_phas
 
 
 def test_the_composite_is_made_once_for_both_networks(make_steps, batch, monkeypatch):
-    made, paste_crop = [], kernels.paste_crop
-    monkeypatch.setattr(kernels, "paste_crop", lambda *x: made.append(x) or paste_crop(*x))
+    made = []
+    monkeypatch.setattr("engine.training.steps.paste_crop", lambda *x: made.append(x) or paste_crop(*x))
     for phase, times in ((Phase.COMPLETION, 0), (Phase.DISCRIMINATOR, 1), (Phase.JOINT, 1)):
         made.clear()
         make_steps().run(phase, batch)
@@ -103,13 +104,13 @@ def test_the_discriminator_sees_composites_and_patches_around_the_holes(make_ste
     monkeypatch.setattr(steps.discriminator, "forward", lambda *x: seen.append(x) or original(*x))
     steps.run(Phase.DISCRIMINATOR, batch)
     (real_patches, real), (patches, completed) = seen
-    image, mask = kernels.to_unit_range(batch.image_N3SS), batch.mask_N1SS.expand(-1, 3, -1, -1).bool()
+    image, mask = to_unit_range(batch.image_N3SS), batch.mask_N1SS.expand(-1, 3, -1, -1).bool()
     assert torch.equal(real, image)
     assert torch.equal(completed[~mask], image[~mask])
     assert not torch.equal(completed[mask], image[mask])
-    assert torch.equal(real_patches, kernels.cut_patches(image, batch.real_centres_N2, 16))
-    assert torch.equal(patches, kernels.cut_patches(completed, batch.centres_N2, 16))
-    assert all((patches[n] != kernels.cut_patches(image, batch.centres_N2, 16)[n]).any() for n in range(8))
+    assert torch.equal(real_patches, cut_patches(image, batch.real_centres_N2, 16))
+    assert torch.equal(patches, cut_patches(completed, batch.centres_N2, 16))
+    assert all((patches[n] != cut_patches(image, batch.centres_N2, 16)[n]).any() for n in range(8))
 
 
 @pytest.mark.parametrize("amp", [False, True])
@@ -162,7 +163,7 @@ def test_the_joint_loss_is_the_papers_equation(make_steps, batch):
     mean = torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1)
     generated = completion(torch.cat((image * (1 - mask) + mean * mask, mask), dim=1))
     completed = generated * mask + image * (1 - mask)
-    patches = kernels.cut_patches(completed, batch.centres_N2, 16)
+    patches = cut_patches(completed, batch.centres_N2, 16)
     mse = ((generated - image) * mask).square().sum() / (3 * mask.sum())
     adversarial = -judge(patches, completed).sigmoid().log().mean()
     (mse + 0.1 * adversarial).backward()
