@@ -8,9 +8,7 @@ or 32 where the candidate is none or already the best. The plain version writes 
 28 K more.
 """
 
-from array_api_compat import array_namespace
-
-from kernels.arrays import Array, check_device, runs_in_triton
+from kernels.arrays import Array, check_device, namespace, runs_in_triton
 
 FARTHEST = 2.0**24
 """The distance that larger ones count as. Squares that add up to more are rounded, in each order differently, but in
@@ -41,7 +39,7 @@ def nearer_patches_reference(
     sources_MK: Array, targets_NK: Array, candidates_N: Array, best_N: Array, distance_N: Array, favour: float
 ) -> tuple[Array, Array]:
     """`nearer_patches` in plain array operations; only candidates that are another than the best are compared."""
-    xp = array_namespace(sources_MK)
+    xp = namespace(sources_MK)
     tried_T = xp.nonzero((candidates_N >= 0) & (candidates_N != best_N))[0]
     rows_TK = xp.take(sources_MK, xp.take(candidates_N, tried_T), axis=0)
     rows_TK -= xp.take(targets_NK, tried_T, axis=0)
@@ -60,14 +58,14 @@ def squared_lengths(rows_NK: Array) -> Array:
 
     As a product with ones, which takes a fifth of the time that NumPy needs to sum up so short rows.
     """
-    xp = array_namespace(rows_NK)
+    xp = namespace(rows_NK)
     rows_NK *= rows_NK
     return rows_NK @ xp.ones(rows_NK.shape[1], dtype=rows_NK.dtype, device=rows_NK.device)
 
 
 def check(sources_MK: Array, targets_NK: Array, candidates_N: Array, best_N: Array, distance_N: Array) -> None:
     """ValueError if the arguments of `nearer_patches` do not belong together."""
-    xp = array_namespace(sources_MK, targets_NK, candidates_N, best_N, distance_N)
+    xp = namespace(sources_MK, targets_NK, candidates_N, best_N, distance_N)
     for name, descriptors in (("sources", sources_MK), ("targets", targets_NK)):
         if descriptors.ndim != 2 or descriptors.shape[1] == 0 or descriptors.dtype != xp.float32:
             raise ValueError(

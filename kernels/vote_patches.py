@@ -11,9 +11,7 @@ picking colours (32), weighing them (48) and adding them up (48).
 
 from itertools import product
 
-from array_api_compat import array_namespace
-
-from kernels.arrays import Array, check_device, check_same, runs_in_triton
+from kernels.arrays import Array, check_device, check_same, namespace, runs_in_triton
 
 REACH = 3
 """Pixels from a patch's middle to its border: patches of 7x7."""
@@ -49,7 +47,7 @@ def vote_patches_reference(image_PC: Array, stride: int, patches_HW: Array, weig
     Places are numbered row by row. The patch whose middle is `down` rows below and `right` columns after a pixel's is
     then always the same number of places ahead; the last 6 places of a row have no such patches, and are left out.
     """
-    xp = array_namespace(image_PC)
+    xp = namespace(image_PC)
     (height, width), side = patches_HW.shape, 2 * REACH + 1
     # One more channel of ones, whose weighted sum is that of the weights.
     depth = image_PC.shape[1] + 1
@@ -80,7 +78,7 @@ def vote_patches_reference(image_PC: Array, stride: int, patches_HW: Array, weig
 
 def as_numbers(image_PD: Array) -> Array:
     """The same memory, each pixel of 16 bytes as one complex number: picking those is three times as fast as rows."""
-    xp = array_namespace(image_PD)
+    xp = namespace(image_PD)
     if image_PD.shape[1] * image_PD.itemsize == 16:
         return image_PD.view(xp.complex128)[:, 0]
     return image_PD
@@ -88,7 +86,7 @@ def as_numbers(image_PD: Array) -> Array:
 
 def check(image_PC: Array, stride: int, patches_HW: Array, weights_HW: Array) -> None:
     """ValueError if the arguments of `vote_patches` do not belong together."""
-    xp, side = array_namespace(image_PC, patches_HW, weights_HW), 2 * REACH + 1
+    xp, side = namespace(image_PC, patches_HW, weights_HW), 2 * REACH + 1
     if image_PC.ndim != 2 or image_PC.shape[1] == 0 or image_PC.dtype not in (xp.float32, xp.float64):
         raise ValueError(
             f"image is {image_PC.dtype} of shape {tuple(image_PC.shape)}; it must be float32 or float64, "

@@ -6,10 +6,8 @@ texture belongs there: as much as near patches of the same colour have.
 
 from collections.abc import Iterator
 
-from array_api_compat import array_namespace
-
 from engine.inference.texture.patches import PATCH, filters
-from kernels.arrays import Array
+from kernels.arrays import Array, namespace
 
 COLOUR, NEAR = 12.0, 0.15
 """Standard deviations of the weights by which patches are alike: in grey levels, and in the hole's own size."""
@@ -23,7 +21,7 @@ def detail_of(coefficients_PK: Array) -> Array:
 
     In fp64, which holds the sums of such squares exactly.
     """
-    xp = array_namespace(coefficients_PK)
+    xp = namespace(coefficients_PK)
     kept = [k for k, one in enumerate(filters()[1]) if one.channel == 0 and one.order > 1]
     kept_PK = xp.astype(coefficients_PK[:, kept[0] : kept[-1] + 1], xp.float64)
     return xp.astype(xp.sqrt(xp.vecdot(kept_PK, kept_PK) / PATCH**2), xp.float32)
@@ -37,7 +35,7 @@ def expected_detail(
     `size` is the hole's in pixels, `width` the image's. In fp64, so that the order in which it is summed cannot show in
     what is made of it.
     """
-    xp = array_namespace(coefficients_PK)
+    xp = namespace(coefficients_PK)
     source_M = xp.nonzero(source_P)[0]
     source_M = source_M[:: max(1, source_M.shape[0] // SAMPLES)]
     means = [k for k, one in enumerate(filters()[1]) if one.order == 0]

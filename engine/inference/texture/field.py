@@ -9,9 +9,8 @@ are not.
 from dataclasses import dataclass, field
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from kernels.arrays import Array, beside
+from kernels.arrays import Array, beside, namespace
 from kernels.nearer_patches import nearer_patches, squared_lengths
 
 FAVOUR, NEARER = 1.3, 0.8
@@ -44,7 +43,7 @@ class Field:
     def __post_init__(self) -> None:
         """Find the neighbours."""
         # With a border of one pixel, what lies beyond the image is no target either.
-        xp, here = array_namespace(self.target_N), self.target_N.device
+        xp, here = namespace(self.target_N), self.target_N.device
         number_P = xp.full((self.height + 2) * (self.width + 2), -1, dtype=xp.int64, device=here)
         place_N = (self.target_N // self.width + 1) * (self.width + 2) + self.target_N % self.width + 1
         number_P[place_N] = xp.arange(place_N.shape[0], device=here)
@@ -55,7 +54,7 @@ class Field:
 
     def find_best(self, sources_PK: Array, targets_NK: Array) -> None:
         """Take the nearest of all sources for each target."""
-        xp = array_namespace(sources_PK)
+        xp = namespace(sources_PK)
         place_M = xp.nonzero(self.source_P)[0]
         sources_MK = xp.take(sources_PK, place_M, axis=0)
         half_M = squared_lengths(xp.asarray(sources_MK, copy=True)) / 2
@@ -69,7 +68,7 @@ class Field:
 
     def measure(self, sources_PK: Array, targets_NK: Array) -> None:
         """Set the distances of the sources that the targets have."""
-        xp = array_namespace(sources_PK)
+        xp = namespace(sources_PK)
         rows_NK = xp.take(sources_PK, self.best_N, axis=0)
         rows_NK -= targets_NK
         self.distance_N = squared_lengths(rows_NK)
@@ -94,7 +93,7 @@ class Field:
         self, sources_PK: Array, targets_NK: Array, candidate_N: Array, there_N: Array, favour: float
     ) -> None:
         """Take the candidates that are sources and nearer, where there are any."""
-        xp = array_namespace(candidate_N)
+        xp = namespace(candidate_N)
         there_N = there_N & (candidate_N >= 0) & (candidate_N < self.source_P.shape[0])
         there_N &= xp.take(self.source_P, xp.where(there_N, candidate_N, 0))
         self.best_N, self.distance_N = nearer_patches(
@@ -103,7 +102,7 @@ class Field:
 
     def finer(self, height: int, width: int, source_P: Array, target_N: Array) -> "Field":
         """The field at twice the size, which starts with the same offsets, doubled."""
-        xp = array_namespace(target_N)
+        xp = namespace(target_N)
         best_P = xp.zeros_like(self.source_P, dtype=xp.int64)
         best_P[self.target_N] = self.best_N
         row_N, column_N = target_N // width, target_N % width
@@ -116,4 +115,4 @@ class Field:
 
 def at_most(values_N: Array, largest: int) -> Array:
     """The values, or the largest one where they are larger."""
-    return array_namespace(values_N).where(values_N > largest, largest, values_N)
+    return namespace(values_N).where(values_N > largest, largest, values_N)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from array_api_compat import array_namespace
 
 from engine.inference.texture.detail import expected_detail
 from engine.inference.texture.field import Field, at_most
 from engine.inference.texture.patches import PATCH, describe, filters
 from engine.inference.texture.pyramid import Scale, box_of, mean
-from kernels.arrays import Array, beside, on_host
+from kernels.arrays import Array, beside, namespace, on_host
 from kernels.vote_patches import REACH
 
 SLOPES = 0.3
@@ -60,7 +59,7 @@ class Matching:
     def of(cls, scale: Scale, guidance: float) -> "Matching":
         """For a scale; `guidance` is the weight of the network's mean colour."""
         (height, width), target_N = scale.size, scale.target_N
-        xp, coefficients_PK = array_namespace(target_N), scale.coefficients_PK
+        xp, coefficients_PK = namespace(target_N), scale.coefficients_PK
         guidance_K = np.array([guidance * {0: 1.0, 1: SLOPES}.get(one.order, 0.0) for one in filters()[1]], np.float32)
         divisor = (1 + guidance) ** 0.5
         places, numbers = coefficients_PK.shape
@@ -83,7 +82,7 @@ class Matching:
 
     def discourage_used(self, field: Field) -> None:
         """Put sources that are used more than once farther from all targets, so that nothing is copied everywhere."""
-        xp = array_namespace(self.sources_PK)
+        xp = namespace(self.sources_PK)
         used_P = np.bincount(on_host(field.best_N), minlength=field.height * field.width).astype(np.float32)
         used_HW = cv2.boxFilter(used_P.reshape(field.height, field.width), -1, (PATCH, PATCH))
         excess_P = beside((used_HW.ravel() - 1).clip(0, MOST_USED), self.sources_PK)
@@ -92,7 +91,7 @@ class Matching:
 
     def targets(self, drawn_HW3: Array) -> Array:
         """`targets_NK` for the hole as it is drawn now."""
-        xp, (rows, columns) = array_namespace(drawn_HW3), self.box
+        xp, (rows, columns) = namespace(drawn_HW3), self.box
         width = drawn_HW3.shape[1]
         drawn_HWK = describe(drawn_HW3[self.box])
         in_box_N = (self.target_N // width - rows.start) * (columns.stop - columns.start)
@@ -112,7 +111,7 @@ def wanted_detail(scale: Scale) -> Array:
     size = target_N.shape[0] ** 0.5
     step = max(1, round(size / GRID))
     row_N, column_N = target_N // width // step, target_N % width // step
-    cell_N, cells = array_namespace(target_N).unique_inverse(row_N * width + column_N)
+    cell_N, cells = namespace(target_N).unique_inverse(row_N * width + column_N)
     middle_N = at_most(cell_N // width * step + step // 2, scale.size[0] - 1) * width
     middle_N += at_most(cell_N % width * step + step // 2, width - 1)
     return expected_detail(scale.coefficients_PK, scale.detail_P, scale.source_P, middle_N, size, width)[cells]

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from engine.inference.holes.mask import Mask
-from kernels.arrays import Array, beside
+from kernels.arrays import Array, beside, namespace
 from kernels.vote_patches import REACH
 
 PATCH = 2 * REACH + 1
@@ -58,7 +57,7 @@ def describe(image_HW3: Array) -> Array:
 
     Beyond the image it is mirrored; it must have more than 3 pixels a side.
     """
-    xp, (height, width) = array_namespace(image_HW3), image_HW3.shape[:2]
+    xp, (height, width) = namespace(image_HW3), image_HW3.shape[:2]
     padded_3HW = mirrored(xp.permute_dims(image_HW3, (2, 0, 1)))
     factors_FK = beside(factors(), image_HW3)
     grey_RHW = shifted(xp.sum(padded_3HW, axis=0)[None], width)
@@ -101,12 +100,12 @@ def factors() -> NDArray[Any]:
 
 def shifted(images_CHW: Array, width: int) -> Array:
     """The images from each of PATCH columns on, `width` columns of them, one after the other in the first axis."""
-    return array_namespace(images_CHW).concat([images_CHW[..., place : place + width] for place in range(PATCH)])
+    return namespace(images_CHW).concat([images_CHW[..., place : place + width] for place in range(PATCH)])
 
 
 def mirrored(image_3HW: Array) -> Array:
     """The image with REACH more pixels on each side, those within it mirrored."""
-    xp = array_namespace(image_3HW)
+    xp = namespace(image_3HW)
     for axis in (1, 2):
         places = np.pad(np.arange(image_3HW.shape[axis]), REACH, mode="reflect")
         image_3HW = xp.take(image_3HW, beside(places, image_3HW), axis=axis)

@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from engine.inference.holes.mask import Mask
 from engine.inference.holes.scales import halve_mask
 from engine.inference.texture.detail import SAMPLES, detail_of, expected_detail
 from engine.inference.texture.patches import PATCH, all_around, any_around, describe
-from kernels.arrays import Array, on_device
+from kernels.arrays import Array, namespace, on_device
 
 THICK = 16
 """Pixels across the hole at the coarsest scale, about: two patches."""
@@ -93,7 +92,7 @@ def box_of(place_N: Array, width: int) -> tuple[slice, slice]:
 
 def is_detailed(scale: Scale) -> bool:
     """True where the network's completion has as much detail as its surroundings, or these have next to none."""
-    inside_P = array_namespace(scale.hole_HW).nonzero(scale.hole_HW.reshape(-1))[0]
+    inside_P = namespace(scale.hole_HW).nonzero(scale.hole_HW.reshape(-1))[0]
     count = inside_P.shape[0]
     place_N = inside_P[:: max(1, count // SAMPLES)]
     wanted_N = expected_detail(
@@ -105,5 +104,5 @@ def is_detailed(scale: Scale) -> bool:
 
 def mean(values_N: Array) -> float:
     """The mean, in fp64."""
-    xp = array_namespace(values_N)
+    xp = namespace(values_N)
     return float(xp.mean(xp.astype(values_N, xp.float64)))

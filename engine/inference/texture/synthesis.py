@@ -8,12 +8,11 @@ completion in its lowest frequencies: the network knows where things go, and not
 from dataclasses import dataclass
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from engine.inference.texture.field import RADII, Field
 from engine.inference.texture.matching import Matching
 from engine.inference.texture.pyramid import Scale, box_of
-from kernels.arrays import Array, beside
+from kernels.arrays import Array, beside, namespace
 from kernels.vote_patches import REACH, WEIGHT, vote_patches
 
 GUIDANCE = (1.0, 1.0, 0.5, 0.3, 0.1, 0.0)
@@ -59,7 +58,7 @@ class Drawing:
 
     def of(self, image_HWC: Array) -> Array:
         """The image with what the patches cover drawn from it."""
-        xp, field = array_namespace(image_HWC), self.field
+        xp, field = namespace(image_HWC), self.field
         rows, columns = box_of(field.target_N, field.width)
         size = rows.stop - rows.start + 2 * REACH, columns.stop - columns.start + 2 * REACH
         anywhere, here = REACH * field.width + REACH, image_HWC.device
@@ -82,7 +81,7 @@ def draw(
     """Draw the hole at one scale, from the drawing at half its size or from the network's completion alone."""
     (height, width), target_N = scale.size, scale.target_N
     matching = Matching.of(scale, guidance)
-    xp = array_namespace(target_N)
+    xp = namespace(target_N)
     one_N = xp.ones_like(matching.wanted_N)
     if coarser is None:
         field = Field(height, width, scale.source_P, target_N, xp.zeros_like(target_N), one_N)
@@ -121,7 +120,7 @@ def with_noise(scale: Scale, wanted_N: Array, generator: np.random.Generator) ->
 
     Where the network has drawn one colour, all patches would else begin with the same source.
     """
-    xp = array_namespace(wanted_N)
+    xp = namespace(wanted_N)
     deviation_P = xp.zeros_like(scale.detail_P)
     deviation_P[scale.target_N] = wanted_N * NOISE
     noise_HW1 = beside(generator.standard_normal((*scale.size, 1), dtype=np.float32), wanted_N)
@@ -131,13 +130,13 @@ def with_noise(scale: Scale, wanted_N: Array, generator: np.random.Generator) ->
 
 def into_hole(drawn_HW3: Array, scale: Scale) -> Array:
     """The image with the hole, and nothing else, as drawn."""
-    xp = array_namespace(drawn_HW3)
+    xp = namespace(drawn_HW3)
     return xp.where(scale.hole_HW[..., None], xp.round(drawn_HW3), scale.image_HW3)
 
 
 def weights(distance_N: Array, sharpness: float) -> Array:
     """Integers from 1 to WEIGHT in fp32: much for patches that are near their source, little for others."""
-    xp = array_namespace(distance_N)
+    xp = namespace(distance_N)
     quartile = max(float(xp.sort(distance_N)[max(1, distance_N.shape[0] * 3 // 4) - 1]), 1.0)
     weight_N = xp.round(WEIGHT * xp.exp(xp.astype(distance_N, xp.float64) / (-sharpness * quartile)))
     return xp.astype(xp.clip(weight_N, 1, WEIGHT), xp.float32)
