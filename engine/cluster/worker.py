@@ -1,8 +1,10 @@
 """The process that completes photos on a node of a cluster: it reads, completes and writes; Ray carries the names."""
 
 import hashlib
+import os
 import socket
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -78,18 +80,15 @@ class Worker:
     def load(self, weights: Weights, node_cpus: dict[str, int]) -> None:
         """Get ready, on one of the nodes that have so many CPUs. ValueError if this node's engine is another, or what
         is asked for is not to be had here."""
-        import torch
-
         from engine.inference.completer import Completer
 
         work, node = self.work, socket.gethostname()
         if work.version != __version__:
             raise ValueError(f"{node} has version {__version__} of the engine, and the command {work.version}")
-        torch.set_num_threads(work.cpus)
+        on_gpu = use_threads(work.cpus) and work.device != "cpu"
         keep_freed_memory()
         here = import_optional("ray").get_runtime_context().get_node_id()
-        on_cpu = work.device == "cpu" or not torch.cuda.is_available()
-        memory = work.memory or (share_of_memory(work.cpus, node_cpus.get(here, 0)) if on_cpu else None)
+        memory = work.memory or (None if on_gpu else share_of_memory(work.cpus, node_cpus.get(here, 0)))
         self.completer = Completer.load(
             weights.on_this_node(work.digest), work.runtime, work.precision, work.device, memory
         )
@@ -116,6 +115,17 @@ class Worker:
     def close(self) -> None:
         """Remove what was here for a while."""
         self.staging.__exit__(None, None, None)
+
+
+def use_threads(count: int) -> bool:
+    """Let a run of the network have so many threads in this process; True if PyTorch is there and sees a GPU."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    if not find_spec("torch"):
+        return False
+    import torch
+
+    torch.set_num_threads(count)
+    return torch.cuda.is_available()
 
 
 def share_of_memory(cpus: int, node_cpus: int) -> int:
