@@ -11,7 +11,7 @@ from engine import __version__
 from engine.cpu import cpu_has_bf16
 
 PACKAGES = (
-    *("torch", "triton", "numpy", "opencv-python-headless", "pillow", "safetensors", "onnx", "onnxscript"),
+    *("torch", "triton", "numpy", "opencv-python-headless", "pillow", "safetensors", "onnx"),
     *("onnxruntime", "openvino", "tensorrt-cu13", "tensorrt-rtx-cu13", "nvidia-dali-cuda130", "tyro", "fastapi"),
 )
 

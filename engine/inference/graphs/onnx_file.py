@@ -9,10 +9,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-IR_VERSION = 8
-"""Of the file format: the first that has opset 18."""
+IR_VERSION = 10
+"""Of the file format: the first that has opset 22."""
 
-TENSOR_TYPES = {"float32": 1, "int64": 7, "float16": 10}
+FLOAT, INT64, FLOAT16, BFLOAT16 = 1, 7, 10, 16
+"""ONNX's numbers for types."""
+
+TENSOR_TYPES = {"float32": FLOAT, "int64": INT64, "float16": FLOAT16, "uint16": BFLOAT16}
+"""By those of the arrays: uint16 stands for the bits of bfloat16, which numpy does not have."""
 
 Value = int | str | bytes
 
@@ -67,7 +71,7 @@ def tensor(name: str, values: NDArray[Any]) -> bytes:
 def value_info(name: str, shape: Sequence[int | str]) -> bytes:
     """A ValueInfoProto of fp32; a side's name stands for any number."""
     sides = (field(1, side) if isinstance(side, int) else field(2, side) for side in shape)
-    return field(1, name) + field(2, field(1, field(1, 1) + field(2, fields(1, sides))))
+    return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, fields(1, sides))))
 
 
 class Graph:
@@ -89,8 +93,10 @@ class Graph:
         self.nodes.append(node(operator, inputs, name, attributes))
         return name
 
-    def file(self, input_: bytes, output: bytes, opset: int) -> bytes:
-        """The content of an ONNX file of this graph with one input and one output, of `value_info`."""
+    def file(self, input_: bytes, output: bytes, opset: int, about: Mapping[str, str]) -> bytes:
+        """The content of an ONNX file of this graph with one input and one output, of `value_info`; `about` is its
+        metadata."""
         ends = field(11, input_) + field(12, output)
         graph = fields(1, self.nodes) + field(2, "completion") + fields(5, self.tensors) + ends
-        return field(1, IR_VERSION) + field(7, graph) + field(8, field(1, "") + field(2, opset))
+        entries = fields(14, (field(1, key) + field(2, value) for key, value in about.items()))
+        return field(1, IR_VERSION) + field(7, graph) + field(8, field(1, "") + field(2, opset)) + entries

@@ -10,10 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from engine.inference.graphs.signal_stack import signal_stack_kept
+from engine.inference.graphs.window_graph import INPUT, OUTPUT
 from engine.packages import import_optional
-
-INPUT, OUTPUT = "holed", "generated"
-"""The names of a graph's input and output."""
 
 WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
 """Limits of oneDNN (ONEDNN_MAX_CPU_ISA) that have no instructions for bf16."""

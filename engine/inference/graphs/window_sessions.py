@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.graphs.window_graph import INPUT, OUTPUT, Borders, window_graph
+from engine.inference.graphs.window_graph import INPUT, OUTPUT, window_graph
+from engine.inference.windows.borders import Borders
 from engine.inference.windows.folded import FoldedNetwork
 from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.packages import import_optional

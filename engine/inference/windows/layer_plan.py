@@ -28,7 +28,7 @@ class Margins(NamedTuple):
 
     def cut(self, image_NCHW: Any) -> Any:
         """`image_NCHW`, an array or a tensor, without the margins."""
-        bottom, right = -self.bottom or None, -self.right or None  # from the end: exporters need no size for that
+        bottom, right = -self.bottom or None, -self.right or None
         return image_NCHW[:, :, self.top : bottom, self.left : right]
 
     def beyond(self, others: "Margins") -> "Margins":

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from engine.inference.windows.layer_plan import LAYERS, NO_MARGINS, AxisPlan, AxisStep, Margins, plan_axis
 from engine.networks import CompletionNetwork, ConvBlock, FillNetwork
-from engine.spec import FILL_LAYERS, OUTPUT_LAYER, STRIDE, Layer
+from engine.spec import FILL_LAYERS, OUTPUT_LAYER, Layer
 
 Zeros = tuple[int, int, int, int]
 """The zeros to be added left, right, above and below."""
@@ -44,15 +44,11 @@ class WindowNetwork(nn.Module):
 
     def forward(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         height, width = holed_N4HW.shape[2:]
-        return self.run(holed_N4HW, height, width, margins)
-
-    def run(self, holed_N4HW: Tensor, height: int, width: int, margins: Margins) -> Tensor:
-        """The layers one after the other, less `margins`; the size is for finding where zeros are to be added."""
         rows, columns = plan_axis(height, *margins[:2]), plan_axis(width, *margins[2:])
         needed = Margins(*rows.cut, *columns.cut)
         filled_N4HW = needed.cut(holed_N4HW)
         if self.network.fill:
-            proposal_N3HW = self.propose_fill(self.network.fill, holed_N4HW, height, width, needed)
+            proposal_N3HW = self.propose_fill(self.network.fill, holed_N4HW, needed)
             filled_N4HW = self.network.fill.put_in_hole(proposal_N3HW, filled_N4HW)
         x = run_layers(self.network, self.network.normalise_input(filled_N4HW), LAYERS, rows, columns)
         filled_N3HW = margins.beyond(needed).cut(filled_N4HW[:, :3])
@@ -60,24 +56,12 @@ class WindowNetwork(nn.Module):
             return self.network.to_unit_range(x, filled_N3HW)
         return sigmoid(self.network.add_to_fill(x, filled_N3HW))
 
-    def propose_fill(self, fill: FillNetwork, holed_N4HW: Tensor, height: int, width: int, margins: Margins) -> Tensor:
+    def propose_fill(self, fill: FillNetwork, holed_N4HW: Tensor, margins: Margins) -> Tensor:
         """The learned fill's proposal for holes, less `margins`."""
+        height, width = holed_N4HW.shape[2:]
         layers = (*FILL_LAYERS, OUTPUT_LAYER)
         rows, columns = plan_axis(height, *margins[:2], layers), plan_axis(width, *margins[2:], layers)
         return sigmoid(run_layers(fill, Margins(*rows.cut, *columns.cut).cut(holed_N4HW), layers, rows, columns))
-
-
-class InteriorNetwork(WindowNetwork):
-    """The same for windows away from the photo's borders, with the halo as margin on every side, of any size.
-
-    `forward(holed_N4HW)` returns `generated_N3hw` with h = H - 2 * halo and w = W - 2 * halo. Nothing in its graph
-    depends on H or W, so that it can be exported once for all of them.
-    """
-
-    def forward(self, holed_N4HW: Tensor) -> Tensor:  # type: ignore[override]
-        halo = self.network.spec.halo
-        side = 2 * halo + STRIDE  # of any size, no zeros are added
-        return self.run(holed_N4HW, side, side, Margins(halo, halo, halo, halo))
 
 
 def run_layers(
@@ -113,8 +97,6 @@ def relu_with_zeros(x: Tensor, zeros: Zeros | None) -> Tensor:
     For 512x512 pixels at the photo's border that is 10 % of the network's time in fp32, and 20 % in bf16 (base width
     16, one core of a Xeon with AMX).
     """
-    if torch.compiler.is_exporting():  # a graph scatters what is written into a part of a tensor
-        return with_zeros(torch.relu(x), zeros)
     if zeros is None:
         return torch.relu_(x)
     left, right, top, bottom = zeros

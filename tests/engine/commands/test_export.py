@@ -163,29 +163,6 @@ def test_mistakes_are_named(weights, words, message, export, capsys):
     assert message in said
 
 
-INTERRUPTED = """
-import signal, sys
-class Finder:
-    def find_spec(self, name, *_):
-        if name == "torch._dynamo.guards":
-            sys.meta_path.remove(self)
-            signal.raise_signal(signal.SIGINT)
-sys.meta_path.insert(0, Finder())
-from engine.commands.export import main
-main()
-"""
-
-
-def test_an_interrupt_while_the_exporter_is_loaded_is_one(weights, tmp_path):
-    """torch imports seconds of it only then."""
-    words = [sys.executable, "-c", INTERRUPTED, weights, "--out", tmp_path / "small.onnx"]
-    environment = {**os.environ, **NO_GPU, "ENGINE_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "engine-export: stopped")
-    assert "Traceback" not in done.stderr
-    assert [path.suffix for path in tmp_path.rglob("*")] == ["", ".lock"]
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,23 +1,14 @@
 """Exported graphs: any size, the stated type, the network's result; and what TensorRT-RTX's builder makes of them."""
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from engine.inference.graphs.export import (
-    BFLOAT16_OPSET,
-    GRAPHS,
-    OPSET,
-    cached_onnx,
-    check_graph,
-    export_onnx,
-    smallest_side,
-)
+from engine.inference.graphs.export import GRAPHS, cached_onnx, check_graph, export_onnx, smallest_side
 from engine.inference.graphs.runners import open_in_onnxruntime, open_in_openvino
 from engine.inference.graphs.tensorrt_build import build_engine, check_gpu, check_size, parse
+from engine.inference.graphs.window_graph import BFLOAT16_OPSET, OPSET
 from engine.inference.windows.layer_plan import Margins
 from engine.networks import CompletionNetwork
 from tests.engine.inference.conftest import random_network
@@ -68,11 +59,20 @@ def test_one_file_of_the_stated_opset_and_type_with_fp32_at_its_ends(exported):
     assert {node.op_type for node in model.graph.node} <= COMMON_OPERATORS
 
 
-def test_the_file_says_nothing_of_where_it_was_made_nor_of_shapes_in_the_exporters_symbols(exported):
-    content = exported[0]
-    assert not onnx.load_from_string(content).graph.value_info
-    assert b".py" not in content
-    assert str(Path(torch.__file__).parent).encode() not in content
+def test_the_file_is_valid_for_any_size_and_says_what_it_is(exported):
+    content, network, precision, graph = exported
+    model = onnx.load_from_string(content)
+    onnx.checker.check_model(model, full_check=True)
+    halo = network.spec.halo
+    cut = f" - {2 * halo}" if graph == "interior" else ""
+    sides = [
+        [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    ]
+    assert sides == [["n", 4, "4*h", "4*w"], ["n", 3, f"4*h{cut}", f"4*w{cut}"]]
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    assert len(about.pop("weights")) == 64
+    assert about == {"precision": precision, "graph": graph, "halo": str(halo)}
 
 
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 0, 0), (3, 8, 100), (1, 132, 64)])

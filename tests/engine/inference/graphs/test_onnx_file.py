@@ -46,8 +46,9 @@ def test_a_file_is_a_model():
     graph = onnx_file.Graph()
     half = graph.constant(np.array(0.5, np.float32))
     graph.add("Mul", graph.add("Neg", "x"), half, output="y")
-    content = graph.file(onnx_file.value_info("x", ("N", 3)), onnx_file.value_info("y", ("N", 3)), 18)
+    content = graph.file(onnx_file.value_info("x", ("N", 3)), onnx_file.value_info("y", ("N", 3)), 18, {"a": "b"})
     model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
     assert [(node.op_type, *node.input) for node in model.graph.node] == [("Neg", "x"), ("Mul", "Neg_0", "constant_0")]
+    assert [(entry.key, entry.value) for entry in model.metadata_props] == [("a", "b")]
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]

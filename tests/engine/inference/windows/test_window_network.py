@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engine.inference.windows.folding import fold_batch_norm
 from engine.inference.windows.layer_plan import MIN_REGION, Margins, multiply_adds
-from engine.inference.windows.network import InteriorNetwork, WindowNetwork, as_pixel_shuffle, relu_with_zeros
+from engine.inference.windows.network import WindowNetwork, as_pixel_shuffle, relu_with_zeros
 from engine.spec import STRIDE
 from tests.engine.inference.conftest import random_network
 
@@ -114,17 +114,6 @@ def test_multiply_adds(region, fewer):
         network(torch.empty(1, 4, side, side, device="meta"), Margins(halo, halo, halo, halo))
     # The 2x2 convolutions also compute the few outputs that are dropped.
     assert counter.get_total_flops() == pytest.approx(2 * windowed, rel=0.05)
-
-
-@torch.inference_mode()
-def test_interior_network_is_one_graph_for_all_sizes():
-    interior = InteriorNetwork(fold_batch_norm(random_network(4)))
-    height, width = (4 * torch.export.Dim(name, min=77, max=512) for name in "hw")
-    program = torch.export.export(interior, (torch.rand(1, 4, 320, 340),), dynamic_shapes=({2: height, 3: width},))
-    for size in ((320, 340), (372, 400)):
-        holed_14HW = torch.rand(1, 4, *size)
-        got = program.module()(holed_14HW)
-        torch.testing.assert_close(got, random_network(4)(holed_14HW)[:, :, 152:-152, 152:-152], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
