@@ -29,7 +29,7 @@ from engine.networks import CompletionNetwork
 LIMIT_DB = 0.3
 """PSNR in the hole that int8 may lose against fp32, in the mean over the held-out photos."""
 
-CALIBRATION_VERSION = 1
+CALIBRATION_VERSION = 2
 """Of the rounding and of the ranges that photos are given, and part of the key in the cache: to be raised whenever
 either becomes another for the same photos, as `tests/engine/inference/graphs/test_golden_graphs.py` says then."""
 

@@ -133,7 +133,7 @@ def test_a_calibration_that_lost_too_much_is_neither_made_nor_used(file, calibra
 @pytest.mark.parametrize(("change", "why"), [
     (lambda text: text[:-30], "cannot be read"),
     (lambda text: text.replace('"ranges"', '"others"'), "cannot be read"),
-    (lambda text: text.replace('"calibration": 1', '"calibration": 0'), "is the calibration of another version"),
+    (lambda text: text.replace('"calibration": 2', '"calibration": 0'), "is the calibration of another version"),
     (lambda text: text.replace('"weights": "', '"weights": "0'), "is the calibration of other weights"),
 ])  # fmt: skip
 def test_a_calibration_of_something_else_is_refused_with_the_remedy(file, net, change, why):
