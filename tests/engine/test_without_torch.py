@@ -11,6 +11,7 @@ import sysconfig
 from pathlib import Path
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 import skimage.data
@@ -21,20 +22,25 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Runs a command of the engine with all packages of this environment but PyTorch's."""
+def environment(tmp_path_factory):
+    """All packages of this environment but PyTorch's, for a Python that is started with -S."""
     packages = tmp_path_factory.mktemp("packages")
     for path in Path(sysconfig.get_paths()["purelib"]).iterdir():
         if not path.name.startswith(("torch", "functorch", "triton")):
             (packages / path.name).symlink_to(path)
 
-    def run_command(command, *arguments):
-        program = f"from engine.commands import start; start.{command}()"
-        words = [sys.executable, "-S", "-c", program, *map(str, arguments)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, packages)))}
-        return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, packages)))}
 
-    return run_command
+
+def words(command, *arguments):
+    program = f"from engine.commands import start; start.{command}()"
+    return [sys.executable, "-S", "-c", program, *map(str, arguments)]
+
+
+@pytest.fixture
+def run(environment):
+    """Runs a command of the engine there."""
+    return lambda *asked: subprocess.run(words(*asked), capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.fixture
@@ -69,6 +75,19 @@ def test_a_folder_and_every_option_of_completing(run, photo, tmp_path):
     for options in (("--scale", "native"), ("--scale", "2"), ("--seed", "3", "--precision", "fp32")):
         done = run("infer", photo, "--out", tmp_path / "other.png", "--overwrite", *options)
         assert done.returncode == 0, done.stderr
+
+
+def test_the_server(environment, photo):
+    with subprocess.Popen(words("serve", "--port", "0"), env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            address = server.stdout.readline().split()[1].rstrip("/")
+            files = {"photo": photo.read_bytes(), "mask": photo.with_suffix(".mask.png").read_bytes()}
+            answer = httpx.post(f"{address}/complete", files=files, timeout=60)
+        finally:
+            server.terminate()
+    assert answer.status_code == 200, answer.text
+    completed_HW3 = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+    assert (completed_HW3 != cv2.imread(str(photo))).any()
 
 
 @pytest.mark.parametrize(
