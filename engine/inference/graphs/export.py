@@ -132,7 +132,7 @@ def check_graph(content: bytes, network: CompletionNetwork, precision: str, grap
 
 
 def examples(least: int) -> Iterator[Tensor]:
-    """Network inputs of three shapes, none of them the exporter's: noise, a bright flat and a dark photo."""
+    """Network inputs of three shapes: noise, a bright flat and a dark photo."""
     generator = torch.Generator().manual_seed(0)
     for batch, height, width, brightness, noise in ((1, 36, 60, 0.0, 1.0), (1, 28, 12, 0.98, 0.02), (2, 8, 32, 0, 0.1)):
         yield example((batch, 4, least + height, least + width), brightness, noise, generator)
