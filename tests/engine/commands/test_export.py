@@ -59,9 +59,10 @@ def test_openvino_then_engine_infer_uses_it(weights, shipped_photos, tmp_path):
 
     photo = shipped_photos / "coffee.png"
     words = (photo, "--hole", "250,190,40,30", "--weights", weights, "--out", tmp_path / "coffee.png")
-    inferred = command("infer", *words)
-    assert inferred.returncode == 0, inferred.stderr
-    assert " by openvino, " in inferred.stdout
+    for variants, runtime in ((2, "openvino"), (1, "onnx")):
+        inferred = command("infer", *words, "--variants", variants)
+        assert inferred.returncode == 0, inferred.stderr
+        assert inferred.stdout.count(f" by {runtime}, ") == variants
 
 
 def test_a_full_disk_leaves_the_last_openvino_pair(weights, tmp_path, export):
