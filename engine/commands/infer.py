@@ -66,7 +66,8 @@ def complete_photos(config: InferConfig) -> None:
     if config.save_mask and config.save_mask.suffix.lower() != ".png":
         raise ValueError(f"--save-mask is {config.save_mask}, and masks are written as PNG: give it the ending .png")
     several = len(jobs) > 1 or any(map(is_searched, config.photos))
-    counts = run(config, [jobs], several)
+    once = {job.photo for job in jobs} == set(config.photos) and len(config.photos) == 1
+    counts = run(config, [jobs], several, once)
     if len(jobs) > 1 or config.json:
         print_summary(counts, config.json)
     print_passed_over(passed_over)
@@ -127,12 +128,13 @@ def check_picture(option: str, path: Path, jobs: list[Job], overwrite: bool) -> 
         raise ValueError(f"{path} exists; give another {option}, or --overwrite to replace it")
 
 
-def run(config: InferConfig, lists: Iterable[list[Job]], several: bool) -> Counter[str]:
+def run(config: InferConfig, lists: Iterable[list[Job]], several: bool, once: bool = False) -> Counter[str]:
     """Complete the photos, list by list, and print each outcome; how many of each there were.
 
-    `several` is False for one photo by its name, which has to have a mask with something in it.
+    `several` is False for one photo by its name, which has to have a mask with something in it; `once` is True for its
+    variants, too, which are to be those that it has by itself.
     """
-    completer = config.completer(config.weights, once=not several)
+    completer = config.completer(config.weights, once)
     from engine.inference.folders.complete import complete_files
 
     options = options_of(config, several, config.mask)

@@ -264,7 +264,7 @@ def test_runs_out_of_memory_then_takes_smaller_windows(caplog):
     photo_HW3, mask_HW = noise(600, 600), mask_with((600, 600), (200, 200, 200, 200))
     network = random_network(16)
     small = Completer(SmallDevice(network, precision="fp32", device="cpu", memory=1 << 30))
-    whole = Completer.of(network, precision="fp32", device="cpu", memory=1 << 30)
+    whole = Completer.of(network, "torch", precision="fp32", device="cpu", memory=1 << 30)
     expected = whole.complete(photo_HW3, mask_HW, octaves=0, texture="none")
     np.testing.assert_array_equal(small.complete(photo_HW3, mask_HW, octaves=0, texture="none"), expected)
     assert "ran out of memory" in caplog.text
