@@ -10,7 +10,7 @@ __all__ = ["Completer", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Completer, imported when it is asked for: it brings torch, without which commands show their help at once."""
+    """Completer, imported when it is asked for: it brings much that commands do without for their help."""
     if name == "Completer":
         from engine.inference.completer import Completer
 

@@ -36,7 +36,7 @@ MOST_UNEVEN = 3 / 4
 
 Indices = NDArray[np.intp]
 Part = tuple[Indices, Floats]
-"""What is left to be met of equations after some pixels are eliminated: the B pixels beside these, and `left_Bb`,
+"""The rest of equations after some pixels are eliminated: the B pixels beside these, and `left_Bb`,
 with the right-hand sides in its last three columns."""
 
 
@@ -86,7 +86,7 @@ class Equations:
         return filled_P3
 
     def dissect(self, pixels_K: Indices) -> Part:
-        """What is left after these pixels are eliminated."""
+        """The equations that are left after these pixels are eliminated."""
         if len(pixels_K) <= LEAF:
             return self.eliminate(pixels_K, [])
         at_K = max(np.divmod(self.pixel_P[pixels_K], self.width), key=np.ptp)
@@ -101,7 +101,7 @@ class Equations:
         return self.eliminate(pixels_K[(at_K == cut) | (at_K == cut + 1)], sides)
 
     def eliminate(self, pixels_I: Indices, parts: list[Part]) -> Part:
-        """What is left after these pixels are, too, next to `parts`; block by block."""
+        """The equations that are left after these pixels are, too, next to `parts`; block by block."""
         for start in range(0, max(len(pixels_I), 1), BLOCK):
             parts = [self.eliminate_block(pixels_I[start : start + BLOCK], parts)]
         return parts[0]

@@ -15,7 +15,7 @@ def pick_runtime(weights: NetworkWeights, precision: str, device: str, once: boo
     where the network runs `once`, since PyTorch takes longer to load than most photos to complete, and where the CPU
     has no bf16. Else it is OpenVINO, if that is installed and the network has been exported for it, or PyTorch.
     """
-    if device.startswith("cuda"):
+    if device not in ("auto", "cpu"):
         return "torch", "the GPU is used through PyTorch unless TensorRT is asked for"
     if precision == "int8":
         return "openvino", "no other runtime has int8"
