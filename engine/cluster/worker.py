@@ -55,6 +55,8 @@ class Work:
     runtime: str
     precision: str
     device: str
+    once: bool
+    """As `open_runtime` takes it."""
     memory: int | None
     """Bytes for one run of the network in each process. None: the process's share of half of what is free."""
     in_flight: int
@@ -90,7 +92,7 @@ class Worker:
         here = import_optional("ray").get_runtime_context().get_node_id()
         memory = work.memory or (None if on_gpu else share_of_memory(work.cpus, node_cpus.get(here, 0)))
         self.completer = Completer.load(
-            weights.on_this_node(work.digest), work.runtime, work.precision, work.device, memory
+            weights.on_this_node(work.digest), work.runtime, work.precision, work.device, memory, work.once
         )
         self.staging = Staging(work.places).__enter__()
         self.options = self.staging.prepared(work.options)

@@ -66,7 +66,7 @@ def complete_photos(config: InferConfig) -> None:
     if config.save_mask and config.save_mask.suffix.lower() != ".png":
         raise ValueError(f"--save-mask is {config.save_mask}, and masks are written as PNG: give it the ending .png")
     several = len(jobs) > 1 or any(map(is_searched, config.photos))
-    once = {job.photo for job in jobs} == set(config.photos) and len(config.photos) == 1
+    once = len(config.photos) == 1 and not is_searched(config.photos[0])
     counts = run(config, [jobs], several, once)
     if len(jobs) > 1 or config.json:
         print_summary(counts, config.json)

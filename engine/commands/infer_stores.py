@@ -27,7 +27,7 @@ def complete_stores(config: InferConfig) -> Counter[str]:
         left = listing.left()
         counts["skipped"] = listing.count() - left
         print_passed_over(listing.passed_over)
-        completer = config.completer(config.weights) if left else None
+        completer = config.completer(config.weights, once=not is_several(config)) if left else None
         shown = not config.json and sys.stdout.isatty()
         with Staging(places) as staging, progress("completing", left, shown) as advance:
             options = staging.prepared(options_of(config, is_several(config), mask=None))
@@ -50,6 +50,7 @@ def on_cluster(config: InferConfig, places: Places, shards: Shards | None = None
         runtime=config.runtime,
         precision=config.precision,
         device=config.device,
+        once=not is_several(config),
         memory=None if config.memory is None else int(config.memory * 2**30),
         in_flight=config.in_flight,
         cpus=config.actor_cpus,
