@@ -31,7 +31,7 @@ print(report.texture["photo"], hashlib.sha256(drawn_HW3.tobytes()).hexdigest(), 
 
 
 def drawn(threads):
-    """What a process says that fills and draws a hole, with so many threads in OpenCV and in NumPy's BLAS."""
+    """The output of a process that fills and draws a hole, with so many threads in OpenCV and in NumPy's BLAS."""
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     environment = os.environ | dict.fromkeys(names, str(threads)) | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", DRAWN, str(threads)]
