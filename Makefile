@@ -60,9 +60,9 @@ package:
 	megabytes=$$(du -sm build/image | cut -f1); echo "An installation takes $$megabytes MB."; test $$megabytes -lt 350
 
 # On a machine with CUDA: the proofs and benchmarks that need a GPU. The parts cases and kernels do with torch, triton,
-# numpy and pytest-benchmark; the others need '.[dev]', and tensorrt needs '.[tensorrt]' beside it on GPUs that
-# TensorRT-RTX lacks (an H100, say). Each part has less than ten minutes (make gpu-cases, ...); a part that fails does
-# not stop the others.
+# numpy, array-api-compat and pytest-benchmark; the others need '.[dev]', and tensorrt needs '.[tensorrt]' beside it on
+# GPUs that TensorRT-RTX lacks (an H100, say). Each part has less than ten minutes (make gpu-cases, ...); a part that
+# fails does not stop the others.
 GPU_PYTHON ?= $(PYTHON)
 GPU_PARTS := cases kernels steps data inference runtimes training tensorrt
 gpu:
