@@ -46,7 +46,8 @@ class NetworkWeights:
     @classmethod
     def of(cls, network: "CompletionNetwork") -> Self:
         """Those of a network in memory, with which they may share it."""
-        tensors = {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
+        state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+        tensors = {name: (held.float() if held.is_floating_point() else held).numpy() for name, held in state.items()}
         return cls(network.spec, tensors, network.file, network)
 
     @property

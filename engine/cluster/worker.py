@@ -87,7 +87,8 @@ class Worker:
         work, node = self.work, socket.gethostname()
         if work.version != __version__:
             raise ValueError(f"{node} has version {__version__} of the engine, and the command {work.version}")
-        on_gpu = use_threads(work.cpus) and work.device != "cpu"
+        use_threads(work.cpus)
+        on_gpu = work.device != "cpu" and has_gpu()
         keep_freed_memory()
         here = import_optional("ray").get_runtime_context().get_node_id()
         memory = work.memory or (None if on_gpu else share_of_memory(work.cpus, node_cpus.get(here, 0)))
@@ -119,14 +120,21 @@ class Worker:
         self.staging.__exit__(None, None, None)
 
 
-def use_threads(count: int) -> bool:
-    """Let a run of the network have so many threads in this process; True if PyTorch is there and sees a GPU."""
+def use_threads(count: int) -> None:
+    """Let a run of the network have so many threads in this process."""
     os.environ["OMP_NUM_THREADS"] = str(count)
+    if find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(count)
+
+
+def has_gpu() -> bool:
+    """True if PyTorch is installed and sees a GPU."""
     if not find_spec("torch"):
         return False
     import torch
 
-    torch.set_num_threads(count)
     return torch.cuda.is_available()
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -77,6 +78,8 @@ def test_a_network_in_memory_is_its_own_weights(network):
     held = NetworkWeights.of(network)
     assert held.network is network
     assert {name: array.shape for name, array in held.tensors.items()} == tensor_shapes(network.spec)
+    in_bf16 = NetworkWeights.of(network.to(torch.bfloat16))
+    assert in_bf16.tensors["to_rgb.weight"].dtype == np.float32
 
 
 def test_weights_are_read_without_torch():

@@ -77,6 +77,20 @@ def test_a_folder_and_every_option_of_completing(run, photo, tmp_path):
         assert done.returncode == 0, done.stderr
 
 
+def test_the_report_on_the_environment(environment):
+    words = [sys.executable, "-S", "-m", "engine.environment"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout
+    assert "torch is not installed" in told
+    assert "onnxruntime 1." in told
+
+
+def test_a_cluster(run, photo, tmp_path):
+    pytest.importorskip("ray")
+    done = run("infer", tmp_path, "--out", tmp_path / "done", "--cluster", "local", "--actors", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "done").glob("*.png"))) == 1
+
+
 def test_the_server(environment, photo):
     with subprocess.Popen(words("serve", "--port", "0"), env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:

@@ -8,6 +8,7 @@ from torch import Tensor
 from engine.cpu import cpu_has_bf16
 from engine.inference.graphs.runners import onednn_lacks_bf16
 from engine.inference.pixels import Pixels
+from engine.inference.runtimes import Runtime
 from engine.inference.windows.folding import fold_batch_norm
 from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.inference.windows.network import WindowNetwork
@@ -32,14 +33,8 @@ MOST_VALUES = 2**31 - 1
 """In one layer's output: beyond, cuDNN is slow or refuses."""
 
 
-class TensorRuntime:
+class TensorRuntime(Runtime):
     """A `Runtime` that runs the network on tensors: the way from windows of a photo to these, and back."""
-
-    name: str
-    precision: str
-    spec: CompletionSpec
-    device: str
-    max_batch_pixels: int
 
     def generate(
         self, pixels_NHW3: Pixels, mask_NHW: NDArray[np.bool_], margins: Margins = NO_MARGINS
@@ -49,9 +44,6 @@ class TensorRuntime:
 
     def run(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         """`generated_N3HW` for fp32 `holed_N4HW`, RGB in [0, 1], fp32, with `margins` cut off."""
-        raise NotImplementedError
-
-    def in_fp32(self) -> "TorchRuntime":
         raise NotImplementedError
 
 
