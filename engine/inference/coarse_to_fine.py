@@ -1,10 +1,11 @@
 """The network's way through a photo: from the coarsest scale to the photo's own, hole by hole, in place.
 
-A hole larger than those that the network was trained on is completed at half the resolution first, and then refined.
+A hole larger than those that the network was trained on is completed at half the resolution first, and then refined:
+if patches of the photo are not to draw it again anyway.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,10 @@ from engine.inference.report import Report
 from engine.inference.window_runner import Generated, WindowRunner, assemble
 from engine.spec import STRIDE, CompletionSpec
 
+DrawnAgain = Callable[[Pixels, Mask, Mask, int], bool]
+"""Says of a photo at 1/n of the resolution, all that is unknown in it, a hole's part of that and n if patches draw the
+hole again, whatever the network adds at finer scales."""
+
 
 class LargeHole(NamedTuple):
     """A hole that is larger, at this scale, than those that the network was trained on."""
@@ -60,6 +65,10 @@ class CoarseToFine:
     feather: int
     full_frame: bool
     report: Report
+    drawn_again: DrawnAgain | None = None
+    """None if no hole is."""
+    left_HW: Mask | None = None
+    """Holes that were left as they came from a coarser scale, for patches to draw again; None if there are none."""
     plain_HW: Mask | None = None
     """Holes in plain parts of the photo, where nothing is to be drawn; None if there are none."""
     too_large: bool = False
@@ -67,11 +76,11 @@ class CoarseToFine:
 
     def complete(
         self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int, own: Where
-    ) -> None:
+    ) -> bool:
         """Complete the wanted part of the holes of `photo_HW3`, which is at 1/scale of the resolution, in place.
 
         What else of the holes the network sees is filled, and of no use afterwards. `own` is where the photo's own
-        pixels are, beyond which it is mirrored.
+        pixels are, beyond which it is mirrored. True if patches draw all of it again, and nothing is to be refined.
         """
         self.report.scales.add(scale)
         if self.blend == "poisson":
@@ -85,8 +94,9 @@ class CoarseToFine:
         for where, part_HW, contrast in faint:
             self.complete_stretched(photo_HW3, hole_HW, where, part_HW, contrast, octaves, own)
             wanted_HW[where][part_HW] = False
-        if wanted_HW.any():
-            self.complete_from_coarse_to_fine(photo_HW3, hole_HW, wanted_HW, octaves, scale, own)
+        return bool(wanted_HW.any()) and self.complete_from_coarse_to_fine(
+            photo_HW3, hole_HW, wanted_HW, octaves, scale, own
+        )
 
     def complete_stretched(
         self,
@@ -107,16 +117,19 @@ class CoarseToFine:
         here_HW[relative(where, crop)] = part_HW
         before_HW3 = contrast.stretch(photo_HW3[crop])
         after_HW3 = before_HW3.copy()
-        self.complete_from_coarse_to_fine(after_HW3, hole_HW[crop], here_HW, octaves, 1, relative(own, crop))
+        # What is faint has hardly a detail that patches could draw.
+        refining = replace(self, drawn_again=None)
+        refining.complete_from_coarse_to_fine(after_HW3, hole_HW[crop], here_HW, octaves, 1, relative(own, crop))
+        self.too_large |= refining.too_large
         changed_HW = self.reach_of(here_HW, hole_HW[crop])
         photo_HW3[crop][changed_HW] = contrast.bring_back(after_HW3[changed_HW], photo_HW3.dtype)
         hole_HW[crop][here_HW] = False
 
     def complete_from_coarse_to_fine(
         self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, octaves: int | None, scale: int, own: Where
-    ) -> None:
-        """Complete holes by the network, the inside of large ones at coarser scales first, in place."""
-        asked_HW, large = wanted_HW, list(self.large_holes(wanted_HW, octaves))
+    ) -> bool:
+        """Complete holes by the network, the inside of large ones at coarser scales first, in place; as `complete`."""
+        unknown_HW, asked_HW, large = hole_HW, wanted_HW, list(self.large_holes(wanted_HW, octaves))
         if large:
             hole_HW, wanted_HW = hole_HW.copy(), wanted_HW.copy()
         for hole in large:
@@ -125,6 +138,17 @@ class CoarseToFine:
             self.too_large |= octaves is not None and any(
                 hole.octaves > octaves for hole in self.large_holes(asked_HW, None)
             )
+        if not wanted_HW.any():
+            return True
+        self.run_network(photo_HW3, hole_HW, wanted_HW, scale)
+        if large or scale == 1 or self.drawn_again is None:
+            return False
+        own = with_context(own, hole_HW.shape, 0, multiple=1)
+        with self.report.stage("texture"):
+            return self.drawn_again(photo_HW3[own], unknown_HW[own], wanted_HW[own], scale)
+
+    def run_network(self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, scale: int) -> None:
+        """Complete holes by the network at this scale alone, in place."""
         changed_HW = self.reach_of(wanted_HW, hole_HW)
         needed_HW = widen(wanted_HW, 1) if self.blend == "poisson" else changed_HW
         if self.spec.fill == "smooth":
@@ -166,7 +190,10 @@ class CoarseToFine:
     def fill_inside(
         self, photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, hole: LargeHole, scale: int, own: Where
     ) -> None:
-        """Complete a large hole at half the scale and make its inside, beyond a band at its border, known in place."""
+        """Complete a large hole at half the scale and make its inside, beyond a band at its border, known in place.
+
+        Of a hole that patches draw again all is inside.
+        """
         crop = with_context(hole.where, photo_HW3.shape, self.spec.halo << hole.octaves)
         part_HW = np.zeros_like(hole_HW[crop])
         part_HW[relative(hole.where, crop)] = hole.part_HW
@@ -175,8 +202,12 @@ class CoarseToFine:
             return
         put_ring_beside(half_HW3, half_hole_HW, photo_HW3[crop], hole_HW[crop])
         half_own = halve_where(relative(own, crop))
-        self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale, half_own)
-        inside_HW = beyond(part_HW, round(BAND * self.spec.hole_size[1]))
+        left = self.complete(half_HW3, half_hole_HW, halve_mask(part_HW), hole.octaves - 1, 2 * scale, half_own)
+        inside_HW = part_HW if left else beyond(part_HW, round(BAND * self.spec.hole_size[1]))
+        if left and scale == 1:
+            if self.left_HW is None:
+                self.left_HW = np.zeros_like(hole_HW)
+            self.left_HW[crop] |= part_HW
         photo_HW3[crop][inside_HW] = double(half_HW3, *part_HW.shape)[inside_HW]
         hole_HW[crop][inside_HW] = False
         wanted_HW[crop][inside_HW] = False

@@ -133,7 +133,11 @@ class Completer:
         if texture == "auto" and blend == "poisson":
             with report.stage("fill"):
                 wide_unknown_HW, wanted_HW = fill_thin_holes(wide_HW3, wide_unknown_HW, wanted_HW, report)
-        scales = CoarseToFine(self.runner, self.spec, blend, feather, full_frame, report)
+        stage = TextureStage(
+            texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, self.runtime.device, report
+        )
+        drawn_again = stage.is_drawn_again if blend == "poisson" else None
+        scales = CoarseToFine(self.runner, self.spec, blend, feather, full_frame, report, drawn_again)
         scales.complete(wide_HW3, wide_unknown_HW, wanted_HW, octaves, 1, own_part(hole_HW.shape, ends))
         report.runtime = f"{self.runtime.name}, {self.runtime.precision}"
         scales.warn(octaves)
@@ -143,14 +147,10 @@ class Completer:
             )
         completed_HW3 = np.ascontiguousarray(cut(wide_HW3, ends))
         if texture != "none":
-            stage = TextureStage(
-                texture, seed, unknown_HW, not_copied_HW, sample_HW is not None, self.runtime.device, report
-            )
-            drawn_HW = cut(wanted_HW, ends)
-            if scales.plain_HW is not None:
-                drawn_HW = drawn_HW & ~cut(scales.plain_HW, ends)
+            drawn_HW = wanted_HW if scales.plain_HW is None else wanted_HW & ~scales.plain_HW
+            left_HW = None if scales.left_HW is None else cut(scales.left_HW, ends)
             with report.stage("texture"):
-                stage.draw(completed_HW3, drawn_HW)
+                stage.draw(completed_HW3, cut(drawn_HW, ends), left_HW)
         if hidden_HW is not None:
             np.copyto(completed_HW3, photo_HW3, where=(unknown_HW & ~hole_HW)[..., None])
         return completed_HW3

@@ -66,12 +66,14 @@ def neighbourhood(
     not_copied_HW: Mask,
     multiple: int,
     sampled: bool,
+    scale: int = 1,
 ) -> Neighbourhood:
     """The surroundings of the hole that is `part_HW` at `where`, with sides of a multiple of `multiple`.
 
-    If the user has said where to sample (`sampled`) and that is not near, a part of it is put beside.
+    If the user has said where to sample (`sampled`) and that is not near, a part of it is put beside. The photo is at
+    1/scale of its resolution, and they reach as far in it.
     """
-    reach = int(np.clip(REACH * np.count_nonzero(part_HW) ** 0.5, *REACH_LIMITS))
+    reach = int(np.clip(REACH * scale * np.count_nonzero(part_HW) ** 0.5, *REACH_LIMITS)) // scale
     crop = with_context(where, photo_HW3.shape, reach)
     hole_HW = np.zeros_like(not_copied_HW[crop])
     hole_HW[relative(where, crop)] = part_HW

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from engine.inference.holes.blend import is_grey
-from engine.inference.holes.mask import Mask, Where, bounding_box, pieces, relative, shift, thickness
+from engine.inference.holes.mask import Mask, Where, bounding_box, components, pieces, relative, shift, thickness
 from engine.inference.options import Texture
 from engine.inference.pixels import Pixels, as_grey
 from engine.inference.report import Report
@@ -52,14 +52,18 @@ class TextureStage:
     """As "cpu", where NumPy does the work, or "cuda:0", where PyTorch does."""
     report: Report
 
-    def draw(self, photo_HW3: Pixels, hole_HW: Mask) -> None:
+    def draw(self, photo_HW3: Pixels, hole_HW: Mask, left_HW: Mask | None = None) -> None:
         """Draw the holes of a completed photo (uint8 or uint16 RGB) again, in place, where that is wanted.
 
-        The same photo, masks and seed give the same bits, whatever the number of threads and of other holes.
+        Those that have any of `left_HW` are, whatever their detail. The same photo, masks and seed give the same bits,
+        whatever the number of threads and of other holes.
         """
         # Many small steps, which take longer in two threads, while those spin for most of the time in between.
         with libraries().limit(limits=1, user_api="blas"):
-            outcomes = Counter(self.draw_hole(photo_HW3, where, part_HW) for where, part_HW, _ in pieces(hole_HW, 0))
+            outcomes = Counter(
+                self.draw_hole(photo_HW3, where, part_HW, left_HW is not None and bool(left_HW[where][part_HW].any()))
+                for where, part_HW, _ in pieces(hole_HW, 0)
+            )
         self.report.texture |= {"photo": outcomes["photo"], "network": outcomes.total() - outcomes["photo"]}
         if outcomes["no source"]:
             self.report.warnings.append(
@@ -67,26 +71,43 @@ class TextureStage:
                 "completed by the network alone"
             )
 
-    def draw_hole(self, photo_HW3: Pixels, where: Where, part_HW: Mask) -> Outcome:
+    def is_drawn_again(self, photo_HW3: Pixels, unknown_HW: Mask, hole_HW: Mask, scale: int) -> bool:
+        """True if these holes of a photo at 1/scale of the resolution, completed there, are drawn again in any case.
+
+        They are where the completion lacks detail of this scale already, if there is something to be copied: where that
+        is limited, it may be far away or nothing.
+        """
+        if self.texture == "none" or self.not_copied_HW is not self.unknown_HW:
+            return False
+        for where, part_HW in components(hole_HW):
+            near = neighbourhood(photo_HW3, where, part_HW, unknown_HW, unknown_HW, 1, False, scale)
+            none_HW = np.zeros_like(near.hole_HW)
+            found = next(pyramid(eight_bits(near), near.hole_HW, near.copied_HW, none_HW, 0, self.device), None)
+            if found is None or (self.texture == "auto" and is_detailed(found)):
+                return False
+        return True
+
+    def draw_hole(self, photo_HW3: Pixels, where: Where, part_HW: Mask, always: bool) -> Outcome:
         """Draw one hole, the mask `part_HW` at `where`, in place; what its texture is now."""
         # Exactly around the hole: how much more `where` has depends on the other holes.
         tight = bounding_box(part_HW)
         where, part_HW = (shift(tight[0], where[0].start), shift(tight[1], where[1].start)), part_HW[tight]
         thick = thickness(np.pad(part_HW, 1))
-        if thick <= THIN and self.texture == "auto":
+        always = always or self.texture == "photo"
+        if thick <= THIN and not always:
             return "network"
         octaves = octaves_for(thick)
         near = neighbourhood(photo_HW3, where, part_HW, self.unknown_HW, self.not_copied_HW, 1 << octaves, self.sampled)
         generator = np.random.default_rng([self.seed, where[0].start, where[1].start])
         outcome: Outcome = "network"
         drawn_HW3 = near.pixels_HW3.astype(np.float32)
-        if thick > SMALL or self.texture == "photo":
+        if thick > SMALL or always:
             put_off_HW = some_blocks(near.hole_HW.shape, generator) if self.seed else np.zeros_like(near.hole_HW)
             scales = pyramid(eight_bits(near), near.hole_HW, near.copied_HW, put_off_HW, octaves, self.device)
             finest = next(scales, None)
             if finest is None:
                 return "no source"
-            if self.texture == "photo" or not is_detailed(finest):
+            if always or not is_detailed(finest):
                 drawn_HW3, outcome = join_patches(near, synthesise([finest, *scales], generator)), "photo"
         drawn_HW3 = np.rint(add_grain(drawn_HW3, near, generator)).clip(0, np.iinfo(photo_HW3.dtype).max)
         drawn_HW3 = drawn_HW3[relative(where, near.where)].astype(photo_HW3.dtype)
