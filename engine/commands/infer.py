@@ -17,42 +17,62 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
-from engine.cluster.shard_list import shards_in, shards_named
+from data.scan import is_compressed_shard, is_shard
 from engine.cluster.stores import is_remote
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.infer_config import InferConfig, options_of
-from engine.commands.infer_shards import complete_shards
-from engine.commands.infer_stores import complete_stores
 from engine.commands.outcomes import exit_status, print_outcome, print_passed_over, print_summary
 from engine.commands.progress import progress
+from engine.commands.start import without_typeguard
 from engine.inference.folders.jobs import Job, NoPhotos, find_jobs, is_searched
 from engine.inference.folders.watching import arriving
 from engine.inference.photos.writing import container_of
+
+if TYPE_CHECKING:
+    from engine.cluster.shard_list import Named
 
 
 @ends_in_a_line("engine-infer")
 def main() -> None:
     log_to_stderr()
-    config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
+    with without_typeguard():
+        config = tyro.cli(InferConfig, prog="engine-infer", description=__doc__)
     check_alone()
-    named = shards_named(config.photos)
+    # What one photo on disk does not need is loaded where it is needed.
+    named = named_shards(config.photos)
     try:
         if not named:
             complete_photos(config)
     except NoPhotos:
+        from engine.cluster.shard_list import shards_in
+
         named = shards_in(config.photos)
         if not named:
             raise
     if named:
+        from engine.commands.infer_shards import complete_shards
+
         raise SystemExit(exit_status(complete_shards(config, named)))
+
+
+def named_shards(photos: tuple[Path, ...]) -> "Named | None":
+    """The shards that are named, as `shards_named` finds them."""
+    if not any(is_shard(path.name) or is_compressed_shard(path.name) for path in photos):
+        return None
+    from engine.cluster.shard_list import shards_named
+
+    return shards_named(photos)
 
 
 def complete_photos(config: InferConfig) -> None:
     """Complete photos that are files, and exit; or without end. NoPhotos if there are none."""
     if config.cluster or any(map(is_remote, (*config.photos, config.mask, config.sample, config.avoid, config.out))):
+        from engine.commands.infer_stores import complete_stores
+
         raise SystemExit(exit_status(complete_stores(config)))
     if config.watch:
         complete_as_they_arrive(config)

@@ -10,6 +10,8 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from engine.commands import start, train
@@ -69,6 +71,31 @@ def test_what_cannot_be_loaded_is_told_in_a_line(command, photos, tmp_path):
 def test_what_completes_no_photo_does_without_torch():
     program = "import sys, engine.commands.infer, engine.cluster.driver; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_a_photo_is_completed_without_loading_what_it_does_not_need(tmp_path):
+    photo_HW3 = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "photo.png"), cv2.GaussianBlur(photo_HW3, (0, 0), 1))
+    program = (
+        "import sys; from engine.commands.start import infer\n"
+        "try: infer()\nexcept SystemExit as ended: print(ended.code, 'onnxruntime' in sys.modules, *sorted(\n"
+        "{'torch', 'typeguard', 'unittest', 'asyncio', 'sqlite3', 'ssl'} & set(sys.modules)))"
+    )
+    words = [sys.executable, "-c", program, "photo.png", "--hole", "60,60,90,90", "--runtime", "onnx"]
+    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "texture of 1 hole(s) from the photo" in said
+    assert said.endswith("\n0 True\n")
+
+
+def test_typeguard_is_as_it_was_afterwards(monkeypatch):
+    monkeypatch.delitem(sys.modules, "typeguard", raising=False)
+    with start.without_typeguard():
+        assert sys.modules["typeguard"].check_type("2", int) == "2"
+    assert "typeguard" not in sys.modules
+    loaded = import_module("typeguard")
+    with start.without_typeguard():
+        assert sys.modules["typeguard"] is loaded
+    assert sys.modules["typeguard"] is loaded
 
 
 def test_the_garbage_collector_looks_at_what_comes_after_the_modules_alone():
