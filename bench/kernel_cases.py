@@ -147,7 +147,6 @@ def vote_case(dtype: torch.dtype) -> Case:
     return Case(
         name=f"vote_patches, {dtype}".replace("torch.", ""), kernel="_vote_patches_kernel",
         call=lambda: vote_patches.launch(image, SIDE, patches, weights),
-        # The rows of a patch are a loop: the code has the loads of one.
-        pixels=vote_patches.TILE // 3, wide=size, loads=7 * 3 * 2 * size, stores=3 * size,
-        total=49 * (8 + 4 * size) + 3 * size, narrow={8: "patches"}, double=dtype == torch.float64,
+        pixels=vote_patches.TILE // 3, wide=size, loads=25 * 3 * 2 * size, stores=3 * size,
+        total=25 * (8 + 4 * size) + 3 * size, narrow={8: "patches"}, double=dtype == torch.float64,
     )  # fmt: skip

@@ -142,5 +142,5 @@ def vote(device: str) -> tuple[Any, ...]:
 
 PATCH_WORK = {
     "nearer_patches": PatchWork(nearer_patches, nearer_patches_reference, search, (8 * NUMBERS + 32) * TARGETS**2),
-    "vote_patches": PatchWork(vote_patches, vote_patches_reference, vote, 1188 * TARGETS**2),
+    "vote_patches": PatchWork(vote_patches, vote_patches_reference, vote, 612 * TARGETS**2),
 }

@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kernels.gpu.tiles import on_device_of, tile_origin, tile_positions, tiling
-from kernels.vote_patches import REACH
+from kernels.vote_patches import REACH, STEP
 
 # One value a thread: holes are small, and their pixels few. From the compiled code, not timed on a GPU yet.
 TILE = 256
@@ -31,6 +31,7 @@ def _vote_patches_kernel(
     width,  # W - 2 * REACH
     C: tl.constexpr,
     REACH: tl.constexpr,
+    STEP: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
@@ -42,17 +43,15 @@ def _vote_patches_kernel(
 
     weighted = tl.zeros((ROWS * COLUMNS,), voted_ptr.dtype.element_ty)
     total = tl.zeros((ROWS * COLUMNS,), voted_ptr.dtype.element_ty)
-    for down in range(2 * REACH + 1):
-        weights_row_ptr = weights_ptr + (y + down) * weights_stride + x
-        patches_row_ptr = patches_ptr + (y + down) * patches_stride + x
-        for right in tl.static_range(2 * REACH + 1):
-            weight = tl.load(weights_row_ptr + right, mask=inside, other=0)
-            patch = tl.load(patches_row_ptr + right, mask=inside, other=0)
-            # The patch that is `down - REACH` below this pixel has it that much above its middle.
-            pixel = patch - (down - REACH) * stride - (right - REACH)
-            colour = tl.load(image_ptr + pixel * C + channel, mask=weight > 0, other=0)
-            weighted += weight * colour
-            total += weight
+    for place in tl.static_range(0, (2 * REACH + 1) * (2 * REACH + 1), STEP):
+        down, right = place // (2 * REACH + 1), place % (2 * REACH + 1)
+        weight = tl.load(weights_ptr + (y + down) * weights_stride + x + right, mask=inside, other=0)
+        patch = tl.load(patches_ptr + (y + down) * patches_stride + x + right, mask=inside, other=0)
+        # The patch that is `down - REACH` below this pixel has it that much above its middle.
+        pixel = patch - (down - REACH) * stride - (right - REACH)
+        colour = tl.load(image_ptr + pixel * C + channel, mask=weight > 0, other=0)
+        weighted += weight * colour
+        total += weight
 
     divisor = tl.maximum(total, 1)
     # `/` of fp32 is approximate; of fp64 it is IEEE's.
@@ -71,7 +70,7 @@ def launch(image_PC: Tensor, stride: int, patches_HW: Tensor, weights_HW: Tensor
         _vote_patches_kernel[(tiles.programs,)](
             image_PC.contiguous(), stride, patches_HW, patches_HW.stride(0), weights_HW, weights_HW.stride(0),
             voted_hwC, height, width,
-            C=channels, REACH=REACH, ROWS=tiles.rows, COLUMNS=tiles.columns,
+            C=channels, REACH=REACH, STEP=STEP, ROWS=tiles.rows, COLUMNS=tiles.columns,
             num_warps=WARPS, enable_fp_fusion=False,
         )  # fmt: skip
     return voted_hwC

@@ -30,7 +30,7 @@ def vote_by_loops(image_PC: Tensor, stride: int, patches_HW: Tensor, weights_HW:
     for y, x, channel in np.ndindex(voted.shape):
         weighted = total = 0
         for down in range(-3, 4):
-            for right in range(-3, 4):
+            for right in range(-3 + (down + 3) % 2, 4, 2):
                 weight = int(weights[y + 3 + down, x + 3 + right])
                 row, column = divmod(int(patches[y + 3 + down, x + 3 + right]), stride)
                 weighted += weight * int(image[(row - down) * stride + column - right, channel])
