@@ -15,7 +15,8 @@ Holes are what is white (or opaque) in a mask. Without one, they are the photo's
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ from engine.inference.photos.writing import container_of
 
 if TYPE_CHECKING:
     from engine.cluster.shard_list import Named
+    from engine.inference.folders.options import Outcome
+
+Completing = Callable[[list[Job]], "Iterator[Outcome]"]
+"""Completes the photos of jobs; their outcomes, in order."""
 
 
 @ends_in_a_line("engine-infer")
@@ -56,6 +61,7 @@ def main() -> None:
     if named:
         from engine.commands.infer_shards import complete_shards
 
+        check_no_processes(config)
         raise SystemExit(exit_status(complete_shards(config, named)))
 
 
@@ -73,6 +79,7 @@ def complete_photos(config: InferConfig) -> None:
     if config.cluster or any(map(is_remote, (*config.photos, config.mask, config.sample, config.avoid, config.out))):
         from engine.commands.infer_stores import complete_stores
 
+        check_no_processes(config)
         raise SystemExit(exit_status(complete_stores(config)))
     if config.watch:
         complete_as_they_arrive(config)
@@ -87,7 +94,7 @@ def complete_photos(config: InferConfig) -> None:
         raise ValueError(f"--save-mask is {config.save_mask}, and masks are written as PNG: give it the ending .png")
     several = len(jobs) > 1 or any(map(is_searched, config.photos))
     once = len(config.photos) == 1 and not is_searched(config.photos[0])
-    counts = run(config, [jobs], several, once)
+    counts = run(config, [jobs], completing_with(config, several, once, jobs))
     if len(jobs) > 1 or config.json:
         print_summary(counts, config.json)
     print_passed_over(passed_over)
@@ -107,6 +114,15 @@ def check_alone() -> None:
         )
 
 
+def check_no_processes(config: InferConfig) -> None:
+    """ValueError if --processes is given."""
+    if config.processes is not None:
+        raise ValueError(
+            f"--processes is {config.processes}, and it is for photos on disk: buckets, shards and clusters have "
+            "--cluster local --actors N"
+        )
+
+
 def jobs_of(config: InferConfig) -> tuple[list[Job], Counter[str]]:
     """The jobs that the options ask for, and what is passed over, as `find_jobs`."""
     return find_jobs(config.photos, config.out, (config.mask, config.sample, config.avoid), config.variants)
@@ -117,7 +133,7 @@ def complete_as_they_arrive(config: InferConfig) -> None:
     check_watched(config)
     lists = arriving(lambda: jobs_of(config)[0], list(config.photos), config.mask)
     print(f"waiting for photos in {', '.join(map(str, config.photos))} (Ctrl+C ends it)", file=sys.stderr, flush=True)
-    run(config, lists, several=True)
+    run(config, lists, completing_with(config, several=True))
 
 
 def check_watched(config: InferConfig) -> None:
@@ -148,22 +164,35 @@ def check_picture(option: str, path: Path, jobs: list[Job], overwrite: bool) -> 
         raise ValueError(f"{path} exists; give another {option}, or --overwrite to replace it")
 
 
-def run(config: InferConfig, lists: Iterable[list[Job]], several: bool, once: bool = False) -> Counter[str]:
-    """Complete the photos, list by list, and print each outcome; how many of each there were.
+def completing_with(config: InferConfig, several: bool, once: bool = False, jobs: Sequence[Job] = ()) -> Completing:
+    """What completes photos: this process, or, of `jobs`, several where that is asked for or faster.
 
     `several` is False for one photo by its name, which has to have a mask with something in it; `once` is True for its
-    variants, too, which are to be those that it has by itself.
+    variants, too, which are to be those that it has by itself. ValueError if the network cannot be had.
     """
+    left = sum(config.overwrite or not job.out.exists() for job in jobs)
+    if left > 1:
+        from engine.commands.infer_processes import complete_in_processes, processes_for
+
+        count = processes_for(config, left)
+        if count > 1:
+            return partial(complete_in_processes, config, count, once)
     completer = config.completer(config.weights, once)
     from engine.inference.folders.complete import complete_files
 
-    options = options_of(config, several, config.mask)
+    return partial(
+        complete_files, completer, options=options_of(config, several, config.mask), in_flight=config.in_flight
+    )
+
+
+def run(config: InferConfig, lists: Iterable[list[Job]], completing: Completing) -> Counter[str]:
+    """Complete the photos, list by list, and print each outcome; how many of each there were."""
     counts: Counter[str] = Counter()
     for jobs in lists:
         # With standard output in a file or a pipe, the bar would keep the outcomes from it: see `progress`.
         shown = len(jobs) > 1 and not config.json and sys.stdout.isatty()
         with progress("completing", len(jobs), shown) as advance:
-            for outcome in complete_files(completer, jobs, options, config.in_flight):
+            for outcome in completing(jobs):
                 counts[outcome.status] += 1
                 advance(1)
                 print_outcome(outcome, config.json)

@@ -92,6 +92,10 @@ class InferConfig(CompletionConfig):
     in_flight: int = 2
     """Photos read ahead, and written behind, while one is completed."""
 
+    processes: int | None = None
+    """Processes that complete photos on disk side by side, with a thread each. Default: one for each CPU where there
+    are many photos, and one for a few, on a GPU and with --watch."""
+
     watch: bool = False
     """Go on after that, and complete photos as they are put into the folders, until it is stopped. Photos that failed
     are tried again when they or their masks change. Needs '.[watch]'."""
@@ -140,7 +144,11 @@ class InferConfig(CompletionConfig):
                 raise ValueError("--variants and --texture none are both given, and only textures vary; give one")
         if self.watch and self.overwrite:
             raise ValueError("--watch and --overwrite are both given, and every result would be made again; give one")
-        for name in ("actors", "actor_cpus"):
+        if self.processes is not None and self.watch:
+            raise ValueError(
+                "--processes and --watch are both given, and photos that arrive are completed by one; give one"
+            )
+        for name in ("processes", "actors", "actor_cpus"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise ValueError(f"--{name.replace('_', '-')} is {number}; it must be at least 1")

@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
+def unwatched(scale: int, done: int, windows: int) -> None:
+    """Nothing, before each run of the network."""
+
+
 @dataclass(slots=True)
 class Report:
     """The record of one completion."""
@@ -24,7 +28,7 @@ class Report:
     ones that were filled smoothly without it ("smooth")."""
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    watch: Callable[[int, int, int], None] = lambda scale, done, windows: None
+    watch: Callable[[int, int, int], None] = unwatched
     """Called before each run of the network with the n of the resolution's 1/n, the windows done at it, and how many
     there are; what it raises ends the completion."""
 
