@@ -276,8 +276,11 @@ def shift(one: slice, by: int) -> slice:
 def block_any(mask_HW: Mask) -> Mask:
     """The cells of CELL x CELL pixels that have any of the mask."""
     height, width = mask_HW.shape
-    rows = np.logical_or.reduceat(mask_HW, np.arange(0, height, CELL), axis=0)
-    return np.logical_or.reduceat(rows, np.arange(0, width, CELL), axis=1)
+    strips_hW = np.zeros((-(-height // CELL), -(-width // CELL) * CELL), np.bool_)
+    for row in range(CELL):
+        rows_hW = mask_HW[row::CELL]
+        strips_hW[: len(rows_hW), :width] |= rows_hW
+    return strips_hW.view(f"u{CELL}") != 0  # the bytes of a cell's columns as one number
 
 
 def with_context(where: Where, shape: tuple[int, ...], context: int, multiple: int = 2) -> Where:

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from engine.inference.holes import mask
-from engine.inference.holes.mask import PIECE, components, cut_out, mask_of_holes, pieces, prepare_mask, widen
+from engine.inference.holes.mask import (
+    CELL,
+    PIECE,
+    block_any,
+    components,
+    cut_out,
+    mask_of_holes,
+    pieces,
+    prepare_mask,
+    widen,
+)
 
 
 def test_rectangles():
@@ -102,6 +112,17 @@ def test_widening_by_much_is_the_same_disc_without_its_kernel(radius, monkeypatc
     nearest_HW = np.min([np.hypot(y - at_y, x - at_x) for at_y, at_x in zip(*np.nonzero(mask_HW), strict=True)], axis=0)
     assert wide_HW[nearest_HW <= radius].all()
     assert not wide_HW[nearest_HW > radius + 0.51].any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 10**6))
+def test_cells_have_what_any_of_their_pixels_has(height, width, seed):
+    mask_HW = np.random.default_rng(seed).random((height + 3, width + 5)) > 0.97
+    cells = block_any(mask_HW[3:, 5:])
+    assert cells.shape == (-(-height // CELL), -(-width // CELL))
+    for (row, column), has_any in np.ndenumerate(cells):
+        y, x = 3 + CELL * row, 5 + CELL * column
+        assert has_any == mask_HW[y : y + CELL, x : x + CELL].any()
 
 
 @settings(max_examples=60, deadline=None)
