@@ -275,12 +275,18 @@ def shift(one: slice, by: int) -> slice:
 
 def block_any(mask_HW: Mask) -> Mask:
     """The cells of CELL x CELL pixels that have any of the mask."""
+    return block_counts(mask_HW) > 0
+
+
+def block_counts(mask_HW: Mask) -> NDArray[np.uint64]:
+    """The number of the mask's pixels in each cell of CELL x CELL."""
     height, width = mask_HW.shape
-    strips_hW = np.zeros((-(-height // CELL), -(-width // CELL) * CELL), np.bool_)
+    strips_hW = np.zeros((-(-height // CELL), -(-width // CELL) * CELL), np.uint8)
     for row in range(CELL):
-        rows_hW = mask_HW[row::CELL]
-        strips_hW[: len(rows_hW), :width] |= rows_hW
-    return strips_hW.view(f"u{CELL}") != 0  # the bytes of a cell's columns as one number
+        rows_hW = mask_HW[row::CELL].view(np.uint8)
+        strips_hW[: len(rows_hW), :width] += rows_hW
+    # The bytes of a cell's columns are read as one number; multiplied so, its highest byte is the sum of all.
+    return strips_hW.view(np.uint64) * np.uint64(0x0101010101010101) >> np.uint64(56)
 
 
 def with_context(where: Where, shape: tuple[int, ...], context: int, multiple: int = 2) -> Where:

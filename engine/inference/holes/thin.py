@@ -10,6 +10,7 @@ import numpy as np
 from engine.inference.holes.contrast import contrast_near
 from engine.inference.holes.mask import Mask, Where, components, relative, thickness, with_context
 from engine.inference.holes.plate import REACH, plate
+from engine.inference.holes.specks import Specks
 from engine.inference.pixels import Pixels
 from engine.inference.report import Report
 
@@ -30,20 +31,34 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
     `hole_HW` is all that is unknown. The report is told how many these are. The same photo and hole give the same bits,
     whatever other holes there are more than 32 px away, and with any number of threads.
     """
-    left_HW, left_wanted_HW, white = hole_HW, wanted_HW, np.iinfo(photo_HW3.dtype).max
-    for where, part_HW in components(hole_HW):
-        if not (part_HW & wanted_HW[where]).any() or not is_thin(photo_HW3, hole_HW, where, part_HW):
-            continue
-        if left_HW is hole_HW:
-            left_HW, left_wanted_HW = hole_HW.copy(), wanted_HW.copy()
-        crop = with_context(where, hole_HW.shape, REACH)
-        here_HW = np.zeros_like(hole_HW[crop])
-        here_HW[relative(where, crop)] = part_HW
-        filled_P3 = plate(photo_HW3[crop], here_HW)
-        photo_HW3[crop][here_HW] = np.rint(filled_P3).clip(0, white)
-        left_HW[crop][here_HW] = left_wanted_HW[crop][here_HW] = False
-        report.texture["smooth"] = report.texture.get("smooth", 0) + 1
-    return left_HW, left_wanted_HW
+    specks = Specks.of(hole_HW)
+    larger_HW = hole_HW.copy()
+    larger_HW[specks.y_P, specks.x_P] = False
+    specks = specks.that_have(wanted_HW)
+    is_thin_K = specks.pixels_K <= SMALL
+    for k in np.flatnonzero(~is_thin_K).tolist():
+        is_thin_K[k] = is_thin(photo_HW3, hole_HW, *specks.one(k))
+    specks = specks.some(is_thin_K)
+    specks.fill(photo_HW3, hole_HW)
+    filled, filled_HW = int(np.count_nonzero(is_thin_K)), np.zeros_like(hole_HW)
+    filled_HW[specks.y_P, specks.x_P] = True
+    for where, part_HW in components(larger_HW):
+        if (part_HW & wanted_HW[where]).any() and is_thin(photo_HW3, hole_HW, where, part_HW):
+            fill_thin_hole(photo_HW3, where, part_HW)
+            filled_HW[where] |= part_HW
+            filled += 1
+    if not filled:
+        return hole_HW, wanted_HW
+    report.texture["smooth"] = report.texture.get("smooth", 0) + filled
+    return hole_HW & ~filled_HW, wanted_HW & ~filled_HW
+
+
+def fill_thin_hole(photo_HW3: Pixels, where: Where, part_HW: Mask) -> None:
+    """Fill one hole, the mask `part_HW` at `where`, in place."""
+    crop = with_context(where, photo_HW3.shape, REACH)
+    here_HW = np.zeros(photo_HW3[crop].shape[:2], np.bool_)
+    here_HW[relative(where, crop)] = part_HW
+    photo_HW3[crop][here_HW] = np.rint(plate(photo_HW3[crop], here_HW)).clip(0, np.iinfo(photo_HW3.dtype).max)
 
 
 def is_thin(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> bool:

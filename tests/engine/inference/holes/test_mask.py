@@ -12,6 +12,7 @@ from engine.inference.holes.mask import (
     CELL,
     PIECE,
     block_any,
+    block_counts,
     components,
     cut_out,
     mask_of_holes,
@@ -116,13 +117,15 @@ def test_widening_by_much_is_the_same_disc_without_its_kernel(radius, monkeypatc
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 10**6))
-def test_cells_have_what_any_of_their_pixels_has(height, width, seed):
-    mask_HW = np.random.default_rng(seed).random((height + 3, width + 5)) > 0.97
-    cells = block_any(mask_HW[3:, 5:])
-    assert cells.shape == (-(-height // CELL), -(-width // CELL))
-    for (row, column), has_any in np.ndenumerate(cells):
+def test_cells_have_what_their_pixels_have(height, width, seed):
+    generator = np.random.default_rng(seed)
+    mask_HW = generator.random((height + 3, width + 5)) > generator.choice([0, 0.5, 0.97])
+    counts, cells = block_counts(mask_HW[3:, 5:]), block_any(mask_HW[3:, 5:])
+    assert counts.shape == cells.shape == (-(-height // CELL), -(-width // CELL))
+    for (row, column), count in np.ndenumerate(counts):
         y, x = 3 + CELL * row, 5 + CELL * column
-        assert has_any == mask_HW[y : y + CELL, x : x + CELL].any()
+        assert count == np.count_nonzero(mask_HW[y : y + CELL, x : x + CELL])
+        assert cells[row, column] == (count > 0)
 
 
 @settings(max_examples=60, deadline=None)
