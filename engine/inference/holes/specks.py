@@ -16,7 +16,7 @@ from engine.inference.holes.plate import BLOCK, HERE, REACH, STEPS_N2, WEIGHTS_N
 from engine.inference.pixels import Pixels
 
 AT_ONCE = 2**14
-"""Pixels of holes that are solved for at once, with up to 2 KB each."""
+"""Pixels of holes that are solved for at once, with up to 3 KB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,15 @@ class Specks:
         x_C1w = CELL * cell_x_C[:, None, None] + np.arange(CELL)
         height, width = part_HW.shape
         is_hole_Chw = part_HW[y_Ch1.clip(max=height - 1), x_C1w.clip(max=width - 1)]
-        cell_P, down_P, right_P = np.nonzero(is_hole_Chw & (y_Ch1 < height) & (x_C1w < width))
-        y_P, x_P = CELL * cell_y_C[cell_P] + down_P, CELL * cell_x_C[cell_P] + right_P
-        hole_P = labels[cell_y_C, cell_x_C][cell_P]
-        order_P = np.lexsort((x_P, y_P, hole_P))
-        _, first_K, pixels_K = np.unique(hole_P[order_P], return_index=True, return_counts=True)
-        return cls(rows.start + y_P[order_P], columns.start + x_P[order_P], first_K, pixels_K)
+        is_hole_Chw &= (y_Ch1 < height) & (x_C1w < width)
+        hole_C11 = labels[cell_y_C, cell_x_C].astype(np.int64)[:, None, None]
+        # One number for a pixel's hole and its place in the photo: sorting is all that it takes.
+        hole_P, place_P = np.divmod(
+            np.sort((hole_C11 * part_HW.size + y_Ch1 * width + x_C1w)[is_hole_Chw]), part_HW.size
+        )
+        y_P, x_P = np.divmod(place_P, width)
+        _, first_K, pixels_K = np.unique(hole_P, return_index=True, return_counts=True)
+        return cls(rows.start + y_P, columns.start + x_P, first_K, pixels_K)
 
     def that_have(self, wanted_HW: Mask) -> Self:
         """Those with any pixel in a mask."""
@@ -72,33 +75,39 @@ class Specks:
         part_HW[y_p - top, x_p - left] = True
         return (slice(top, top + part_HW.shape[0]), slice(left, left + part_HW.shape[1])), part_HW
 
-    def fill(self, photo_HW3: Pixels, hole_HW: Mask) -> None:
-        """Fill them in place; `hole_HW` is all that is unknown."""
+    def fill(self, photo_HW3: Pixels) -> None:
+        """Fill them in place; within REACH pixels of each, all others are known."""
+        photo_HW3[self.y_P, self.x_P] = 0
+        known_P3 = known_beside(photo_HW3, self.y_P, self.x_P)
+        filled_P3 = np.empty_like(known_P3)
         for pixels in np.unique(self.pixels_K).tolist():
             alike_K, step = self.first_K[self.pixels_K == pixels], AT_ONCE // pixels
             for start in range(0, len(alike_K), step):
                 of_kp = alike_K[start : start + step, None] + np.arange(pixels)
-                y_kp, x_kp = self.y_P[of_kp], self.x_P[of_kp]
-                filled_kp3 = np.linalg.solve(*equations(photo_HW3, hole_HW, y_kp, x_kp))
-                photo_HW3[y_kp, x_kp] = np.rint(filled_kp3).clip(0, np.iinfo(photo_HW3.dtype).max)
+                filled_P3[of_kp] = np.linalg.solve(matrices(self.y_P[of_kp], self.x_P[of_kp]), known_P3[of_kp])
+        photo_HW3[self.y_P, self.x_P] = np.rint(filled_P3).clip(0, np.iinfo(photo_HW3.dtype).max)
 
 
-def equations(photo_HW3: Pixels, hole_HW: Mask, y_Kp: Indices, x_Kp: Indices) -> tuple[Floats, Floats]:
-    """The plate's equations for K holes of p pixels each: their matrices, and what is known; in fp64."""
+def known_beside(photo_HW3: Pixels, y_P: Indices, x_P: Indices) -> Floats:
+    """The weighed sums of what is known around pixels of holes that are 0 in the photo, beyond which it is mirrored."""
+    height, width, _ = photo_HW3.shape
+    colours_N3, known_P3 = photo_HW3.reshape(-1, 3), np.zeros((len(y_P), 3))
+    for (down, right), weight in zip(STEPS_N2.tolist(), WEIGHTS_N.tolist(), strict=True):
+        place_P = mirrored(y_P + down, height) * width + mirrored(x_P + right, width)
+        known_P3 -= weight * colours_N3.take(place_P, axis=0)
+    return known_P3
+
+
+def mirrored(places_P: Indices, side: int) -> Indices:
+    """Places beyond the ends of a side brought back as by a mirror that stands on its last pixel."""
+    return side - 1 - np.abs(side - 1 - np.abs(places_P))
+
+
+def matrices(y_Kp: Indices, x_Kp: Indices) -> Floats:
+    """Those of the plate's equations for K holes of p pixels each, in fp64."""
     # Pixels' places, numbered in rows so long that no two pixels of a hole are a step apart but by that step.
     width = int(np.ptp(x_Kp, axis=1).max()) + 1 + REACH
     place_Kp, far = y_Kp * width + x_Kp, REACH * width + 1
     weight_S = np.zeros(2 * far + 1)
     weight_S[far + STEPS_N2 @ (width, 1)], weight_S[far] = WEIGHTS_N, HERE
-    apart_Kpp = place_Kp[:, None] - place_Kp[:, :, None]
-    matrix_Kpp = weight_S[apart_Kpp.clip(-far, far) + far]
-    # Beyond the photo it is mirrored, and all of that is known.
-    beside_y_KpN, beside_x_KpN = y_Kp[..., None] + STEPS_N2[:, 0], x_Kp[..., None] + STEPS_N2[:, 1]
-    y_KpN, x_KpN = mirrored(beside_y_KpN, hole_HW.shape[0]), mirrored(beside_x_KpN, hole_HW.shape[1])
-    is_known_KpN = ~hole_HW[y_KpN, x_KpN] | (y_KpN != beside_y_KpN) | (x_KpN != beside_x_KpN)
-    return matrix_Kpp, -np.einsum("kpn,kpnc->kpc", WEIGHTS_N * is_known_KpN, photo_HW3[y_KpN, x_KpN])
-
-
-def mirrored(places: Indices, side: int) -> Indices:
-    """Places beyond the ends of a side brought back as in a mirror that stands on its last pixel."""
-    return side - 1 - np.abs(side - 1 - np.abs(places))
+    return weight_S.take(place_Kp[:, None] - place_Kp[:, :, None] + far, mode="clip")

@@ -39,7 +39,7 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
     for k in np.flatnonzero(~is_thin_K).tolist():
         is_thin_K[k] = is_thin(photo_HW3, hole_HW, *specks.one(k))
     specks = specks.some(is_thin_K)
-    specks.fill(photo_HW3, hole_HW)
+    specks.fill(photo_HW3)
     filled, filled_HW = int(np.count_nonzero(is_thin_K)), np.zeros_like(hole_HW)
     filled_HW[specks.y_P, specks.x_P] = True
     for where, part_HW in components(larger_HW):
