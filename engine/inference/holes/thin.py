@@ -20,6 +20,15 @@ THIN, THIN_IF_FAINT = 4.0, 14.0
 SMALL = 40
 """Pixels of a hole up to which it counts as thin, too."""
 
+SMALL_IF_SOFT, SOFT = 300, 24 / 255
+"""Pixels of a hole up to which it is thin where its surroundings are soft: where the root mean square of their second
+differences, as a share of the range, times the pixels across the hole is at most so much."""
+
+RING = 6
+"""Pixels around a hole that are its surroundings then."""
+
+DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RING + 1, 2 * RING + 1))
+
 MOST = 2**18
 """Pixels of a hole that are solved for at once, with up to 2.6 KB each: of more, as of a net over a whole photo, none
 is."""
@@ -71,6 +80,27 @@ def is_thin(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> bo
     if thick <= THIN or thick > THIN_IF_FAINT:
         return thick <= THIN
     _, _, stats, _ = cv2.connectedComponentsWithStats(part_HW.view(np.uint8), connectivity=8)
-    if stats[1:, cv2.CC_STAT_AREA].max() <= SMALL:
+    largest = stats[1:, cv2.CC_STAT_AREA].max()
+    if largest <= SMALL:
+        return True
+    if largest <= SMALL_IF_SOFT and thick * bends_near(photo_HW3, hole_HW, where, part_HW) <= SOFT:
         return True
     return contrast_near(photo_HW3, hole_HW, where, part_HW).is_faint(photo_HW3.dtype)
+
+
+def bends_near(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> float:
+    """The root mean square of the second differences around the hole that is `part_HW` at `where`, as a share of the
+    range; infinite where there are none. `hole_HW` is all that is unknown.
+    """
+    crop = with_context(where, hole_HW.shape, RING + 1)
+    known_HW, near_HW = ~hole_HW[crop], np.zeros(hole_HW[crop].shape, np.uint8)
+    near_HW[relative(where, crop)] = part_HW
+    ring_HW, crop_HW3 = (cv2.dilate(near_HW, DISC) > 0) & known_HW, photo_HW3[crop].astype(np.int64)
+    squares = count = 0
+    for line_HW3, is_known_HW, is_near_HW in (
+        (crop_HW3, known_HW, ring_HW),
+        (crop_HW3.swapaxes(0, 1), known_HW.T, ring_HW.T),
+    ):
+        bends_P3 = np.diff(line_HW3, 2, axis=0)[is_near_HW[1:-1] & is_known_HW[:-2] & is_known_HW[2:]]
+        squares, count = squares + int(np.square(bends_P3).sum()), count + bends_P3.size
+    return float(np.sqrt(squares / count) / np.iinfo(photo_HW3.dtype).max) if count else np.inf
