@@ -207,7 +207,7 @@ def components(mask_HW: Mask) -> Iterator[tuple[Where, Mask]]:
     mask_HW, y, x = mask_HW[outer], outer[0].start, outer[1].start
     if mask_HW.size == 0:
         return
-    cells = np.pad(block_any(mask_HW), 1).astype(np.uint8)
+    cells = np.pad(block_counts(mask_HW) > 0, 1).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
     for label in range(1, count):
         left, top, columns, rows = (int(value) for value in stats[label, :4])
@@ -271,11 +271,6 @@ def distances(hole_HW: Mask) -> NDArray[Any]:
 def shift(one: slice, by: int) -> slice:
     """A slice so many pixels further on."""
     return slice(one.start + by, one.stop + by)
-
-
-def block_any(mask_HW: Mask) -> Mask:
-    """The cells of CELL x CELL pixels that have any of the mask."""
-    return block_counts(mask_HW) > 0
 
 
 def block_counts(mask_HW: Mask) -> NDArray[np.uint64]:
