@@ -1,7 +1,7 @@
 """The smallest holes of a photo, as specks of dust are, filled by the surface of a thin plate, many at once.
 
-`plate.py` has the same equations, and for such holes the same bits, one at a time: of thousands of specks the calls
-cost more than the arithmetic.
+`plate.py` has the same equations, and solves them one at a time: of thousands of specks the calls cost more than the
+arithmetic. No step has so many equations that their bits would depend on threads.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,14 @@ import numpy as np
 
 from engine.inference.holes.harmonic import Floats
 from engine.inference.holes.mask import CELL, Mask, Where, block_counts, bounding_box
-from engine.inference.holes.plate import BLOCK, HERE, REACH, STEPS_N2, WEIGHTS_N, Indices
+from engine.inference.holes.plate import BLOCK, HERE, REACH, STEPS_N2, WEIGHTS_N, Indices, subtract_product
 from engine.inference.pixels import Pixels
 
-AT_ONCE = 2**14
-"""Pixels of holes that are solved for at once, with up to 3 KB each."""
+MOST = 2 * BLOCK
+"""Pixels of a hole that is one of these: half of them are eliminated, and then the others."""
+
+AT_ONCE = 2**12
+"""Pixels of holes that are solved for at once, with up to 6 KB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,12 @@ class Specks:
 
     @classmethod
     def of(cls, mask_HW: Mask) -> Self:
-        """The holes of up to BLOCK pixels, as `components` parts the mask."""
+        """The holes of up to MOST pixels, as `components` parts the mask."""
         rows, columns = bounding_box(mask_HW, multiple=CELL)
         part_HW = mask_HW[rows, columns]
         counts = block_counts(part_HW)
         number, labels = cv2.connectedComponents((counts > 0).view(np.uint8), connectivity=8)
-        is_small = np.bincount(labels.ravel(), counts.ravel(), number) <= BLOCK
+        is_small = np.bincount(labels.ravel(), counts.ravel(), number) <= MOST
         is_small[0] = False
         cell_y_C, cell_x_C = np.nonzero(is_small[labels])
         # All pixels of these cells, and of the last ones those that there are.
@@ -84,7 +87,7 @@ class Specks:
             alike_K, step = self.first_K[self.pixels_K == pixels], AT_ONCE // pixels
             for start in range(0, len(alike_K), step):
                 of_kp = alike_K[start : start + step, None] + np.arange(pixels)
-                filled_P3[of_kp] = np.linalg.solve(matrices(self.y_P[of_kp], self.x_P[of_kp]), known_P3[of_kp])
+                filled_P3[of_kp] = solve(matrices(self.y_P[of_kp], self.x_P[of_kp]), known_P3[of_kp])
         photo_HW3[self.y_P, self.x_P] = np.rint(filled_P3).clip(0, np.iinfo(photo_HW3.dtype).max)
 
 
@@ -111,3 +114,17 @@ def matrices(y_Kp: Indices, x_Kp: Indices) -> Floats:
     weight_S = np.zeros(2 * far + 1)
     weight_S[far + STEPS_N2 @ (width, 1)], weight_S[far] = WEIGHTS_N, HERE
     return weight_S.take(place_Kp[:, None] - place_Kp[:, :, None] + far, mode="clip")
+
+
+def solve(matrix_Kpp: Floats, known_Kp3: Floats) -> Floats:
+    """The solutions of K times p equations, in one block or in two."""
+    pixels = matrix_Kpp.shape[1]
+    if pixels <= BLOCK:
+        return np.linalg.solve(matrix_Kpp, known_Kp3)
+    half, all_Kpq = pixels // 2, np.concatenate((matrix_Kpp, known_Kp3), axis=2)
+    first_Khq = np.linalg.solve(matrix_Kpp[:, :half, :half], all_Kpq[:, :half, half:])
+    second_Khq = all_Kpq[:, half:, half:]
+    subtract_product(second_Khq, matrix_Kpp[:, half:, :half], first_Khq)
+    second_Kh3 = np.linalg.solve(second_Khq[:, :, :-3], second_Khq[:, :, -3:])
+    first_Kh3 = first_Khq[:, :, -3:] - np.einsum("kij,kjc->kic", first_Khq[:, :, :-3], second_Kh3)
+    return np.concatenate((first_Kh3, second_Kh3), axis=1)

@@ -1,5 +1,10 @@
 """Specks, many at once, against the plate that fills each alone."""
 
+import hashlib
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,15 +13,15 @@ from numpy.typing import NDArray
 
 from engine.inference.holes.mask import Mask, components, relative, with_context
 from engine.inference.holes.plate import BLOCK, REACH, plate
-from engine.inference.holes.specks import Specks
-from tests.engine.inference.holes.test_plate import photo_of, thin_hole
+from engine.inference.holes.specks import MOST, Specks, matrices, solve
+from tests.engine.inference.holes.test_plate import blob, photo_of, solve_directly, thin_hole
 
 
 def fill_each(photo_HW3: NDArray, hole_HW: Mask, wanted_HW: Mask) -> Mask:
     """`Specks.fill` by one plate after the other; the mask of what is filled."""
     filled_HW, white = np.zeros_like(hole_HW), np.iinfo(photo_HW3.dtype).max
     for where, part_HW in components(hole_HW):
-        if np.count_nonzero(part_HW) > BLOCK or not (part_HW & wanted_HW[where]).any():
+        if np.count_nonzero(part_HW) > MOST or not (part_HW & wanted_HW[where]).any():
             continue
         crop = with_context(where, hole_HW.shape, REACH)
         here_HW = np.zeros_like(hole_HW[crop])
@@ -32,7 +37,7 @@ def fill_each(photo_HW3: NDArray, hole_HW: Mask, wanted_HW: Mask) -> Mask:
     seed=st.integers(0, 10**6),
     dtype=st.sampled_from([np.uint8, np.uint16]),
 )
-def test_the_bits_are_those_of_each_alone(kind: str, seed: int, dtype: type) -> None:
+def test_pixels_are_those_of_each_alone(kind: str, seed: int, dtype: type) -> None:
     """At the photo's borders, in cells that it ends in, and those of holes with unconnected parts, too."""
     generator = np.random.default_rng(seed)
     photo_HW3, hole_HW = photo_of(seed, dtype, (93, 123)), np.zeros((93, 123), np.bool_)
@@ -56,8 +61,44 @@ def test_the_bits_are_those_of_each_alone(kind: str, seed: int, dtype: type) -> 
     assert not filled_HW.any()
 
 
-@pytest.mark.parametrize("pixels", [BLOCK, BLOCK + 1])
+@pytest.mark.parametrize("pixels", [MOST, MOST + 1])
 def test_larger_holes_are_none(pixels: int) -> None:
-    hole_HW = np.zeros((40, 140), np.bool_)
+    hole_HW = np.zeros((40, 240), np.bool_)
     hole_HW[20, 20 : 20 + pixels] = True
-    assert Specks.of(hole_HW).pixels_K.tolist() == [pixels] * (pixels <= BLOCK)
+    assert Specks.of(hole_HW).pixels_K.tolist() == [pixels] * (pixels <= MOST)
+
+
+@pytest.mark.parametrize("pixels", [1, BLOCK, BLOCK + 1, MOST - 1, MOST])
+def test_sizes_at_which_holes_are_divided(pixels: int) -> None:
+    """Several of a size, of unlike shapes, against a sparse direct solution of each."""
+    photo_HW3, hole_HW = photo_of(pixels, np.uint16, (60, 180)), np.zeros((60, 180), np.bool_)
+    for left in (0, 60, 120):
+        hole_HW[:, left : left + 60] = blob(pixels + left, (60, 60), pixels)
+    photo_HW3[hole_HW] = 0
+    expected_P3 = solve_directly(photo_HW3, hole_HW)
+    specks = Specks.of(hole_HW)
+    assert specks.pixels_K.tolist() == [pixels] * 3
+    specks.fill(photo_HW3)
+    assert np.abs(photo_HW3[hole_HW] - expected_P3.clip(0, 65535)).max() < 0.5 + 1e-6
+
+
+def test_the_bits_do_not_depend_on_threads() -> None:
+    code = "from tests.engine.inference.holes.test_specks import filled_in_bits; print(filled_in_bits())"
+    bits = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "4")
+    }
+    assert len(bits) == 1
+
+
+def filled_in_bits() -> str:
+    """A digest of the solutions, before they are rounded, of as many equations as there are at most."""
+    y_Kp, x_Kp = (np.stack([one] * 30) for one in np.divmod(np.arange(MOST), 12))
+    known_Kp3 = np.random.default_rng(0).standard_normal((30, MOST, 3))
+    return hashlib.sha256(solve(matrices(y_Kp, x_Kp), known_Kp3).tobytes()).hexdigest()
