@@ -89,18 +89,21 @@ def is_thin(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> bo
 
 
 def bends_near(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> float:
-    """The root mean square of the second differences around the hole that is `part_HW` at `where`, as a share of the
-    range; infinite where there are none. `hole_HW` is all that is unknown.
+    """The root mean square of the second differences of the colours around a hole, as a share of the range.
+
+    The hole is `part_HW` at `where`, `hole_HW` all that is unknown. Infinite where no three pixels in a row are known.
     """
     crop = with_context(where, hole_HW.shape, RING + 1)
-    known_HW, near_HW = ~hole_HW[crop], np.zeros(hole_HW[crop].shape, np.uint8)
+    crop_HW3, known_HW, near_HW = photo_HW3[crop], ~hole_HW[crop], np.zeros(hole_HW[crop].shape, np.uint8)
     near_HW[relative(where, crop)] = part_HW
-    ring_HW, crop_HW3 = (cv2.dilate(near_HW, DISC) > 0) & known_HW, photo_HW3[crop].astype(np.int64)
+    ring_HW = (cv2.dilate(near_HW, DISC) > 0) & known_HW
     squares = count = 0
     for line_HW3, is_known_HW, is_near_HW in (
         (crop_HW3, known_HW, ring_HW),
         (crop_HW3.swapaxes(0, 1), known_HW.T, ring_HW.T),
     ):
-        bends_P3 = np.diff(line_HW3, 2, axis=0)[is_near_HW[1:-1] & is_known_HW[:-2] & is_known_HW[2:]]
-        squares, count = squares + int(np.square(bends_P3).sum()), count + bends_P3.size
+        y_P, x_P = np.nonzero(is_near_HW[1:-1] & is_known_HW[:-2] & is_known_HW[2:])
+        before_P3, middle_P3, after_P3 = (line_HW3[y_P + step, x_P].astype(np.int64) for step in range(3))
+        squares += int(np.square(before_P3 - 2 * middle_P3 + after_P3).sum())
+        count += middle_P3.size
     return float(np.sqrt(squares / count) / np.iinfo(photo_HW3.dtype).max) if count else np.inf
