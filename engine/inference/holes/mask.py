@@ -207,7 +207,7 @@ def components(mask_HW: Mask) -> Iterator[tuple[Where, Mask]]:
     mask_HW, y, x = mask_HW[outer], outer[0].start, outer[1].start
     if mask_HW.size == 0:
         return
-    cells = np.pad(block_any(mask_HW), 1).astype(np.uint8)
+    cells = np.pad(block_counts(mask_HW) > 0, 1).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
     for label in range(1, count):
         left, top, columns, rows = (int(value) for value in stats[label, :4])
@@ -273,11 +273,15 @@ def shift(one: slice, by: int) -> slice:
     return slice(one.start + by, one.stop + by)
 
 
-def block_any(mask_HW: Mask) -> Mask:
-    """The cells of CELL x CELL pixels that have any of the mask."""
+def block_counts(mask_HW: Mask) -> NDArray[np.uint64]:
+    """The number of the mask's pixels in each cell of CELL x CELL."""
     height, width = mask_HW.shape
-    rows = np.logical_or.reduceat(mask_HW, np.arange(0, height, CELL), axis=0)
-    return np.logical_or.reduceat(rows, np.arange(0, width, CELL), axis=1)
+    strips_hW = np.zeros((-(-height // CELL), -(-width // CELL) * CELL), np.uint8)
+    for row in range(CELL):
+        rows_hW = mask_HW[row::CELL].view(np.uint8)
+        strips_hW[: len(rows_hW), :width] += rows_hW
+    # The bytes of a cell's columns are read as one number; multiplied so, its highest byte is the sum of all.
+    return strips_hW.view(np.uint64) * np.uint64(0x0101010101010101) >> np.uint64(56)
 
 
 def with_context(where: Where, shape: tuple[int, ...], context: int, multiple: int = 2) -> Where:

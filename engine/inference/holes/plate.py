@@ -131,10 +131,10 @@ class Equations:
 
 
 def subtract_product(from_AC: Floats, left_AB: Floats, right_BC: Floats) -> None:
-    """Subtract the product of two matrices in place, in tiles."""
-    height, width = from_AC.shape
+    """Subtract the product of two matrices, or of each two of many, in place, in tiles."""
+    height, width = from_AC.shape[-2:]
     for top in range(0, height, TILE):
         rows = slice(top, top + TILE)
         for left in range(0, width, TILE):
             columns = slice(left, left + TILE)
-            from_AC[rows, columns] -= left_AB[rows] @ right_BC[:, columns]
+            from_AC[..., rows, columns] -= left_AB[..., rows, :] @ right_BC[..., :, columns]

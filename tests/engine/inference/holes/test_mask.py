@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from engine.inference.holes import mask
-from engine.inference.holes.mask import PIECE, components, cut_out, mask_of_holes, pieces, prepare_mask, widen
+from engine.inference.holes.mask import (
+    CELL,
+    PIECE,
+    block_counts,
+    components,
+    cut_out,
+    mask_of_holes,
+    pieces,
+    prepare_mask,
+    widen,
+)
 
 
 def test_rectangles():
@@ -102,6 +112,18 @@ def test_widening_by_much_is_the_same_disc_without_its_kernel(radius, monkeypatc
     nearest_HW = np.min([np.hypot(y - at_y, x - at_x) for at_y, at_x in zip(*np.nonzero(mask_HW), strict=True)], axis=0)
     assert wide_HW[nearest_HW <= radius].all()
     assert not wide_HW[nearest_HW > radius + 0.51].any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 10**6))
+def test_cells_have_as_many_pixels_as_are_masked_in_them(height, width, seed):
+    generator = np.random.default_rng(seed)
+    mask_HW = generator.random((height + 3, width + 5)) > generator.choice([0, 0.5, 0.97])
+    counts = block_counts(mask_HW[3:, 5:])
+    assert counts.shape == (-(-height // CELL), -(-width // CELL))
+    for (row, column), count in np.ndenumerate(counts):
+        y, x = 3 + CELL * row, 5 + CELL * column
+        assert count == np.count_nonzero(mask_HW[y : y + CELL, x : x + CELL])
 
 
 @settings(max_examples=60, deadline=None)
