@@ -29,7 +29,6 @@ from engine.inference.completer import Completer
 from engine.inference.graphs.int8 import calibration_file, save_calibration
 from engine.inference.runtimes import open_runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.windows.folding import fold_batch_norm
 from engine.inference.windows.layer_plan import NO_MARGINS, Margins, multiply_adds
 from engine.inference.windows.network import WindowNetwork
 from engine.networks import CompletionNetwork
@@ -161,7 +160,7 @@ gpu = [
 @pytest.fixture(scope="module")
 def compiled(network: CompletionNetwork) -> nn.Module:
     """PyTorch at its best: folded, unpadded, bf16, channels-last, compiled."""
-    module = WindowNetwork(fold_batch_norm(network)).to("cuda", torch.bfloat16, memory_format=torch.channels_last)
+    module = WindowNetwork(network).to("cuda", torch.bfloat16, memory_format=torch.channels_last)
     return torch.compile(module, mode="max-autotune-no-cudagraphs", dynamic=False)
 
 

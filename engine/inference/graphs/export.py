@@ -27,6 +27,7 @@ from engine.inference.windows.folded import fold_network
 from engine.inference.windows.layer_plan import Margins
 from engine.networks import CompletionNetwork
 from engine.spec import STRIDE
+from engine.weights import NetworkWeights
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def export_onnx(network: CompletionNetwork, precision: str = "fp32", graph: Grap
     if precision not in TOLERANCES:
         raise ValueError(f"a graph cannot be exported in {precision!r}; choose one of: {', '.join(TOLERANCES)}")
     network = copy.deepcopy(network).cpu().float().eval()
-    folded = fold_network(network.spec, {name: tensor.numpy() for name, tensor in network.state_dict().items()})
+    folded = fold_network(network.spec, NetworkWeights.of(network).tensors)
     about = {name: str(value) for name, value in describe(network, precision, graph).items()}
     borders = BORDERS if graph == "padded" else NO_BORDERS
     transposed = graph == "padded" and precision != "bf16"

@@ -17,7 +17,6 @@ from engine.inference.graphs.window_sessions import WindowGraphs
 from engine.inference.options import DEFAULT_WEIGHTS
 from engine.inference.windows.borders import Borders
 from engine.inference.windows.folded import FoldedNetwork, fold_network
-from engine.inference.windows.folding import fold_batch_norm
 from engine.inference.windows.layer_plan import MIN_REGION, NO_MARGINS, Margins
 from engine.inference.windows.network import WindowNetwork
 from engine.networks import CompletionNetwork
@@ -51,7 +50,7 @@ def made_photo(height: int, width: int, batch: int = 1) -> np.ndarray:
 def test_equals_pytorchs_networks(norm_order, output, fill):
     network = random_network(8, norm_order, output, fill)
     graphs, halo = window_graphs(2, 8, norm_order, output, fill), network.spec.halo
-    windowed = WindowNetwork(fold_batch_norm(network))
+    windowed = WindowNetwork(network)
     for size, margins in (
         ((4, 4), NO_MARGINS),  # the smallest photo
         ((8, 64), NO_MARGINS),
