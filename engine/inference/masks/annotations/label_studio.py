@@ -15,7 +15,7 @@ from engine.inference.masks.annotations import fields
 from engine.inference.masks.annotations.brush_rle import unpacked
 from engine.inference.masks.annotations.drawing import fill_ellipse, fill_polygon, turned_box
 from engine.inference.masks.annotations.fields import field, number
-from engine.inference.masks.annotations.picture import UNKNOWN, Area, Draw, Picture
+from engine.inference.masks.annotations.picture import UNKNOWN, Draw, Picture
 
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """The prefix that it puts before the name of an uploaded file."""
@@ -82,11 +82,7 @@ def picture_of(data: dict[str, Any], results: list[Any]) -> Picture:
                 f"{file_of(name)} was turned by {result['image_rotation']} degrees while it was annotated, and the "
                 "shapes lie in it as turned; turn it back in Label Studio"
             )
-        draw = shape_of(result, size)
-        if draw is None:
-            picture.left_out[str(result.get("type", "shape of another kind"))] += 1
-        else:
-            picture.areas.append(Area(label_of(result), draw))
+        picture.add(label_of(result), shape_of(result, size), str(result.get("type", "shape of another kind")))
     return picture
 
 
