@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from engine.inference.holes.blend import Blend, is_grey, join
 from engine.inference.holes.contrast import Contrast, faint_holes
 from engine.inference.holes.fill import fill_smoothly
@@ -17,6 +15,7 @@ from engine.inference.holes.mask import (
     Where,
     bounding_box,
     components,
+    part_in,
     pieces,
     relative,
     thickness,
@@ -103,8 +102,7 @@ class CoarseToFine:
         crop = with_context(where, hole_HW.shape, reach + STRIDE, multiple=STRIDE)
         if self.full_frame:
             crop = slice(0, hole_HW.shape[0]), slice(0, hole_HW.shape[1])
-        here_HW = np.zeros_like(hole_HW[crop])
-        here_HW[relative(where, crop)] = part_HW
+        here_HW = part_in(part_HW, where, crop)
         before_HW3 = contrast.stretch(photo_HW3[crop])
         after_HW3 = before_HW3.copy()
         self.complete_from_coarse_to_fine(after_HW3, hole_HW[crop], here_HW, octaves, 1, relative(own, crop))
@@ -168,8 +166,7 @@ class CoarseToFine:
     ) -> None:
         """Complete a large hole at half the scale and make its inside, beyond a band at its border, known in place."""
         crop = with_context(hole.where, photo_HW3.shape, self.spec.halo << hole.octaves)
-        part_HW = np.zeros_like(hole_HW[crop])
-        part_HW[relative(hole.where, crop)] = hole.part_HW
+        part_HW = part_in(hole.part_HW, hole.where, crop)
         half_HW3, half_hole_HW = halve(photo_HW3[crop], hole_HW[crop]), halve_mask(hole_HW[crop])
         if half_hole_HW.all():
             return

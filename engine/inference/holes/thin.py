@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from engine.inference.holes.contrast import contrast_near
-from engine.inference.holes.mask import Mask, Where, components, relative, thickness, with_context
+from engine.inference.holes.mask import Mask, Where, components, part_in, thickness, with_context
 from engine.inference.holes.plate import REACH, plate
 from engine.inference.pixels import Pixels
 from engine.inference.report import Report
@@ -37,8 +37,7 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
         if left_HW is hole_HW:
             left_HW, left_wanted_HW = hole_HW.copy(), wanted_HW.copy()
         crop = with_context(where, hole_HW.shape, REACH)
-        here_HW = np.zeros_like(hole_HW[crop])
-        here_HW[relative(where, crop)] = part_HW
+        here_HW = part_in(part_HW, where, crop)
         filled_P3 = plate(photo_HW3[crop], here_HW)
         photo_HW3[crop][here_HW] = np.rint(filled_P3).clip(0, white)
         left_HW[crop][here_HW] = left_wanted_HW[crop][here_HW] = False
