@@ -24,8 +24,7 @@ from engine.cluster.shard_list import shards_in, shards_named
 from engine.cluster.stores import is_remote
 from engine.commands.ending import ends_in_a_line, log_to_stderr
 from engine.commands.infer_config import InferConfig, options_of
-from engine.commands.infer_shards import complete_shards
-from engine.commands.infer_stores import complete_stores
+from engine.commands.infer_places import complete_shards, complete_stores
 from engine.commands.outcomes import exit_status, print_outcome, print_passed_over, print_summary
 from engine.commands.progress import progress
 from engine.inference.folders.jobs import Job, NoPhotos, find_jobs, is_searched
