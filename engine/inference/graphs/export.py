@@ -22,9 +22,8 @@ from torch import Tensor
 from engine.inference.graphs import engine_cache
 from engine.inference.graphs.runners import open_in_onnxruntime, open_in_openvino
 from engine.inference.graphs.window_graph import window_graph
-from engine.inference.windows.borders import BORDERS, NO_BORDERS
 from engine.inference.windows.folded import fold_network
-from engine.inference.windows.layer_plan import Margins
+from engine.inference.windows.layer_plan import BORDERS, NO_BORDERS, Margins
 from engine.networks import CompletionNetwork
 from engine.spec import STRIDE
 from engine.weights import NetworkWeights

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.inference.graphs.onnx_file import BFLOAT16, FLOAT, FLOAT16, Graph, value_info
-from engine.inference.windows.borders import Borders, WindowPlan, plan_for_any_size
 from engine.inference.windows.folded import Convolution, FoldedNetwork, as_pixel_shuffle
-from engine.inference.windows.layer_plan import LAYERS, Margins
+from engine.inference.windows.layer_plan import LAYERS, Borders, Margins, WindowPlan, plan_for_any_size
 from engine.spec import FILL_LAYERS, OUTPUT_LAYER, RESIDUAL_MARGIN, CompletionSpec
 
 INPUT, OUTPUT = "holed", "generated"

@@ -6,10 +6,9 @@ from numpy.typing import NDArray
 from engine.inference.graphs.runners import GraphRunner, open_in_onnxruntime
 from engine.inference.graphs.window_graph import window_graph
 from engine.inference.pixels import Pixels
-from engine.inference.windows.borders import Borders
 from engine.inference.windows.folded import fold_network
 from engine.inference.windows.inputs import holed_array
-from engine.inference.windows.layer_plan import NO_MARGINS, Margins
+from engine.inference.windows.layer_plan import NO_MARGINS, Borders, Margins
 from engine.memory import memory_limit
 from engine.packages import import_optional
 from engine.weights import NetworkWeights

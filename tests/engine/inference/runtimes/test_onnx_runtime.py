@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from engine.inference.graphs.window_graph import INPUT, OUTPUT, window_graph
 from engine.inference.runtimes.onnx_runtime import OnnxRuntime
-from engine.inference.windows.borders import Borders
-from engine.inference.windows.layer_plan import MIN_REGION, NO_MARGINS, Margins
+from engine.inference.windows.layer_plan import MIN_REGION, NO_MARGINS, Borders, Margins
 from engine.inference.windows.network import WindowNetwork
 from engine.networks import CompletionNetwork
 from engine.spec import STRIDE, CompletionSpec
