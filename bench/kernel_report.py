@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,11 +21,8 @@ from typing import Any
 import torch
 
 from bench.counting import Moved
-from bench.kernel_cases import PATCH, SIDE, Case, a_mask, cases
-from kernels.fill_holes import fill_holes
-from kernels.launch import set_backend
-from kernels.masked_mse import masked_mse
-from kernels.paste_crop import paste_crop
+from bench.kernel_cases import Case, cases
+from bench.kernel_work import WORK, make_inputs
 
 CAPABILITIES = (80, 90, 120)
 
@@ -126,32 +124,21 @@ def compile_case(case: Case, capability: int) -> Compiled:
 
 
 def plain_bytes_per_pixel() -> dict[str, float]:
-    """Of the references, on the arguments of `cases` in a smaller batch."""
-    batch = 2
-    photo = torch.zeros(batch, 3, SIDE, SIDE, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
-    mask, mean = a_mask()[:batch], torch.zeros(3)
-    centres = torch.zeros(batch, 2, dtype=torch.int64)
-    generated = photo.bfloat16().requires_grad_()
-    moved: dict[str, float] = {}
-
-    def count(name: str, work: Callable[[], Any]) -> Any:
-        with Moved() as counter:
-            result = work()
-        moved[name] = counter.bytes / (batch * SIDE * SIDE)
-        return result
-
-    set_backend("reference")
-    count("fill_holes", lambda: fill_holes(photo, mask, mean, torch.bfloat16))
-    loss = count("masked_mse", lambda: masked_mse(generated, photo, mask, 1))
-    count("masked_mse backward", lambda: torch.autograd.grad(loss, generated))
-    pasted = count("paste_crop", lambda: paste_crop(generated, photo, mask, centres, PATCH))
-    grads = [torch.zeros_like(result) for result in pasted]
-    count("paste_crop backward", lambda: torch.autograd.grad(pasted, generated, grads))
-    param = torch.nn.Parameter(torch.zeros(batch * SIDE * SIDE))  # as many parameters as pixels
+    """Of the references of `WORK`, and of torch's Adadelta."""
+    inputs = make_inputs(2, torch.channels_last, "cpu")
+    pixels = inputs.mask.numel()
+    param = torch.nn.Parameter(torch.zeros(pixels))
     param.grad = torch.zeros_like(param)
     optimiser = torch.optim.Adadelta([param], foreach=False)  # the passes of foreach=True, each in an operation
     optimiser.step()
-    count("adadelta", optimiser.step)
+    calls: dict[str, Callable[[], Any]] = {
+        name: partial(work.around(work.plain), inputs) for name, work in WORK.items()
+    }
+    moved = {}
+    for name, call in (calls | {"adadelta": optimiser.step}).items():
+        with Moved() as counter:
+            call()
+        moved[name] = counter.bytes / pixels
     return moved
 
 

@@ -38,12 +38,8 @@ class Work(NamedTuple):
     bytes_per_pixel: float
 
 
-def fill(inputs: Inputs) -> Tensor:
-    return fill_holes(inputs.photo, inputs.mask, inputs.mean_pixel, torch.bfloat16)
-
-
-def fill_plain(inputs: Inputs) -> Tensor:
-    return fill_holes_reference(inputs.photo, inputs.mask, inputs.mean_pixel, torch.bfloat16)
+def fill_by(fill: Callable[..., Tensor]) -> Callable[[Inputs], Tensor]:
+    return lambda inputs: fill(inputs.photo, inputs.mask, inputs.mean_pixel, torch.bfloat16)
 
 
 def loss(inputs: Inputs) -> Tensor:
@@ -54,12 +50,8 @@ def loss_plain(inputs: Inputs) -> Tensor:
     return masked_sum_reference(inputs.generated, inputs.photo, inputs.mask) / inputs.mask.numel()
 
 
-def paste(inputs: Inputs) -> tuple[Tensor, Tensor]:
-    return paste_crop(inputs.generated, inputs.photo, inputs.mask, inputs.centres, PATCH)
-
-
-def paste_plain(inputs: Inputs) -> tuple[Tensor, Tensor]:
-    return paste_crop_reference(inputs.generated, inputs.photo, inputs.mask, inputs.centres, PATCH)
+def paste_by(paste: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[Inputs], tuple[Tensor, Tensor]]:
+    return lambda inputs: paste(inputs.generated, inputs.photo, inputs.mask, inputs.centres, PATCH)
 
 
 def without_grad(function: Callable[[Inputs], Any]) -> Callable[[Inputs], Any]:
@@ -78,11 +70,11 @@ def with_backward(function: Callable[[Inputs], Any]) -> Callable[[Inputs], Any]:
 
 
 WORK = {
-    "fill_holes": Work(fill, fill_plain, without_grad, 12),
+    "fill_holes": Work(fill_by(fill_holes), fill_by(fill_holes_reference), without_grad, 12),
     "masked_mse": Work(loss, loss_plain, without_grad, 10),
     "masked_mse and backward": Work(loss, loss_plain, with_backward, 10 + 16),
-    "paste_crop": Work(paste, paste_plain, without_grad, 17.5),
-    "paste_crop and backward": Work(paste, paste_plain, with_backward, 17.5 + 14.5),
+    "paste_crop": Work(paste_by(paste_crop), paste_by(paste_crop_reference), without_grad, 17.5),
+    "paste_crop and backward": Work(paste_by(paste_crop), paste_by(paste_crop_reference), with_backward, 17.5 + 14.5),
 }
 
 

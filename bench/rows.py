@@ -14,16 +14,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.limits import BYTES, FLOPS, PIXELS, Limit
-from bench.timing import Timing, seconds_of
+from bench.timing import Timing, in_turns
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "pillow", "onnxruntime", "openvino", "pypatchmatch")
 WRITTEN_BY_BENCHMARKS = ("records", "plots", "README.md")
 LIMIT, OURS = "limit", "ours"
+ON_GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")]
+"""The marks of benchmarks that need one."""
 
 
 def measure(
@@ -43,19 +46,7 @@ def measure(
     The first call of each warms up and is reported by itself.
     """
     calls = {**(others or {}), OURS: ours} | ({LIMIT: limit.call} if limit else {})
-    warm_up = {name: seconds_of(call, device) for name, call in calls.items()}
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-
-    def take(name: str) -> None:
-        taken[name].append(seconds_of(calls[name], device))
-
-    def the_others() -> None:
-        for name in calls:
-            if name != OURS:
-                take(name)
-
-    benchmark.pedantic(take, (OURS,), setup=the_others, rounds=rounds)
-    timings = {name: Timing.of(taken[name], warm_up[name]) for name in calls}
+    timings: dict[str, Timing] = benchmark.pedantic(in_turns, (calls, rounds, device), rounds=1)
     write_row(benchmark, table, row, timings, limit=limit, device=device, **facts)
     return timings
 

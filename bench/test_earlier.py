@@ -32,7 +32,7 @@ from bench.setups import whole_photos
 from bench.test_peers import HOLES, LARGE, PHOTOS, SIDE, dusty_scan
 from bench.timing import Timing
 from data.catalog import Catalog
-from engine.evaluation import Task, telea
+from engine.evaluation import Task, telea, without
 from engine.metrics import measure as measure_quality
 from engine.quality import FeatureDistance
 
@@ -111,13 +111,14 @@ def in_turns(trees: dict[str, Path], rounds: int, program: str, *arguments: str 
 
 
 def put(folder: Path, *cases: tuple[Photo, NDArray[np.bool_]]) -> None:
-    """Write what IN_PROCESS reads."""
-    for number, (photo_HW3, mask_HW) in enumerate(cases):
-        np.savez(folder / f"{number}.npz", photo=photo_HW3, mask=mask_HW)
+    """Write what IN_PROCESS reads: photos with nothing in the holes, and these."""
+    for number, (original_HW3, mask_HW) in enumerate(cases):
+        np.savez(folder / f"{number}.npz", photo=without(original_HW3, mask_HW), mask=mask_HW)
 
 
-def holed(original_HW3: Photo, mask_HW: NDArray[np.bool_]) -> Photo:
-    return np.where(mask_HW[..., None], 0, original_HW3).astype(np.uint8)
+def psnr_of(folder: Path, number: int, original_HW3: Photo, mask_HW: NDArray[np.bool_]) -> float:
+    """In the hole, of what IN_PROCESS has written last."""
+    return measure_quality(np.load(folder / f"{number}.completed.npy"), original_HW3, mask_HW).psnr_hole
 
 
 @contextmanager
@@ -157,17 +158,16 @@ def test_a_photo_from_file_to_file(
 def test_a_dusty_scan(benchmark: BenchmarkFixture, trees: dict[str, Path], tmp_path: Path) -> None:
     """CPU time in a process."""
     original_HW3, mask_HW = dusty_scan()
-    put(tmp_path, (holed(original_HW3, mask_HW), mask_HW))
+    put(tmp_path, (original_HW3, mask_HW))
     taken, quality = {}, {}
     for name, tree in trees.items():
         spent = spend(tree, IN_PROCESS, tmp_path, "{}", "1", "1")
         taken[name] = [cpu for _, cpu in json.loads(spent.printed)]
-        completed_HW3 = np.load(tmp_path / "0.completed.npy")
-        quality[f"{name}, dB"] = measure_quality(completed_HW3, original_HW3, mask_HW).psnr_hole
+        quality[f"{name}, dB"] = psnr_of(tmp_path, 0, original_HW3, mask_HW)
         # As the process itself has it: what wait4 tells begins with the peak of whoever started it.
         quality[f"{name}, GB at the peak"] = round(1024 * int((tmp_path / "peak").read_text()) / 1e9, 2)
     began = time.process_time()
-    by_telea_HW3 = telea(holed(original_HW3, mask_HW), mask_HW)
+    by_telea_HW3 = telea(without(original_HW3, mask_HW), mask_HW)
     taken["Telea"] = [time.process_time() - began]
     quality["Telea, dB"] = measure_quality(by_telea_HW3, original_HW3, mask_HW).psnr_hole
     benchmark.pedantic(lambda: None)
@@ -200,14 +200,13 @@ def test_four_holes_in_a_process(
     original_HW3, mask_HW = skimage.data.astronaut(), np.zeros((SIDE, SIDE), bool)
     for x, y, width, height in HOLES:
         mask_HW[y : y + height, x : x + width] = True
-    put(tmp_path, (holed(original_HW3, mask_HW), mask_HW))
+    put(tmp_path, (original_HW3, mask_HW))
     taken, quality = {}, {}
     for name, tree in trees.items():
         options: dict[str, Any] = {"load": {"precision": precision}} if name == EARLIER else {"texture": texture}
         spent = spend(tree, IN_PROCESS, tmp_path, json.dumps(options), "9", "1")
         taken[name] = [seconds for seconds, _ in json.loads(spent.printed)][2:]
-        completed_HW3 = np.load(tmp_path / "0.completed.npy")
-        quality[f"{name}, dB"] = measure_quality(completed_HW3, original_HW3, mask_HW).psnr_hole
+        quality[f"{name}, dB"] = psnr_of(tmp_path, 0, original_HW3, mask_HW)
     benchmark.pedantic(lambda: None)
     timings = {name: Timing.of(seconds) for name, seconds in taken.items()}
     what = f"four holes of 48 to 64 px in {SIDE}x{SIDE}, texture {texture} beside {precision} earlier"
@@ -220,7 +219,7 @@ def test_quality(benchmark: BenchmarkFixture, trees: dict[str, Path], tmp_path: 
     with whole_photos() as folder:
         task = Task.of(Catalog.open(folder), "random", seed=0, limit=PHOTOS, size=SIDE, hole_size=LARGE)
         cases = [(task.photo(place), task.hole(place)) for place in task.photos]
-    put(tmp_path, *((holed(original_HW3, hole_HW), hole_HW) for original_HW3, hole_HW in cases))
+    put(tmp_path, *cases)
     taken, quality = {}, {}
     for name, tree in trees.items():
         spent = spend(tree, IN_PROCESS, tmp_path, "{}", "1", str(len(cases)))
@@ -229,7 +228,7 @@ def test_quality(benchmark: BenchmarkFixture, trees: dict[str, Path], tmp_path: 
         for number, (original_HW3, hole_HW) in enumerate(cases):
             completed_HW3 = np.load(tmp_path / f"{number}.completed.npy")
             looks = features.looks(completed_HW3, original_HW3, hole_HW)
-            psnr = measure_quality(completed_HW3, original_HW3, hole_HW).psnr_hole
+            psnr = psnr_of(tmp_path, number, original_HW3, hole_HW)
             found.append((psnr, looks.feature_distance, looks.sharpness))
         psnr, distance, _ = np.mean(found, axis=0)
         quality |= {

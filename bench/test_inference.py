@@ -16,7 +16,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import limits
 from bench.counting import flops_of, peak_resident
-from bench.rows import OURS, measure, write_row
+from bench.rows import ON_GPU, OURS, measure, write_row
 from bench.setups import SIZE_24_MP, detailed_photo, smooth_photo, square_holes, untrained, untrained_completer
 from bench.timing import Timing
 from engine.inference.completer import Completer, CompletionOptions
@@ -93,10 +93,7 @@ def test_stages_of_a_24_megapixel_jpeg(benchmark: BenchmarkFixture, base_width: 
     )
 
 
-GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")]
-
-
-@pytest.mark.parametrize("precision", [pytest.param(name, marks=GPU) for name in DTYPES])
+@pytest.mark.parametrize("precision", [pytest.param(name, marks=ON_GPU) for name in DTYPES])
 def test_network_on_the_gpu(benchmark: BenchmarkFixture, precision: str) -> None:
     """The paper's network on whole images, against plain PyTorch in fp32 (TF32), NCHW."""
     torch.manual_seed(0)
@@ -119,7 +116,7 @@ def test_network_on_the_gpu(benchmark: BenchmarkFixture, precision: str) -> None
     )
 
 
-@pytest.mark.parametrize("precision", [pytest.param(name, marks=GPU) for name in DTYPES])
+@pytest.mark.parametrize("precision", [pytest.param(name, marks=ON_GPU) for name in DTYPES])
 def test_photo_on_the_gpu(benchmark: BenchmarkFixture, precision: str) -> None:
     """A hole of 256x256 in 24 megapixels, from the photo to the photo."""
     completer = Completer.of(untrained(64), "torch", precision, "cuda")

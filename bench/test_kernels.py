@@ -19,14 +19,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import limits
 from bench.kernel_work import PATCH_WORK, SIDE, TARGETS, WORK, make_inputs
-from bench.rows import LIMIT, OURS, measure, write_row
+from bench.rows import LIMIT, ON_GPU, OURS, measure, write_row
 from bench.timing import Timing
 from kernels.adadelta import Adadelta
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device"),
-]
+pytestmark = ON_GPU
 
 L2_MULTIPLE = 4
 SLEEP_CYCLES = 100_000_000

@@ -30,7 +30,7 @@ from bench.rows import OURS, measure, write_row
 from bench.setups import whole_photos
 from bench.timing import Timing
 from data.catalog import Catalog
-from engine.evaluation import Case, Task, evaluate, means, navier_stokes, patchmatch, smooth, telea
+from engine.evaluation import Case, Task, evaluate, means, navier_stokes, patchmatch, smooth, telea, without
 from engine.inference.completer import Completer
 from engine.inference.graphs.export import cached_onnx
 from engine.metrics import measure as measure_quality
@@ -74,7 +74,7 @@ def scene(side: int) -> Scene:
     for x, y, width, height in HOLES:
         top, left = y * side // 512, x * side // 512
         mask_HW[top : top + height, left : left + width] = True
-    holed_HW3 = np.where(mask_HW[..., None], 0, original_HW3).astype(np.uint8)
+    holed_HW3 = without(original_HW3, mask_HW)
     others = other_methods(holed_HW3, mask_HW)
     quality = {
         f"{name}, dB": measure_quality(method(), original_HW3, mask_HW).psnr_hole for name, method in others.items()
@@ -155,7 +155,7 @@ def dusty_scan() -> tuple[Photo, NDArray[np.bool_]]:
 def test_dusty_scan(benchmark: BenchmarkFixture) -> None:
     """Specks of dust all over a scan, as the engine and Telea fill them."""
     (original_HW3, mask_HW), completer = dusty_scan(), Completer.load(device="cpu")
-    holed_HW3 = np.where(mask_HW[..., None], 0, original_HW3).astype(np.uint8)
+    holed_HW3 = without(original_HW3, mask_HW)
     ways = {
         "engine": lambda: completer.complete(holed_HW3, mask_HW),
         "Telea": lambda: telea(holed_HW3, mask_HW),

@@ -22,14 +22,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
 from bench.limits import gemm
-from bench.rows import measure
+from bench.rows import ON_GPU, measure
 from bench.setups import detailed_photo, square_holes, untrained
 from engine.inference.calibration import Sample, calibrate, judged, network_inputs, psnr
 from engine.inference.completer import Completer
 from engine.inference.graphs.int8 import calibration_file, save_calibration
 from engine.inference.runtimes import open_runtime
 from engine.inference.runtimes.torch_runtime import TorchRuntime
-from engine.inference.windows.folding import fold_batch_norm
 from engine.inference.windows.layer_plan import NO_MARGINS, Margins, multiply_adds
 from engine.inference.windows.network import WindowNetwork
 from engine.networks import CompletionNetwork
@@ -128,7 +127,7 @@ def test_cpu_runtimes(
     def pytorch() -> Tensor:
         return own.run(holed_N4HW, margins) if kind == "window" else eager(holed_N4HW)
 
-    generated_N3HW, expected_N3HW = runtime.run(holed_N4HW, margins), pytorch()
+    generated_N3HW, expected_N3HW = torch.as_tensor(runtime.run(holed_N4HW, margins)), pytorch()
     quality: dict[str, float | str] = {
         "largest difference": (generated_N3HW - expected_N3HW).abs().max().item(),
         "dB to fp32": round(psnr(generated_N3HW.numpy(), expected_N3HW.numpy()), 1),
@@ -152,8 +151,7 @@ def test_cpu_runtimes(
 
 
 gpu = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+    *ON_GPU,
     pytest.mark.skipif(not (find_spec("tensorrt") or find_spec("tensorrt_rtx")), reason="TensorRT is not installed"),
 ]
 
@@ -161,7 +159,7 @@ gpu = [
 @pytest.fixture(scope="module")
 def compiled(network: CompletionNetwork) -> nn.Module:
     """PyTorch at its best: folded, unpadded, bf16, channels-last, compiled."""
-    module = WindowNetwork(fold_batch_norm(network)).to("cuda", torch.bfloat16, memory_format=torch.channels_last)
+    module = WindowNetwork(network).to("cuda", torch.bfloat16, memory_format=torch.channels_last)
     return torch.compile(module, mode="max-autotune-no-cudagraphs", dynamic=False)
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from bench.counting import flops_of, peak_resident
 from bench.limits import Limit, gemm
-from bench.rows import measure
+from bench.rows import ON_GPU, measure
 from bench.setups import write_photos
 from data.catalog import Catalog
 from data.open import open_loader
@@ -50,11 +50,6 @@ FIRST_STEP_SECONDS = 180
 """The bounds; the last is of compiling one phase."""
 
 PLAIN = "plain eager NCHW loop"
-
-CUDA = pytest.param(
-    "cuda",
-    marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")],
-)
 
 Step = Callable[[Phase, TrainingBatch], Tensor]
 """One iteration; returns the squared error in the hole."""
@@ -201,7 +196,7 @@ def limit_for(device: str, amp: bool) -> Limit:
     ("device", "phase"),
     [
         ("cpu", Phase.JOINT),
-        *(pytest.param("cuda", phase, marks=CUDA.marks) for phase in (Phase.COMPLETION, Phase.JOINT)),
+        *(pytest.param("cuda", phase, marks=ON_GPU) for phase in (Phase.COMPLETION, Phase.JOINT)),
     ],
 )
 def test_the_engine_against_a_plain_loop(
@@ -234,7 +229,7 @@ def test_the_engine_against_a_plain_loop(
 
 
 @pytest.mark.parametrize("row", WATERFALL, ids=lambda row: row.name)
-@pytest.mark.parametrize("device", ["cpu", CUDA])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=ON_GPU)])
 def test_what_each_technique_adds(benchmark: BenchmarkFixture, catalog: Catalog, device: str, row: Row) -> None:
     """The joint phase with loading, the plain loop in turns with each row; every row sees the same photos and holes."""
     if row.loader == "dali":

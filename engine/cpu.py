@@ -15,4 +15,9 @@ def cpu_threads() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
+    return cpus()
+
+
+def cpus() -> int:
+    """The CPUs that this process has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

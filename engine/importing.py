@@ -229,16 +229,8 @@ def flattened(module: TorchObject) -> Iterator[TorchObject]:
 
 def check_geometry(module: TorchObject, layer: Layer, number: int) -> None:
     """ValueError unless the module's kernel, stride, padding and dilation are the paper's: shapes do not tell."""
-    for key, expected in (
-        ("kW", layer.kernel),
-        ("kH", layer.kernel),
-        ("dW", layer.stride),
-        ("dH", layer.stride),
-        ("padW", layer.padding),
-        ("padH", layer.padding),
-        ("dilationW", layer.dilation),
-        ("dilationH", layer.dilation),
-    ):
+    sides = {"k": layer.kernel, "d": layer.stride, "pad": layer.padding, "dilation": layer.dilation}
+    for key, expected in ((name + axis, side) for name, side in sides.items() for axis in "WH"):
         found = module.fields.get(key, 1 if key.startswith("dilation") else None)
         if found != expected:
             raise ValueError(

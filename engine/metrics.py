@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from data.decode import Pixels
 from engine.inference.holes.mask import Mask
@@ -68,16 +69,16 @@ def measure(completed_HW3: Pixels, original_HW3: Pixels, hole_HW: Mask) -> Score
     _, ssim_N3HW = functional.structural_similarity_index_measure(
         completed_N3HW, original_N3HW, sigma=1.5, data_range=255.0, return_full_image=True
     )
+
+    def psnr(one: Tensor, other: Tensor) -> float:
+        return min(float(functional.peak_signal_noise_ratio(one, other, data_range=255.0)), HIGHEST_PSNR)
+
     in_hole = torch.from_numpy(hole_HW)
     completed_3P, original_3P = completed_N3HW[0, :, in_hole], original_N3HW[0, :, in_hole]
     return Scores(
         l1_hole=float((completed_3P - original_3P).abs().mean()) * 100 / 255,
-        psnr_hole=min(
-            float(functional.peak_signal_noise_ratio(completed_3P, original_3P, data_range=255.0)), HIGHEST_PSNR
-        ),
-        psnr=min(
-            float(functional.peak_signal_noise_ratio(completed_N3HW, original_N3HW, data_range=255.0)), HIGHEST_PSNR
-        ),
+        psnr_hole=psnr(completed_3P, original_3P),
+        psnr=psnr(completed_N3HW, original_N3HW),
         ssim_hole=float(ssim_N3HW[0, :, in_hole].mean()),
         ssim=float(ssim_N3HW[..., REACH:-REACH, REACH:-REACH].mean()),
         seam=border_jump(completed_HW3, hole_HW) - border_jump(original_HW3, hole_HW),

@@ -12,7 +12,6 @@ from collections.abc import Generator, Iterable
 from dataclasses import replace
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from engine.cluster.sources import Photos, Source
@@ -65,9 +64,7 @@ class Staging:
         self.where = self._where()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.temporary.cleanup()
 
     def prepared(self, options: Options) -> Options:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from data.headers import SUFFIXES
@@ -95,9 +94,7 @@ class Listing:
         self.names.executemany("INSERT INTO variants VALUES (?)", ((number,) for number in range(self.variants)))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.names.close()
         self.folder.cleanup()
 

@@ -117,7 +117,7 @@ class Worker:
 
     def close(self) -> None:
         """Remove what was here for a while."""
-        self.staging.__exit__(None, None, None)
+        self.staging.__exit__()
 
 
 def use_threads(count: int) -> None:

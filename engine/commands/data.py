@@ -1,7 +1,6 @@
 """engine-data: index, pack, measure and check folders of photographs."""
 
 import json
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +17,9 @@ from data.scan import walk
 from data.shards import Packing, pack
 from engine.commands.ending import ends_in_a_line
 from engine.commands.progress import progress
+from engine.cpu import cpus
 
 Folder = tyro.conf.Positional[Path]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +79,7 @@ class Check:
     folder: Folder
     """Folder with an index, or an index file. Without an index, one is made."""
 
-    threads: int = field(default_factory=_cores)
+    threads: int = field(default_factory=cpus)
     """Photos decoded at a time."""
 
     def run(self) -> None:
@@ -115,7 +111,7 @@ class Mean:
     seed: int = 0
     """The photos that are chosen."""
 
-    threads: int = field(default_factory=_cores)
+    threads: int = field(default_factory=cpus)
     """Photos decoded at a time."""
 
     def run(self) -> None:
@@ -140,7 +136,7 @@ class Pack:
 
     packing: Annotated[Packing, tyro.conf.arg(name="")] = field(default_factory=Packing)
 
-    threads: int = field(default_factory=_cores)
+    threads: int = field(default_factory=cpus)
     """Shards written at a time."""
 
     def run(self) -> None:

@@ -59,7 +59,7 @@ def main() -> None:
         if not named:
             raise
     if named:
-        from engine.commands.infer_shards import complete_shards
+        from engine.commands.infer_places import complete_shards
 
         check_no_processes(config)
         raise SystemExit(exit_status(complete_shards(config, named)))
@@ -77,7 +77,7 @@ def named_shards(photos: tuple[Path, ...]) -> "Named | None":
 def complete_photos(config: InferConfig) -> None:
     """Complete photos that are files, and exit; or without end. NoPhotos if there are none."""
     if config.cluster or any(map(is_remote, (*config.photos, config.mask, config.sample, config.avoid, config.out))):
-        from engine.commands.infer_stores import complete_stores
+        from engine.commands.infer_places import complete_stores
 
         check_no_processes(config)
         raise SystemExit(exit_status(complete_stores(config)))

@@ -4,6 +4,7 @@ The ranges are the largest values on any calibration photo: percentiles of them,
 (docs/measurements.md).
 """
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
@@ -20,7 +21,6 @@ from engine.inference.graphs.runners import open_in_openvino
 from engine.inference.holes.fill import fill_smoothly
 from engine.inference.holes.mask import Mask
 from engine.inference.runtimes.torch_runtime import holed_tensor
-from engine.inference.windows.folding import fold_batch_norm
 from engine.inference.windows.inputs import cut_out
 from engine.inference.windows.plan import whole_photo
 from engine.networks import CompletionNetwork, ConvBlock
@@ -63,8 +63,8 @@ def network_inputs(network: CompletionNetwork, samples: Sequence[Sample]) -> Ite
 def calibrate(network: CompletionNetwork, samples: Sequence[Sample]) -> list[Range]:
     """The range of values that each convolution of the network reads, from the first to the output; without those of a
     learned fill."""
-    folded = fold_batch_norm(network)
-    convs = [cast(ConvBlock, block).conv for block in folded.blocks] + [folded.to_rgb]
+    network = copy.deepcopy(network).eval()
+    convs = [cast(ConvBlock, block).conv for block in network.blocks] + [network.to_rgb]
     ranges = [(0.0, 0.0)] * len(convs)
 
     def widen(k: int) -> None:
@@ -77,7 +77,7 @@ def calibrate(network: CompletionNetwork, samples: Sequence[Sample]) -> list[Ran
     for k in range(len(convs)):
         widen(k)
     for holed_14HW in network_inputs(network, samples):
-        folded(holed_14HW)
+        network(holed_14HW)
     return ranges
 
 

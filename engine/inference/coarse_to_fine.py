@@ -18,6 +18,7 @@ from engine.inference.holes.mask import (
     Where,
     bounding_box,
     components,
+    part_in,
     pieces,
     relative,
     thickness,
@@ -113,8 +114,7 @@ class CoarseToFine:
         crop = with_context(where, hole_HW.shape, reach + STRIDE, multiple=STRIDE)
         if self.full_frame:
             crop = slice(0, hole_HW.shape[0]), slice(0, hole_HW.shape[1])
-        here_HW = np.zeros_like(hole_HW[crop])
-        here_HW[relative(where, crop)] = part_HW
+        here_HW = part_in(part_HW, where, crop)
         before_HW3 = contrast.stretch(photo_HW3[crop])
         after_HW3 = before_HW3.copy()
         # What is faint has hardly a detail that patches could draw.
@@ -195,8 +195,7 @@ class CoarseToFine:
         Of a hole that patches draw again all is inside.
         """
         crop = with_context(hole.where, photo_HW3.shape, self.spec.halo << hole.octaves)
-        part_HW = np.zeros_like(hole_HW[crop])
-        part_HW[relative(hole.where, crop)] = hole.part_HW
+        part_HW = part_in(hole.part_HW, hole.where, crop)
         half_HW3, half_hole_HW = halve(photo_HW3[crop], hole_HW[crop]), halve_mask(hole_HW[crop])
         if half_hole_HW.all():
             return

@@ -3,18 +3,18 @@
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from data.sidecars import COMPLETED
 from engine.inference.alpha import Layers
+from engine.inference.folders.pictures import png_of
 from engine.inference.holes.mask import Box, Mask, Where, bounding_box
 from engine.inference.masks.selection import select_thing
+from engine.inference.photos.formats.codec import saved
 from engine.inference.photos.formats.png import profile_chunks, with_metadata
 from engine.inference.photos.formats.registry import CODECS, CONTAINERS
 from engine.inference.photos.photo import Photo
@@ -122,8 +122,7 @@ class KeptPhoto:
         `outlined_HW` and ValueError as `select_thing`.
         """
         named = f"the {'box' if outlined_HW is None else 'outline'} {','.join(map(str, box))}"
-        thing_HW = select_thing(self.after(number).pixels_HW3, box, named, outlined_HW)
-        return mask_png(thing_HW)
+        return png_of(select_thing(self.after(number).pixels_HW3, box, named, outlined_HW), bilevel=True)
 
     def preview(self) -> bytes:
         """The photo as a PNG in 8 bits, for browsers that cannot show its file."""
@@ -137,15 +136,7 @@ def png(samples_HWC: Pixels, icc: bytes | None) -> bytes:
     if samples_HWC.dtype == np.uint16:  # which Pillow has not
         encoded = cv2.imencode(".png", cv2.cvtColor(samples_HWC, cv2.COLOR_RGBA2BGRA))[1].tobytes()
         return with_metadata(encoded, profile_chunks(icc))
-    file = BytesIO()
-    Image.fromarray(samples_HWC).save(file, "PNG", compress_level=1, icc_profile=icc)
-    return file.getvalue()
-
-
-def mask_png(mask_HW: Mask) -> bytes:
-    """A PNG of one bit, white where the mask is."""
-    options = (cv2.IMWRITE_PNG_BILEVEL, 1)
-    return cv2.imencode(".png", mask_HW.view(np.uint8) * np.uint8(255), options)[1].tobytes()
+    return saved(samples_HWC, "PNG", compress_level=1, icc_profile=icc)
 
 
 def result_name(name: str, container: str) -> str:

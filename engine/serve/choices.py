@@ -34,7 +34,10 @@ def chosen(options: CompletionOptions, texts: dict[str, str], files: list[str]) 
 
     HTTPException 422 if a value is none that the option has, or they contradict each other.
     """
-    holes = tuple(holes_of(texts["hole"])) if "hole" in texts else ()
+    holes: tuple[Box, ...] = ()
+    if "hole" in texts:
+        with refusing(422):
+            holes = tuple(parse_box("hole", box) for box in texts["hole"].split() or [texts["hole"]])
     if bool(holes) == ("mask" in files):
         both = "mask and hole are both given" if holes else "neither mask nor hole is given"
         raise HTTPException(422, f"{both}; send one: -F mask=@mask.png or -F hole=X,Y,WIDTH,HEIGHT")
@@ -56,12 +59,6 @@ def chosen(options: CompletionOptions, texts: dict[str, str], files: list[str]) 
         if name != "mask":
             check_drawn(options, f"{name} is given", f"leave {name} out, or send texture=auto")
     return Choices(options, holes, container)
-
-
-def holes_of(text: str) -> list[Box]:
-    """The rectangles X,Y,WIDTH,HEIGHT of a text, with spaces between them. HTTPException 422 if it has none."""
-    with refusing(422):
-        return [parse_box("hole", box) for box in text.split() or [text]]
 
 
 def number(name: str, text: str, most: int | None = MOST_PIXELS) -> int:

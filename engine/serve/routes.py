@@ -14,11 +14,12 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from engine.inference.alpha import Layers
+from engine.inference.folders.pictures import png_of
 from engine.inference.holes.hidden import hidden_pixels
 from engine.inference.holes.mask import Mask, Where, bounding_box
 from engine.inference.masks.shadows import shadows_of
 from engine.inference.report import Report
-from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, mask_png, result_name, safe_name
+from engine.serve.album import MEDIA_TYPES, Album, KeptPhoto, changes, result_name, safe_name
 from engine.serve.bodies import (
     Incoming,
     check_parameters,
@@ -210,7 +211,7 @@ def shadow_beside(photo: Layers, mask_HW: Mask, nodata: float | None) -> tuple[b
         raise HTTPException(422, "no shadow was found beside what is painted: paint it, too")
     where = rows, columns = bounding_box(shadow_HW)
     box = [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
-    return mask_png(shadow_HW[where]), {"box": box, "found": found, "things": things}
+    return png_of(shadow_HW[where], bilevel=True), {"box": box, "found": found, "things": things}
 
 
 def hole_in(kept: KeptPhoto, onto: int, box: Where, painted: dict[str, bytes]) -> tuple[Layers, Mask, dict[str, Mask]]:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.cpu import cpu_has_bf16
+from engine.training.batch_norm import synchronise_batch_norm
 from engine.training.config import TrainConfig
 from engine.training.distributed import World
-from engine.training.sync_norm import synchronise_batch_norm
 from kernels.adadelta import Adadelta
 
 

@@ -14,8 +14,6 @@ CELEBA = replace(
     hole_size=(48, 96),
     patch_size=96,
     iterations=300_000,
-    completion_iterations=90_000,
-    discriminator_iterations=10_000,
 )
 """The paper's face variant: 160x160 crops, a global discriminator one layer shallower."""
 

@@ -8,11 +8,11 @@ import torch
 
 from engine.networks import CompletionNetwork
 from engine.spec import CompletionSpec
+from engine.training.batch_norm import fix_batch_norm
 from engine.training.checkpoint import checkpoints, load_newest
 from engine.training.config import TrainConfig
 from engine.training.discriminator import ContextDiscriminator
 from engine.training.distributed import World
-from engine.training.fixed_norm import fix_batch_norm
 from engine.training.learner import Learner
 from engine.training.migration import migrate
 from engine.training.moving_average import MovingAverage

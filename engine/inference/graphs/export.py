@@ -22,11 +22,11 @@ from torch import Tensor
 from engine.inference.graphs import engine_cache
 from engine.inference.graphs.runners import open_in_onnxruntime, open_in_openvino
 from engine.inference.graphs.window_graph import window_graph
-from engine.inference.windows.borders import BORDERS, NO_BORDERS
 from engine.inference.windows.folded import fold_network
-from engine.inference.windows.layer_plan import Margins
+from engine.inference.windows.layer_plan import BORDERS, NO_BORDERS, Margins
 from engine.networks import CompletionNetwork
 from engine.spec import STRIDE
+from engine.weights import NetworkWeights
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def export_onnx(network: CompletionNetwork, precision: str = "fp32", graph: Grap
     if precision not in TOLERANCES:
         raise ValueError(f"a graph cannot be exported in {precision!r}; choose one of: {', '.join(TOLERANCES)}")
     network = copy.deepcopy(network).cpu().float().eval()
-    folded = fold_network(network.spec, {name: tensor.numpy() for name, tensor in network.state_dict().items()})
+    folded = fold_network(network.spec, NetworkWeights.of(network).tensors)
     about = {name: str(value) for name, value in describe(network, precision, graph).items()}
     borders = BORDERS if graph == "padded" else NO_BORDERS
     transposed = graph == "padded" and precision != "bf16"

@@ -1,14 +1,16 @@
-"""Opening an exported graph on the CPU, in ONNX Runtime or in OpenVINO, with as many threads as PyTorch has."""
+"""Opening a graph on the CPU, in ONNX Runtime or in OpenVINO."""
 
 import os
 from collections.abc import Callable
-from functools import lru_cache
+from contextlib import suppress
+from functools import cache, lru_cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from engine.cpu import cpu_threads
 from engine.inference.graphs.signal_stack import signal_stack_kept
 from engine.inference.graphs.window_graph import INPUT, OUTPUT
 from engine.packages import import_optional
@@ -23,16 +25,32 @@ COMPILED_SHAPES = 8
 """Models that OpenVINO keeps compiled for each graph. A window's sides go in steps of 32, so that few are met."""
 
 
-def open_in_onnxruntime(content: bytes) -> GraphRunner:
-    """A runner of an ONNX file. ValueError if ONNX Runtime is not installed."""
+def open_in_onnxruntime(content: bytes, threads: int | None = None) -> GraphRunner:
+    """A runner of an ONNX file, with so many threads or `cpu_threads`. ValueError if ONNX Runtime is not installed."""
     onnxruntime = import_optional("onnxruntime")
+    share_memory(onnxruntime)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads or cpu_threads()
     # Its threads otherwise spin for a while after each run, and slow what comes next: blending, the next photo.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.enable_mem_pattern = False  # which plans memory for the sizes of the first run; ours differ
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return lambda holed_N4HW: session.run([OUTPUT], {INPUT: holed_N4HW})[0]
+
+
+@cache
+def share_memory(onnxruntime: ModuleType) -> None:
+    """Have one pool of memory for all sessions that ask for it.
+
+    Each would otherwise keep the most that it has ever needed: 2.6 GB instead of 0.4 after 60 batches of windows with
+    all 16 combinations of borders. Without pools the runs take 15 % longer.
+    """
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    with suppress(RuntimeError):  # from ONNX Runtime 1.20 if there is one already, which then serves
+        onnxruntime.create_and_register_allocator(place, None)
 
 
 def open_in_openvino(content: bytes, hint: str = "f32") -> GraphRunner:
@@ -40,7 +58,7 @@ def open_in_openvino(content: bytes, hint: str = "f32") -> GraphRunner:
     each shape. ValueError if OpenVINO is not installed."""
     core = import_optional("openvino").Core()
     # Left to itself, OpenVINO computes in bf16 where the CPU can.
-    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": cpu_threads()}
 
     @lru_cache(maxsize=COMPILED_SHAPES)
     def compiled(shape: tuple[int, ...]) -> Any:

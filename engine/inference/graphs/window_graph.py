@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.inference.graphs.onnx_file import BFLOAT16, FLOAT, FLOAT16, Graph, value_info
-from engine.inference.windows.borders import Borders, WindowPlan, plan_for_any_size
-from engine.inference.windows.folded import Convolution, FoldedNetwork
-from engine.inference.windows.layer_plan import LAYERS, Margins
+from engine.inference.windows.folded import Convolution, FoldedNetwork, as_pixel_shuffle
+from engine.inference.windows.layer_plan import LAYERS, Borders, Margins, WindowPlan, plan_for_any_size
 from engine.spec import FILL_LAYERS, OUTPUT_LAYER, RESIDUAL_MARGIN, CompletionSpec
 
 INPUT, OUTPUT = "holed", "generated"
@@ -166,7 +165,7 @@ def add_convolution(graph: NetworkGraph, convolution: Convolution, x: str) -> st
     layer, weight, bias_C, _ = convolution
     shuffled = layer.up and not graph.transposed
     if shuffled:
-        weight, bias_C = as_pixel_shuffle(weight), np.repeat(bias_C, 4)
+        weight, bias_C = as_pixel_shuffle(weight, bias_C)
     step = 1 if shuffled else layer.stride
     top, bottom, left, right = (layer.padding if border else 0 for border in graph.borders)
     return graph.add(
@@ -196,15 +195,3 @@ def slice_axes(graph: NetworkGraph, x: str, parts: dict[int, tuple[int, int]]) -
     """The name of the part of `x` from the first to the second number, excluded, along each axis."""
     starts, stops = (np.array(numbers) for numbers in zip(*parts.values(), strict=True))
     return graph.add("Slice", x, *map(graph.constant, (starts, stops, np.array(list(parts)))))
-
-
-def as_pixel_shuffle(weight_IO44: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The weight of the 2x2 convolution before a pixel shuffle that a 4x4 transposed one of stride 2 is.
-
-    The inputs m and m + 1 determine the outputs 2m + 1 (taps 2 and 0) and 2m + 2 (taps 3 and 1).
-    """
-    inputs, outputs = weight_IO44.shape[:2]
-    taps = np.array(((2, 0), (3, 1)))
-    # inputs, outputs, parity and tap of the row, parity and tap of the column
-    weight_IO2222 = weight_IO44[:, :, taps][..., taps]
-    return weight_IO2222.transpose(1, 2, 4, 0, 3, 5).reshape(4 * outputs, inputs, 2, 2)

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from engine.inference.holes.harmonic import Floats
-from engine.inference.holes.mask import Mask, Where, components, relative, widen, with_context
+from engine.inference.holes.mask import Mask, Where, components, part_in, widen, with_context
 from engine.inference.pixels import Pixels
 
 NEAR = 32
@@ -91,6 +91,5 @@ def faint_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask) -> Iterator[t
 def contrast_near(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) -> Contrast:
     """The values around the hole that is `part_HW` at `where`; `hole_HW` is all that is unknown."""
     crop = with_context(where, hole_HW.shape, NEAR)
-    here_HW = np.zeros_like(hole_HW[crop])
-    here_HW[relative(where, crop)] = part_HW
+    here_HW = part_in(part_HW, where, crop)
     return Contrast.around(photo_HW3[crop], ~hole_HW[crop], here_HW)

@@ -231,7 +231,8 @@ def pieces(mask_HW: Mask, context: int) -> Iterator[tuple[Where, Mask, Where]]:
     levels at most, mostly by less than 0.9.
     """
     for where, part_HW in components(mask_HW):
-        thick = thickness_if_long(part_HW)
+        is_long = part_HW.size > LONG and np.count_nonzero(part_HW) <= part_HW.size / 4  # else it fills much of its box
+        thick = thickness(part_HW) if is_long else np.inf
         if thick > THIN:
             yield where, part_HW, with_context(where, mask_HW.shape, context)
             continue
@@ -244,13 +245,6 @@ def pieces(mask_HW: Mask, context: int) -> Iterator[tuple[Where, Mask, Where]]:
                     in_part = shift(rows, top), shift(columns, left)
                     here = shift(in_part[0], where[0].start), shift(in_part[1], where[1].start)
                     yield here, part_HW[in_part], with_context(here, mask_HW.shape, seen)
-
-
-def thickness_if_long(part_HW: Mask) -> float:
-    """Pixels across a hole where it is thickest; infinite for one that is not long: it fills much of its box."""
-    if part_HW.size <= LONG or np.count_nonzero(part_HW) > part_HW.size / 4:
-        return np.inf
-    return thickness(part_HW)
 
 
 def thickness(hole_HW: Mask) -> float:
@@ -291,6 +285,13 @@ def with_context(where: Where, shape: tuple[int, ...], context: int, multiple: i
         for one, side in zip(where, shape[:2], strict=True)
     )
     return rows, columns
+
+
+def part_in(part_HW: Mask, where: Where, crop: Where) -> Mask:
+    """A mask of a crop's size that has `part_HW`, which lies at `where`."""
+    here_HW = np.zeros([one.stop - one.start for one in crop], np.bool_)
+    here_HW[relative(where, crop)] = part_HW
+    return here_HW
 
 
 def relative(where: Where, crop: Where) -> Where:

@@ -11,7 +11,7 @@ import numpy as np
 from engine.inference.holes.blend import join
 from engine.inference.holes.contrast import NEAR, Contrast
 from engine.inference.holes.harmonic import Floats
-from engine.inference.holes.mask import Mask, Where, bounding_box, pieces, relative, widen, with_context
+from engine.inference.holes.mask import Mask, Where, bounding_box, part_in, pieces, relative, widen, with_context
 from engine.inference.pixels import Pixels
 
 RING = 3
@@ -34,8 +34,7 @@ def fill_plain_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, own: Whe
     left_HW, left_wanted_HW = hole_HW, wanted_HW
     for where, part_HW, _ in pieces(wanted_HW, 0):
         crop = with_context(where, hole_HW.shape, NEAR)
-        here_HW = np.zeros_like(hole_HW[crop])
-        here_HW[relative(where, crop)] = part_HW
+        here_HW = part_in(part_HW, where, crop)
         filled_HW3 = plain_fill(photo_HW3[crop], hole_HW[crop], here_HW, is_within(here_HW, relative(own, crop)))
         if filled_HW3 is None:
             continue

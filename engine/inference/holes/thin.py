@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from engine.inference.holes.contrast import contrast_near
-from engine.inference.holes.mask import Mask, Where, components, relative, thickness, with_context
+from engine.inference.holes.mask import Mask, Where, components, part_in, thickness, with_context
 from engine.inference.holes.plate import REACH, plate
 from engine.inference.holes.specks import Specks
 from engine.inference.pixels import Pixels
@@ -65,8 +65,7 @@ def fill_thin_holes(photo_HW3: Pixels, hole_HW: Mask, wanted_HW: Mask, report: R
 def fill_thin_hole(photo_HW3: Pixels, where: Where, part_HW: Mask) -> None:
     """Fill one hole, the mask `part_HW` at `where`, in place."""
     crop = with_context(where, photo_HW3.shape, REACH)
-    here_HW = np.zeros(photo_HW3[crop].shape[:2], np.bool_)
-    here_HW[relative(where, crop)] = part_HW
+    here_HW = part_in(part_HW, where, crop)
     photo_HW3[crop][here_HW] = np.rint(plate(photo_HW3[crop], here_HW)).clip(0, np.iinfo(photo_HW3.dtype).max)
 
 
@@ -94,9 +93,8 @@ def bends_near(photo_HW3: Pixels, hole_HW: Mask, where: Where, part_HW: Mask) ->
     The hole is `part_HW` at `where`, `hole_HW` all that is unknown. Infinite where no three pixels in a row are known.
     """
     crop = with_context(where, hole_HW.shape, RING + 1)
-    crop_HW3, known_HW, near_HW = photo_HW3[crop], ~hole_HW[crop], np.zeros(hole_HW[crop].shape, np.uint8)
-    near_HW[relative(where, crop)] = part_HW
-    ring_HW = (cv2.dilate(near_HW, DISC) > 0) & known_HW
+    crop_HW3, known_HW = photo_HW3[crop], ~hole_HW[crop]
+    ring_HW = (cv2.dilate(part_in(part_HW, where, crop).view(np.uint8), DISC) > 0) & known_HW
     squares = count = 0
     for line_HW3, is_known_HW, is_near_HW in (
         (crop_HW3, known_HW, ring_HW),

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.holes.mask import Mask, Where, bounding_box, components, relative, widen, with_context
+from engine.inference.holes.mask import Mask, Where, bounding_box, components, part_in, widen, with_context
 from engine.inference.pixels import Pixels, in_8_bits
 
 SIDE = 200
@@ -137,8 +137,7 @@ def shadows_of(photo_HW3: Pixels, mask_HW: Mask, hidden_HW: Mask | None = None) 
     things, looked_at = things_in(mask_HW)
     for where, part_HW in looked_at:
         crop = with_context(where, mask_HW.shape, reach_of(bounding_box(part_HW)), multiple=1)
-        thing_HW = np.zeros(mask_HW[crop].shape, np.bool_)
-        thing_HW[relative(where, crop)] = part_HW
+        thing_HW = part_in(part_HW, where, crop)
         open_HW = borders(crop, mask_HW.shape)
         one_HW = shadow_in(in_8_bits(photo_HW3[crop]), unknown_HW[crop], thing_HW, open_HW) & ~unknown_HW[crop]
         found += bool(one_HW.any())

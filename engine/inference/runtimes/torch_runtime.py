@@ -9,7 +9,6 @@ from engine.cpu import cpu_has_bf16
 from engine.inference.graphs.runners import onednn_lacks_bf16
 from engine.inference.pixels import Pixels
 from engine.inference.runtimes import Runtime
-from engine.inference.windows.folding import fold_batch_norm
 from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.inference.windows.network import WindowNetwork
 from engine.memory import memory_limit
@@ -66,7 +65,7 @@ class TorchRuntime(TensorRuntime):
             raise ValueError(f"the torch runtime has no precision {precision!r}; choose one of: {', '.join(DTYPES)}")
         dtype = DTYPES[self.precision]
         self.spec, self.original = network.spec, network
-        windowed = WindowNetwork(fold_batch_norm(network))
+        windowed = WindowNetwork(network)
         self.network = windowed.to(self.device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         bytes_per_pixel = VALUES_PER_PIXEL * network.spec.base_width * dtype.itemsize
         affordable = memory_limit(memory, self.device) // bytes_per_pixel

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inference.holes.mask import Mask, Where, bounding_box, check_size, relative, with_context
+from engine.inference.holes.mask import Mask, Where, bounding_box, check_size, part_in, with_context
 from engine.inference.pixels import Pixels
 from engine.inference.texture.patches import PATCH, all_around
 
@@ -75,8 +75,7 @@ def neighbourhood(
     """
     reach = int(np.clip(REACH * scale * np.count_nonzero(part_HW) ** 0.5, *REACH_LIMITS)) // scale
     crop = with_context(where, photo_HW3.shape, reach)
-    hole_HW = np.zeros_like(not_copied_HW[crop])
-    hole_HW[relative(where, crop)] = part_HW
+    hole_HW = part_in(part_HW, where, crop)
     pixels_HW3, known_HW, copied_HW = photo_HW3[crop], ~unknown_HW[crop], ~not_copied_HW[crop]
     if sampled and not all_around(copied_HW).any():
         beside = nearest_sample(~not_copied_HW, where, reach)

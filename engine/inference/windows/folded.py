@@ -1,6 +1,7 @@
-"""The network's layers as arrays, batch norms folded: what is computed without PyTorch, from a weights file's tensors.
+"""The network's layers as arrays, batch norms folded: what every runtime runs in place of the trained network.
 
-`engine.inference.windows.folding` has the same for PyTorch's modules.
+Of `norm_act` networks they fold into the convolution before them. Those of `act_norm` cannot be folded into the
+convolution after them, whose zero padding would not be shifted, and stay as a scale and a shift after the ReLU.
 """
 
 from collections.abc import Mapping
@@ -66,3 +67,17 @@ def fold_layers(
     weight, bias_C = read("to_rgb.weight"), read("to_rgb.bias")
     folded.append(Convolution(OUTPUT_LAYER, weight.astype(np.float32), bias_C.astype(np.float32), None))
     return tuple(folded)
+
+
+def as_pixel_shuffle(weight_IO44: NDArray[np.float32], bias_O: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+    """Weight and bias of the unpadded 2x2 convolution that, before a pixel shuffle by 2, is a 4x4 transposed one of
+    stride 2.
+
+    The inputs m and m + 1 determine the outputs 2m + 1 (taps 2 and 0) and 2m + 2 (taps 3 and 1), so the convolution has
+    four times the outputs and the multiply-adds are the same.
+    """
+    inputs, outputs = weight_IO44.shape[:2]
+    taps = np.array(((2, 0), (3, 1)))
+    # inputs, outputs, parity and tap of the row, parity and tap of the column
+    weight_IO2222 = weight_IO44[:, :, taps][..., taps]
+    return weight_IO2222.transpose(1, 2, 4, 0, 3, 5).reshape(4 * outputs, inputs, 2, 2), np.repeat(bias_O, 4)

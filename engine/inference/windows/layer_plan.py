@@ -1,14 +1,14 @@
 """The part of each layer's output that the wanted part of a window depends on, along each axis.
 
 Away from the photo's borders a window shrinks from layer to layer by just what the later layers need; where it ends at
-the photo's border, zeros are added that the padded network would see.
+the photo's border, zeros are added that the padded network would see. Which sides do decides on the whole plan.
 """
 
 import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from engine.spec import COMPLETION_LAYERS, OUTPUT_LAYER, Layer, input_interval
+from engine.spec import COMPLETION_LAYERS, OUTPUT_LAYER, STRIDE, Layer, input_interval
 
 MIN_REGION = 64
 """Sides that a region should have at least, if the photo does: below about 32, oneDNN picks kernels with another order
@@ -72,6 +72,43 @@ def plan_axis(length: int, before: int, after: int, layers: tuple[Layer, ...] = 
         steps.append(AxisStep(zeros, dropped, last - first + 1))
         first, last = clipped_first, clipped_last
     return AxisPlan((first, length - 1 - last), tuple(reversed(steps)))
+
+
+class Borders(NamedTuple):
+    """The sides of a window that end at the photo's border; the others have the whole halo."""
+
+    top: bool
+    bottom: bool
+    left: bool
+    right: bool
+
+    def margins(self, halo: int) -> Margins:
+        """Those that the graph cuts off."""
+        return Margins(*(0 if border else halo for border in self))
+
+
+BORDERS = Borders(True, True, True, True)
+"""Those of a photo that is one window."""
+
+NO_BORDERS = Borders(False, False, False, False)
+
+
+class WindowPlan(NamedTuple):
+    """The layers of one network along the two axes of a window."""
+
+    rows: AxisPlan
+    columns: AxisPlan
+
+    @property
+    def cut(self) -> Margins:
+        """Pixels of the window that the first layer does not read."""
+        return Margins(*self.rows.cut, *self.columns.cut)
+
+
+def plan_for_any_size(around: Margins, margins: Margins, layers: tuple[Layer, ...]) -> WindowPlan:
+    """The plan of `layers` for all but the margins of a window, of whatever region with `around` around it."""
+    height, width = around.top + STRIDE + around.bottom, around.left + STRIDE + around.right
+    return WindowPlan(plan_axis(height, *margins[:2], layers), plan_axis(width, *margins[2:], layers))
 
 
 def layer_outputs(length: int, before: int, after: int) -> list[int]:

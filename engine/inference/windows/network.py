@@ -14,33 +14,53 @@ fewer channels (the `demo` preset has 8), oneDNN's choice of kernel depends on t
 with it.
 """
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.inference.windows.folded import Convolution, as_pixel_shuffle, fold_network
 from engine.inference.windows.layer_plan import LAYERS, NO_MARGINS, AxisPlan, AxisStep, Margins, plan_axis
-from engine.networks import CompletionNetwork, ConvBlock, FillNetwork
+from engine.networks import CompletionNetwork, FillNetwork
 from engine.spec import FILL_LAYERS, OUTPUT_LAYER, Layer
+from engine.weights import NetworkWeights
 
 Zeros = tuple[int, int, int, int]
 """The zeros to be added left, right, above and below."""
 
 
+class WindowBlock(nn.Module):
+    """A folded layer without padding: its convolution, before a pixel shuffle if it is a transposed one, and of an
+    `act_norm` network the scale and the shift after the ReLU."""
+
+    scale_shift_2C11: Tensor | None
+
+    def __init__(self, convolution: Convolution) -> None:
+        super().__init__()
+        layer, weight, bias_C, scale_shift_2C = convolution
+        if layer.up:
+            weight, bias_C = as_pixel_shuffle(weight, bias_C)
+        self.weight, self.bias = (nn.Parameter(torch.from_numpy(values), False) for values in (weight, bias_C))
+        scale_shift = None if scale_shift_2C is None else torch.from_numpy(scale_shift_2C)[..., None, None]
+        self.register_buffer("scale_shift_2C11", scale_shift)
+
+
 class WindowNetwork(nn.Module):
-    """A completion network whose batch norms are folded (`folding.fold_batch_norm`), run without padding.
+    """A completion network with its batch norms folded, run without padding.
 
     `forward(holed_N4HW, margins)` returns `margins.cut(network(holed_N4HW))`, to rounding, for H and W that are
     multiples of 4. With margins of `spec.halo` on every side no zeros are added anywhere. The layers compute in the
     type of their weights, and all else in that of `holed_N4HW`: in bf16, to add to the fill would round it to 8 bits.
-    The module takes over `network` and changes it.
     """
 
     def __init__(self, network: CompletionNetwork) -> None:
         super().__init__()
-        self.network = network
-        for block in network.modules():
-            if isinstance(block, ConvBlock) and isinstance(block.conv, nn.ConvTranspose2d):
-                block.conv = as_pixel_shuffle(block.conv)
+        folded = fold_network(network.spec, NetworkWeights.of(network).tensors)
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network.blocks = nn.Sequential(*map(WindowBlock, folded.completion[:-1]))
+        if self.network.fill:
+            self.network.fill.blocks = nn.Sequential(*map(WindowBlock, folded.fill[:-1]))
 
     def forward(self, holed_N4HW: Tensor, margins: Margins = NO_MARGINS) -> Tensor:
         height, width = holed_N4HW.shape[2:]
@@ -75,13 +95,13 @@ def run_layers(
     ]
     x = with_zeros(x.to(network.to_rgb.weight.dtype), zeros[0])
     for n, block in enumerate(network.blocks):
-        assert isinstance(block, ConvBlock)
-        assert isinstance(block.conv, nn.Conv2d)
-        x = unpadded(block.conv, layers[n], x, rows.steps[n], columns.steps[n])
-        if block.norm_first:
-            x = relu_with_zeros(block.norm(x), zeros[n + 1])
+        assert isinstance(block, WindowBlock)
+        x = unpadded(block, layers[n], x, rows.steps[n], columns.steps[n])
+        if block.scale_shift_2C11 is None:
+            x = relu_with_zeros(x, zeros[n + 1])
         else:
-            x = with_zeros(block.norm(torch.relu(x)), zeros[n + 1])
+            scale_C11, shift_C11 = block.scale_shift_2C11
+            x = with_zeros(torch.relu(x) * scale_C11 + shift_C11, zeros[n + 1])
     return unpadded(network.to_rgb, layers[-1], x, rows.steps[-1], columns.steps[-1]).to(dtype)
 
 
@@ -123,11 +143,11 @@ def sigmoid(x: Tensor) -> Tensor:
     return torch.reciprocal(torch.exp(-x) + 1)
 
 
-def unpadded(conv: nn.Conv2d, layer: Layer, x: Tensor, row: AxisStep, column: AxisStep) -> Tensor:
+def unpadded(conv: WindowBlock | nn.Conv2d, layer: Layer, x: Tensor, row: AxisStep, column: AxisStep) -> Tensor:
     """`conv`, without its own padding, on `x`, which has the steps' zeros around it already."""
     if not layer.up:
         return F.conv2d(x, conv.weight, conv.bias, layer.stride, 0, layer.dilation)
-    return Margins(*row.dropped, *column.dropped).cut(pixel_shuffle(conv(x)))
+    return Margins(*row.dropped, *column.dropped).cut(pixel_shuffle(F.conv2d(x, conv.weight, conv.bias)))
 
 
 def pixel_shuffle(x_NCHW: Tensor) -> Tensor:
@@ -138,22 +158,3 @@ def pixel_shuffle(x_NCHW: Tensor) -> Tensor:
     x_NHWC22 = x_NCHW.permute(0, 2, 3, 1).reshape(batch, height, width, channels // 4, 2, 2)
     x_NHWC = x_NHWC22.permute(0, 1, 4, 2, 5, 3).reshape(batch, 2 * height, 2 * width, channels // 4)
     return x_NHWC.permute(0, 3, 1, 2)
-
-
-def as_pixel_shuffle(conv: nn.ConvTranspose2d) -> nn.Conv2d:
-    """The 4x4 transposed convolution of stride 2 as an unpadded 2x2 convolution before a pixel shuffle by 2.
-
-    The inputs m and m + 1 determine the outputs 2m + 1 (taps 2 and 0) and 2m + 2 (taps 3 and 1), so the convolution has
-    four times the outputs and the multiply-adds are the same.
-    """
-    inputs, outputs = conv.weight.shape[:2]
-    taps = ((2, 0), (3, 1))
-    weight = torch.empty(outputs, 2, 2, inputs, 2, 2)
-    for row in (0, 1):
-        for column in (0, 1):
-            weight[:, row, column] = conv.weight[:, :, taps[row]][:, :, :, taps[column]].transpose(0, 1)
-    shuffled = nn.Conv2d(inputs, 4 * outputs, kernel_size=2)
-    shuffled.weight = nn.Parameter(weight.reshape(4 * outputs, inputs, 2, 2), requires_grad=False)
-    assert conv.bias is not None
-    shuffled.bias = nn.Parameter(conv.bias.detach().repeat_interleave(4), requires_grad=False)
-    return shuffled

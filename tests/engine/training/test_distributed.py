@@ -19,6 +19,7 @@ from bench.counting import Moved
 from data.mean_pixel import mean_pixel
 from engine.networks import CompletionNetwork
 from engine.spec import CompletionSpec
+from engine.training.batch_norm import synchronise_batch_norm
 from engine.training.checkpoint import load_newest
 from engine.training.config import TrainConfig
 from engine.training.distributed import OWN_LAUNCHER, World, join_world
@@ -26,7 +27,6 @@ from engine.training.launch import run
 from engine.training.learner import Learner
 from engine.training.meter import Meter
 from engine.training.stopping import StopRequest
-from engine.training.sync_norm import synchronise_batch_norm
 from engine.training.trainer import Trainer
 from tests.engine.training.tiny_runs import command, final_state, states_equal, wait_for
 

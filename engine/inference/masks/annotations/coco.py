@@ -9,7 +9,7 @@ from engine.inference.holes.mask import Mask
 from engine.inference.masks.annotations import fields
 from engine.inference.masks.annotations.drawing import fill_polygon, runs
 from engine.inference.masks.annotations.fields import field
-from engine.inference.masks.annotations.picture import Area, Draw, Picture
+from engine.inference.masks.annotations.picture import Draw, Picture
 
 
 def is_coco(document: Any) -> bool:
@@ -34,11 +34,7 @@ def read(document: Any) -> list[Picture]:
         if "segments_info" in annotation:
             raise ValueError("it is COCO's panoptic kind, whose shapes are in PNGs; give the folder of these PNGs")
         category = str(annotation.get("category_id"))
-        draw = shape_of(annotation)
-        if draw is None:
-            picture.left_out["annotation(s) without a shape"] += 1
-        else:
-            picture.areas.append(Area(names.get(category, category), draw))
+        picture.add(names.get(category, category), shape_of(annotation), "annotation(s) without a shape")
     return list(pictures.values())
 
 

@@ -10,7 +10,7 @@ from engine.inference.holes.mask import Mask
 from engine.inference.masks.annotations import fields
 from engine.inference.masks.annotations.drawing import Points, fill_box, fill_polygon, runs, turned_box
 from engine.inference.masks.annotations.labelme import check_fits, put
-from engine.inference.masks.annotations.picture import Area, Draw, Picture
+from engine.inference.masks.annotations.picture import Draw, Picture
 
 SHAPES = ("box", "polygon", "ellipse", "mask", "polyline", "points", "cuboid", "skeleton")
 
@@ -35,7 +35,7 @@ def read(root: Element) -> list[Picture]:
             if shape.tag in SHAPES and shape.get("outside") != "1":
                 frame = fields.whole(shape.get("frame"), "frame")
                 picture = frames.setdefault(frame, Picture(f"frame_{frame:06d}", size))
-                add(picture, shape, track.get("label", ""))
+                picture.add(track.get("label", ""), shape_of(shape), shape.tag)
     return pictures + [frames[frame] for frame in sorted(frames)]
 
 
@@ -44,17 +44,8 @@ def picture_of(name: str, size: tuple[int, int], image: Element) -> Picture:
     picture = Picture(name, size)
     for shape in image:
         if shape.tag in SHAPES:
-            add(picture, shape, shape.get("label", ""))
+            picture.add(shape.get("label", ""), shape_of(shape), shape.tag)
     return picture
-
-
-def add(picture: Picture, shape: Element, label: str) -> None:
-    """Add a shape to its picture, or count it among those without an area."""
-    draw = shape_of(shape)
-    if draw is None:
-        picture.left_out[shape.tag] += 1
-    else:
-        picture.areas.append(Area(label, draw))
 
 
 def shape_of(shape: Element) -> Draw | None:

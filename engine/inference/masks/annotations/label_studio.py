@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.inference.holes.mask import Mask
 from engine.inference.masks.annotations import fields
-from engine.inference.masks.annotations.brush_rle import unpacked
-from engine.inference.masks.annotations.drawing import fill_ellipse, fill_polygon, turned_box
+from engine.inference.masks.annotations.drawing import MOST_RUNS, fill_ellipse, fill_polygon, turned_box
 from engine.inference.masks.annotations.fields import field, number
-from engine.inference.masks.annotations.picture import UNKNOWN, Area, Draw, Picture
+from engine.inference.masks.annotations.picture import UNKNOWN, Draw, Picture
 
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """The prefix that it puts before the name of an uploaded file."""
@@ -82,11 +82,7 @@ def picture_of(data: dict[str, Any], results: list[Any]) -> Picture:
                 f"{file_of(name)} was turned by {result['image_rotation']} degrees while it was annotated, and the "
                 "shapes lie in it as turned; turn it back in Label Studio"
             )
-        draw = shape_of(result, size)
-        if draw is None:
-            picture.left_out[str(result.get("type", "shape of another kind"))] += 1
-        else:
-            picture.areas.append(Area(label_of(result), draw))
+        picture.add(label_of(result), shape_of(result, size), str(result.get("type", "shape of another kind")))
     return picture
 
 
@@ -134,3 +130,42 @@ def fill_brush(mask_HW: Mask, rle: list[Any]) -> None:
     height, width = mask_HW.shape
     samples = unpacked(rle, 4 * height * width)
     mask_HW |= samples.reshape(height, width, 4)[..., 3] > 0
+
+
+def unpacked(rle: list[Any], length: int) -> NDArray[np.uint8]:
+    """The bytes of Label Studio's RLE, which must be so many. ValueError if they are not, or it is damaged.
+
+    After a head (32 bits: how many; 5: bits of a value; four times 4: bits of a length) come runs: a bit that tells a
+    repeated value from single ones, two that choose the bits of the length, the length, the value or values.
+    """
+    if not all(isinstance(byte, int) and 0 <= byte < 256 for byte in rle):
+        raise ValueError("a brush's RLE of it is damaged: it should be bytes from 0 to 255")
+    bits = (np.unpackbits(np.array(rle, np.uint8)) + 48).tobytes().decode()
+    place = 0
+
+    def take(count: int) -> int:
+        nonlocal place
+        place += count
+        if place > len(bits):
+            raise ValueError("a brush's RLE of it is cut short")
+        return int(bits[place - count : place], 2)
+
+    if take(32) != length:
+        raise ValueError(f"a brush's RLE of it is of another picture: its samples should be {length}")
+    value_bits = take(5) + 1
+    length_bits = [take(4) + 1 for _ in range(4)]
+    out = np.zeros(length, np.uint8)
+    done = steps = 0
+    while done < length:
+        repeated = take(1)
+        count = take(length_bits[take(2)]) + 1
+        end = min(done + count, length)
+        if repeated:
+            out[done:end] = take(value_bits) & 255
+        else:
+            for one in range(done, end):
+                out[one] = take(value_bits) & 255
+        done, steps = end, steps + 1
+        if steps > MOST_RUNS:
+            raise ValueError(f"a brush's RLE of it has more than {MOST_RUNS} runs")
+    return out

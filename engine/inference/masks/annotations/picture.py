@@ -37,6 +37,13 @@ class Picture:
     left_out: Counter[str] = field(default_factory=Counter)
     """Shapes without an area, by their kind."""
 
+    def add(self, label: str, draw: Draw | None, kind: str) -> None:
+        """Add a shape, or count one that has no area (None) among those of its kind."""
+        if draw is None:
+            self.left_out[kind] += 1
+        else:
+            self.areas.append(Area(label, draw))
+
 
 class Options(NamedTuple):
     """The choice of shapes, and of the photo."""

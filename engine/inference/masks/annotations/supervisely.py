@@ -16,7 +16,7 @@ from engine.inference.masks.annotations import fields
 from engine.inference.masks.annotations.drawing import fill_box
 from engine.inference.masks.annotations.fields import field
 from engine.inference.masks.annotations.labelme import check_fits, put
-from engine.inference.masks.annotations.picture import Area, Draw, Picture
+from engine.inference.masks.annotations.picture import Draw, Picture
 
 MOST_BYTES = 2**28
 """Of an unpacked bitmap's PNG."""
@@ -32,11 +32,7 @@ def read(document: Any) -> list[Picture]:
     picture = Picture("", fields.size_of(field(document, "size", dict)))
     for one in field(document, "objects", list):
         kind = field(one, "geometryType", str)
-        draw = shape_of(kind, one)
-        if draw is None:
-            picture.left_out[kind] += 1
-        else:
-            picture.areas.append(Area(str(one.get("classTitle")), draw))
+        picture.add(str(one.get("classTitle")), shape_of(kind, one), kind)
     return [picture]
 
 

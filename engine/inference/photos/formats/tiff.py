@@ -143,25 +143,20 @@ def encode(samples_HWC: NDArray[Any], alpha: bool, kept: dict[int, Any], premult
     predicted = predicted.astype(samples_HWC.dtype.newbyteorder("<"), copy=False)
     rows = max(1, STRIP_BYTES // (width * channels * samples_HWC.itemsize))
     strips = [zlib.compress(predicted[y : y + rows].tobytes()) for y in range(0, height, rows)]
-    offsets = np.cumsum([0, *(len(strip) for strip in strips)])  # from the end of the directory, as Pillow wants them
-    if offsets[-1] >= (1 << 32) - (1 << 24):
-        raise ValueError(f"a TIFF file holds 4 GiB and this photo needs {offsets[-1] / 2**30:.1f}; write a .png")
+    length = sum(map(len, strips))
+    if length >= (1 << 32) - (1 << 24):
+        raise ValueError(f"a TIFF file holds 4 GiB and this photo needs {length / 2**30:.1f}; write a .png")
 
-    directory = ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in kept.items():
-        put(directory, tag, value)
+    directory = directory_of(kept)
     directory[Tag.ImageWidth], directory[Tag.ImageLength] = width, height
     directory[Tag.BitsPerSample] = (8 * samples_HWC.itemsize,) * channels
     directory[Tag.Compression], directory[Tag.Predictor] = ADOBE_DEFLATE, HORIZONTAL_PREDICTION
     directory[Tag.PhotometricInterpretation] = RGB if channels - alpha == 3 else BLACK_IS_ZERO
-    directory.tagtype[Tag.StripOffsets] = directory.tagtype[Tag.StripByteCounts] = LONG
-    directory[Tag.StripOffsets] = tuple(offsets[:-1].tolist())
-    directory[Tag.StripByteCounts] = tuple(len(strip) for strip in strips)
     directory[Tag.SamplesPerPixel], directory[Tag.RowsPerStrip] = channels, rows
     directory[Tag.PlanarConfiguration] = ONE_PLANE
     if alpha:
         directory[Tag.ExtraSamples] = PREMULTIPLIED_ALPHA if premultiplied else UNASSOCIATED_ALPHA
-    return b"".join([b"II*\0", struct.pack("<I", 8), directory.tobytes(8), *strips])
+    return file_of(directory, strips)
 
 
 def with_metadata(encoded: bytes, kept: dict[int, Any]) -> bytes:
@@ -169,14 +164,27 @@ def with_metadata(encoded: bytes, kept: dict[int, Any]) -> bytes:
     own = TiffImageFile(BytesIO(encoded)).tag_v2
     places = zip(own[Tag.StripOffsets], own[Tag.StripByteCounts], strict=True)
     strips = [encoded[offset : offset + length] for offset, length in places]
-    directory = ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in kept.items():
-        put(directory, tag, value)
+    directory = directory_of(kept)
     for tag, value in own.items():
         if tag in KEPT:  # the encoder's default
             continue
         directory.tagtype[tag] = own.tagtype[tag]
         directory[tag] = value
+    return file_of(directory, strips)
+
+
+def directory_of(kept: dict[int, Any]) -> ImageFileDirectory_v2:
+    """A directory with the tags of `metadata`."""
+    directory = ImageFileDirectory_v2(prefix=b"II")
+    for tag, value in kept.items():
+        put(directory, tag, value)
+    return directory
+
+
+def file_of(directory: ImageFileDirectory_v2, strips: list[bytes]) -> bytes:
+    """The file of one page, whose strips follow its directory."""
+    lengths = list(map(len, strips))
     directory.tagtype[Tag.StripOffsets] = directory.tagtype[Tag.StripByteCounts] = LONG
-    directory[Tag.StripOffsets] = tuple(np.cumsum([0, *(len(strip) for strip in strips)])[:-1].tolist())
+    directory[Tag.StripOffsets] = tuple(np.cumsum([0, *lengths])[:-1].tolist())  # from its end, as Pillow wants them
+    directory[Tag.StripByteCounts] = tuple(lengths)
     return b"".join([b"II*\0", struct.pack("<I", 8), directory.tobytes(8), *strips])

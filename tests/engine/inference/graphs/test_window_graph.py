@@ -1,12 +1,11 @@
-"""Rounding to bfloat16, and transposed convolutions as pixel shuffles, against PyTorch."""
+"""Rounding to bfloat16, against PyTorch."""
 
 import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.inference.graphs.window_graph import as_pixel_shuffle, to_bfloat16
-from engine.inference.windows import network
+from engine.inference.graphs.window_graph import to_bfloat16
 
 
 @given(st.lists(st.floats(-(2.0**127), 2.0**127, width=32)))
@@ -19,9 +18,3 @@ def test_bfloat16_is_rounded_as_by_pytorch(values):
 def test_a_tie_is_rounded_to_even():
     bits = np.array([0x3F808000, 0x3F818000, 0x3F808001], np.uint32)
     assert to_bfloat16(bits.view(np.float32)).tolist() == [0x3F80, 0x3F82, 0x3F81]
-
-
-def test_a_transposed_convolution_as_a_pixel_shuffle():
-    conv = torch.nn.ConvTranspose2d(5, 3, kernel_size=4, stride=2, padding=1)
-    expected = network.as_pixel_shuffle(conv).weight.detach().numpy()
-    assert np.array_equal(as_pixel_shuffle(conv.weight.detach().numpy()), expected)

@@ -6,7 +6,6 @@ import torch
 
 from engine.inference.completer import Completer
 from engine.inference.graphs.export import export_onnx
-from engine.inference.windows.folding import fold_batch_norm
 from engine.inference.windows.layer_plan import Margins
 from engine.inference.windows.network import WindowNetwork
 from engine.weights import load_weights, save_weights
@@ -17,7 +16,7 @@ HALO = 216
 
 def window_network(base_width: int, output: str) -> WindowNetwork:
     network = random_network(base_width, output=output, fill="learned")
-    return WindowNetwork(fold_batch_norm(network)).to(memory_format=torch.channels_last)
+    return WindowNetwork(network).to(memory_format=torch.channels_last)
 
 
 def photo(height: int, width: int) -> torch.Tensor:

@@ -58,9 +58,9 @@ def test_openvino_leaves_to_pytorch_what_that_computes_faster(net):
     runtime = open_runtime("openvino", NetworkWeights.of(net), precision="fp32", memory=1 << 28)
     pixels_NHW3, mask_NHW = np.zeros((1, 236, 320, 3), np.uint8), np.zeros((1, 236, 320), bool)
     runtime.generate(pixels_NHW3, mask_NHW, Margins(0, 152, 100, 152))  # PyTorch has half of the arithmetic
-    assert not runtime.graphs.runners
+    assert not runtime.runners
     runtime.generate(pixels_NHW3, mask_NHW, Margins(0, 8, 0, 12))
-    assert runtime.graphs.runners.keys() == {"padded"}
+    assert runtime.runners.keys() == {"padded"}
 
 
 @pytest.mark.parametrize("name", OTHERS)

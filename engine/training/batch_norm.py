@@ -1,7 +1,13 @@
-"""Batch norm over the photos of all processes together, for global batches so small that each process has few.
+"""Batch norms for other statistics than those of each process's own batch.
 
-torch.nn.SyncBatchNorm does this for GPUs alone; this one also runs on the CPU, where it can be tested.
+Synchronised ones have those of the photos of all processes together, for global batches so small that each process has
+few. torch.nn.SyncBatchNorm does this for GPUs alone; these also run on the CPU, where they can be tested.
+
+Fixed ones keep those that weights came with, for training on: what is trained is then what completes. Of the weights
+that come with the engine, the loss on batches of 8 is 0.1 dB worse by the batch's own than by those.
 """
+
+from typing import Self
 
 import torch
 import torch.distributed as dist
@@ -67,3 +73,18 @@ def synchronise_batch_norm(network: nn.Module, world: World) -> None:
             module.__class__ = SyncedBatchNorm  # the same parameters and buffers, another forward
             assert isinstance(module, SyncedBatchNorm)
             module.ranks = world.ranks
+
+
+class FixedBatchNorm(nn.BatchNorm2d):
+    """BatchNorm2d that uses its running statistics in training, too, and leaves them as they are."""
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(False)
+
+
+def fix_batch_norm(network: nn.Module) -> None:
+    """Let every batch norm of `network` keep its statistics; names and state stay as they were."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.__class__ = FixedBatchNorm  # the same parameters and buffers, another mode
+            module.train()

@@ -13,27 +13,20 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.inference.graphs.window_graph import INPUT, OUTPUT, window_graph
-from engine.inference.graphs.window_sessions import WindowGraphs
-from engine.inference.options import DEFAULT_WEIGHTS
-from engine.inference.windows.borders import Borders
-from engine.inference.windows.folded import FoldedNetwork, fold_network
-from engine.inference.windows.folding import fold_batch_norm
-from engine.inference.windows.layer_plan import MIN_REGION, NO_MARGINS, Margins
+from engine.inference.runtimes.onnx_runtime import OnnxRuntime
+from engine.inference.windows.layer_plan import MIN_REGION, NO_MARGINS, Borders, Margins
 from engine.inference.windows.network import WindowNetwork
 from engine.networks import CompletionNetwork
 from engine.spec import STRIDE, CompletionSpec
+from engine.weights import NetworkWeights
 from tests.engine.inference.conftest import random_network
 
 ALL_BORDERS = [Borders(*borders) for borders in product((True, False), repeat=4)]
 
 
-def folded(network: CompletionNetwork) -> FoldedNetwork:
-    return fold_network(network.spec, {name: tensor.numpy() for name, tensor in network.state_dict().items()})
-
-
 @cache
-def window_graphs(threads: int, *arguments) -> WindowGraphs:
-    return WindowGraphs(folded(random_network(*arguments)), threads)
+def runtime_of(threads: int, *arguments) -> OnnxRuntime:
+    return OnnxRuntime(NetworkWeights.of(random_network(*arguments)), threads=threads)
 
 
 def made_photo(height: int, width: int, batch: int = 1) -> np.ndarray:
@@ -50,8 +43,8 @@ def made_photo(height: int, width: int, batch: int = 1) -> np.ndarray:
 @torch.inference_mode()
 def test_equals_pytorchs_networks(norm_order, output, fill):
     network = random_network(8, norm_order, output, fill)
-    graphs, halo = window_graphs(2, 8, norm_order, output, fill), network.spec.halo
-    windowed = WindowNetwork(fold_batch_norm(network))
+    runtime, halo = runtime_of(2, 8, norm_order, output, fill), network.spec.halo
+    windowed = WindowNetwork(network)
     for size, margins in (
         ((4, 4), NO_MARGINS),  # the smallest photo
         ((8, 64), NO_MARGINS),
@@ -61,7 +54,7 @@ def test_equals_pytorchs_networks(norm_order, output, fill):
         ((2 * halo + 60, 2 * halo + 12), Margins(halo + 9, halo, 3, halo + 1)),
     ):
         holed_N4HW = made_photo(*size, batch=2)
-        found = graphs.run(holed_N4HW, margins)
+        found = runtime.run(holed_N4HW, margins)
         assert found.dtype == np.float32
         for expected in (
             margins.cut(network(torch.from_numpy(holed_N4HW))),
@@ -75,7 +68,7 @@ def test_input_of_foreign_weights_is_shifted_and_scaled():
     spec = CompletionSpec(base_width=4, input_shift=(0.4, 0.5, 0.6), input_scale=2.5)
     network = CompletionNetwork(spec).eval()
     holed_N4HW = made_photo(24, 40)
-    found = WindowGraphs(folded(network), 1).run(holed_N4HW)
+    found = OnnxRuntime(NetworkWeights.of(network)).run(holed_N4HW)
     np.testing.assert_allclose(found, network(torch.from_numpy(holed_N4HW)).numpy(), atol=1e-6, rtol=0)
 
 
@@ -86,7 +79,7 @@ def test_a_residual_networks_largest_changes_are_its_sigmoids():
     holed_N4HW = made_photo(24, 40)
     holed_N4HW[:, :3, :, ::3] = 0
     holed_N4HW[:, :3, :, 1::3] = 1
-    found = WindowGraphs(folded(network), 1).run(holed_N4HW)
+    found = OnnxRuntime(NetworkWeights.of(network)).run(holed_N4HW)
     np.testing.assert_allclose(found, network(torch.from_numpy(holed_N4HW)).numpy(), atol=1e-6, rtol=0)
     assert found.min() == 0
     assert found.max() == 1
@@ -94,17 +87,16 @@ def test_a_residual_networks_largest_changes_are_its_sigmoids():
 
 @pytest.mark.parametrize("borders", ALL_BORDERS, ids=lambda borders: "".join("ib"[border] for border in borders))
 def test_graphs_are_valid_and_say_what_they_cut(borders):
-    network = folded(random_network(2, "act_norm", "residual", "learned"))
-    model = onnx.load_from_string(window_graph(network, borders))
+    runtime = runtime_of(1, 2, "act_norm", "residual", "learned")
+    model = onnx.load_from_string(window_graph(runtime.folded, borders))
     onnx.checker.check_model(model, full_check=True)
     assert ([value.name for value in model.graph.input], [value.name for value in model.graph.output]) == (
         [INPUT],
         [OUTPUT],
     )
-    halo = network.spec.halo
-    margins = borders.margins(halo)
+    margins = borders.margins(runtime.spec.halo)
     size = (2, 4, margins.top + 8 + margins.bottom, margins.left + 16 + margins.right)
-    assert WindowGraphs(network, 1).run(np.zeros(size, np.float32), margins).shape == (2, 3, 8, 16)
+    assert runtime.run(np.zeros(size, np.float32), margins).shape == (2, 3, 8, 16)
 
 
 sides = st.integers(MIN_REGION // STRIDE, 90).map(lambda quarters: STRIDE * quarters)
@@ -130,42 +122,36 @@ def test_windows_are_bit_identical_to_the_whole(height, width, network, data, ba
     photo_14HW = made_photo(height, width)
     window_N4HW = np.repeat(photo_14HW[:, :, y0:y1, x0:x1], batch, axis=0)
     margins = Margins(top - y0, y1 - bottom, left - x0, x1 - right)
-    found = window_graphs(threads, *network).run(window_N4HW, margins)
-    whole = window_graphs(1, *network).run(photo_14HW)[:, :, top:bottom, left:right]
+    found = runtime_of(threads, *network).run(window_N4HW, margins)
+    whole = runtime_of(1, *network).run(photo_14HW)[:, :, top:bottom, left:right]
     for one in found:
         assert np.array_equal(one, whole[0])
 
 
 def test_windows_are_bit_identical_at_the_papers_width():
     photo_14HW = made_photo(480, 540)
-    whole = window_graphs(1, 64).run(photo_14HW)
-    middle = window_graphs(2, 64).run(photo_14HW[:, :, 48:448, 64:464], Margins(152, 152, 152, 152))
+    whole = runtime_of(1, 64).run(photo_14HW)
+    middle = runtime_of(2, 64).run(photo_14HW[:, :, 48:448, 64:464], Margins(152, 152, 152, 152))
     assert np.array_equal(middle, whole[:, :, 200:296, 216:312])
-    corner = window_graphs(2, 64).run(photo_14HW[:, :, :216, :280], Margins(0, 152, 0, 152))
+    corner = runtime_of(2, 64).run(photo_14HW[:, :, :216, :280], Margins(0, 152, 0, 152))
     assert np.array_equal(corner, whole[:, :, :64, :128])
 
 
 def test_a_smaller_halo_would_show():
     """So that the tests above can fail."""
     photo_14HW = made_photo(480, 540)
-    narrow = window_graphs(1, 16).run(photo_14HW[:, :, 56:440, 64:464], Margins(144, 144, 152, 152))
-    assert not np.array_equal(narrow, window_graphs(1, 16).run(photo_14HW)[:, :, 200:296, 216:312])
+    narrow = runtime_of(1, 16).run(photo_14HW[:, :, 56:440, 64:464], Margins(144, 144, 152, 152))
+    assert not np.array_equal(narrow, runtime_of(1, 16).run(photo_14HW)[:, :, 200:296, 216:312])
 
 
-WITHOUT_TORCH = f"""
-import json, sys
+WITHOUT_TORCH = """
+import sys
 import numpy as np
-from safetensors import safe_open
-from engine.inference.graphs.window_sessions import WindowGraphs
-from engine.inference.windows.folded import fold_network
-from engine.spec import CompletionSpec
-with safe_open({str(DEFAULT_WEIGHTS)!r}, "numpy") as file:
-    fields = json.loads(file.metadata()["glcic_engine_spec"])
-    tensors = {{name: file.get_tensor(name) for name in file.keys()}}
-fields.pop("format", None)
-graphs = WindowGraphs(fold_network(CompletionSpec.from_json(fields), tensors), 1)
-assert graphs.run(np.full((1, 4, 64, 64), 0.5, np.float32)).shape == (1, 3, 64, 64)
-loaded = {{"torch", "onnx"}} & set(sys.modules)
+from engine.inference.runtimes.onnx_runtime import OnnxRuntime
+from engine.weights import read_weights
+runtime = OnnxRuntime(read_weights("default"))
+assert runtime.generate(np.zeros((1, 64, 64, 3), np.uint8), np.ones((1, 64, 64), bool)).shape == (1, 64, 64, 3)
+loaded = {"torch", "onnx"} & set(sys.modules)
 assert not loaded, loaded
 """
 

@@ -6,8 +6,8 @@ from torch import nn
 
 from engine.networks import CompletionNetwork
 from engine.spec import CompletionSpec
+from engine.training.batch_norm import fix_batch_norm
 from engine.training.config import TrainConfig
-from engine.training.fixed_norm import fix_batch_norm
 from engine.training.trainer import train
 from engine.weights import load_weights, save_weights
 
