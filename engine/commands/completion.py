@@ -43,8 +43,8 @@ class NetworkConfig:
     """The same as --runtime tensorrt."""
 
     precision: Precision = "auto"
-    """int8 is for OpenVINO, once exported in it, and never taken unasked. auto: on a GPU fp16; on a CPU bf16 if it has
-    instructions for that, else fp32."""
+    """int8 is for OpenVINO, once exported in it, and never taken unasked. auto: on a GPU fp16; on a CPU fp32 in ONNX
+    Runtime, in others bf16 if it has instructions for that."""
 
     device: Annotated[str, tyro.conf.arg(metavar="{auto,cpu,cuda,cuda:N}")] = "auto"
     """Where the network runs."""

@@ -10,7 +10,7 @@ import torch
 from engine.inference.completer import Completer
 from engine.inference.graphs.export import GRAPHS, cached_onnx
 from engine.inference.runtimes import open_runtime, picking
-from engine.inference.runtimes.picking import has_nvidia_gpu, pick_runtime
+from engine.inference.runtimes.picking import NARROW, has_nvidia_gpu, pick_runtime
 from engine.inference.runtimes.torch_runtime import fast_precision, holed_tensor
 from engine.inference.windows.layer_plan import NO_MARGINS, Margins
 from engine.packages import import_optional
@@ -75,16 +75,20 @@ def test_a_photo_completed_by_each_runtime(net, astronaut_HW3, name):
     assert np.abs(completed_HW3.astype(int) - expected_HW3).max() <= 1
 
 
-def test_auto_says_what_it_takes_and_why(net, caplog):
+def test_auto_says_what_it_takes_and_why(net, caplog, monkeypatch):
     with caplog.at_level(logging.DEBUG, logger="engine"):
+        assert open_runtime("auto", NetworkWeights.of(net), device="cpu").name == "onnx"
+        monkeypatch.setattr(picking, "NARROW", net.spec.base_width)
         assert open_runtime("auto", NetworkWeights.of(net), device="cpu").name == "openvino"
+    assert "runtime onnx, fp32: the network is narrow" in caplog.text
     fast = fast_precision("cpu")
     assert f"runtime openvino, {fast}: it is installed and this network is exported for it" in caplog.text
 
 
 @pytest.fixture
 def never_exported():
-    return NetworkWeights.of(random_network(2))
+    """The weights of a network that is not narrow."""
+    return NetworkWeights.of(random_network(NARROW))
 
 
 @pytest.mark.parametrize(
