@@ -165,7 +165,7 @@ def check_picture(option: str, path: Path, jobs: list[Job], overwrite: bool) -> 
 
 
 def completing_with(config: InferConfig, several: bool, once: bool = False, jobs: Sequence[Job] = ()) -> Completing:
-    """What completes photos: this process, or, of `jobs`, several where that is asked for or faster.
+    """A function that completes photos: in this process, or `jobs` in several where that is asked for or faster.
 
     `several` is False for one photo by its name, which has to have a mask with something in it; `once` is True for its
     variants, too, which are to be those that it has by itself. ValueError if the network cannot be had.

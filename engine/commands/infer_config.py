@@ -90,7 +90,7 @@ class InferConfig(CompletionConfig):
     """Write so many completions of each photo, with --seed and the numbers that follow: photo-1.completed.jpg, ..."""
 
     in_flight: int = 2
-    """Photos read ahead, and written behind, while one is completed."""
+    """Photos that one process reads ahead, and writes behind, while it completes one; several have one photo each."""
 
     processes: int | None = None
     """Processes that complete photos on disk side by side, with a thread each. Default: one for each CPU where there

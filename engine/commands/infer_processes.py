@@ -26,14 +26,14 @@ from engine.inference.runtimes.picking import has_nvidia_gpu
 from engine.memory import free_memory
 
 PHOTOS = 12
-"""For each process, at least: with fewer its start, which is mostly PyTorch's, takes longer than what it spares."""
+"""For each process, at least: with fewer its start takes most of what it spares, or more, if it loads PyTorch."""
 
-MEMORY = 2**30
-"""Bytes for each process that must be free, with its libraries and a photo of some ten megapixels."""
+MEMORY = 2**31
+"""Bytes for each process that must be free: a photo of 100 megapixels takes no more."""
 
 
 class Tools(NamedTuple):
-    """What a process completes photos with."""
+    """The network of a process, and its options."""
 
     completer: Completer
     options: Options
