@@ -4,20 +4,23 @@ import ctypes
 import sys
 from importlib.util import find_spec
 
+from engine.inference.graphs.engine_cache import entries
 from engine.packages import import_optional, install_line
 from engine.weights import NetworkWeights
 
 NARROW = 32
 """Base widths below this are narrow: most of a photo's time is its texture's, and bf16 spares 5 to 8 % of it."""
 
+SPARES_LITTLE = "the network is narrow, and bf16 would spare little (--runtime torch or openvino for it)"
+
 
 def pick_runtime(weights: NetworkWeights, precision: str, device: str, once: bool) -> tuple[str, str]:
     """The runtime for "auto", and why.
 
-    On a GPU it is PyTorch. On a CPU it is ONNX Runtime, which computes in fp32 alone, for narrow networks, so that a
-    photo has the same bits alone and among others; where PyTorch is not installed; where the network runs `once`, since
-    PyTorch takes longer to load than most photos to complete; and where the CPU has no bf16. Else it is OpenVINO, if
-    that is installed and the network has been exported for it, or PyTorch.
+    On a GPU it is PyTorch. On a CPU it is ONNX Runtime, which computes in fp32 alone, where PyTorch is not installed,
+    and where the network runs `once`, since PyTorch takes longer to load than most photos to complete. Else it is
+    OpenVINO, if that is installed and the network has been exported for it; ONNX Runtime for a narrow network, so that
+    a photo has the same bits alone and among others, and where the CPU has no bf16; or PyTorch.
     """
     if device not in ("auto", "cpu"):
         return "torch", "the GPU is used through PyTorch unless TensorRT is asked for"
@@ -26,11 +29,12 @@ def pick_runtime(weights: NetworkWeights, precision: str, device: str, once: boo
     if precision in ("auto", "fp32") and find_spec("onnxruntime"):
         if not find_spec("torch"):
             return "onnx", f"PyTorch is not installed: {install_line('torch')}"
-        narrow = weights.spec.base_width < NARROW
-        if (narrow or once) and not (device == "auto" and has_nvidia_gpu()):
-            if narrow:
-                return "onnx", "the network is narrow, and bf16 would spare little (--runtime torch or openvino for it)"
-            return "onnx", "PyTorch takes longer to load than one photo to complete (--runtime torch for PyTorch)"
+        if not (device == "auto" and has_nvidia_gpu()):
+            if once:
+                return "onnx", "PyTorch takes longer to load than one photo to complete (--runtime torch for PyTorch)"
+            # Without PyTorch only a cache with nothing in it tells that this network has not been exported.
+            if is_narrow(weights) and not (find_spec("openvino") and entries()):
+                return "onnx", SPARES_LITTLE
     return pick_among_installed(weights, precision, device)
 
 
@@ -50,11 +54,18 @@ def pick_among_installed(weights: NetworkWeights, precision: str, device: str) -
         if fast == "fp32" or openvino_has_bf16():
             return "openvino", "it is installed and this network is exported for it (--runtime torch for PyTorch)"
         return "torch", "OpenVINO has no bf16 on this CPU, which PyTorch can do without"
+    if precision == "auto" and is_narrow(weights) and find_spec("onnxruntime"):
+        return "onnx", SPARES_LITTLE
     if fast == "fp32" and find_spec("onnxruntime"):
         return "onnx", "it is as fast as PyTorch in fp32 or faster (--runtime torch for PyTorch)"
     if find_spec("openvino"):
         return "torch", "openvino is installed, but this network is not exported for it: --runtime openvino"
     return "torch", f"openvino, which may be faster, is not installed: {install_line('openvino')}"
+
+
+def is_narrow(weights: NetworkWeights) -> bool:
+    """True if the network has few channels."""
+    return weights.spec.base_width < NARROW
 
 
 def has_nvidia_gpu() -> bool:

@@ -17,7 +17,6 @@ from engine.commands import evaluate as command
 from engine.comparison import verdict
 from engine.evaluation import Task
 from engine.inference.completer import Completer
-from engine.inference.runtimes.torch_runtime import fast_precision
 from engine.learned_metrics import INCEPTION_FEATURES, Lpips
 from engine.weights import save_weights
 from tests.engine.inference.conftest import random_network
@@ -264,8 +263,8 @@ def test_a_photo_that_is_in_no_catalog_is_left_out_too(run, photos, weights, tmp
 
 def test_what_ran_is_told_and_not_what_was_asked(run, photos, weights):
     found = json.loads(run(photos, "--weights", weights, "--device", "cpu", "--json", "--limit", 1)[1])
-    assert found["runtime"] == {str(weights): "torch"}
-    assert found["precision"] == {str(weights): fast_precision("cpu")}
+    assert found["runtime"] == {str(weights): "onnx"}
+    assert found["precision"] == {str(weights): "fp32"}
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,8 @@ def test_what_cannot_be_loaded_is_told_in_a_line(command, photos, tmp_path):
     program = f"from engine.commands.start import {COMMANDS[command].partition(':')[2]} as run; run()"
     environment = os.environ | {"ENGINE_KERNELS": "cuda"}
     words = [sys.executable, "-c", program]
-    words += [photos, "--out", tmp_path] if command == "engine-infer" else ["--help"]  # which needs the kernels already
+    # engine-train needs the kernels for its help already.
+    words += [photos, "--out", tmp_path, "--runtime", "torch"] if command == "engine-infer" else ["--help"]
     ended = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"{command}: ENGINE_KERNELS is 'cuda'; it must be one of auto, triton, reference\n"

