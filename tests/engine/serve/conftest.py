@@ -163,7 +163,8 @@ def command(weights: Path, tmp_path: Path) -> Callable[..., bytes]:
         mine = {"mask": tmp_path / "mask.png", "out": out, "weights": weights, "runtime": "torch", "overwrite": True}
         config = infer.InferConfig(photos=(photo,), **mine, **options)
         jobs, _ = find_jobs(config.photos, config.out)
-        assert infer.run(config, [jobs], several=False) == {"completed": 1}
+        completing = infer.completing_with(config, several=False)
+        assert infer.run(config, [jobs], completing) == {"completed": 1}
         return out.read_bytes()
 
     return call

@@ -25,6 +25,7 @@ from engine.serve.app import create_app
 from engine.serve.bodies import CLIENT_GONE, Fields, Incoming
 from engine.serve.gate import Gate
 from engine.serve.routes import events
+from engine.serve.texture import Texturing
 from engine.serve.work import Abandoned, Limits, Step, Work
 from tests.engine.inference.conftest import random_network
 
@@ -129,8 +130,9 @@ def test_a_completion_stops_at_the_next_scale_once_it_is_over(completer):
             scales.append(step.scale)
             ticket.over.set()
 
+        refined = Texturing(work.options._replace(texture="none"))
         with pytest.raises(Abandoned):
-            await work.complete(ticket, Layers(noise_HW3, None), wide_HW, Report(), over)
+            await work.complete(ticket, Layers(noise_HW3, None), wide_HW, Report(), over, texturing=refined)
 
     run(completer, LIMITS, step)
     assert scales == [2]
