@@ -4,7 +4,6 @@ import ctypes
 import sys
 from importlib.util import find_spec
 
-from engine.inference.graphs.engine_cache import entries
 from engine.packages import import_optional, install_line
 from engine.weights import NetworkWeights
 
@@ -32,8 +31,7 @@ def pick_runtime(weights: NetworkWeights, precision: str, device: str, once: boo
         if not (device == "auto" and has_nvidia_gpu()):
             if once:
                 return "onnx", "PyTorch takes longer to load than one photo to complete (--runtime torch for PyTorch)"
-            # Without PyTorch only a cache with nothing in it tells that this network has not been exported.
-            if is_narrow(weights) and not (find_spec("openvino") and entries()):
+            if is_narrow(weights) and not may_be_exported():
                 return "onnx", SPARES_LITTLE
     return pick_among_installed(weights, precision, device)
 
@@ -66,6 +64,15 @@ def pick_among_installed(weights: NetworkWeights, precision: str, device: str) -
 def is_narrow(weights: NetworkWeights) -> bool:
     """True if the network has few channels."""
     return weights.spec.base_width < NARROW
+
+
+def may_be_exported() -> bool:
+    """True if a network may have been exported for OpenVINO: of which is not known without PyTorch."""
+    if not find_spec("openvino"):
+        return False
+    from engine.inference.graphs.engine_cache import entries
+
+    return bool(entries())
 
 
 def has_nvidia_gpu() -> bool:

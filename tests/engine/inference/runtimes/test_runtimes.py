@@ -79,7 +79,7 @@ def test_auto_says_what_it_takes_and_why(net, caplog, monkeypatch):
     with caplog.at_level(logging.DEBUG, logger="engine"):
         assert open_runtime("auto", NetworkWeights.of(net), device="cpu").name == "openvino"
         for there in ([], [None]):  # entries of the cache, none of which is of this network
-            monkeypatch.setattr(picking, "entries", lambda there=there: there)
+            monkeypatch.setattr("engine.inference.graphs.engine_cache.entries", lambda there=there: there)
             assert open_runtime("auto", NetworkWeights.of(random_network(2)), device="cpu").name == "onnx"
     assert caplog.text.count("runtime onnx, fp32: the network is narrow") == 2
     fast = fast_precision("cpu")
