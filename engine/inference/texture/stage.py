@@ -5,6 +5,7 @@ its grain.
 """
 
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -58,8 +59,7 @@ class TextureStage:
         Those that have any of `left_HW` are, whatever their detail. The same photo, masks and seed give the same bits,
         whatever the number of threads and of other holes.
         """
-        # Many small steps, which take longer in two threads, while those spin for most of the time in between.
-        with libraries().limit(limits=1, user_api="blas"):
+        with one_thread():
             outcomes = Counter(
                 self.draw_hole(photo_HW3, where, part_HW, left_HW is not None and bool(left_HW[where][part_HW].any()))
                 for where, part_HW, _ in pieces(hole_HW, 0)
@@ -79,12 +79,13 @@ class TextureStage:
         """
         if self.texture == "none" or self.not_copied_HW is not self.unknown_HW:
             return False
-        for where, part_HW in components(hole_HW):
-            near = neighbourhood(photo_HW3, where, part_HW, unknown_HW, unknown_HW, 1, False, scale)
-            none_HW = np.zeros_like(near.hole_HW)
-            found = next(pyramid(eight_bits(near), near.hole_HW, near.copied_HW, none_HW, 0, self.device), None)
-            if found is None or (self.texture == "auto" and is_detailed(found)):
-                return False
+        with one_thread():
+            for where, part_HW in components(hole_HW):
+                near = neighbourhood(photo_HW3, where, part_HW, unknown_HW, unknown_HW, 1, False, scale)
+                none_HW = np.zeros_like(near.hole_HW)
+                found = next(pyramid(eight_bits(near), near.hole_HW, near.copied_HW, none_HW, 0, self.device), None)
+                if found is None or (self.texture == "auto" and is_detailed(found)):
+                    return False
         return True
 
     def draw_hole(self, photo_HW3: Pixels, where: Where, part_HW: Mask, always: bool) -> Outcome:
@@ -115,6 +116,16 @@ class TextureStage:
             drawn_HW3 = as_grey(drawn_HW3)  # what is hidden nearby may have colours
         np.copyto(photo_HW3[where], drawn_HW3, where=part_HW[..., None])
         return outcome
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """One thread of NumPy's BLAS in the block.
+
+    Its many small steps take longer in two, which spin for most of the time in between, and sums in fp64 may have other
+    last bits.
+    """
+    limited: AbstractContextManager[object] = libraries().limit(limits=1, user_api="blas")
+    return limited
 
 
 @cache

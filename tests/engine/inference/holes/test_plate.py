@@ -116,8 +116,13 @@ def test_sizes_at_which_holes_are_divided(pixels: int) -> None:
 
 def test_the_bits_do_not_depend_on_threads() -> None:
     """Of a hole whose equations are many enough for strips of hundreds of pixels."""
-    code = "from tests.engine.inference.holes.test_plate import plate_in_bits; print(plate_in_bits())"
-    bits = {
+    assert len(with_threads("test_plate", "plate_in_bits")) == 1
+
+
+def with_threads(module: str, function: str) -> set[str]:
+    """All that a function of a module of these tests prints in processes of one and of four threads."""
+    code = f"from tests.engine.inference.holes.{module} import {function}; print({function}())"
+    return {
         subprocess.run(
             [sys.executable, "-c", code],
             env=os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
@@ -127,7 +132,6 @@ def test_the_bits_do_not_depend_on_threads() -> None:
         ).stdout
         for threads in ("1", "4")
     }
-    assert len(bits) == 1
 
 
 def plate_in_bits() -> str:

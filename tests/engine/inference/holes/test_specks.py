@@ -1,9 +1,6 @@
 """Specks, many at once, against the plate that fills each alone."""
 
 import hashlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +11,7 @@ from numpy.typing import NDArray
 from engine.inference.holes.mask import Mask, components, relative, with_context
 from engine.inference.holes.plate import BLOCK, REACH, plate
 from engine.inference.holes.specks import MOST, Specks, matrices, solve
-from tests.engine.inference.holes.test_plate import blob, photo_of, solve_directly, thin_hole
+from tests.engine.inference.holes.test_plate import blob, photo_of, solve_directly, thin_hole, with_threads
 
 
 def fill_each(photo_HW3: NDArray, hole_HW: Mask, wanted_HW: Mask) -> Mask:
@@ -83,18 +80,7 @@ def test_sizes_at_which_holes_are_divided(pixels: int) -> None:
 
 
 def test_the_bits_do_not_depend_on_threads() -> None:
-    code = "from tests.engine.inference.holes.test_specks import filled_in_bits; print(filled_in_bits())"
-    bits = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env=os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for threads in ("1", "4")
-    }
-    assert len(bits) == 1
+    assert len(with_threads("test_specks", "filled_in_bits")) == 1
 
 
 def filled_in_bits() -> str:
