@@ -116,20 +116,25 @@ def _read(path: Path) -> tuple[CompletionSpec, dict[str, NDArray[Any]]]:
             f"{path} is an exported graph, for other programs: give the .safetensors that it was made from, which "
             "engine-infer --runtime openvino, onnx or tensorrt runs from its own copy of the graph"
         )
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-        tensors = {name: _as_array(tensor) for name, tensor in deserialize(path.read_bytes())}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
-    except KeyError as error:
-        raise ValueError(f"{path} has numbers of type {error}; this version reads {', '.join(TYPES)}") from error
+    metadata, tensors = read_tensors(path)
     if SPEC_KEY not in metadata:
         raise ValueError(f"{path} has no completion spec in its metadata, so it was not written by this engine")
     fields = json.loads(metadata[SPEC_KEY])
     if (found := fields.pop("format", 1)) != FORMAT:
         raise ValueError(f"{path} has weights format {found}, and this version reads {FORMAT}: upgrade")
     return CompletionSpec.from_json(fields), tensors
+
+
+def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """The metadata and the tensors of a safetensors file: fp32, or int64 where they count. ValueError if it is none."""
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+        return metadata, {name: _as_array(tensor) for name, tensor in deserialize(path.read_bytes())}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    except KeyError as error:
+        raise ValueError(f"{path} has numbers of type {error}; this version reads {', '.join(TYPES)}") from error
 
 
 def _as_array(tensor: dict[str, Any]) -> NDArray[Any]:
