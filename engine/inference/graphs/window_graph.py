@@ -191,7 +191,7 @@ def within(margins: Margins) -> dict[int, tuple[int, int]]:
     return {ROWS: (top, -bottom or TO_THE_END), COLUMNS: (left, -right or TO_THE_END)}
 
 
-def slice_axes(graph: NetworkGraph, x: str, parts: dict[int, tuple[int, int]]) -> str:
+def slice_axes(graph: Graph, x: str, parts: dict[int, tuple[int, int]]) -> str:
     """The name of the part of `x` from the first to the second number, excluded, along each axis."""
     starts, stops = (np.array(numbers) for numbers in zip(*parts.values(), strict=True))
     return graph.add("Slice", x, *map(graph.constant, (starts, stops, np.array(list(parts)))))

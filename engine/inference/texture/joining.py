@@ -17,16 +17,8 @@ SEAM = 3.0
 """Levels of 255 from pixel to pixel up to which a step between two pieces goes; from twice as many on it stays."""
 
 
-SHARE = 0.1
-"""Of the network's completion in what is drawn. It cannot be seen, and what patches have got wrong counts for less: see
-docs/measurements.md."""
-
-
 def join_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
-    """The neighbourhood with its hole drawn from patches, in the photo's units, joined without seams.
-
-    A SHARE of the network's completion, which the neighbourhood has in its hole, stays.
-    """
+    """The neighbourhood with its hole drawn from patches, in the photo's units, joined without seams."""
     # fp64 holds the sums of 16-bit colours exactly.
     completed_HW3: Floats = near.pixels_HW3.astype(np.float32 if near.pixels_HW3.dtype == np.uint8 else np.float64)
     box = bounding_box(near.hole_HW, 1)
@@ -40,7 +32,7 @@ def join_patches(near: Neighbourhood, drawing: Drawing) -> Floats:
     )
     start_hw3 = np.where(hole_hw[..., None], drawn_hw3, completed_HW3[box])
     joined_hw3 = with_slopes(start_hw3, slopes, near.known_HW[box], hole_hw)
-    completed_HW3[box] += (1 - SHARE) * np.where(hole_hw[..., None], joined_hw3 - completed_HW3[box], 0)
+    np.copyto(completed_HW3[box], joined_hw3, where=hole_hw[..., None])
     return completed_HW3
 
 

@@ -16,6 +16,9 @@ from engine.inference.texture.patches import PATCH, all_around
 REACH, REACH_LIMITS = 0.65, (64, 256)
 """The reach around a hole of the search for sources, as a share of its size; and in pixels, at least and at most."""
 
+FAINT = 128
+"""Levels of 255 between the darkest and the brightest known pixel below which a picture is stretched."""
+
 BLOCK = 32
 """Side in pixels of the blocks of which some are put farther, for another variant."""
 
@@ -31,6 +34,14 @@ class Neighbourhood(NamedTuple):
     """The photo's own pixels."""
     copied_HW: Mask
     """The pixels that may be copied."""
+
+    def range(self) -> tuple[float, float]:
+        """The values that count as black and as white: those of 8 bits, or of deep and faint pictures the extremes."""
+        known_P3 = self.pixels_HW3[self.known_HW | self.copied_HW]
+        low, high = (float(known_P3.min()), float(known_P3.max())) if known_P3.size else (0.0, 255.0)
+        if self.pixels_HW3.dtype == np.uint8 and high - low >= FAINT:
+            return 0.0, 255.0
+        return low, max(high, low + 1)
 
 
 def not_copied(unknown_HW: Mask, sample_HW: Mask | None, avoid_HW: Mask | None) -> Mask:
@@ -112,3 +123,12 @@ def some_blocks(size: tuple[int, int], generator: np.random.Generator) -> Mask:
     rows, columns = (-(-side // BLOCK) for side in size)
     chosen = generator.random((rows, columns)) < 0.5
     return chosen.repeat(BLOCK, 0).repeat(BLOCK, 1)[: size[0], : size[1]]
+
+
+def eight_bits(near: Neighbourhood) -> NDArray[np.uint8]:
+    """The neighbourhood's pixels in 8 bits, to compare patches: its range from 0 to 255."""
+    low, high = near.range()
+    if near.pixels_HW3.dtype == np.uint8 and (low, high) == (0, 255):
+        return near.pixels_HW3
+    scaled_HW3 = (near.pixels_HW3.astype(np.float32) - low) * np.float32(255 / (high - low))
+    return np.rint(scaled_HW3.clip(0, 255)).astype(np.uint8)

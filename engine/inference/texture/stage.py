@@ -11,10 +11,10 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from engine.inference.holes.blend import is_grey
+from engine.inference.holes.harmonic import Floats
 from engine.inference.holes.mask import Mask, Where, bounding_box, components, pieces, relative, shift, thickness
 from engine.inference.options import Texture
 from engine.inference.pixels import Pixels, as_grey
@@ -22,7 +22,8 @@ from engine.inference.report import Report
 from engine.inference.texture.grain import add_grain
 from engine.inference.texture.joining import join_patches
 from engine.inference.texture.pyramid import is_detailed, octaves_for, pyramid
-from engine.inference.texture.sources import Neighbourhood, neighbourhood, some_blocks
+from engine.inference.texture.refinement import refine_hole
+from engine.inference.texture.sources import Neighbourhood, eight_bits, neighbourhood, some_blocks
 from engine.inference.texture.synthesis import synthesise
 
 Outcome = Literal["photo", "network", "no source"]
@@ -32,9 +33,6 @@ THIN, SMALL = 8, 14
 """Pixels across a hole up to which there is no room for grain in it, and up to which there is none for texture.
 
 docs/measurements.md has the feature distances with texture and without."""
-
-FAINT = 128
-"""Levels of 255 between the darkest and the brightest known pixel below which a picture is stretched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +101,28 @@ class TextureStage:
         outcome: Outcome = "network"
         drawn_HW3 = near.pixels_HW3.astype(np.float32)
         if thick > SMALL or always:
-            put_off_HW = some_blocks(near.hole_HW.shape, generator) if self.seed else np.zeros_like(near.hole_HW)
-            scales = pyramid(eight_bits(near), near.hole_HW, near.copied_HW, put_off_HW, octaves, self.device)
-            finest = next(scales, None)
-            if finest is None:
-                return "no source"
-            if always or not is_detailed(finest):
-                drawn_HW3, outcome = join_patches(near, synthesise([finest, *scales], generator)), "photo"
+            outcome, drawn_HW3 = self.draw_from_patches(near, octaves, generator, always)
+        if outcome == "no source":
+            return outcome
+        if outcome == "photo":
+            refine_hole(near, drawn_HW3)
         drawn_HW3 = np.rint(add_grain(drawn_HW3, near, generator)).clip(0, np.iinfo(photo_HW3.dtype).max)
         drawn_HW3 = drawn_HW3[relative(where, near.where)].astype(photo_HW3.dtype)
         if is_grey(near.pixels_HW3, near.known_HW | near.copied_HW):
             drawn_HW3 = as_grey(drawn_HW3)  # what is hidden nearby may have colours
         np.copyto(photo_HW3[where], drawn_HW3, where=part_HW[..., None])
         return outcome
+
+    def draw_from_patches(
+        self, near: Neighbourhood, octaves: int, generator: np.random.Generator, always: bool
+    ) -> tuple[Outcome, Floats]:
+        """The neighbourhood with its hole drawn from patches, not refined yet, if that is wanted and can be."""
+        put_off_HW = some_blocks(near.hole_HW.shape, generator) if self.seed else np.zeros_like(near.hole_HW)
+        scales = pyramid(eight_bits(near), near.hole_HW, near.copied_HW, put_off_HW, octaves, self.device)
+        finest = next(scales, None)
+        if finest is not None and (always or not is_detailed(finest)):
+            return "photo", join_patches(near, synthesise([finest, *scales], generator))
+        return "no source" if finest is None else "network", near.pixels_HW3.astype(np.float32)
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -132,16 +139,3 @@ def one_thread() -> AbstractContextManager[object]:
 def libraries() -> ThreadpoolController:
     """The libraries of this process that have threads of their own, NumPy's BLAS among them."""
     return ThreadpoolController()
-
-
-def eight_bits(near: Neighbourhood) -> NDArray[np.uint8]:
-    """The neighbourhood's pixels in 8 bits, to compare patches.
-
-    Deeper or fainter pictures are stretched to what is known.
-    """
-    known_P3 = near.pixels_HW3[near.known_HW | near.copied_HW]
-    low, high = (float(known_P3.min()), float(known_P3.max())) if known_P3.size else (0.0, 255.0)
-    if near.pixels_HW3.dtype == np.uint8 and high - low >= FAINT:
-        return near.pixels_HW3
-    scaled_HW3 = (near.pixels_HW3.astype(np.float32) - low) * np.float32(255 / max(high - low, 1))
-    return np.rint(scaled_HW3.clip(0, 255)).astype(np.uint8)

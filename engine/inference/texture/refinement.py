@@ -1,0 +1,142 @@
+"""The refinement of what patches have drawn: a small network keeps what fits, and mends what does not.
+
+It sees the drawing and the network's completion, and says for each pixel which share of the completion is mixed in and
+what is added. It was trained to make drawings look like the photo to EfficientNet-Lite0 and to a discriminator, and as
+sharp as they were (`engine.refining`). It runs in ONNX Runtime on the CPU, in fp32 and one thread.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.inference.graphs.onnx_file import Graph, value_info
+from engine.inference.graphs.runners import GraphRunner, open_in_onnxruntime
+from engine.inference.graphs.window_graph import INPUT, OPSET, OUTPUT, slice_axes
+from engine.inference.holes.harmonic import Floats
+from engine.inference.holes.mask import Mask, Where, bounding_box
+from engine.inference.texture.sources import Neighbourhood
+from engine.weights import read_tensors
+
+WEIGHTS = Path(__file__).parents[2] / "default_weights" / "refinement.safetensors"
+
+CHANNELS = 7
+"""Of its input: the drawing, the completion's difference from it in the hole, and the hole."""
+
+WIDTH, DILATIONS = 32, (1, 2, 4, 8, 1)
+"""Channels at 1/2 of the resolution, twice as many at 1/4; and the dilated convolutions there."""
+
+COLOUR = 5
+"""Pixels a side over which what it adds in colour is averaged: photos have few finer colours, and grain may be grey."""
+
+STEP = 4
+"""Pixels between two places at 1/4: the sides of its input are multiples of it."""
+
+CONTEXT = 32
+"""Pixels around the hole that it sees."""
+
+TILE, HALO = 512, 88
+"""Pixels a side that are refined at once, and how far the network sees around them."""
+
+
+def refine_hole(near: Neighbourhood, drawn_HW3: Floats) -> None:
+    """Refine the hole of a neighbourhood as patches have drawn it (`drawn_HW3`, in the photo's units), in place."""
+    low, high = near.range()
+    box = bounding_box(near.hole_HW, CONTEXT)
+    drawn_hw3, completed_hw3 = ((pixels_HW3[box] - low) / (high - low) for pixels_HW3 in (drawn_HW3, near.pixels_HW3))
+    refined_hw3 = refine(drawn_hw3, completed_hw3, near.hole_HW[box], near.known_HW[box])
+    np.copyto(drawn_HW3[box], refined_hw3 * (high - low) + low, where=near.hole_HW[box][..., None])
+
+
+def refine(drawn_HW3: Floats, completed_HW3: Floats, hole_HW: Mask, known_HW: Mask) -> NDArray[np.float32]:
+    """`refined_HW3`, fp32: the drawing with its hole refined, of any size.
+
+    `drawn_HW3` and `completed_HW3` are RGB of 0 to 1 and alike outside the hole; what is neither in the hole nor known
+    is not looked at. The same bits whatever the number of threads.
+    """
+    height, width = hole_HW.shape
+    ends = ((0, -height % STEP), (0, -width % STEP))
+    hole_HW1 = np.pad(hole_HW, ends)[..., None]
+    drawn_HW3 = np.pad(drawn_HW3, (*ends, (0, 0))).astype(np.float32)
+    difference_HW3 = np.where(hole_HW1, np.pad(completed_HW3, (*ends, (0, 0))) - drawn_HW3, 0).astype(np.float32)
+    mean_3 = completed_HW3[hole_HW].mean(0, dtype=np.float64)
+    centred_HW3 = np.where(hole_HW1 | np.pad(known_HW, ends)[..., None], drawn_HW3 - mean_3.astype(np.float32), 0)
+    seen_HWC = np.concatenate((centred_HW3, difference_HW3, hole_HW1 - np.float32(0.5)), axis=2, dtype=np.float32)
+    refined_HW3 = drawn_HW3.copy()
+    for seen, wanted, within in tiles(hole_HW1.shape[:2]):
+        seen_1CHW = np.ascontiguousarray(seen_HWC[seen].transpose(2, 0, 1)[None])
+        answer_HW4 = opened()(seen_1CHW)[0].transpose(1, 2, 0)[within]
+        change_HW3 = answer_HW4[..., 3:] * difference_HW3[wanted] + answer_HW4[..., :3]
+        refined_HW3[wanted] += np.where(hole_HW1[wanted], change_HW3, 0)
+    return refined_HW3[:height, :width]
+
+
+def tiles(size: tuple[int, int]) -> Iterator[tuple[Where, Where, Where]]:
+    """The parts that are refined one after the other: what the network sees, what is wanted, and where that is in it.
+
+    Together they are what the network gives for the whole, bit for bit.
+    """
+    for top in range(0, size[0], TILE):
+        for left in range(0, size[1], TILE):
+            wanted = slice(top, min(top + TILE, size[0])), slice(left, min(left + TILE, size[1]))
+            seen = tuple(
+                slice(max(side.start - HALO, 0), min(side.stop + HALO, end))
+                for side, end in zip(wanted, size, strict=True)
+            )
+            within = tuple(
+                slice(side.start - around.start, side.stop - around.start)
+                for side, around in zip(wanted, seen, strict=True)
+            )
+            yield (seen[0], seen[1]), wanted, (within[0], within[1])
+
+
+@cache
+def opened() -> GraphRunner:
+    """The network that comes with the engine, opened when first used."""
+    return open_in_onnxruntime(refinement_graph(read_tensors(WEIGHTS)[1]), threads=1)
+
+
+def refinement_graph(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """The content of an ONNX file of the network with these weights, named as in `RefinementNetwork.state_dict()`.
+
+    Input: fp32, N x CHANNELS x H x W, H and W multiples of STEP. Output: N x 4 x H x W, what is added to RGB and the
+    share of the completion.
+    """
+    graph = Graph()
+
+    def convolve(x: str, name: str, stride: int = 1, dilation: int = 1) -> str:
+        weight = tensors[f"{name}.weight"]
+        side = weight.shape[2]
+        return graph.add(
+            "Conv",
+            x,
+            graph.constant(weight),
+            graph.constant(tensors[f"{name}.bias"]),
+            kernel_shape=(side, side),
+            strides=(stride, stride),
+            dilations=(dilation, dilation),
+            pads=[((side - 1) * dilation + 2 - stride) // 2] * 4,
+        )
+
+    fine = graph.add("Relu", convolve(INPUT, "enter", stride=2))
+    fine = graph.add("Add", fine, graph.add("Relu", convolve(fine, "near")))
+    coarse = graph.add("Relu", convolve(fine, "down", stride=2))
+    for place, dilation in enumerate(DILATIONS):
+        far = graph.add("Relu", convolve(coarse, f"far.{place}", dilation=dilation))
+        coarse = graph.add("Add", coarse, far)
+    coarse = graph.add("Relu", convolve(coarse, "narrow"))
+    twice = graph.constant(np.array([1, 1, 2, 2], np.float32))
+    wide = graph.add("Resize", coarse, "", twice, mode="linear", coordinate_transformation_mode="half_pixel")
+    joined = graph.add("Relu", convolve(graph.add("Concat", wide, fine, axis=1), "join"))
+    answer = convolve(graph.add("Add", fine, joined), "leave")
+    answer = graph.add("DepthToSpace", answer, blocksize=2, mode="CRD")
+    added, share = slice_axes(graph, answer, {1: (0, 3)}), slice_axes(graph, answer, {1: (3, 4)})
+    brightness = graph.add("ReduceMean", added, graph.constant(np.array([1])), keepdims=1)
+    window, around = (COLOUR, COLOUR), [COLOUR // 2] * 4
+    colour = graph.add("AveragePool", graph.add("Sub", added, brightness), kernel_shape=window, pads=around)
+    graph.add("Concat", graph.add("Add", brightness, colour), graph.add("Sigmoid", share), axis=1, output=OUTPUT)
+    ends = value_info(INPUT, ("n", CHANNELS, "4*h", "4*w")), value_info(OUTPUT, ("n", 4, "4*h", "4*w"))
+    return graph.file(*ends, OPSET, {})

@@ -1,0 +1,1 @@
+"""Training of the refinement network: `python -m engine.refining PHOTOS --out refinement.safetensors`."""
