@@ -25,5 +25,6 @@ class MovingAverage(nn.Module):
         """Take a step towards `network`; the first one leads all the way."""
         share = 1 - self.decay if self.n_averaged else 1.0
         torch._foreach_lerp_([*self.module.parameters()], [*network.parameters()], share)
-        torch._foreach_copy_([*self.module.buffers()], [*network.buffers()])
+        if buffers := [*self.module.buffers()]:
+            torch._foreach_copy_(buffers, [*network.buffers()])
         self.n_averaged += 1
