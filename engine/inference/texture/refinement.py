@@ -10,13 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.inference.graphs.onnx_file import Graph, value_info
 from engine.inference.graphs.runners import GraphRunner, open_in_onnxruntime
 from engine.inference.graphs.window_graph import INPUT, OPSET, OUTPUT, slice_axes
-from engine.inference.holes.harmonic import Floats
+from engine.inference.holes.harmonic import CROSS, Floats, harmonic
 from engine.inference.holes.mask import Mask, Where, bounding_box
 from engine.inference.texture.sources import Neighbourhood
 from engine.weights import read_tensors
@@ -38,17 +39,36 @@ STEP = 4
 CONTEXT = 32
 """Pixels around the hole that it sees."""
 
+BAND, SMOOTHED = np.ones((5, 5), np.uint8), 4.0
+"""What counts as the border, and the deviation of the weights, in pixels, by which shades along it are averaged."""
+
 TILE, HALO = 512, 88
 """Pixels a side that are refined at once, and how far the network sees around them."""
 
 
 def refine_hole(near: Neighbourhood, drawn_HW3: Floats) -> None:
-    """Refine the hole of a neighbourhood as patches have drawn it (`drawn_HW3`, in the photo's units), in place."""
+    """Refine the hole of a neighbourhood as patches have drawn it (`drawn_HW3`, in the photo's units), in place.
+
+    The drawing meets the photo without a seam, and still does: along the hole's border shades are as drawn.
+    """
     low, high = near.range()
     box = bounding_box(near.hole_HW, CONTEXT)
+    hole_hw, known_hw = near.hole_HW[box], near.known_HW[box]
     drawn_hw3, completed_hw3 = ((pixels_HW3[box] - low) / (high - low) for pixels_HW3 in (drawn_HW3, near.pixels_HW3))
-    refined_hw3 = refine(drawn_hw3, completed_hw3, near.hole_HW[box], near.known_HW[box])
-    np.copyto(drawn_HW3[box], refined_hw3 * (high - low) + low, where=near.hole_HW[box][..., None])
+    change_hw3 = (refine(drawn_hw3, completed_hw3, hole_hw, known_hw) - drawn_hw3).astype(np.float32)
+    change_hw3 -= shade_from_border(change_hw3, hole_hw, known_hw)
+    drawn_HW3[box] += np.where(hole_hw[..., None], change_hw3 * (high - low), 0).astype(drawn_HW3.dtype)
+
+
+def shade_from_border(change_hw3: NDArray[np.float32], hole_hw: Mask, known_hw: Mask) -> Floats:
+    """The change along the border of a hole to what is known, without its detail, and smoothly inwards from there."""
+    band_hw, border_hw = (hole_hw & (cv2.dilate(known_hw.view(np.uint8), near) > 0) for near in (BAND, CROSS))
+    sum_hw3, weight_hw = (
+        cv2.GaussianBlur(values, (0, 0), SMOOTHED)
+        for values in (change_hw3 * band_hw[..., None], band_hw * np.float32(1))
+    )
+    shade_hw3 = sum_hw3 / np.maximum(weight_hw, 1e-6)[..., None]
+    return np.where(border_hw[..., None], shade_hw3, harmonic(shade_hw3, border_hw, hole_hw & ~border_hw))
 
 
 def refine(drawn_HW3: Floats, completed_HW3: Floats, hole_HW: Mask, known_HW: Mask) -> NDArray[np.float32]:

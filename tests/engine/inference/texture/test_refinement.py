@@ -1,12 +1,22 @@
 """The refinement of drawings: the network that is trained, in tiles, and nothing but the hole."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from engine.inference.graphs.runners import open_in_onnxruntime
 from engine.inference.texture import refinement
-from engine.inference.texture.refinement import HALO, STEP, WEIGHTS, refine, refinement_graph
+from engine.inference.texture.refinement import (
+    HALO,
+    STEP,
+    WEIGHTS,
+    refine,
+    refine_hole,
+    refinement_graph,
+    shade_from_border,
+)
+from engine.inference.texture.sources import Neighbourhood
 from engine.refining.network import RefinementNetwork
 from engine.weights import read_tensors
 
@@ -65,6 +75,34 @@ def test_nothing_but_the_hole_is_changed_and_what_is_unknown_is_not_seen(opened)
     drawn_HW3[~hole_HW & ~known_HW] = completed_HW3[~hole_HW & ~known_HW] = np.nan
     again_HW3 = refine(drawn_HW3, completed_HW3, hole_HW, known_HW)
     assert np.array_equal(again_HW3[hole_HW], refined_HW3[hole_HW])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_refined_hole_meets_the_photo_as_it_was_drawn(opened, dtype):
+    drawn_HW3, completed_HW3, hole_HW = scene(90, 120)
+    known_HW = ~hole_HW
+    known_HW[:30] = False
+    most = np.iinfo(dtype).max
+    pixels_HW3 = np.rint(completed_HW3 * most).astype(dtype)
+    near = Neighbourhood((slice(0, 90), slice(0, 120)), pixels_HW3, hole_HW, known_HW, known_HW)
+    refined_HW3 = (drawn_HW3 * most).astype(np.float64)
+    before_HW3 = refined_HW3.copy()
+    refine_hole(near, refined_HW3)
+    change_HW3 = (refined_HW3 - before_HW3) / most
+    shade_HW3 = shade_from_border(change_HW3.astype(np.float32), hole_HW, known_HW)
+    beside_HW = hole_HW & (cv2.dilate(known_HW.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    assert np.abs(change_HW3[~hole_HW]).max() == 0
+    assert np.abs(shade_HW3[beside_HW]).mean() < 0.2 * np.abs(change_HW3[hole_HW]).mean()
+
+
+def test_a_shade_is_taken_inwards_from_the_border():
+    _, _, hole_HW = scene(90, 120)
+    plane_HW3 = (np.mgrid[:90, :120][1][..., None] / 120 + np.zeros(3)).astype(np.float32)
+    noise_HW3 = np.random.default_rng(0).normal(0, 0.1, plane_HW3.shape).astype(np.float32)
+    shade_HW3 = shade_from_border(np.where(hole_HW[..., None], plane_HW3 + noise_HW3, 0), hole_HW, ~hole_HW)
+    assert np.abs(shade_HW3 - plane_HW3)[hole_HW].mean() < 0.03
+    nothing_HW = np.zeros_like(hole_HW)
+    assert np.abs(shade_from_border(plane_HW3, hole_HW, nothing_HW)).max() == 0, "a hole that fills what is seen"
 
 
 def test_the_weights_that_come_with_the_engine_are_of_this_network():
