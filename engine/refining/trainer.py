@@ -61,6 +61,10 @@ class Trainer:
         """Take the weights of a file of `save`. ValueError if it is none."""
         metadata, tensors = read_tensors(path)
         state = {name: torch.from_numpy(values.copy()) for name, values in tensors.items()}
+        if {name: p.shape for name, p in state.items()} != {n: p.shape for n, p in self.network.state_dict().items()}:
+            raise ValueError(
+                f"{path} does not hold the weights of a refinement network: give one that this has written"
+            )
         self.network.load_state_dict(state)
         self.stages = json.loads(metadata.get(STAGES, "[]"))
 

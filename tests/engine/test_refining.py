@@ -23,7 +23,7 @@ from engine.refining.losses import (
 )
 from engine.refining.network import Discriminator, RefinementNetwork
 from engine.refining.samples import LEAST, SIDE, write_samples
-from engine.weights import read_tensors
+from engine.weights import DEFAULT_WEIGHTS, read_tensors
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,8 @@ def test_the_command_trains_and_goes_on_from_its_weights(samples_file, tmp_path,
     assert [line.partition(" ")[0] for line in said] == ["2/2", "2/2"]
     shapes = {name: tuple(p.shape) for name, p in RefinementNetwork().state_dict().items()}
     assert {name: values.shape for name, values in read_tensors(first)[1].items()} == shapes
+    with pytest.raises(ValueError, match="does not hold the weights of a refinement network"):
+        command.main(command.Config(**config, out=second, init=DEFAULT_WEIGHTS))
     stages = json.loads(read_tensors(second)[0][trainer.STAGES])
     assert [stage["iterations"] for stage in stages] == [2, 2]
     assert not np.array_equal(read_tensors(first)[1]["near.weight"], read_tensors(second)[1]["near.weight"])

@@ -42,6 +42,9 @@ CONTEXT = 32
 BAND, SMOOTHED = np.ones((5, 5), np.uint8), 4.0
 """What counts as the border, and the deviation of the weights, in pixels, by which shades along it are averaged."""
 
+STRENGTH = 0.85
+"""Share of its changes that is made: all of them soften the edge of a thing that patches have drawn sharply."""
+
 TILE, HALO = 512, 88
 """Pixels a side that are refined at once, and how far the network sees around them."""
 
@@ -57,7 +60,7 @@ def refine_hole(near: Neighbourhood, drawn_HW3: Floats) -> None:
     drawn_hw3, completed_hw3 = ((pixels_HW3[box] - low) / (high - low) for pixels_HW3 in (drawn_HW3, near.pixels_HW3))
     change_hw3 = (refine(drawn_hw3, completed_hw3, hole_hw, known_hw) - drawn_hw3).astype(np.float32)
     change_hw3 -= shade_from_border(change_hw3, hole_hw, known_hw)
-    drawn_HW3[box] += np.where(hole_hw[..., None], change_hw3 * (high - low), 0).astype(drawn_HW3.dtype)
+    drawn_HW3[box] += np.where(hole_hw[..., None], STRENGTH * (high - low) * change_hw3, 0).astype(drawn_HW3.dtype)
 
 
 def shade_from_border(change_hw3: NDArray[np.float32], hole_hw: Mask, known_hw: Mask) -> Floats:
