@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from engine.inference.texture.refinement import CHANNELS, COLOUR, DILATIONS, WIDTH
+from engine.inference.texture.refinement import CHANNELS, COLOUR, WIDTH
+from engine.small_networks import EncoderDecoder
 
 FIRST_SHARE = -2.2
 """The logit of the share of the completion that an untrained network mixes in, everywhere: a tenth."""
@@ -17,31 +18,15 @@ SLOPE = 0.2
 """Of the discriminator's leaky ReLUs."""
 
 
-class RefinementNetwork(nn.Module):
-    """An encoder and decoder with dilated convolutions at 1/4 of the resolution. Untrained, it adds nothing.
+class RefinementNetwork(EncoderDecoder):
+    """Mends drawings. Untrained, it mixes in a tenth of the completion, and adds nothing.
 
     `forward` takes `drawn_N3HW` and `completed_N3HW`, RGB in [0, 1] and alike outside the hole, and `hole_N1HW`, fp32
     with 1 in the hole; H and W are multiples of 4. It returns `refined_N3HW`, not held within [0, 1].
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.enter = nn.Conv2d(CHANNELS, WIDTH, kernel_size=6, stride=2, padding=2)
-        self.near = nn.Conv2d(WIDTH, WIDTH, kernel_size=3, padding=1)
-        self.down = nn.Conv2d(WIDTH, 2 * WIDTH, kernel_size=4, stride=2, padding=1)
-        self.far = nn.ModuleList(
-            nn.Conv2d(2 * WIDTH, 2 * WIDTH, kernel_size=3, padding=dilation, dilation=dilation)
-            for dilation in DILATIONS
-        )
-        self.narrow = nn.Conv2d(2 * WIDTH, WIDTH, kernel_size=3, padding=1)
-        self.join = nn.Conv2d(2 * WIDTH, WIDTH, kernel_size=3, padding=1)
-        self.leave = nn.Conv2d(WIDTH, 16, kernel_size=3, padding=1)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        nn.init.zeros_(self.leave.weight)
-        nn.init.constant_(self.leave.bias[12:], FIRST_SHARE)  # type: ignore[index]
+        super().__init__(CHANNELS, WIDTH, (0.0, 0.0, 0.0, FIRST_SHARE))
 
     def forward(self, drawn_N3HW: Tensor, completed_N3HW: Tensor, hole_N1HW: Tensor) -> Tensor:
         count_N111 = hole_N1HW.sum((2, 3), keepdim=True).clamp(min=1)
@@ -53,14 +38,7 @@ class RefinementNetwork(nn.Module):
 
     def answer(self, seen_NCHW: Tensor) -> Tensor:
         """`answer_N4HW`, fp32: what is added to RGB, and the share of the completion; as `refinement_graph`."""
-        fine = torch.relu(self.enter(seen_NCHW))
-        fine = fine + torch.relu(self.near(fine))
-        coarse = torch.relu(self.down(fine))
-        for layer in self.far:
-            coarse = coarse + torch.relu(layer(coarse))
-        wide = F.interpolate(torch.relu(self.narrow(coarse)), scale_factor=2, mode="bilinear", align_corners=False)
-        fine = fine + torch.relu(self.join(torch.cat((wide, fine), dim=1)))
-        added_N3HW, share_N1HW = F.pixel_shuffle(self.leave(fine).float(), 2).split((3, 1), dim=1)
+        added_N3HW, share_N1HW = self.output(seen_NCHW).split((3, 1), dim=1)
         brightness_N1HW = added_N3HW.mean(1, keepdim=True)
         colour_N3HW = F.avg_pool2d(
             added_N3HW - brightness_N1HW, COLOUR, stride=1, padding=COLOUR // 2, count_include_pad=False

@@ -16,8 +16,9 @@ from data.files import write_atomically
 from engine.efficientnet import LiteFeatures
 from engine.refining.losses import ADVERSARIAL, Terms, distance, held, taken_for, terms
 from engine.refining.network import Discriminator, RefinementNetwork
+from engine.refining.shades import shade_from_border
+from engine.small_networks import load_into
 from engine.training.moving_average import MovingAverage
-from engine.weights import read_tensors
 
 CROP = 160
 """Side in pixels of the part of a sample that is seen: somewhere else each time, as features depend on where they
@@ -59,13 +60,7 @@ class Trainer:
 
     def begin_with(self, path: Path) -> None:
         """Take the weights of a file of `save`. ValueError if it is none."""
-        metadata, tensors = read_tensors(path)
-        state = {name: torch.from_numpy(values.copy()) for name, values in tensors.items()}
-        if {name: p.shape for name, p in state.items()} != {n: p.shape for n, p in self.network.state_dict().items()}:
-            raise ValueError(
-                f"{path} does not hold the weights of a refinement network: give one that this has written"
-            )
-        self.network.load_state_dict(state)
+        metadata = load_into(self.network, path)
         self.stages = json.loads(metadata.get(STAGES, "[]"))
 
     def step(self, iteration: int) -> None:
@@ -145,6 +140,8 @@ def cropped(samples_NCSS: Tensor, generator: np.random.Generator) -> Tensor:
 
 
 def refine(network: nn.Module, drawn_N3HW: Tensor, completed_N3HW: Tensor, hole_N1HW: Tensor) -> Tensor:
-    """`refined_N3HW`, RGB in [0, 1], computed in bf16 where that is enough."""
+    """`refined_N3HW`, RGB in [0, 1], with the border's shades as drawn; in bf16 where that is enough."""
     with torch.autocast(drawn_N3HW.device.type, torch.bfloat16):
-        return held(network(drawn_N3HW, completed_N3HW, hole_N1HW))
+        refined_N3HW = network(drawn_N3HW, completed_N3HW, hole_N1HW)
+    shade_N3HW = shade_from_border(refined_N3HW - drawn_N3HW, hole_N1HW)
+    return held(refined_N3HW - shade_N3HW * hole_N1HW)

@@ -8,6 +8,7 @@ import torch
 
 from data.catalog import Catalog
 from engine.efficientnet import LiteFeatures
+from engine.inference.texture import refinement
 from engine.quality import FeatureDistance, sharpness
 from engine.refining import __main__ as command
 from engine.refining import trainer
@@ -23,6 +24,7 @@ from engine.refining.losses import (
 )
 from engine.refining.network import Discriminator, RefinementNetwork
 from engine.refining.samples import LEAST, SIDE, write_samples
+from engine.refining.shades import shade_from_border
 from engine.weights import DEFAULT_WEIGHTS, read_tensors
 
 
@@ -129,6 +131,18 @@ def test_an_untrained_network_mixes_in_a_tenth_of_the_completion():
     assert torch.allclose(refined_13HW, wanted_13HW, atol=1e-6)
 
 
+def test_shades_along_the_border_are_about_those_of_inference():
+    hole_HW = np.hypot(*np.mgrid[-40:40, -50:50]) < 30
+    change_HW3 = np.random.default_rng(0).normal(0.1, 0.05, (80, 100, 3)).astype(np.float32) * hole_HW[..., None]
+    change_HW3[:, 50:] *= -1
+    wanted_HW3 = refinement.shade_from_border(change_HW3, hole_HW, ~hole_HW)
+    hole_11HW = torch.from_numpy(hole_HW.astype(np.float32))[None, None]
+    shade_13HW = shade_from_border(torch.from_numpy(change_HW3).permute(2, 0, 1)[None], hole_11HW)
+    difference_HW3 = shade_13HW[0].permute(1, 2, 0).numpy() - wanted_HW3
+    assert np.abs(difference_HW3[hole_HW]).mean() < 0.3 * np.abs(wanted_HW3[hole_HW]).mean()
+    assert np.abs(wanted_HW3[hole_HW]).mean() > 0.03
+
+
 def test_the_command_trains_and_goes_on_from_its_weights(samples_file, tmp_path, monkeypatch, capsys):
     for module in (command, trainer):
         monkeypatch.setattr(module, "JUDGED", 2)
@@ -140,7 +154,7 @@ def test_the_command_trains_and_goes_on_from_its_weights(samples_file, tmp_path,
     assert [line.partition(" ")[0] for line in said] == ["2/2", "2/2"]
     shapes = {name: tuple(p.shape) for name, p in RefinementNetwork().state_dict().items()}
     assert {name: values.shape for name, values in read_tensors(first)[1].items()} == shapes
-    with pytest.raises(ValueError, match="does not hold the weights of a refinement network"):
+    with pytest.raises(ValueError, match="does not hold the weights of such a network"):
         command.main(command.Config(**config, out=second, init=DEFAULT_WEIGHTS))
     stages = json.loads(read_tensors(second)[0][trainer.STAGES])
     assert [stage["iterations"] for stage in stages] == [2, 2]

@@ -5,7 +5,7 @@ what is added. It was trained to make drawings look like the photo to EfficientN
 sharp as they were (`engine.refining`). It runs in ONNX Runtime on the CPU, in fp32 and one thread.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.inference.graphs.encoder_decoder import STEP, encoder_decoder, tiles
 from engine.inference.graphs.onnx_file import Graph, value_info
 from engine.inference.graphs.runners import GraphRunner, open_in_onnxruntime
 from engine.inference.graphs.window_graph import INPUT, OPSET, OUTPUT, slice_axes
 from engine.inference.holes.harmonic import CROSS, Floats, harmonic
-from engine.inference.holes.mask import Mask, Where, bounding_box
+from engine.inference.holes.mask import Mask, bounding_box
 from engine.inference.texture.sources import Neighbourhood
 from engine.weights import read_tensors
 
@@ -27,14 +28,11 @@ WEIGHTS = Path(__file__).parents[2] / "default_weights" / "refinement.safetensor
 CHANNELS = 7
 """Of its input: the drawing, the completion's difference from it in the hole, and the hole."""
 
-WIDTH, DILATIONS = 32, (1, 2, 4, 8, 1)
-"""Channels at 1/2 of the resolution, twice as many at 1/4; and the dilated convolutions there."""
+WIDTH = 32
+"""Channels at 1/2 of the resolution; twice as many at 1/4."""
 
 COLOUR = 5
 """Pixels a side over which what it adds in colour is averaged: photos have few finer colours, and grain may be grey."""
-
-STEP = 4
-"""Pixels between two places at 1/4: the sides of its input are multiples of it."""
 
 CONTEXT = 32
 """Pixels around the hole that it sees."""
@@ -44,9 +42,6 @@ BAND, SMOOTHED = np.ones((5, 5), np.uint8), 4.0
 
 STRENGTH = 0.85
 """Share of its changes that is made: all of them soften the edge of a thing that patches have drawn sharply."""
-
-TILE, HALO = 512, 88
-"""Pixels a side that are refined at once, and how far the network sees around them."""
 
 
 def refine_hole(near: Neighbourhood, drawn_HW3: Floats) -> None:
@@ -97,25 +92,6 @@ def refine(drawn_HW3: Floats, completed_HW3: Floats, hole_HW: Mask, known_HW: Ma
     return refined_HW3[:height, :width]
 
 
-def tiles(size: tuple[int, int]) -> Iterator[tuple[Where, Where, Where]]:
-    """The parts that are refined one after the other: what the network sees, what is wanted, and where that is in it.
-
-    Together they are what the network gives for the whole, bit for bit.
-    """
-    for top in range(0, size[0], TILE):
-        for left in range(0, size[1], TILE):
-            wanted = slice(top, min(top + TILE, size[0])), slice(left, min(left + TILE, size[1]))
-            seen = tuple(
-                slice(max(side.start - HALO, 0), min(side.stop + HALO, end))
-                for side, end in zip(wanted, size, strict=True)
-            )
-            within = tuple(
-                slice(side.start - around.start, side.stop - around.start)
-                for side, around in zip(wanted, seen, strict=True)
-            )
-            yield (seen[0], seen[1]), wanted, (within[0], within[1])
-
-
 @cache
 def opened() -> GraphRunner:
     """The network that comes with the engine, opened when first used."""
@@ -129,32 +105,7 @@ def refinement_graph(tensors: Mapping[str, NDArray[Any]]) -> bytes:
     share of the completion.
     """
     graph = Graph()
-
-    def convolve(x: str, name: str, stride: int = 1, dilation: int = 1) -> str:
-        weight = tensors[f"{name}.weight"]
-        side = weight.shape[2]
-        return graph.add(
-            "Conv",
-            x,
-            graph.constant(weight),
-            graph.constant(tensors[f"{name}.bias"]),
-            kernel_shape=(side, side),
-            strides=(stride, stride),
-            dilations=(dilation, dilation),
-            pads=[((side - 1) * dilation + 2 - stride) // 2] * 4,
-        )
-
-    fine = graph.add("Relu", convolve(INPUT, "enter", stride=2))
-    fine = graph.add("Add", fine, graph.add("Relu", convolve(fine, "near")))
-    coarse = graph.add("Relu", convolve(fine, "down", stride=2))
-    for place, dilation in enumerate(DILATIONS):
-        far = graph.add("Relu", convolve(coarse, f"far.{place}", dilation=dilation))
-        coarse = graph.add("Add", coarse, far)
-    coarse = graph.add("Relu", convolve(coarse, "narrow"))
-    twice = graph.constant(np.array([1, 1, 2, 2], np.float32))
-    wide = graph.add("Resize", coarse, "", twice, mode="linear", coordinate_transformation_mode="half_pixel")
-    joined = graph.add("Relu", convolve(graph.add("Concat", wide, fine, axis=1), "join"))
-    answer = convolve(graph.add("Add", fine, joined), "leave")
+    answer = encoder_decoder(graph, INPUT, tensors)
     answer = graph.add("DepthToSpace", answer, blocksize=2, mode="CRD")
     added, share = slice_axes(graph, answer, {1: (0, 3)}), slice_axes(graph, answer, {1: (3, 4)})
     brightness = graph.add("ReduceMean", added, graph.constant(np.array([1])), keepdims=1)

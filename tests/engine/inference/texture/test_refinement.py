@@ -1,15 +1,17 @@
 """The refinement of drawings: the network that is trained, in tiles, and nothing but the hole."""
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from engine.inference.graphs import encoder_decoder
+from engine.inference.graphs.encoder_decoder import HALO, STEP, tiles
 from engine.inference.graphs.runners import open_in_onnxruntime
 from engine.inference.texture import refinement
 from engine.inference.texture.refinement import (
-    HALO,
-    STEP,
     WEIGHTS,
     refine,
     refine_hole,
@@ -59,9 +61,9 @@ def test_the_graph_is_the_network_that_is_trained(opened, size):
 def test_tiles_are_the_whole_bit_for_bit(opened, monkeypatch):
     images = scene(300, 340)
     whole_HW3 = refine(*images, ~images[2])
-    monkeypatch.setattr(refinement, "TILE", 64)
+    monkeypatch.setattr(refinement, "tiles", partial(tiles, tile=64))
     assert np.array_equal(refine(*images, ~images[2]), whole_HW3)
-    monkeypatch.setattr(refinement, "HALO", HALO - 8)
+    monkeypatch.setattr(encoder_decoder, "HALO", HALO - 8)
     assert not np.array_equal(refine(*images, ~images[2]), whole_HW3), "and see no more than they need"
 
 
