@@ -11,9 +11,10 @@ import numpy as np
 from engine.inference.coarse_to_fine import CoarseToFine
 from engine.inference.holes.blend import Blend
 from engine.inference.holes.border import cut, ends_for, mirror, own_holes, own_part
-from engine.inference.holes.mask import Mask, prepare_mask, with_hidden
+from engine.inference.holes.mask import Mask, with_hidden
 from engine.inference.holes.rim import rim_note
 from engine.inference.holes.thin import fill_thin_holes
+from engine.inference.masks.remains import prepare_hole
 from engine.inference.options import DEFAULT, DEFAULTS, CompletionOptions, Texture
 from engine.inference.pixels import Pixels
 from engine.inference.report import Report
@@ -88,7 +89,8 @@ class Completer:
 
         `photo_HW3` is uint8 or uint16 RGB; `mask_HW` bool (or 0 and not 0), True to be completed: arrays, or what numpy
         makes such arrays of, as Pillow's images and tensors. The mask is first widened by `dilate` pixels (None:
-        each hole by 2 to 4, as its thickness asks for); with blend "feather" the result then fades into the photo over
+        each hole by 2 to 4, as its thickness asks for, and by remains of what it covers: see
+        `engine.inference.masks.remains`); with blend "feather" the result then fades into the photo over
         `feather` more.
         Holes are first completed at 1/2^octaves of the resolution (None: where they are not larger than the holes that
         the network was trained on; 0: never reduced). Where all that the network sees around a hole is grey, so is what
@@ -112,8 +114,7 @@ class Completer:
         check_photo(photo_HW3)
         report = report or Report()
         with report.stage("mask"):
-            hole_HW, widened = prepare_mask(mask_HW, photo_HW3.shape[:2], dilate)
-            report.widened |= widened
+            hole_HW = prepare_hole(photo_HW3, mask_HW, dilate, report, hidden_HW)
             unknown_HW = hole_HW if hidden_HW is None else with_hidden(hole_HW, hidden_HW)
             not_copied_HW = not_copied(unknown_HW, sample_HW, avoid_HW)
             rim = rim_note(photo_HW3, hole_HW, unknown_HW, max(report.widened, default=0))

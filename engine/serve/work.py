@@ -19,7 +19,9 @@ from fastapi import HTTPException, Request
 
 from engine.inference.alpha import Layers, complete_layers
 from engine.inference.completer import Completer, CompletionOptions
-from engine.inference.holes.mask import Mask, prepare_mask
+from engine.inference.holes.hidden import hidden_pixels
+from engine.inference.holes.mask import Mask
+from engine.inference.masks.remains import prepare_hole
 from engine.inference.report import Report
 from engine.inference.window_runner import is_out_of_memory
 from engine.inference.windows.plan import NoRoom
@@ -141,7 +143,8 @@ class Work:
         def step() -> Layers:
             try:
                 with report.stage("mask"):
-                    hole_HW, report.widened = prepare_mask(mask_HW, before.pixels_HW3.shape[:2], options.dilate)
+                    hidden_HW = hidden_pixels(before.pixels_HW3, before.alpha_HW, nodata, Report())
+                    hole_HW = prepare_hole(before.pixels_HW3, mask_HW, options.dilate, report, hidden_HW)
                 areas: dict[str, Any] = {"sample_HW": sample_HW, "avoid_HW": avoid_HW}
                 completed = complete_layers(self.completer, before, hole_HW, options, report, nodata=nodata, **areas)
                 self.pixels += int(np.count_nonzero(hole_HW))

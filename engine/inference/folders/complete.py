@@ -19,7 +19,8 @@ from engine.inference.folders.mask_sources import NoMask, area_for
 from engine.inference.folders.options import Options, Outcome
 from engine.inference.folders.pictures import png_of, write_side_by_side
 from engine.inference.holes.hidden import hidden_pixels
-from engine.inference.holes.mask import Mask, prepare_mask
+from engine.inference.holes.mask import Mask
+from engine.inference.masks.remains import prepare_hole
 from engine.inference.masks.shadows import shadows_of
 from engine.inference.photos.lossless import check_lossless, write_losslessly
 from engine.inference.photos.photo import Photo
@@ -115,8 +116,9 @@ def load(job: Job, options: Options) -> Loaded:
             write_atomically(options.save_mask, png_of(mask_HW))
         outcome.size = loaded.photo.pixels_HW3.shape[:2]
         with outcome.report.stage("mask"):
-            loaded.hole_HW, widened = prepare_mask(mask_HW, outcome.size, options.completion.dilate)
-            outcome.report.widened |= widened
+            hidden_HW = hidden_of(loaded.photo, options)
+            dilate, pixels_HW3 = options.completion.dilate, loaded.photo.pixels_HW3
+            loaded.hole_HW = prepare_hole(pixels_HW3, mask_HW, dilate, outcome.report, hidden_HW)
         outcome.hole_pixels = int(np.count_nonzero(loaded.hole_HW))
     return loaded
 
@@ -130,8 +132,7 @@ def wanted(mask_HW: Mask, photo: Photo, options: Options, notes: list[str]) -> M
         check_not_inverted(mask_HW)
     if not options.shadow:
         return mask_HW
-    hidden_HW = hidden_pixels(photo.pixels_HW3, photo.alpha_HW, nodata_of(photo, options), Report())
-    shadows = shadows_of(photo.pixels_HW3, mask_HW, hidden_HW)
+    shadows = shadows_of(photo.pixels_HW3, mask_HW, hidden_of(photo, options))
     notes.append(shadows.note())
     both_HW = mask_HW | shadows.shadow_HW
     share = np.count_nonzero(both_HW) / both_HW.size
@@ -141,6 +142,11 @@ def wanted(mask_HW: Mask, photo: Photo, options: Options, notes: list[str]) -> M
             "is seldom meant: leave out --shadow, or give --force"
         )
     return both_HW
+
+
+def hidden_of(photo: Photo, options: Options) -> Mask | None:
+    """Where nobody sees the photo's colours, if there is such a place, without the note that its completion makes."""
+    return hidden_pixels(photo.pixels_HW3, photo.alpha_HW, nodata_of(photo, options), Report())
 
 
 def nodata_of(photo: Photo, options: Options) -> float | None:

@@ -1,4 +1,4 @@
-"""Joining the completed hole to the photo around it. Nothing under the mask is ever read.
+"""Joining the completed hole to the photo around it. Nothing under the hole is read.
 
 The paper's post-processing (section 3.4) fills the hole by fast marching (Telea) and clones the completed hole over it
 by Poisson image editing (Pérez et al. 2003). What Poisson cloning computes is the completed hole plus a smooth
