@@ -40,7 +40,7 @@ class EncoderDecoder(nn.Module):
             self.leave.bias.copy_(torch.tensor(first).repeat_interleave(4))  # type: ignore[union-attr]
 
     def output(self, seen_NCHW: Tensor) -> Tensor:
-        """What the last convolution gives, four of its channels for each one at full resolution."""
+        """The last convolution's channels, four of them for each one at full resolution."""
         fine = torch.relu(self.enter(seen_NCHW))
         fine = fine + torch.relu(self.near(fine))
         coarse = torch.relu(self.down(fine))

@@ -105,7 +105,7 @@ def shape(generator: np.random.Generator) -> Mask:
 
 
 def surface(generator: np.random.Generator, other_SS3: Pixels) -> NDArray[np.float32]:
-    """What a thing looks like: the other photo, also darker or lighter, or one colour with some noise."""
+    """The colours of a thing: the other photo, also darker or lighter, or one colour with some noise."""
     if generator.random() < 0.12:
         plain_SS3 = generator.uniform(0, 255, 3) + generator.normal(0, generator.uniform(0, 4), (SIDE, SIDE, 3))
         return plain_SS3.clip(0, 255).astype(np.float32)

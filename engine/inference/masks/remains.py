@@ -45,7 +45,7 @@ BAND, CONTEXT = 20, 64
 THIN, THICK = 24, 256
 """Pixels across a hole up to which it is a stroke and not a thing, and about as many at most at the scale looked at."""
 
-SURE, LIKELY = 0.65, 0.2
+SURE, LIKELY = 0.65, 0.35
 """Probability that a place of remains has somewhere, and that all its pixels have."""
 
 FEWEST = 12
@@ -82,9 +82,9 @@ def prepare_hole(
 
 
 def find_remains(photo_HW3: Pixels, mask_HW: Mask, hole_HW: Mask, hidden_HW: Mask | None = None) -> Mask | None:
-    """What belongs to the things that `mask_HW` covers, outside of `hole_HW`, which is that, widened; None if nothing.
+    """The pixels of the things that `mask_HW` covers which lie outside of `hole_HW`; None if there are none.
 
-    The same bits whatever the number of threads.
+    The hole is the mask, widened. The same bits whatever the number of threads.
     """
     found_HW = None
     for where, part_HW in components(mask_HW):
