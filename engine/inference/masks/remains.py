@@ -87,10 +87,13 @@ def find_remains(photo_HW3: Pixels, mask_HW: Mask, hole_HW: Mask, hidden_HW: Mas
     The hole is the mask, widened. The same bits whatever the number of threads.
     """
     found_HW = None
+    if not has_square(mask_HW, THIN // 2):  # as of a thousand specks
+        return None
     for where, part_HW in components(mask_HW):
-        if not is_thing(photo_HW3[where], part_HW, None if hidden_HW is None else hidden_HW[where]):
+        thick = thickness(np.pad(part_HW, 1))
+        if thick <= THIN or not is_thing(photo_HW3[where], part_HW, None if hidden_HW is None else hidden_HW[where]):
             continue
-        octaves = max(0, round(np.log2(thickness(part_HW) / THICK)))
+        octaves = max(0, round(np.log2(thick / THICK)))
         crop = with_context(where, hole_HW.shape, CONTEXT << octaves, multiple=1)
         known_HW = ~hole_HW[crop] if hidden_HW is None else ~(hole_HW[crop] | hidden_HW[crop])
         covered_HW = widen(part_in(part_HW, where, crop), WIDER[-1][1]) & hole_HW[crop]
@@ -101,13 +104,19 @@ def find_remains(photo_HW3: Pixels, mask_HW: Mask, hole_HW: Mask, hidden_HW: Mas
     return found_HW
 
 
+def has_square(mask_HW: Mask, side: int) -> bool:
+    """True if so large a square lies in the mask."""
+    where = bounding_box(mask_HW)
+    return bool(cv2.erode(mask_HW[where].view(np.uint8), np.ones((side, side), np.uint8)).any())
+
+
 def is_thing(photo_HW3: Pixels, part_HW: Mask, hidden_HW: Mask | None) -> bool:
     """True if a part of the mask may be a thing that was painted over, and this can be seen.
 
-    Boxes are drawn around things, with nothing left outside, and strokes across them. What is covered was erased
-    before where nobody sees it, or it has one colour.
+    Boxes are drawn around things, with nothing left outside. What is covered was erased before where nobody sees it, or
+    it has one colour.
     """
-    if thickness(np.pad(part_HW, 1)) <= THIN or part_HW[bounding_box(part_HW)].all():
+    if part_HW[bounding_box(part_HW)].all():
         return False
     inside_P3 = photo_HW3[part_HW]
     erased = (inside_P3 == inside_P3[0]).all() or (hidden_HW is not None and hidden_HW[part_HW].any())
