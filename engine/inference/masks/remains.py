@@ -144,20 +144,21 @@ def remains_of(photo_HW3: Pixels, hole_HW: Mask, known_HW: Mask, octaves: int) -
 def probability(photo_HW3: Pixels, hole_HW: Mask, known_HW: Mask) -> NDArray[np.float32]:
     """For each known pixel within BAND of the hole the probability that it belongs to what is under it; 0 elsewhere."""
     height, width = hole_HW.shape
-    ends = ((0, -height % STEP), (0, -width % STEP))
-    colours_HW3 = np.where((hole_HW | known_HW)[..., None], photo_HW3 / np.float32(255), np.nan)
-    mean_3 = photo_HW3[known_HW].mean(0, dtype=np.float64) / 255 if known_HW.any() else np.zeros(3)
-    centred_HW3 = np.nan_to_num(colours_HW3 - mean_3.astype(np.float32))
     near_HW = cv2.dilate(hole_HW.view(np.uint8), np.ones((2 * BAND + 1, 2 * BAND + 1), np.uint8)) > 0
-    seen_HWC = np.concatenate((centred_HW3, hole_HW[..., None] - 0.5, near_HW[..., None] - 0.5), 2, dtype=np.float32)
-    seen_HWC = np.pad(seen_HWC, (*ends, (0, 0)))
-    likely_HW = np.zeros(seen_HWC.shape[:2], np.float32)
-    wanted_HW = np.pad(near_HW & known_HW, ends)
-    for seen, wanted, within in tiles((height + ends[0][1], width + ends[1][1])):
+    wanted_HW = near_HW & known_HW
+    mean_3 = np.array(cv2.mean(photo_HW3, known_HW.view(np.uint8))[:3]) / 255
+    likely_HW = np.zeros((height, width), np.float32)
+    # Made tile by tile: for a long hole across a large photo, the numbers of all would be many times the photo's size.
+    for seen, wanted, within in tiles((height, width)):
         if wanted_HW[wanted].any():
-            seen_1CHW = np.ascontiguousarray(seen_HWC[seen].transpose(2, 0, 1)[None])
-            likely_HW[wanted] = opened()(seen_1CHW)[0, 0][within] * wanted_HW[wanted]
-    return likely_HW[:height, :width]
+            there_hw1 = (hole_HW[seen] | known_HW[seen])[..., None]
+            colours_hw3 = np.where(there_hw1, photo_HW3[seen] / np.float32(255) - mean_3.astype(np.float32), 0)
+            masks_hw2 = np.stack((hole_HW[seen], near_HW[seen]), axis=2) - np.float32(0.5)
+            seen_hwC = np.concatenate((colours_hw3, masks_hw2), axis=2)
+            ends = [(0, -side % STEP) for side in seen_hwC.shape[:2]]
+            seen_1Chw = np.ascontiguousarray(np.pad(seen_hwC, (*ends, (0, 0))).transpose(2, 0, 1)[None])
+            likely_HW[wanted] = opened()(seen_1Chw)[0, 0][within]
+    return likely_HW * wanted_HW
 
 
 @cache
