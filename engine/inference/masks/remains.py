@@ -45,7 +45,7 @@ BAND, CONTEXT = 20, 64
 THIN, THICK = 24, 256
 """Pixels across a hole up to which it is a stroke and not a thing, and about as many at most at the scale looked at."""
 
-SURE, LIKELY = 0.65, 0.35
+SURE, LIKELY = 0.9, 0.45
 """Probability that a place of remains has somewhere, and that all its pixels have."""
 
 FEWEST = 12

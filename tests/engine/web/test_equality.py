@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from engine.inference.holes.mask import prepare_mask
 from engine.inference.report import Report
 from tests.engine.web.conftest import ISOLATED, completed_by_page
 
@@ -86,15 +85,15 @@ def taken(shipped_photos, case):
 def test_within_two_levels_of_the_engine(page, completer, shipped_photos, case):
     photo, mask = taken(shipped_photos, case)
     report = Report()
-    # The page does not look for what a mask has missed.
-    hole_HW, widened = prepare_mask(np.asarray(mask) >= 128, (photo.height, photo.width), None)
-    expected = completer.complete(np.asarray(photo), hole_HW, texture="none", report=report)
+    expected = completer.complete(
+        np.asarray(photo), np.asarray(mask) >= 128, dilate=None, texture="none", report=report
+    )
     said = completed_by_page(page, photo, mask)
     pixels_HW4 = said["pixels"]
     assert (pixels_HW4[..., 3] == 255).all()  # browsers write no PNG without alpha
     differences = np.abs(pixels_HW4[..., :3].astype(int) - expected)
     changed = np.abs(np.asarray(photo).astype(int) - expected).max(axis=2) > 0
-    assert said["widened"] == sorted(widened)
+    assert said["widened"] == sorted(report.widened)
     assert differences[~changed & (np.asarray(mask) == 0)].max(initial=0) <= MOST
     assert differences.max() <= MOST, np.argwhere(differences > MOST)[:5]
 
