@@ -109,7 +109,7 @@ class CompletionConfig(NetworkConfig):
 
     mask_dilate: int | None = None
     """Pixels by which masks are widened, so that no rim of an unwanted object remains. Default: 2 for holes up to 4 px
-    thick, 3 for those up to 16, and 4 for others, and over bits of a thing that the mask has missed."""
+    thick, 3 for those up to 16, and 4 for others, and over bits of a thing that a painted mask has clearly missed."""
 
     max_pixels: int = MAX_PIXELS
     """Photos with more pixels are refused."""

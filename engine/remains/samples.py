@@ -1,6 +1,6 @@
 """Made-up samples of remains: a thing of one photo in another one, and a mask that misses bits of it; or none at all.
 
-Half of the samples have no thing in them, and their masks lie anywhere: what is around these belongs to nothing under
+Four of ten samples have no thing in them, and their masks lie anywhere: what is around these belongs to nothing under
 them, however much it looks like it.
 """
 

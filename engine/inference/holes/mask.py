@@ -143,8 +143,6 @@ def widen(mask_HW: Mask, pixels: int) -> Mask:
         return mask_HW
     where = bounding_box(mask_HW, pixels)
     wide_HW = mask_HW.copy()
-    if wide_HW[where].size == 0:
-        return wide_HW
     if pixels > LARGEST_KERNEL:
         widen_by_distance(mask_HW[where], pixels, wide_HW[where])
         return wide_HW

@@ -134,6 +134,8 @@ def remains_of(photo_HW3: Pixels, hole_HW: Mask, known_HW: Mask, octaves: int) -
     beside = np.unique(labels_HW[widen(small_hole_HW, EDGE)])
     sure = np.bincount(labels_HW[likely_HW > SURE], minlength=count) >= FEWEST
     sure[np.setdiff1d(np.arange(count), beside)] = sure[0] = False
+    if not sure.any():
+        return np.zeros_like(hole_HW)
     found_HW = widen(sure[labels_HW], EDGE)
     for _ in range(octaves):
         found_HW = found_HW.repeat(2, 0).repeat(2, 1)
